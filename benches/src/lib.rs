@@ -1,0 +1,1 @@
+//! Loaders of neutral cluster formats and the benchmark harness.

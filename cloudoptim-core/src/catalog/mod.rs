@@ -1,0 +1,1 @@
+//! Day-Zero catalogue: public AWS data, embedded and offline.

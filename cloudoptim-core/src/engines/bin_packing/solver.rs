@@ -1,0 +1,1 @@
+//! The numeric packing solver, independent of Kubernetes.

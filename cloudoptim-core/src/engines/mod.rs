@@ -1,0 +1,3 @@
+//! The eight decision engines.
+
+pub mod bin_packing;

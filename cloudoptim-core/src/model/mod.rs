@@ -1,0 +1,10 @@
+//! The words that engines, adapters and Python share.
+
+pub mod ids;
+pub mod money;
+pub mod quantity;
+pub mod resources;
+
+pub use ids::*;
+pub use money::{HOURS_PER_MONTH, MicroUsd, MicroUsdPerHour, MicroUsdPerMonth};
+pub use resources::{Bytes, MilliCpu, Resources};

@@ -1,0 +1,2 @@
+//! The main job: reads a cluster, runs the eight engines, writes the report.
+fn main() {}
