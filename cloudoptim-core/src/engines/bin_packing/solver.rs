@@ -1,1 +1,0 @@
-//! The numeric packing solver, independent of Kubernetes.

@@ -1,0 +1,335 @@
+//! The answer, and how far it is from the best one.
+
+use crate::model::MicroUsdPerHour;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How much work [`solve`](super::solve) may do, in counts, never in seconds:
+/// the same effort gives the same answer on any machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Effort {
+    /// Attempts to put an item on a node, over all strategies. Default 200
+    /// million: some seconds. The first strategy always runs to its end.
+    pub placements: u64,
+    /// Simplex pivots spent on the lower bound. Default 20,000.
+    pub bound_pivots: u64,
+    /// Strategies of the portfolio to try, in their fixed order. Default: all.
+    pub strategies: u32,
+    /// Rounds of the removal, merging and right-sizing pass. Default 8.
+    pub improvement_rounds: u32,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self {
+            placements: 200_000_000,
+            bound_pivots: 20_000,
+            strategies: u32::MAX,
+            improvement_rounds: 8,
+        }
+    }
+}
+
+impl Effort {
+    /// The least that gives a full answer: one strategy, a quick bound.
+    pub fn quick() -> Self {
+        Self {
+            placements: 0,
+            bound_pivots: 500,
+            strategies: 1,
+            improvement_rounds: 1,
+        }
+    }
+
+    /// Sets [`Effort::placements`].
+    #[must_use]
+    pub fn with_placements(mut self, placements: u64) -> Self {
+        self.placements = placements;
+        self
+    }
+
+    /// Sets [`Effort::bound_pivots`].
+    #[must_use]
+    pub fn with_bound_pivots(mut self, bound_pivots: u64) -> Self {
+        self.bound_pivots = bound_pivots;
+        self
+    }
+
+    /// Sets [`Effort::strategies`].
+    #[must_use]
+    pub fn with_strategies(mut self, strategies: u32) -> Self {
+        self.strategies = strategies;
+        self
+    }
+
+    /// Sets [`Effort::improvement_rounds`].
+    #[must_use]
+    pub fn with_improvement_rounds(mut self, improvement_rounds: u32) -> Self {
+        self.improvement_rounds = improvement_rounds;
+        self
+    }
+}
+
+/// Nodes to buy, nodes to reuse, and what each holds.
+///
+/// Indices are those of the [`Problem`](super::Problem); lists are sorted by
+/// ids, so equal problems give equal answers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Solution {
+    /// Nodes to buy.
+    pub nodes: Vec<NewNode>,
+    /// Existing nodes that take something.
+    pub reused: Vec<Reused>,
+    /// What could not be placed.
+    pub unplaced: Vec<Unplaced>,
+    /// Sum of the prices of `nodes`.
+    pub cost: MicroUsdPerHour,
+    /// No packing of all items that fit somewhere costs less. Zero when
+    /// nothing could be proven.
+    pub lower_bound: MicroUsdPerHour,
+    /// How the bound was found and why the search stopped.
+    pub proof: Proof,
+    /// What was done, in counts.
+    pub work: Work,
+}
+
+impl Solution {
+    /// `cost / lower_bound − 1`. `None` when the bound is zero and the cost is
+    /// not, or when something that fits somewhere was left out, since the two
+    /// numbers are then about different things.
+    pub fn gap(&self) -> Option<f64> {
+        let left_out = self
+            .unplaced
+            .iter()
+            .any(|u| u.reason != UnplacedReason::FitsNothing);
+        if left_out {
+            return None;
+        }
+        if self.cost <= self.lower_bound {
+            return Some(0.0);
+        }
+        (self.lower_bound > MicroUsdPerHour::ZERO)
+            .then(|| self.cost.0 as f64 / self.lower_bound.0 as f64 - 1.0)
+    }
+}
+
+/// A node to buy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NewNode {
+    /// Index of the type.
+    pub node_type: usize,
+    /// Index of the offering in its type.
+    pub offering: usize,
+    /// Index of the zone, that of the offering.
+    pub zone: Option<usize>,
+    /// Price of the offering.
+    pub price: MicroUsdPerHour,
+    /// What stands on it.
+    pub items: Vec<Placed>,
+}
+
+/// Items placed on an existing node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reused {
+    /// Index of the node.
+    pub node: usize,
+    /// What is added to it.
+    pub items: Vec<Placed>,
+}
+
+/// `count` items of a class on one node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Placed {
+    /// Index of the class.
+    pub class: usize,
+    /// How many.
+    pub count: u32,
+    /// Indices of the node's devices that **each** of them uses its share of;
+    /// empty without devices. Items on other devices are another entry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<usize>,
+}
+
+/// Items that were not placed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unplaced {
+    /// Index of the class.
+    pub class: usize,
+    /// How many.
+    pub count: u32,
+    /// Why.
+    pub reason: UnplacedReason,
+}
+
+/// Why items were not placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum UnplacedReason {
+    /// Larger than, or not allowed on, every priced type and every open node,
+    /// even when empty.
+    FitsNothing,
+    /// It fits some type or node, but none is left: counts of offerings are
+    /// used up, or there is nothing to buy.
+    NoneLeft,
+    /// Rules about nodes or zones left no place for it.
+    Rules,
+}
+
+impl fmt::Display for UnplacedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FitsNothing => "fits no priced node type and no existing node, even empty",
+            Self::NoneLeft => "every node that could take it is used up",
+            Self::Rules => "rules about sharing a node or a zone leave no place for it",
+        })
+    }
+}
+
+/// Where the bound comes from and why the search stopped.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Proof {
+    /// How the bound was found.
+    pub method: BoundMethod,
+    /// The integers that prove it; `None` when there is no bound.
+    pub certificate: Option<Certificate>,
+    /// Why the search stopped.
+    pub stopped: Stopped,
+    /// The strategy that gave the plan, by name.
+    pub strategy: String,
+    /// What limits the claim.
+    pub notes: Vec<Note>,
+}
+
+/// How a lower bound was found.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BoundMethod {
+    /// Nothing could be proven; the bound is zero.
+    #[default]
+    None,
+    /// Nodes and items may be cut into pieces, types and classes kept apart.
+    Fluid,
+}
+
+/// Why the search stopped.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stopped {
+    /// Everything planned was tried.
+    #[default]
+    Finished,
+    /// The cost equals the bound.
+    Optimal,
+    /// A limit of [`Effort`] was reached.
+    WorkLimit,
+}
+
+/// What limits the claim of a [`Proof`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Note {
+    /// The bound covers priced types only.
+    UnpricedTypes {
+        /// Types that fit some item and have no price in any zone.
+        types: u32,
+    },
+    /// The linear programme stopped early; the bound is valid but weaker than
+    /// it could be.
+    BoundPivotLimit {
+        /// Pivots done.
+        pivots: u64,
+    },
+    /// The linear programme failed; the bound comes from a simpler one.
+    BoundFallback,
+    /// Items that fit nothing are outside both cost and bound.
+    ItemsFitNothing {
+        /// How many.
+        items: u32,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnpricedTypes { types } => {
+                write!(f, "the bound leaves out {types} types without a price")
+            }
+            Self::BoundPivotLimit { pivots } => {
+                write!(
+                    f,
+                    "the bound stopped improving at its limit of {pivots} pivots"
+                )
+            }
+            Self::BoundFallback => {
+                f.write_str("the linear programme failed, the bound is a simpler one")
+            }
+            Self::ItemsFitNothing { items } => {
+                write!(
+                    f,
+                    "{items} items fit nothing and are outside cost and bound"
+                )
+            }
+        }
+    }
+}
+
+/// A proof of a lower bound that anyone can check with integer arithmetic.
+///
+/// Amounts of money are in micro-dollars per hour × 2^[`Certificate::SCALE_BITS`].
+/// Each type's price is split among its resources ([`TypeSplit`]); on that
+/// type an item of class `c` is worth `Σ ⌊demand × share / capacity⌋` over the
+/// resources, and never more than its `class_values` entry on any type that
+/// takes it may claim. Since what is on a node never exceeds a capacity, no
+/// node holds more value than its price, so all items together cost at least
+/// the sum of their values.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Value of one item, per class of the problem; zero for classes outside
+    /// the bound.
+    pub class_values: Vec<u64>,
+    /// The split of the price of every type that some item fits.
+    pub types: Vec<TypeSplit>,
+    /// The value that existing nodes can hold for free, taken off the sum.
+    pub existing_value: u64,
+}
+
+impl Certificate {
+    /// Amounts are multiples of 2⁻²⁰ micro-dollars per hour.
+    pub const SCALE_BITS: u32 = 20;
+}
+
+/// How the price of a node type is shared out among its resources.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TypeSplit {
+    /// Index of the type.
+    pub node_type: usize,
+    /// Share of each resource, in the order of the problem's `dims`.
+    pub dims: Vec<u64>,
+    /// Share of all device thousandths together.
+    pub devices: u64,
+    /// Shares of the room under per-node limits: index of the rule, share.
+    pub limits: Vec<(usize, u64)>,
+}
+
+/// What was done, in counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Work {
+    /// Strategies run.
+    pub strategies: u32,
+    /// Attempts to put an item on a node.
+    pub placements: u64,
+    /// Simplex pivots.
+    pub pivots: u64,
+    /// Accepted steps of the improvement pass.
+    pub improvements: u64,
+}
