@@ -7,4 +7,5 @@ pub mod resources;
 
 pub use ids::*;
 pub use money::{HOURS_PER_MONTH, MicroUsd, MicroUsdPerHour, MicroUsdPerMonth};
+pub use quantity::{Quantity, QuantityError};
 pub use resources::{Bytes, MilliCpu, Resources};
