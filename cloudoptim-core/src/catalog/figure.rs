@@ -314,8 +314,8 @@ pub struct ServicePrice {
 pub struct Benchmark {
     /// CoreMark iterations per second on all threads of the instance.
     pub coremark_per_second: u64,
-    /// Frames per second of one ffmpeg transcode.
-    pub ffmpeg_fps: Option<u32>,
+    /// Frames per second of one ffmpeg transcode, in thousandths.
+    pub ffmpeg_milli_fps: Option<u32>,
     /// Memory that Linux reports, in MiB.
     pub os_visible_memory_mib: Option<u64>,
     /// Threads that ran.

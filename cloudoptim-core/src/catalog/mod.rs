@@ -24,10 +24,13 @@
 //! The packed file is made by the example `pack_catalog` from CSV tables.
 
 mod capacity;
+mod codec;
 mod error;
 mod figure;
 mod grid;
 mod instance;
+mod packed;
+mod rows;
 mod table;
 
 pub use capacity::{NodeOverheads, OverheadsError, allocatable_for};

@@ -95,8 +95,9 @@ pub struct RegionInfo {
 pub struct SpotAdvice {
     /// How much of the capacity was reclaimed.
     pub band: InterruptionBand,
-    /// Whole percent off on-demand, a 30-day mean over the zones.
-    pub savings_percent: u8,
+    /// Whole percent off on-demand, a 30-day mean over the zones; below zero
+    /// where spot was the dearer.
+    pub savings_percent: i16,
 }
 
 #[derive(Debug, Clone)]
