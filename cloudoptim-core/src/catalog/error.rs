@@ -60,6 +60,14 @@ pub enum CatalogError {
         /// The parser's message, with line and column.
         message: String,
     },
+    /// A price that an earlier row gives already.
+    #[error("line {line}: gives the price of line {first} again")]
+    Repeated {
+        /// Line in the file, from 1; in JSON, the entry, from 1.
+        line: usize,
+        /// The earlier line or entry.
+        first: usize,
+    },
     /// A table without a single row.
     #[error("the table has no rows")]
     Empty,

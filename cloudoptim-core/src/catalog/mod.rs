@@ -30,6 +30,7 @@ mod figure;
 mod grid;
 mod instance;
 mod packed;
+mod prices;
 mod rows;
 mod table;
 

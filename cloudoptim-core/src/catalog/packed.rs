@@ -22,6 +22,9 @@ use std::io::{Read, Write};
 const FORMAT: &str = "cloudoptim catalogue 1";
 /// What a packed catalogue may unpack to: forty times the embedded one.
 const MAX_UNPACKED: u64 = 32 << 20;
+/// Regions times instance types that are read: sixty times the embedded ones.
+/// Grids take memory by the product, so that a few bytes must not ask for much.
+const MAX_PAIRS: usize = 4 << 20;
 /// Savings can be below zero, packed numbers cannot.
 const SAVINGS_ZERO: i64 = 1 << 15;
 
@@ -244,6 +247,9 @@ impl Catalog {
             Ok(())
         })?;
         let (regions, types) = (self.region_names.len(), self.type_names.len());
+        if regions.saturating_mul(types) > MAX_PAIRS {
+            return Err(broken(format!("{regions} regions times {types} types")));
+        }
 
         reader.section(RegionRow::blank, |mut row| {
             let source = check.source(row.source)?;
@@ -441,4 +447,121 @@ fn read_grid<T>(
         grid.set(row.region, index, types, Cell { value, source });
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{
+        Basis, Benchmark, EbsPrice, Figure, InstanceTypeInfo, OperatingSystem, RegionInfo,
+        RegionKind, ServicePrice, ServiceUnit, Table, TransferPrice,
+    };
+    use crate::model::{Bytes, MicroUsd, MicroUsdPerHour, MicroUsdPerMonth};
+
+    /// A row of every kind.
+    fn small() -> Catalog {
+        let day = "2026-11-23".parse().unwrap();
+        let mut table = Table::new(Source::new("a", day).with_origin("somewhere"));
+        let arm = crate::catalog::Architecture::Arm64;
+        let mut info = InstanceTypeInfo::new("t.big", 4, Bytes::from_gib(16), arm);
+        info.gpu_model = Some("model".into());
+        info.allocatable.pods = 7;
+        let mut ebs = EbsPrice::new(Figure::new(MicroUsdPerMonth(1), day, Basis::Derived));
+        ebs.per_iops_month = Some(Figure::new(MicroUsdPerMonth(2), day, Basis::Estimated));
+        let advice = SpotAdvice {
+            band: InterruptionBand::from_index(4).unwrap(),
+            savings_percent: -62,
+        };
+        let (zone, os) = (ZoneId::from("r-az1"), OperatingSystem::Windows);
+        table
+            .region(RegionInfo {
+                name: "r-1".into(),
+                partition: "aws".into(),
+                description: "here".into(),
+                kind: RegionKind::LocalZoneGroup,
+                zones: vec![zone.clone()],
+            })
+            .instance_type(info)
+            .offering("r-1", "t.big", vec![zone.clone()])
+            .advice("r-1", "t.big", os, advice)
+            .ebs("r-1", "gp3", ebs)
+            .transfer("r-1", TransferPrice::new(MicroUsd(3)))
+            .benchmark(
+                "t.big",
+                Benchmark {
+                    coremark_per_second: 5,
+                    ffmpeg_milli_fps: Some(6),
+                    os_visible_memory_mib: None,
+                    threads: 4,
+                },
+            );
+        let price = MicroUsdPerHour(9);
+        let per = ServiceUnit::MillionRequests;
+        let service = ServicePrice {
+            price: MicroUsd(8),
+            per,
+        };
+        table.on_demand("r-1", "t.big", price).unwrap();
+        table.spot("r-1", "t.big", None, os, price).unwrap();
+        table.spot("r-1", "t.big", Some(zone), os, price).unwrap();
+        table.service(Some("r-1".into()), "thing", service).unwrap();
+        let mut catalog = Catalog::empty();
+        catalog.overlay(table);
+        catalog
+    }
+
+    #[test]
+    fn a_row_of_every_kind_comes_back() {
+        let catalog = small();
+        let read = Catalog::from_bytes(&catalog.to_bytes().unwrap()).unwrap();
+        assert_eq!(read.pack().unwrap(), catalog.pack().unwrap());
+        assert_eq!(read.counts(), catalog.counts());
+        assert!(catalog.counts().values().all(|rows| *rows > 0));
+        assert_eq!(read.instance_type("t.big"), catalog.instance_type("t.big"));
+        let windows = OperatingSystem::Windows;
+        let advice = read.spot_advice("r-1", "t.big", windows).unwrap().value;
+        assert_eq!(advice.savings_percent, -62);
+        assert_eq!(
+            read.ebs_price("r-1", "gp3"),
+            catalog.ebs_price("r-1", "gp3")
+        );
+        assert_eq!(read.benchmark("t.big"), catalog.benchmark("t.big"));
+        assert_eq!(read.region("r-1"), catalog.region("r-1"));
+    }
+
+    #[test]
+    fn no_altered_or_missing_byte_panics() {
+        // Past the checksum of the compressed form, straight at the reader.
+        let packed = small().pack().unwrap();
+        let read = |bytes: &[u8]| {
+            let mut reader = Unpacker::new(bytes);
+            let read = Catalog::empty().read(&mut reader);
+            read.and_then(|()| reader.finish())
+        };
+        assert!(read(&packed).is_ok());
+        for at in 0..packed.len() {
+            assert!(read(&packed[..at]).is_err(), "cut at {at}");
+            for flip in [0x01, 0x10, 0x7f, 0x80, 0xff] {
+                let mut altered = packed.clone();
+                altered[at] ^= flip;
+                let _ = read(&altered);
+            }
+        }
+    }
+
+    #[test]
+    fn a_grid_that_would_need_much_memory_is_refused() {
+        let names = |letter: char| -> Vec<NameRow> {
+            (0..3_000)
+                .map(|i| NameRow(format!("{letter}{i}")))
+                .collect()
+        };
+        let mut packer = Packer::default();
+        packer.section(vec![NameRow(FORMAT.to_owned())]).unwrap();
+        packer.section(Vec::<SourceRow>::new()).unwrap();
+        packer.section(names('r')).unwrap();
+        packer.section(names('t')).unwrap();
+        let refused = Catalog::empty().read(&mut Unpacker::new(&packer.out));
+        assert!(refused.unwrap_err().to_string().contains("3000 regions"));
+    }
 }

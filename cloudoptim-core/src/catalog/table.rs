@@ -91,7 +91,8 @@ pub struct RegionInfo {
 }
 
 /// What the Spot Advisor says of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpotAdvice {
     /// How much of the capacity was reclaimed.
     pub band: InterruptionBand,
