@@ -111,6 +111,16 @@ impl<T> Grid<T> {
         self.rows.get(row)?.get(column)?.as_ref()
     }
 
+    pub(super) fn get_mut(&mut self, row: usize, column: usize) -> Option<&mut Cell<T>> {
+        self.rows.get_mut(row)?.get_mut(column)?.as_mut()
+    }
+
+    /// Every value, by row and column.
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        let cells = self.rows.iter().flatten().flatten();
+        cells.map(|cell| &cell.value)
+    }
+
     /// Puts a cell in place of the one there. `columns` is how many there
     /// will be at least, so that a row grows once.
     pub(super) fn set(&mut self, row: usize, column: usize, columns: usize, cell: Cell<T>) {

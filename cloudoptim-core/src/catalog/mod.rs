@@ -74,6 +74,14 @@ pub enum TableKind {
     Regions,
 }
 
+/// The spot price of one zone.
+#[derive(Debug, Clone, Copy)]
+struct ZonalPrice {
+    /// The zone's number among `zone_names`.
+    zone: usize,
+    cell: Cell<i64>,
+}
+
 /// The catalogue. See the [module's documentation](self).
 #[derive(Clone, Default)]
 pub struct Catalog {
@@ -89,7 +97,8 @@ pub struct Catalog {
     offerings: Grid<u32>,
     on_demand: Grid<i64>,
     spot: [Grid<i64>; 2],
-    spot_by_zone: BTreeMap<(usize, usize, OperatingSystem, ZoneId), Cell<i64>>,
+    zone_names: Names,
+    zonal_spot: [Grid<Vec<ZonalPrice>>; 2],
     advice: [Grid<SpotAdvice>; 2],
     ebs: BTreeMap<usize, BTreeMap<String, Cell<EbsPrice>>>,
     transfer: BTreeMap<usize, Cell<TransferPrice>>,
@@ -220,9 +229,7 @@ impl Catalog {
     ) -> Option<Figure<MicroUsdPerHour>> {
         let (r, t) = self.ids(region, instance_type)?;
         if let Some(zone) = zone {
-            if !self.spot_by_zone.is_empty()
-                && let Some(cell) = self.spot_by_zone.get(&(r, t, os, zone.clone()))
-            {
+            if let Some(cell) = self.zonal_cell(r, t, zone, os) {
                 return self.figure(MicroUsdPerHour(cell.value), cell.source);
             }
             if self
@@ -401,9 +408,54 @@ impl Catalog {
         zone: &ZoneId,
     ) -> Option<&Source> {
         let (r, t) = self.ids(region, instance_type)?;
-        let key = (r, t, OperatingSystem::Linux, zone.clone());
-        self.sources
-            .get(self.spot_by_zone.get(&key)?.source.index())
+        let cell = self.zonal_cell(r, t, zone, OperatingSystem::Linux)?;
+        self.sources.get(cell.source.index())
+    }
+
+    fn zonal_cell(
+        &self,
+        region: usize,
+        instance_type: usize,
+        zone: &ZoneId,
+        os: OperatingSystem,
+    ) -> Option<&Cell<i64>> {
+        let zone = self.zone_names.get(zone.as_str())?;
+        let prices = self.zonal_spot.get(os_index(os))?;
+        let prices = &prices.get(region, instance_type)?.value;
+        let price = prices.iter().find(|price| price.zone == zone)?;
+        Some(&price.cell)
+    }
+
+    fn put_zonal(
+        &mut self,
+        (region, instance_type): (usize, usize),
+        os: OperatingSystem,
+        zone: &ZoneId,
+        cell: Cell<i64>,
+    ) {
+        let columns = self.type_names.len();
+        let zone = self.zone_names.add(zone.as_str());
+        let price = ZonalPrice { zone, cell };
+        let Some(grid) = self.zonal_spot.get_mut(os_index(os)) else {
+            return;
+        };
+        let Some(prices) = grid.get_mut(region, instance_type) else {
+            let source = cell.source;
+            let value = vec![price];
+            grid.set(region, instance_type, columns, Cell { value, source });
+            return;
+        };
+        let prices = &mut prices.value;
+        match prices.iter_mut().find(|known| known.zone == zone) {
+            Some(known) => *known = price,
+            None => prices.push(price),
+        }
+    }
+
+    /// How many spot prices are of a single zone.
+    fn zonal_prices(&self) -> usize {
+        let grids = self.zonal_spot.iter();
+        grids.flat_map(Grid::values).map(Vec::len).sum()
     }
 
     /// Every source that a table named, in the order in which they came.
@@ -420,7 +472,7 @@ impl Catalog {
             (TableKind::OnDemand, self.on_demand.len()),
             (
                 TableKind::Spot,
-                self.spot.iter().map(Grid::len).sum::<usize>() + self.spot_by_zone.len(),
+                self.spot.iter().map(Grid::len).sum::<usize>() + self.zonal_prices(),
             ),
             (TableKind::Interruption, filled(&self.advice)),
             (TableKind::Ebs, self.ebs.values().map(BTreeMap::len).sum()),
@@ -508,7 +560,7 @@ impl Catalog {
                 };
                 match zone {
                     Some(zone) => {
-                        self.spot_by_zone.insert((r, t, os, zone), cell);
+                        self.put_zonal((r, t), os, &zone, cell);
                     }
                     None => {
                         if let Some(grid) = self.spot.get_mut(os_index(os)) {

@@ -5,8 +5,8 @@ use super::error::CatalogError;
 use super::figure::InterruptionBand;
 use super::grid::{Cell, Grid, Names, SourceId};
 use super::rows::{
-    BenchmarkRow, CellRow, EbsRow, NameRow, RegionRow, ServiceRow, SourceRow, TransferRow, TypeRow,
-    ZonalRow,
+    BenchmarkRow, CellRow, EbsRow, NameRow, RegionRow, SYSTEMS, ServiceRow, SourceRow, TransferRow,
+    TypeRow, ZonalRow,
 };
 use super::table::{Source, SpotAdvice};
 use super::{Catalog, place};
@@ -97,10 +97,6 @@ impl Catalog {
         // them by name, so that how a catalogue was put together leaves no mark.
         let regions = self.region_names.sorted();
         let types = self.type_names.sorted();
-        let mut region_at = vec![0; regions.len()];
-        for (index, id) in regions.iter().enumerate() {
-            region_at[*id] = index;
-        }
         let named = |names: &Names, ids: &[usize]| -> Vec<NameRow> {
             ids.iter()
                 .map(|id| NameRow(names.name(*id).to_owned()))
@@ -169,20 +165,29 @@ impl Catalog {
         }
 
         let mut rows = Vec::new();
-        for ((region, instance_type, os, zone), cell) in &self.spot_by_zone {
-            rows.push(ZonalRow {
-                region: region_at.get(*region).copied().unwrap_or(0),
-                instance_type: self.type_names.name(*instance_type).to_owned(),
-                os: *os,
-                zone: zone.to_string(),
-                price: cell.value,
-                source: order.of(cell.source),
-            });
+        for (region, region_id) in regions.iter().enumerate() {
+            for type_id in &types {
+                for (os, grid) in SYSTEMS.iter().zip(&self.zonal_spot) {
+                    let Some(prices) = grid.get(*region_id, *type_id) else {
+                        continue;
+                    };
+                    let mut zones: Vec<ZonalRow> = prices
+                        .value
+                        .iter()
+                        .map(|price| ZonalRow {
+                            region,
+                            instance_type: self.type_names.name(*type_id).to_owned(),
+                            os: *os,
+                            zone: self.zone_names.name(price.zone).to_owned(),
+                            price: price.cell.value,
+                            source: order.of(price.cell.source),
+                        })
+                        .collect();
+                    zones.sort_by(|a, b| a.zone.cmp(&b.zone));
+                    rows.append(&mut zones);
+                }
+            }
         }
-        rows.sort_by(|a, b| {
-            let key = |r: &ZonalRow| (r.region, r.instance_type.clone(), r.os, r.zone.clone());
-            key(a).cmp(&key(b))
-        });
         packer.section(rows)?;
 
         let mut ebs = Vec::new();
@@ -307,14 +312,9 @@ impl Catalog {
             let source = check.source(row.source)?;
             let instance_type = self.type_names.get(&row.instance_type);
             let instance_type = instance_type.ok_or_else(|| broken("unknown instance type"))?;
-            let key = (
-                within(row.region, regions)?,
-                instance_type,
-                row.os,
-                ZoneId::from(row.zone),
-            );
+            let pair = (within(row.region, regions)?, instance_type);
             let value = row.price;
-            self.spot_by_zone.insert(key, Cell { value, source });
+            self.put_zonal(pair, row.os, &row.zone.into(), Cell { value, source });
             Ok(())
         })?;
         reader.section(EbsRow::blank, |row| {

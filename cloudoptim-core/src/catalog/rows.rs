@@ -9,7 +9,7 @@ use crate::model::{Bytes, MicroUsd, MicroUsdPerMonth, Region};
 use chrono::NaiveDate;
 
 const BASES: [Basis; 3] = [Basis::Listed, Basis::Derived, Basis::Estimated];
-const SYSTEMS: [OperatingSystem; 2] = [OperatingSystem::Linux, OperatingSystem::Windows];
+pub(super) const SYSTEMS: [OperatingSystem; 2] = [OperatingSystem::Linux, OperatingSystem::Windows];
 const UNITS: [ServiceUnit; 4] = [
     ServiceUnit::Hour,
     ServiceUnit::Gb,
