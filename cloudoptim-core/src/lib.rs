@@ -4,6 +4,11 @@
 //! goes in, a plan comes out, and the same input gives the same bytes.
 
 pub mod catalog;
+pub mod decision;
 pub mod engines;
 pub mod knowledge;
+pub mod ledger;
 pub mod model;
+pub mod overlay;
+pub mod policy;
+pub mod providers;

@@ -6,10 +6,13 @@ use std::str::FromStr;
 
 /// How an instance is paid for, in the words of the `karpenter.sh/capacity-type`
 /// label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CapacityType {
+    #[default]
     /// By the second, at the list price, until it is stopped.
     OnDemand,
     /// Spare capacity, which may be taken back with two minutes' notice.

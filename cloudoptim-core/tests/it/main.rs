@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
+#[allow(dead_code)] // each engine uses a part
+mod cases;
 mod catalog;
+#[allow(dead_code)] // each engine uses a part
+mod fixtures;
 mod quantity;

@@ -1,0 +1,1051 @@
+//! What an engine decides, about what, why, and what that is worth.
+
+use crate::engines::{
+    EngineId, bin_packing, ghost_probe, network, office_hours, oom, rightsizing, spot,
+    zombie_volumes,
+};
+use crate::model::{
+    AccountId, CapacityType, ClusterUid, ContainerResources, InstanceId, InstanceType,
+    MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName, Region, Uid, VolumeId,
+    WorkloadRef, ZoneId,
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a decision is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Subject {
+    /// A whole cluster.
+    Cluster {
+        /// Cluster.
+        cluster: ClusterUid,
+    },
+    /// A node.
+    Node {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Node.
+        node: NodeName,
+    },
+    /// A workload.
+    Workload {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Workload.
+        workload: WorkloadRef,
+    },
+    /// A container of a workload.
+    Container {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Workload.
+        workload: WorkloadRef,
+        /// Container.
+        container: String,
+    },
+    /// A pod.
+    Pod {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Pod.
+        pod: NamespacedName,
+    },
+    /// A service.
+    Service {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Service.
+        service: NamespacedName,
+    },
+    /// Traffic from one workload to another.
+    TrafficPair {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Sender.
+        from: NamespacedName,
+        /// Receiver.
+        to: NamespacedName,
+    },
+    /// An instance.
+    Instance {
+        /// Account.
+        account: AccountId,
+        /// Region.
+        region: Region,
+        /// Instance.
+        instance: InstanceId,
+    },
+    /// A volume.
+    Volume {
+        /// Account.
+        account: AccountId,
+        /// Region.
+        region: Region,
+        /// Volume.
+        volume: VolumeId,
+    },
+    /// An offering.
+    Offering {
+        /// Region.
+        region: Region,
+        /// Offering.
+        offering: Offering,
+    },
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster { cluster } => write!(f, "cluster {cluster}"),
+            Self::Node { node, .. } => write!(f, "node {node}"),
+            Self::Workload { workload, .. } => write!(f, "{workload}"),
+            Self::Container {
+                workload,
+                container,
+                ..
+            } => write!(f, "{workload}:{container}"),
+            Self::Pod { pod, .. } => write!(f, "pod {pod}"),
+            Self::Service { service, .. } => write!(f, "service {service}"),
+            Self::TrafficPair { from, to, .. } => write!(f, "traffic {from} to {to}"),
+            Self::Instance { instance, .. } => write!(f, "instance {instance}"),
+            Self::Volume { volume, .. } => write!(f, "volume {volume}"),
+            Self::Offering { offering, .. } => write!(f, "offering {offering}"),
+        }
+    }
+}
+
+/// An instance type in a zone, paid for in one way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Offering {
+    /// Instance type.
+    pub instance_type: InstanceType,
+    /// Zone; any of the region when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneId>,
+    /// Capacity type.
+    pub capacity_type: CapacityType,
+}
+
+impl fmt::Display for Offering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zone = self.zone.as_ref().map_or("any zone", ZoneId::as_str);
+        write!(f, "{} {} {zone}", self.instance_type, self.capacity_type)
+    }
+}
+
+/// Who has to be asked to make or remove an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Owner {
+    /// Karpenter, by its node claim: deleting the claim drains and terminates.
+    NodeClaim {
+        /// Claim.
+        name: String,
+    },
+    /// Karpenter, by its pool: it launches when pods are pending.
+    NodePool {
+        /// Pool.
+        name: String,
+    },
+    /// An auto scaling group: by instance, with the wanted size lowered.
+    AutoScalingGroup {
+        /// Group.
+        name: String,
+    },
+    /// An EKS managed node group, through the auto scaling group behind it.
+    NodeGroup {
+        /// Group.
+        name: String,
+        /// Auto scaling group behind it, where known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auto_scaling_group: Option<String>,
+    },
+    /// Managed by the provider: it cannot be asked from outside.
+    Provider {
+        /// Which.
+        name: String,
+    },
+    /// Nobody: the instance is its own.
+    Unowned,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeClaim { name } => write!(f, "node claim {name}"),
+            Self::NodePool { name } => write!(f, "node pool {name}"),
+            Self::AutoScalingGroup { name } => write!(f, "auto scaling group {name}"),
+            Self::NodeGroup { name, .. } => write!(f, "node group {name}"),
+            Self::Provider { name } => write!(f, "{name}"),
+            Self::Unowned => f.write_str("no owner"),
+        }
+    }
+}
+
+/// A pod that leaves its node, and where the plan expects it to go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PodMove {
+    /// Pod.
+    pub pod: NamespacedName,
+    /// Its uid: the precondition of the eviction.
+    pub uid: Uid,
+    /// Where a node has room for it, by the simulation; a new node when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<NodeName>,
+}
+
+/// An object of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ObjectRef {
+    /// API version, such as `v1` or `apps/v1`.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace; empty for cluster-scoped objects.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{}/{}", self.kind, self.name)
+        } else {
+            write!(f, "{}/{}/{}", self.namespace, self.kind, self.name)
+        }
+    }
+}
+
+/// One change. Its values before stand beside those after: that is its undo.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "act", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Launch nodes through their owner.
+    LaunchNodes {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// What to launch.
+        offering: Offering,
+        /// How many.
+        count: u32,
+        /// Who launches.
+        via: Owner,
+    },
+    /// Mark a node unschedulable.
+    CordonNode {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Node.
+        node: NodeName,
+    },
+    /// Mark a node schedulable.
+    UncordonNode {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Node.
+        node: NodeName,
+    },
+    /// Evict the pods of a cordoned node.
+    DrainNode {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Node.
+        node: NodeName,
+        /// Pods that leave.
+        moves: Vec<PodMove>,
+    },
+    /// Remove an empty node with its instance, through the owner.
+    RemoveNode {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Node.
+        node: NodeName,
+        /// Instance behind it, where known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instance: Option<InstanceId>,
+        /// Who removes.
+        via: Owner,
+    },
+    /// Delete the Node object of an instance that is gone.
+    DeleteNodeObject {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Node.
+        node: NodeName,
+        /// Its uid: the precondition.
+        uid: Uid,
+    },
+    /// Set a container's requests and limits in the workload's template.
+    ResizeContainer {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Workload.
+        workload: WorkloadRef,
+        /// Container.
+        container: String,
+        /// It is an init container.
+        init: bool,
+        /// Before.
+        from: Box<ContainerResources>,
+        /// After.
+        to: Box<ContainerResources>,
+        /// The change restarts the pods (it is a rollout).
+        restarts: bool,
+    },
+    /// Set a workload's replicas.
+    ScaleWorkload {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Workload.
+        workload: WorkloadRef,
+        /// Before.
+        from: u32,
+        /// After.
+        to: u32,
+    },
+    /// Suspend or resume a Job or CronJob.
+    SuspendWorkload {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Workload.
+        workload: WorkloadRef,
+        /// After; before is the opposite.
+        suspend: bool,
+    },
+    /// Set or remove an annotation.
+    Annotate {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Object.
+        object: ObjectRef,
+        /// Key.
+        key: String,
+        /// Before; absent when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// After; absent when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
+    /// Set a service's `trafficDistribution`.
+    RouteService {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Service.
+        service: NamespacedName,
+        /// Before; not set when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// After; not set when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
+    /// Prefer a zone for a workload's pods, by a preferred node affinity.
+    PreferZone {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Workload.
+        workload: WorkloadRef,
+        /// Zone preferred before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<ZoneId>,
+        /// Zone preferred after; no preference when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<ZoneId>,
+    },
+    /// Let part of a workload's replicas run on spot.
+    SetSpotShare {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Workload.
+        workload: WorkloadRef,
+        /// Replicas on spot before.
+        from: u32,
+        /// Replicas on spot after.
+        to: u32,
+        /// Pools to draw from, with the most replicas that each may hold.
+        pools: Vec<SpotPoolShare>,
+        /// Where the replicas go when no pool has room.
+        fallback: Offering,
+    },
+    /// Set or remove a tag of an instance or volume.
+    Tag {
+        /// Account.
+        account: AccountId,
+        /// Region.
+        region: Region,
+        /// Id of the resource.
+        resource: String,
+        /// Key.
+        key: String,
+        /// Before; absent when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// After; absent when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
+    /// Stop an instance.
+    StopInstance {
+        /// Account.
+        account: AccountId,
+        /// Region.
+        region: Region,
+        /// Instance.
+        instance: InstanceId,
+    },
+    /// Start a stopped instance.
+    StartInstance {
+        /// Account.
+        account: AccountId,
+        /// Region.
+        region: Region,
+        /// Instance.
+        instance: InstanceId,
+    },
+    /// Terminate an instance through its owner.
+    TerminateInstance {
+        /// Account.
+        account: AccountId,
+        /// Region.
+        region: Region,
+        /// Instance.
+        instance: InstanceId,
+        /// Who terminates.
+        via: Owner,
+    },
+    /// Take a snapshot of a volume and wait until it is complete.
+    SnapshotVolume {
+        /// Account.
+        account: AccountId,
+        /// Region.
+        region: Region,
+        /// Volume.
+        volume: VolumeId,
+    },
+    /// Delete a volume.
+    DeleteVolume {
+        /// Account.
+        account: AccountId,
+        /// Region.
+        region: Region,
+        /// Volume.
+        volume: VolumeId,
+        /// When it was made: the precondition, beside its being unattached.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created_at: Option<DateTime<Utc>>,
+    },
+}
+
+/// The most that a workload may have in one pool.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SpotPoolShare {
+    /// Pool.
+    pub offering: Offering,
+    /// Replicas at most.
+    pub replicas: u32,
+    /// Risk-adjusted price.
+    pub risk_adjusted_price: MicroUsdPerHour,
+}
+
+/// The way back from an action.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Undo {
+    /// Another action brings it back.
+    Action {
+        /// Which.
+        action: Box<Action>,
+    },
+    /// Nothing to undo: what was there is made anew elsewhere by its owner.
+    ReplacedByOwner,
+    /// It is gone, and this is how to get it back.
+    Manual {
+        /// What to do, in words.
+        how: String,
+    },
+}
+
+impl Action {
+    /// Whether no later action brings back what was there.
+    pub const fn is_destructive(&self) -> bool {
+        matches!(
+            self,
+            Self::RemoveNode { .. }
+                | Self::DeleteNodeObject { .. }
+                | Self::TerminateInstance { .. }
+                | Self::DeleteVolume { .. }
+        )
+    }
+
+    /// The resource that it changes: one plan changes each at most by one
+    /// decision.
+    pub fn resource(&self) -> String {
+        match self {
+            Self::LaunchNodes {
+                cluster,
+                offering,
+                via,
+                ..
+            } => {
+                format!("{cluster}/launch/{offering}/{via}")
+            }
+            Self::CordonNode { cluster, node }
+            | Self::UncordonNode { cluster, node }
+            | Self::DrainNode { cluster, node, .. }
+            | Self::RemoveNode { cluster, node, .. }
+            | Self::DeleteNodeObject { cluster, node, .. } => format!("{cluster}/node/{node}"),
+            Self::ResizeContainer {
+                cluster,
+                workload,
+                container,
+                ..
+            } => {
+                format!("{cluster}/workload/{workload}/container/{container}")
+            }
+            Self::ScaleWorkload {
+                cluster, workload, ..
+            }
+            | Self::SuspendWorkload {
+                cluster, workload, ..
+            } => {
+                format!("{cluster}/workload/{workload}/scale")
+            }
+            Self::SetSpotShare {
+                cluster, workload, ..
+            } => {
+                format!("{cluster}/workload/{workload}/spot")
+            }
+            Self::PreferZone {
+                cluster, workload, ..
+            } => {
+                format!("{cluster}/workload/{workload}/zone")
+            }
+            Self::Annotate {
+                cluster,
+                object,
+                key,
+                ..
+            } => {
+                format!("{cluster}/object/{object}/{key}")
+            }
+            Self::RouteService {
+                cluster, service, ..
+            } => format!("{cluster}/service/{service}"),
+            Self::Tag {
+                account,
+                region,
+                resource,
+                key,
+                ..
+            } => {
+                format!("{account}/{region}/{resource}/tag/{key}")
+            }
+            Self::StopInstance {
+                account,
+                region,
+                instance,
+            }
+            | Self::StartInstance {
+                account,
+                region,
+                instance,
+            }
+            | Self::TerminateInstance {
+                account,
+                region,
+                instance,
+                ..
+            } => {
+                format!("{account}/{region}/{instance}")
+            }
+            Self::SnapshotVolume {
+                account,
+                region,
+                volume,
+            }
+            | Self::DeleteVolume {
+                account,
+                region,
+                volume,
+                ..
+            } => {
+                format!("{account}/{region}/{volume}")
+            }
+        }
+    }
+
+    /// The way back.
+    pub fn undo(&self) -> Undo {
+        let action = match self.clone() {
+            Self::CordonNode { cluster, node } => Self::UncordonNode { cluster, node },
+            Self::UncordonNode { cluster, node } => Self::CordonNode { cluster, node },
+            Self::DrainNode { cluster, node, .. } => Self::UncordonNode { cluster, node },
+            Self::ResizeContainer {
+                cluster,
+                workload,
+                container,
+                init,
+                from,
+                to,
+                restarts,
+            } => Self::ResizeContainer {
+                cluster,
+                workload,
+                container,
+                init,
+                from: to,
+                to: from,
+                restarts,
+            },
+            Self::ScaleWorkload {
+                cluster,
+                workload,
+                from,
+                to,
+            } => Self::ScaleWorkload {
+                cluster,
+                workload,
+                from: to,
+                to: from,
+            },
+            Self::SuspendWorkload {
+                cluster,
+                workload,
+                suspend,
+            } => Self::SuspendWorkload {
+                cluster,
+                workload,
+                suspend: !suspend,
+            },
+            Self::Annotate {
+                cluster,
+                object,
+                key,
+                from,
+                to,
+            } => Self::Annotate {
+                cluster,
+                object,
+                key,
+                from: to,
+                to: from,
+            },
+            Self::RouteService {
+                cluster,
+                service,
+                from,
+                to,
+            } => Self::RouteService {
+                cluster,
+                service,
+                from: to,
+                to: from,
+            },
+            Self::PreferZone {
+                cluster,
+                workload,
+                from,
+                to,
+            } => Self::PreferZone {
+                cluster,
+                workload,
+                from: to,
+                to: from,
+            },
+            Self::SetSpotShare {
+                cluster,
+                workload,
+                from,
+                to,
+                pools,
+                fallback,
+            } => Self::SetSpotShare {
+                cluster,
+                workload,
+                from: to,
+                to: from,
+                pools,
+                fallback,
+            },
+            Self::Tag {
+                account,
+                region,
+                resource,
+                key,
+                from,
+                to,
+            } => Self::Tag {
+                account,
+                region,
+                resource,
+                key,
+                from: to,
+                to: from,
+            },
+            Self::StopInstance {
+                account,
+                region,
+                instance,
+            } => Self::StartInstance {
+                account,
+                region,
+                instance,
+            },
+            Self::StartInstance {
+                account,
+                region,
+                instance,
+            } => Self::StopInstance {
+                account,
+                region,
+                instance,
+            },
+            Self::RemoveNode { .. } | Self::DeleteNodeObject { .. } => {
+                return Undo::ReplacedByOwner;
+            }
+            Self::LaunchNodes { .. } => {
+                return Undo::Manual {
+                    how: "cordon and remove the launched nodes through their owner".to_owned(),
+                };
+            }
+            Self::TerminateInstance { instance, .. } => {
+                return Undo::Manual {
+                    how: format!("launch a new instance from the template of {instance}"),
+                };
+            }
+            Self::SnapshotVolume { volume, .. } => {
+                return Undo::Manual {
+                    how: format!("delete the snapshot of {volume}"),
+                };
+            }
+            Self::DeleteVolume { volume, .. } => {
+                return Undo::Manual {
+                    how: format!("create a volume from the snapshot of {volume} taken before"),
+                };
+            }
+        };
+        Undo::Action {
+            action: Box::new(action),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unset = |v: &Option<String>| v.clone().unwrap_or_else(|| "nothing".to_owned());
+        match self {
+            Self::LaunchNodes {
+                offering,
+                count,
+                via,
+                ..
+            } => {
+                write!(f, "launch {count} × {offering} through {via}")
+            }
+            Self::CordonNode { node, .. } => write!(f, "cordon {node}"),
+            Self::UncordonNode { node, .. } => write!(f, "uncordon {node}"),
+            Self::DrainNode { node, moves, .. } => {
+                write!(f, "evict {} pods from {node}", moves.len())
+            }
+            Self::RemoveNode { node, via, .. } => write!(f, "remove {node} through {via}"),
+            Self::DeleteNodeObject { node, .. } => write!(f, "delete the node object {node}"),
+            Self::ResizeContainer {
+                workload,
+                container,
+                from,
+                to,
+                ..
+            } => {
+                write!(
+                    f,
+                    "resize {workload}:{container} from {} to {}",
+                    brief(from),
+                    brief(to)
+                )
+            }
+            Self::ScaleWorkload {
+                workload, from, to, ..
+            } => {
+                write!(f, "scale {workload} from {from} to {to}")
+            }
+            Self::SuspendWorkload {
+                workload, suspend, ..
+            } => {
+                write!(
+                    f,
+                    "{} {workload}",
+                    if *suspend { "suspend" } else { "resume" }
+                )
+            }
+            Self::Annotate {
+                object, key, to, ..
+            } => {
+                write!(f, "set {key} of {object} to {}", unset(to))
+            }
+            Self::RouteService { service, to, .. } => {
+                write!(f, "set trafficDistribution of {service} to {}", unset(to))
+            }
+            Self::PreferZone { workload, to, .. } => {
+                let to = to.as_ref().map(ToString::to_string);
+                write!(f, "prefer zone {} for {workload}", unset(&to))
+            }
+            Self::SetSpotShare {
+                workload, from, to, ..
+            } => {
+                write!(
+                    f,
+                    "run {to} instead of {from} replicas of {workload} on spot"
+                )
+            }
+            Self::Tag {
+                resource, key, to, ..
+            } => {
+                write!(f, "set tag {key} of {resource} to {}", unset(to))
+            }
+            Self::StopInstance { instance, .. } => write!(f, "stop {instance}"),
+            Self::StartInstance { instance, .. } => write!(f, "start {instance}"),
+            Self::TerminateInstance { instance, via, .. } => {
+                write!(f, "terminate {instance} through {via}")
+            }
+            Self::SnapshotVolume { volume, .. } => write!(f, "take a snapshot of {volume}"),
+            Self::DeleteVolume { volume, .. } => write!(f, "delete {volume}"),
+        }
+    }
+}
+
+fn brief(resources: &ContainerResources) -> String {
+    let show = |cpu: Option<String>, memory: Option<String>| {
+        format!(
+            "{}/{}",
+            cpu.as_deref().unwrap_or("-"),
+            memory.as_deref().unwrap_or("-")
+        )
+    };
+    let requests = show(
+        resources.requests.cpu.map(|c| c.to_string()),
+        resources.requests.memory.map(|m| m.to_string()),
+    );
+    let limits = show(
+        resources.limits.cpu.map(|c| c.to_string()),
+        resources.limits.memory.map(|m| m.to_string()),
+    );
+    format!("{requests} (limits {limits})")
+}
+
+/// What stands between a finding and an act.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "evidence", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MissingEvidence {
+    /// A ledger of earlier runs: the state must have been observed for a while.
+    Ledger {
+        /// Which ledger.
+        ledger: String,
+        /// From when an act is possible, if the state holds and is observed
+        /// from this snapshot on.
+        possible_from: DateTime<Utc>,
+    },
+    /// A part of the snapshot is missing or may have holes.
+    Part {
+        /// Which part.
+        part: String,
+        /// What it is instead of complete.
+        state: String,
+    },
+    /// A price that nobody lists.
+    Price {
+        /// Of what.
+        of: String,
+    },
+    /// Somebody has to say so.
+    Confirmation {
+        /// What.
+        of: String,
+    },
+}
+
+impl fmt::Display for MissingEvidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ledger {
+                ledger,
+                possible_from,
+            } => {
+                write!(
+                    f,
+                    "the ledger of {ledger}; an act is possible from {possible_from}"
+                )
+            }
+            Self::Part { part, state } => write!(f, "{part} ({state})"),
+            Self::Price { of } => write!(f, "the price of {of}"),
+            Self::Confirmation { of } => write!(f, "a confirmation of {of}"),
+        }
+    }
+}
+
+/// One decision about one subject: to act, or to leave it as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// Engine.
+    pub engine: EngineId,
+    /// Subject.
+    pub subject: Subject,
+    /// What to do, in order and taken whole; nothing means: leave it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
+    /// What the actions save, counted in sums. Negative when they cost (an OOM
+    /// fix). `None` when a price is unknown, and for a keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saves_per_month: Option<MicroUsdPerMonth>,
+    /// What could be saved once the missing evidence is there: shown, never summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_stake_per_month: Option<MicroUsdPerMonth>,
+    /// What is missing before an act.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_evidence: Vec<MissingEvidence>,
+    /// Why; at least one.
+    pub reasons: Vec<Reason>,
+}
+
+impl Decision {
+    /// To leave `subject` as it is.
+    pub fn keep(engine: EngineId, subject: Subject, reasons: Vec<Reason>) -> Self {
+        Self {
+            engine,
+            subject,
+            actions: Vec::new(),
+            saves_per_month: None,
+            at_stake_per_month: None,
+            missing_evidence: Vec::new(),
+            reasons,
+        }
+    }
+
+    /// To act on `subject`.
+    pub fn act(
+        engine: EngineId,
+        subject: Subject,
+        actions: Vec<Action>,
+        saves_per_month: Option<MicroUsdPerMonth>,
+        reasons: Vec<Reason>,
+    ) -> Self {
+        Self {
+            engine,
+            subject,
+            actions,
+            saves_per_month,
+            at_stake_per_month: None,
+            missing_evidence: Vec::new(),
+            reasons,
+        }
+    }
+
+    /// Adds what is at stake, and what is missing before an act.
+    #[must_use]
+    pub fn with_stake(
+        mut self,
+        at_stake_per_month: Option<MicroUsdPerMonth>,
+        missing_evidence: Vec<MissingEvidence>,
+    ) -> Self {
+        self.at_stake_per_month = at_stake_per_month;
+        self.missing_evidence = missing_evidence;
+        self
+    }
+
+    /// Whether it leaves its subject as it is.
+    pub const fn is_keep(&self) -> bool {
+        self.actions.is_empty()
+    }
+
+    /// Whether it has an action that no later one brings back.
+    pub fn is_destructive(&self) -> bool {
+        self.actions.iter().any(Action::is_destructive)
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$meta:meta])* $variant:ident($module:ident)),* $(,)?) => {
+        /// Why an engine decided as it did.
+        ///
+        /// As JSON, `engine` and `code` are stable, and the facts are fields.
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(tag = "engine", rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$meta])* $variant($module::Reason),)*
+        }
+
+        $(impl From<$module::Reason> for Reason {
+            fn from(reason: $module::Reason) -> Self {
+                Self::$variant(reason)
+            }
+        })*
+
+        impl fmt::Display for Reason {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$variant(reason) => reason.fmt(f),)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Of the spot engine.
+    Spot(spot),
+    /// Of the bin packing engine.
+    BinPacking(bin_packing),
+    /// Of the rightsizing engine.
+    Rightsizing(rightsizing),
+    /// Of the office-hours engine.
+    OfficeHours(office_hours),
+    /// Of the ghost probe.
+    GhostProbe(ghost_probe),
+    /// Of the zombie-volume engine.
+    ZombieVolumes(zombie_volumes),
+    /// Of the network engine.
+    Network(network),
+    /// Of the OOM engine.
+    Oom(oom),
+}
+
+impl Reason {
+    /// Engine and code, such as `("bin_packing", "empty")`.
+    pub fn code(&self) -> (String, String) {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let field = |name: &str| {
+            value
+                .get(name)
+                .and_then(|v| v.as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        (field("engine"), field("code"))
+    }
+}
