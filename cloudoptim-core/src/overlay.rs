@@ -2,10 +2,10 @@
 //! one, and a what-if is one that a person wrote.
 
 use crate::model::{
-    ClusterUid, ContainerResources, Node, NodeName, OfferingPrice, Snapshot, WorkloadRef,
+    ClusterUid, ContainerResources, Node, NodeName, OfferingPrice, Snapshot, Uid, WorkloadRef,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// New requests and limits of a container of a workload.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -89,6 +89,19 @@ pub struct DroppedBudget {
     pub name: String,
 }
 
+/// A pod that is somewhere else.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct MovedPod {
+    /// Cluster.
+    pub cluster: ClusterUid,
+    /// Uid of the pod.
+    pub pod: Uid,
+    /// Node that it is on.
+    pub node: NodeName,
+}
+
 /// Changes laid over a snapshot. An empty one changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -103,6 +116,9 @@ pub struct Overlay {
     /// Nodes that are gone, with the pods that no one makes anew (DaemonSet pods).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removed_nodes: Vec<NodeRef>,
+    /// Pods that are somewhere else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moved_pods: Vec<MovedPod>,
     /// Nodes that are there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub added_nodes: Vec<NodeAddition>,
@@ -148,6 +164,7 @@ impl Overlay {
         self.replicas.extend(other.replicas);
         self.prices.extend(other.prices);
         self.removed_nodes.extend(other.removed_nodes);
+        self.moved_pods.extend(other.moved_pods);
         self.added_nodes.extend(other.added_nodes);
         self.count_limits.extend(other.count_limits);
         self.dropped_budgets.extend(other.dropped_budgets);
@@ -184,6 +201,17 @@ impl Overlay {
                 change_replicas(cluster, change);
             }
             if let Some(pods) = cluster.pods.value_mut() {
+                let moved: BTreeMap<&Uid, &NodeName> = self
+                    .moved_pods
+                    .iter()
+                    .filter(|m| m.cluster == uid)
+                    .map(|m| (&m.pod, &m.node))
+                    .collect();
+                for pod in pods.iter_mut() {
+                    if let Some(node) = moved.get(&pod.meta.uid) {
+                        pod.spec.node_name = Some((*node).clone());
+                    }
+                }
                 pods.retain(|pod| {
                     !(pod.node().is_some_and(|node| removed.contains(node))
                         && pod
@@ -287,5 +315,136 @@ fn change_replicas(cluster: &mut crate::model::Cluster, change: &ReplicaChange) 
             .map(|(_, _, _, uid)| uid)
             .collect();
         pods.retain(|pod| !gone.contains(&pod.meta.uid));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::{Knowledge, Provenance};
+    use crate::model::{Bytes, Cluster, Container, MilliCpu, ObjectMeta, OwnerRef, Pod};
+    use chrono::DateTime;
+
+    fn pod(name: &str, owner: &str, node: &str) -> Pod {
+        let mut pod = Pod::default();
+        pod.meta = ObjectMeta {
+            namespace: "n".into(),
+            name: name.into(),
+            uid: name.into(),
+            owners: vec![OwnerRef {
+                kind: owner.into(),
+                name: "web".into(),
+                uid: "w".into(),
+                controller: true,
+                ..Default::default()
+            }],
+            ..Default::default()
+        };
+        pod.spec.node_name = Some(node.into());
+        pod.spec.containers = vec![Container {
+            name: "main".into(),
+            ..Default::default()
+        }];
+        pod
+    }
+
+    fn snapshot(pods: Vec<Pod>) -> Snapshot {
+        let node = |name: &str| Node {
+            meta: ObjectMeta {
+                name: name.into(),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let mut snapshot = Snapshot::new(DateTime::UNIX_EPOCH);
+        snapshot.clusters.push(Cluster {
+            uid: "c".into(),
+            nodes: Knowledge::complete(vec![node("a"), node("b")], Provenance::default()),
+            pods: Knowledge::complete(pods, Provenance::default()),
+            ..Default::default()
+        });
+        snapshot
+    }
+
+    #[test]
+    fn a_removed_node_takes_its_daemon_pods_and_leaves_the_others_pending() {
+        let before = snapshot(vec![
+            pod("d", "DaemonSet", "a"),
+            pod("moved", "StatefulSet", "a"),
+            pod("left", "StatefulSet", "a"),
+        ]);
+        let overlay = Overlay {
+            removed_nodes: vec![NodeRef {
+                cluster: "c".into(),
+                node: "a".into(),
+            }],
+            moved_pods: vec![MovedPod {
+                cluster: "c".into(),
+                pod: "moved".into(),
+                node: "b".into(),
+            }],
+            ..Default::default()
+        };
+        let after = overlay.apply(&before);
+        let places: Vec<_> = after.clusters[0]
+            .pods
+            .items()
+            .iter()
+            .map(|p| (p.meta.name.as_str(), p.node().map(NodeName::as_str)))
+            .collect();
+        assert_eq!(places, [("left", None), ("moved", Some("b"))]);
+        assert_eq!(after.clusters[0].nodes.items().len(), 1);
+    }
+
+    #[test]
+    fn new_requests_reach_the_pods_of_the_workload_and_the_last_change_wins() {
+        let before = snapshot(vec![pod("p", "StatefulSet", "a")]);
+        let change = |milli| {
+            let mut resources = ContainerResources::default();
+            resources.requests.cpu = Some(MilliCpu(milli));
+            resources.requests.memory = Some(Bytes::GIB);
+            Overlay {
+                requests: vec![RequestChange {
+                    cluster: "c".into(),
+                    workload: WorkloadRef::new("n", "StatefulSet", "web"),
+                    container: "main".into(),
+                    resources,
+                }],
+                ..Default::default()
+            }
+        };
+        let after = change(500).then(change(250)).apply(&before);
+        let spec = &after.clusters[0].pods.items()[0].spec;
+        assert_eq!(
+            spec.containers[0].resources.requests.cpu,
+            Some(MilliCpu(250))
+        );
+    }
+
+    #[test]
+    fn fewer_replicas_keep_the_ready_and_the_old() {
+        let mut old = pod("old", "StatefulSet", "a");
+        old.status.ready = Some(true);
+        old.meta.created_at = Some(DateTime::UNIX_EPOCH);
+        let mut young = pod("young", "StatefulSet", "a");
+        young.status.ready = Some(true);
+        young.meta.created_at = Some(DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1));
+        let sick = pod("sick", "StatefulSet", "a");
+        let overlay = Overlay {
+            replicas: vec![ReplicaChange {
+                cluster: "c".into(),
+                workload: WorkloadRef::new("n", "StatefulSet", "web"),
+                replicas: 1,
+            }],
+            ..Default::default()
+        };
+        let after = overlay.apply(&snapshot(vec![sick, young, old]));
+        let names: Vec<_> = after.clusters[0]
+            .pods
+            .items()
+            .iter()
+            .map(|p| p.meta.name.as_str())
+            .collect();
+        assert_eq!(names, ["old"]);
     }
 }
