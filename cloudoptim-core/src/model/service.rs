@@ -90,4 +90,8 @@ pub struct TrafficEdge {
     pub to_zone: ZoneId,
     /// Bytes in a day.
     pub bytes_per_day: u64,
+    /// The sender opened the connections (`true`: these are requests) or
+    /// answers on them (`false`); `None` when the source does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_by_sender: Option<bool>,
 }

@@ -7,4 +7,5 @@ mod cases;
 mod catalog;
 #[allow(dead_code)] // each engine uses a part
 mod fixtures;
+mod network;
 mod quantity;

@@ -1,0 +1,323 @@
+//! What the engine reads of a cluster, indexed once.
+
+use crate::knowledge::Knowledge;
+use crate::model::{
+    Cloud, Cluster, Endpoint, NamespacedName, Node, NodeName, OwnerIndex, Pod, Service, Workload,
+    WorkloadKind, WorkloadRef, ZONE_ID_LABEL, ZoneId, ZoneName,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A part that is not complete: its name and its state.
+pub(super) type Hole = (String, String);
+
+/// A workload with its pods.
+#[derive(Debug, Default)]
+pub(super) struct Backend<'a> {
+    pub(super) workload: Option<&'a Workload>,
+    pub(super) pods: Vec<&'a Pod>,
+    /// Running pods by zone.
+    pub(super) zones: BTreeMap<ZoneId, u32>,
+    /// Running pods whose zone is not known.
+    pub(super) without_zone: u32,
+}
+
+/// An autoscaler of a workload.
+#[derive(Debug, Clone)]
+pub(super) struct Autoscaler {
+    pub(super) name: String,
+    pub(super) min: u32,
+}
+
+/// A service with its ready endpoints.
+#[derive(Debug)]
+pub(super) struct ServiceFacts<'a> {
+    pub(super) service: &'a Service,
+    pub(super) endpoints: BTreeMap<ZoneId, u32>,
+    /// Ready endpoints whose zone is not known, and the name it has.
+    pub(super) without_zone: (u32, Option<ZoneName>),
+    /// Workloads behind it.
+    pub(super) backends: BTreeSet<WorkloadRef>,
+    /// Ready endpoints that are no pod of the snapshot.
+    pub(super) strangers: u32,
+}
+
+/// Everything, by name.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) holes: Vec<Hole>,
+    pub(super) workloads: BTreeMap<WorkloadRef, Backend<'a>>,
+    pub(super) services: BTreeMap<NamespacedName, ServiceFacts<'a>>,
+    pub(super) autoscalers: BTreeMap<WorkloadRef, Autoscaler>,
+    pub(super) nodes_without_zone: Vec<NodeName>,
+    /// Oldest kubelet's minor version, or the first node whose cannot be read.
+    pub(super) oldest_minor: Result<u32, Option<NodeName>>,
+}
+
+/// Name of the workload as traffic has it.
+pub(super) fn traffic_name(workload: &WorkloadRef) -> NamespacedName {
+    NamespacedName::new(workload.namespace.clone(), workload.name.clone())
+}
+
+/// Has an address of its own that kube-proxy routes.
+pub(super) fn is_routed(service: &Service) -> bool {
+    !service.headless && service.kind != "ExternalName"
+}
+
+/// Takes traffic from outside the cluster.
+pub(super) fn is_entry(service: &Service) -> bool {
+    matches!(service.kind.as_str(), "LoadBalancer" | "NodePort")
+}
+
+fn hole<T>(holes: &mut Vec<Hole>, name: &str, part: &Knowledge<T>) {
+    if !part.is_complete() {
+        holes.push((name.to_owned(), part.to_string()));
+    }
+}
+
+/// The minor version of `v1.36.2-eks-3cfe0ce`: 36. `None` unless it is 1.x.
+pub(super) fn minor_version(version: &str) -> Option<u32> {
+    let rest = version.trim_start_matches('v').strip_prefix("1.")?;
+    let digits: &str = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+impl<'a> Facts<'a> {
+    /// Reads a cluster.
+    pub(super) fn new(cluster: &'a Cluster, cloud: Option<&'a Cloud>) -> Self {
+        let mut holes = Vec::new();
+        hole(&mut holes, "traffic", &cluster.traffic);
+        hole(&mut holes, "services", &cluster.services);
+        hole(&mut holes, "endpoint_slices", &cluster.endpoint_slices);
+        hole(&mut holes, "pods", &cluster.pods);
+        hole(&mut holes, "nodes", &cluster.nodes);
+        hole(&mut holes, "workloads", &cluster.workloads);
+        hole(
+            &mut holes,
+            "horizontal_autoscalers",
+            &cluster.horizontal_autoscalers,
+        );
+        hole(&mut holes, "scaled_objects", &cluster.scaled_objects);
+
+        let nodes: BTreeMap<&str, &Node> = cluster
+            .nodes
+            .items()
+            .iter()
+            .map(|n| (n.meta.name.as_str(), n))
+            .collect();
+        let mut ids: BTreeMap<ZoneName, ZoneId> = cloud
+            .iter()
+            .flat_map(|c| c.zones.items())
+            .map(|z| (z.name.clone(), z.id.clone()))
+            .collect();
+        for node in nodes.values() {
+            if let (Some(name), Some(id)) = (node.zone_name(), node.meta.label(ZONE_ID_LABEL)) {
+                ids.insert(name, id.into());
+            }
+        }
+        let zone_of_node = |name: &NodeName| {
+            let node = nodes.get(name.as_str())?;
+            match node.meta.label(ZONE_ID_LABEL) {
+                Some(id) => Some(ZoneId::from(id)),
+                None => ids.get(&node.zone_name()?).cloned(),
+            }
+        };
+
+        let workloads = workloads(cluster, &zone_of_node);
+        let services = services(cluster, &workloads, &ids, &zone_of_node);
+        let nodes_without_zone = nodes
+            .values()
+            .filter(|n| n.zone_name().is_none())
+            .map(|n| n.name())
+            .collect();
+        let mut oldest_minor = Err(None);
+        for node in nodes.values() {
+            let minor = node.kubelet_version.as_deref().and_then(minor_version);
+            oldest_minor = match (minor, oldest_minor) {
+                (None, _) => {
+                    oldest_minor = Err(Some(node.name()));
+                    break;
+                }
+                (Some(minor), Ok(oldest)) => Ok(minor.min(oldest)),
+                (Some(minor), Err(_)) => Ok(minor),
+            };
+        }
+        Self {
+            holes,
+            workloads,
+            services,
+            autoscalers: autoscalers(cluster),
+            nodes_without_zone,
+            oldest_minor,
+        }
+    }
+
+    /// Workloads that traffic calls by this name.
+    pub(super) fn named(&self, name: &NamespacedName) -> Vec<&WorkloadRef> {
+        let kinds = [
+            WorkloadKind::Deployment,
+            WorkloadKind::StatefulSet,
+            WorkloadKind::DaemonSet,
+            WorkloadKind::ReplicaSet,
+            WorkloadKind::Job,
+            WorkloadKind::CronJob,
+            WorkloadKind::Pod,
+        ];
+        kinds
+            .into_iter()
+            .filter_map(|kind| {
+                let wanted = WorkloadRef::new(name.namespace.clone(), kind, name.name.clone());
+                self.workloads.get_key_value(&wanted).map(|(k, _)| k)
+            })
+            .collect()
+    }
+}
+
+fn workloads<'a>(
+    cluster: &'a Cluster,
+    zone_of_node: &impl Fn(&NodeName) -> Option<ZoneId>,
+) -> BTreeMap<WorkloadRef, Backend<'a>> {
+    let owners = OwnerIndex::new(cluster);
+    let mut found: BTreeMap<WorkloadRef, Backend<'a>> = BTreeMap::new();
+    for workload in cluster.workloads.items() {
+        let reference = workload.reference();
+        if owners.top_of(workload) == reference {
+            found.entry(reference).or_default().workload = Some(workload);
+        }
+    }
+    for pod in cluster.pods.items() {
+        if pod.is_finished() || pod.is_terminating() {
+            continue;
+        }
+        let entry = found.entry(owners.top(pod)).or_default();
+        match pod.node().map(zone_of_node) {
+            Some(Some(zone)) => *entry.zones.entry(zone).or_default() += 1,
+            _ => entry.without_zone += 1,
+        }
+        entry.pods.push(pod);
+    }
+    found
+}
+
+fn services<'a>(
+    cluster: &'a Cluster,
+    workloads: &BTreeMap<WorkloadRef, Backend<'a>>,
+    ids: &BTreeMap<ZoneName, ZoneId>,
+    zone_of_node: &impl Fn(&NodeName) -> Option<ZoneId>,
+) -> BTreeMap<NamespacedName, ServiceFacts<'a>> {
+    let mut owner_of: BTreeMap<(&str, &str), &WorkloadRef> = BTreeMap::new();
+    for (reference, backend) in workloads {
+        for pod in &backend.pods {
+            owner_of.insert((&pod.meta.namespace, &pod.meta.name), reference);
+        }
+    }
+    // An endpoint may be in two slices while the controller moves it; a
+    // dual-stack service has one slice per address family.
+    let mut endpoints: BTreeMap<(&str, &str), BTreeMap<String, &Endpoint>> = BTreeMap::new();
+    for slice in cluster.endpoint_slices.items() {
+        let of = endpoints
+            .entry((&slice.meta.namespace, &slice.service))
+            .or_default();
+        for (index, endpoint) in slice.endpoints.iter().enumerate() {
+            let key = endpoint
+                .pod
+                .clone()
+                .unwrap_or_else(|| format!("{}#{index}", slice.meta.name));
+            if endpoint.ready {
+                of.insert(key, endpoint);
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    for service in cluster.services.items() {
+        let namespace = service.meta.namespace.as_str();
+        let mut facts = ServiceFacts {
+            service,
+            endpoints: BTreeMap::new(),
+            without_zone: (0, None),
+            backends: BTreeSet::new(),
+            strangers: 0,
+        };
+        let ready = endpoints.get(&(namespace, service.meta.name.as_str()));
+        for endpoint in ready.into_iter().flat_map(BTreeMap::values) {
+            let zone = match &endpoint.zone {
+                Some(name) => ids.get(name).cloned(),
+                None => endpoint.node.as_ref().and_then(zone_of_node),
+            };
+            match zone {
+                Some(zone) => *facts.endpoints.entry(zone).or_default() += 1,
+                None => {
+                    facts.without_zone.0 += 1;
+                    facts.without_zone.1 = facts.without_zone.1.or_else(|| endpoint.zone.clone());
+                }
+            }
+            let pod = endpoint.pod.as_deref();
+            match pod.and_then(|pod| owner_of.get(&(namespace, pod))) {
+                Some(owner) => {
+                    facts.backends.insert((*owner).clone());
+                }
+                None => facts.strangers += 1,
+            }
+        }
+        // A service whose endpoints are all down still has its workloads.
+        if let Some(selector) = service.selector.as_ref().filter(|s| !s.is_empty()) {
+            let in_namespace = WorkloadRef {
+                namespace: namespace.to_owned(),
+                kind: WorkloadKind::Deployment,
+                name: String::new(),
+            };
+            for (reference, backend) in workloads.range(in_namespace..) {
+                if reference.namespace != namespace {
+                    break;
+                }
+                let labels = backend
+                    .workload
+                    .and_then(|w| w.template.as_ref())
+                    .map(|t| &t.labels)
+                    .or_else(|| backend.pods.first().map(|p| &p.meta.labels));
+                if labels.is_some_and(|l| selector.iter().all(|(k, v)| l.get(k) == Some(v))) {
+                    facts.backends.insert(reference.clone());
+                }
+            }
+        }
+        found.insert(
+            NamespacedName::new(namespace, service.meta.name.clone()),
+            facts,
+        );
+    }
+    found
+}
+
+fn autoscalers(cluster: &Cluster) -> BTreeMap<WorkloadRef, Autoscaler> {
+    let mut found: BTreeMap<WorkloadRef, Autoscaler> = BTreeMap::new();
+    let horizontal = cluster
+        .horizontal_autoscalers
+        .items()
+        .iter()
+        .map(|a| (&a.target, &a.meta.name, a.min_replicas.unwrap_or(1)));
+    let keda = cluster
+        .scaled_objects
+        .items()
+        .iter()
+        .map(|o| (&o.target, &o.meta.name, o.min_replicas.unwrap_or(0)));
+    for (target, name, min) in horizontal.chain(keda) {
+        let entry = found.entry(target.clone()).or_insert_with(|| Autoscaler {
+            name: name.clone(),
+            min,
+        });
+        entry.min = entry.min.min(min);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_versions_are_read_with_whatever_follows_them() {
+        assert_eq!(minor_version("v1.36.2-eks-3cfe0ce"), Some(36));
+        assert_eq!(minor_version("1.30+"), Some(30));
+        assert_eq!(minor_version("v2.0.0"), None);
+        assert_eq!(minor_version(""), None);
+    }
+}
