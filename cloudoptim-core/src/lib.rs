@@ -9,6 +9,8 @@ pub mod engines;
 pub mod knowledge;
 pub mod ledger;
 pub mod model;
+pub mod optimize;
 pub mod overlay;
+pub mod plan;
 pub mod policy;
 pub mod providers;

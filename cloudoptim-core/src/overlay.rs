@@ -326,8 +326,7 @@ mod tests {
     use chrono::DateTime;
 
     fn pod(name: &str, owner: &str, node: &str) -> Pod {
-        let mut pod = Pod::default();
-        pod.meta = ObjectMeta {
+        let meta = ObjectMeta {
             namespace: "n".into(),
             name: name.into(),
             uid: name.into(),
@@ -338,6 +337,10 @@ mod tests {
                 controller: true,
                 ..Default::default()
             }],
+            ..Default::default()
+        };
+        let mut pod = Pod {
+            meta,
             ..Default::default()
         };
         pod.spec.node_name = Some(node.into());

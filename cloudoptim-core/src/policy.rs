@@ -22,6 +22,8 @@ pub struct Policy {
     /// Namespaces whose objects are never changed. Default `kube-system`,
     /// `kube-public` and `kube-node-lease`: a cluster lives on them.
     pub protected_namespaces: BTreeSet<String>,
+    /// Settings of the plan.
+    pub plan: crate::plan::Config,
     /// Settings of the spot engine.
     pub spot: spot::Config,
     /// Settings of the bin packing engine.
@@ -49,6 +51,7 @@ impl Default for Policy {
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
+            plan: Default::default(),
             spot: Default::default(),
             bin_packing: Default::default(),
             rightsizing: Default::default(),

@@ -1,0 +1,457 @@
+//! The joint run: eight engines, one plan, every dollar once.
+//!
+//! Requests and replicas free room; only a node that goes frees money. So the
+//! packer is asked three times, each time on the cluster that the earlier
+//! answers leave:
+//!
+//! 1. with the requests that are *raised* (they cost, and come first);
+//! 2. with those that are lowered too: what goes now goes because of the
+//!    rightsizing, and waits for it;
+//! 3. with the workloads asleep that sleep now: what goes now is saved only
+//!    for the share of the week that they sleep.
+
+use crate::decision::{Action, Decision, Subject};
+use crate::engines::{
+    Alternative, Engine, EngineError, EngineId, EngineOutput, Figures, Inputs, NotJudged,
+    bin_packing, ghost_probe, network, office_hours, oom, rightsizing, spot, zombie_volumes,
+};
+use crate::ledger::{Asleep, Ledgers};
+use crate::model::{ContainerResources, ResourceList};
+use crate::overlay::{MovedPod, NodeRef, Overlay, ReplicaChange, RequestChange};
+use crate::plan::{DeclineReason, Declined, Plan, PlanInput};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+
+/// Where a joint run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The engine that starts.
+    pub engine: EngineId,
+    /// Steps done.
+    pub done: u32,
+    /// Steps in all.
+    pub of: u32,
+}
+
+/// Runs the engines that the policy names and makes one plan of their answers.
+///
+/// # Errors
+/// [`EngineError`] of the first engine that cannot answer.
+pub fn optimize(inputs: &Inputs<'_>) -> Result<Plan, EngineError> {
+    optimize_observed(inputs, &mut |_| {})
+}
+
+/// [`optimize`], telling `observe` before each step.
+///
+/// # Errors
+/// As [`optimize`].
+pub fn optimize_observed(
+    inputs: &Inputs<'_>,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<Plan, EngineError> {
+    let joint = decide_jointly(inputs, observe)?;
+    Ok(crate::plan::plan(inputs, joint))
+}
+
+/// The engine of that id with the policy's settings.
+pub fn engine(id: EngineId, policy: &crate::policy::Policy) -> Box<dyn Engine> {
+    match id {
+        EngineId::Oom => Box::new(oom::Oom::new(policy.oom.clone())),
+        EngineId::Rightsizing => {
+            Box::new(rightsizing::Rightsizing::new(policy.rightsizing.clone()))
+        }
+        EngineId::OfficeHours => {
+            Box::new(office_hours::OfficeHours::new(policy.office_hours.clone()))
+        }
+        EngineId::Spot => Box::new(spot::Spot::new(policy.spot.clone())),
+        EngineId::BinPacking => Box::new(bin_packing::BinPacking::new(policy.bin_packing.clone())),
+        EngineId::GhostProbe => Box::new(ghost_probe::GhostProbe::new(policy.ghost_probe.clone())),
+        EngineId::ZombieVolumes => Box::new(zombie_volumes::ZombieVolumes::new(
+            policy.zombie_volumes.clone(),
+        )),
+        EngineId::Network => Box::new(network::Network::new(policy.network.clone())),
+    }
+}
+
+struct Run<'a, 'b> {
+    inputs: &'a Inputs<'a>,
+    observe: &'b mut dyn FnMut(Progress),
+    done: u32,
+}
+
+impl Run<'_, '_> {
+    const STEPS: u32 = 10;
+
+    fn ask(
+        &mut self,
+        id: EngineId,
+        overlay: &Overlay,
+        ledgers: &Ledgers,
+    ) -> Result<Option<EngineOutput>, EngineError> {
+        (self.observe)(Progress {
+            engine: id,
+            done: self.done,
+            of: Self::STEPS,
+        });
+        self.done += 1;
+        if !self.inputs.policy.engines.contains(&id) {
+            return Ok(None);
+        }
+        let inputs = Inputs {
+            overlay,
+            ledgers,
+            ..*self.inputs
+        };
+        engine(id, self.inputs.policy).decide(&inputs).map(Some)
+    }
+}
+
+fn decide_jointly(
+    inputs: &Inputs<'_>,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<PlanInput, EngineError> {
+    let mut run = Run {
+        inputs,
+        observe,
+        done: 0,
+    };
+    let base = inputs.overlay.clone();
+    let ledgers = inputs.ledgers;
+    let mut joint = PlanInput::default();
+
+    // A raise after a kill comes before any other size of the same container.
+    let oom = run.ask(EngineId::Oom, &base, ledgers)?;
+    let taken = resources(oom.as_ref());
+    let raised = sizes(oom.as_ref(), &BTreeSet::new());
+    let sized = base.clone().then(raised.after);
+    let mut rightsizing = run.ask(EngineId::Rightsizing, &sized, ledgers)?;
+    joint.declined = limit_resizes(inputs, rightsizing.as_mut());
+    let resized = sizes(rightsizing.as_ref(), &taken);
+    let office_hours = run.ask(EngineId::OfficeHours, &base, ledgers)?;
+    let spot = run.ask(EngineId::Spot, &base, ledgers)?;
+
+    // The packer, three times, each on what the earlier answers leave.
+    let mut overlay = sized.then(resized.meanwhile);
+    let first = run.ask(EngineId::BinPacking, &overlay, ledgers)?;
+    let mut packing = None;
+    if let Some(first) = first {
+        overlay = overlay.then(after_packing(&first));
+        let packing = packing.insert(Packing::first(first));
+        if !resized.after.requests.is_empty() {
+            overlay = overlay.then(resized.after);
+            if let Some(second) = run.ask(EngineId::BinPacking, &overlay, ledgers)? {
+                overlay = overlay.then(after_packing(&second));
+                packing.next(second, Because::LowerRequests);
+            }
+        }
+        let asleep = replicas_after(office_hours.as_ref());
+        if !asleep.replicas.is_empty() {
+            overlay = overlay.then(asleep);
+            if let Some(third) = run.ask(EngineId::BinPacking, &overlay, ledgers)? {
+                packing.next(third, Because::Asleep { share_milli: 0 });
+            }
+        }
+    }
+
+    let ghosts = run.ask(EngineId::GhostProbe, &base, ledgers)?;
+    let mut sleepers = ledgers.clone();
+    add_sleepers(&mut sleepers, office_hours.as_ref(), inputs.now());
+    let zombies = run.ask(EngineId::ZombieVolumes, &base, &sleepers)?;
+    let network = run.ask(EngineId::Network, &base, ledgers)?;
+
+    let all = [oom, rightsizing, office_hours, spot];
+    joint.outputs.extend(all.into_iter().flatten());
+    if let Some(packing) = packing {
+        joint.waits_for_requests = packing.waits_for_requests.clone();
+        joint.waits_for_sleep = packing.waits_for_sleep.clone();
+        joint.outputs.push(packing.finish());
+    }
+    joint
+        .outputs
+        .extend([ghosts, zombies, network].into_iter().flatten());
+    Ok(joint)
+}
+
+/// Resources that the decisions change.
+fn resources(output: Option<&EngineOutput>) -> BTreeSet<String> {
+    output
+        .into_iter()
+        .flat_map(|o| &o.decisions)
+        .flat_map(|d| &d.actions)
+        .map(Action::resource)
+        .collect()
+}
+
+/// Leaves as many resizes as one plan may make, those with the most at stake,
+/// and gives the others back with the reason. Raises are not limited: they
+/// protect what runs.
+fn limit_resizes(inputs: &Inputs<'_>, output: Option<&mut EngineOutput>) -> Vec<Declined> {
+    let Some(output) = output else {
+        return Vec::new();
+    };
+    let workloads: usize = inputs
+        .snapshot
+        .clusters
+        .iter()
+        .map(|c| c.workloads.items().len())
+        .sum();
+    let population = u64::try_from(workloads).unwrap_or(u64::MAX);
+    let limit = inputs.policy.plan.resize_limit(population);
+    let mut order: Vec<usize> = (0..output.decisions.len())
+        .filter(|i| output.decisions.get(*i).is_some_and(lowers))
+        .collect();
+    let candidates = u64::try_from(order.len()).unwrap_or(u64::MAX);
+    order.sort_by_key(|i| {
+        let stake = output.decisions.get(*i).and_then(|d| d.at_stake_per_month);
+        (std::cmp::Reverse(stake), *i)
+    });
+    let over: BTreeSet<usize> = order
+        .into_iter()
+        .skip(usize::try_from(limit).unwrap_or(usize::MAX))
+        .collect();
+    let (mut kept, mut declined) = (Vec::new(), Vec::new());
+    for (place, decision) in std::mem::take(&mut output.decisions)
+        .into_iter()
+        .enumerate()
+    {
+        if over.contains(&place) {
+            let because = DeclineReason::OverLimit {
+                limit,
+                candidates,
+                population,
+            };
+            declined.push(Declined { decision, because });
+        } else {
+            kept.push(decision);
+        }
+    }
+    output.decisions = kept;
+    declined
+}
+
+/// Whether a decision takes something from a container.
+fn lowers(decision: &Decision) -> bool {
+    decision.actions.iter().any(|action| match action {
+        Action::ResizeContainer { from, to, .. } => {
+            to.requests.cpu < from.requests.cpu || to.requests.memory < from.requests.memory
+        }
+        _ => false,
+    })
+}
+
+/// The requests that the decisions set, and what they take while the change
+/// is under way: the larger of before and after.
+struct Sizes {
+    after: Overlay,
+    meanwhile: Overlay,
+}
+
+/// Sizes set by the decisions that touch none of `taken`.
+fn sizes(output: Option<&EngineOutput>, taken: &BTreeSet<String>) -> Sizes {
+    let mut sizes = Sizes {
+        after: Overlay::default(),
+        meanwhile: Overlay::default(),
+    };
+    let actions = output
+        .into_iter()
+        .flat_map(|o| &o.decisions)
+        .flat_map(|d| &d.actions);
+    for action in actions.filter(|a| !taken.contains(&a.resource())) {
+        if let Action::ResizeContainer {
+            cluster,
+            workload,
+            container,
+            from,
+            to,
+            ..
+        } = action
+        {
+            let change = |resources: ContainerResources| RequestChange {
+                cluster: cluster.clone(),
+                workload: workload.clone(),
+                container: container.clone(),
+                resources,
+            };
+            sizes.after.requests.push(change((**to).clone()));
+            let meanwhile = ContainerResources {
+                requests: higher(&from.requests, &to.requests),
+                limits: to.limits.clone(),
+            };
+            sizes.meanwhile.requests.push(change(meanwhile));
+        }
+    }
+    sizes
+}
+
+fn higher(a: &ResourceList, b: &ResourceList) -> ResourceList {
+    let mut extended = a.extended.clone();
+    for (name, amount) in &b.extended {
+        let have = extended.entry(name.clone()).or_default();
+        *have = (*have).max(*amount);
+    }
+    ResourceList {
+        cpu: a.cpu.max(b.cpu),
+        memory: a.memory.max(b.memory),
+        ephemeral_storage: a.ephemeral_storage.max(b.ephemeral_storage),
+        extended,
+    }
+}
+
+/// Replicas after the decisions.
+fn replicas_after(output: Option<&EngineOutput>) -> Overlay {
+    let mut overlay = Overlay::default();
+    for action in output
+        .into_iter()
+        .flat_map(|o| &o.decisions)
+        .flat_map(|d| &d.actions)
+    {
+        if let Action::ScaleWorkload {
+            cluster,
+            workload,
+            to,
+            ..
+        } = action
+        {
+            overlay.replicas.push(ReplicaChange {
+                cluster: cluster.clone(),
+                workload: workload.clone(),
+                replicas: *to,
+            });
+        }
+    }
+    overlay
+}
+
+/// The cluster after the packer's decisions.
+fn after_packing(output: &EngineOutput) -> Overlay {
+    let mut overlay = Overlay::default();
+    for action in output.decisions.iter().flat_map(|d| &d.actions) {
+        match action {
+            Action::DrainNode { cluster, moves, .. } => {
+                for moved in moves {
+                    if let Some(node) = &moved.to {
+                        overlay.moved_pods.push(MovedPod {
+                            cluster: cluster.clone(),
+                            pod: moved.uid.clone(),
+                            node: node.clone(),
+                        });
+                    }
+                }
+            }
+            Action::RemoveNode { cluster, node, .. } => {
+                overlay.removed_nodes.push(NodeRef {
+                    cluster: cluster.clone(),
+                    node: node.clone(),
+                });
+            }
+            _ => {}
+        }
+    }
+    overlay
+}
+
+/// Adds what goes to sleep now: its volumes are no zombies.
+fn add_sleepers(ledgers: &mut Ledgers, output: Option<&EngineOutput>, now: DateTime<Utc>) {
+    let actions = output
+        .into_iter()
+        .flat_map(|o| &o.decisions)
+        .flat_map(|d| &d.actions);
+    let sleepers: Vec<Asleep> = actions
+        .filter_map(|action| match action {
+            Action::ScaleWorkload {
+                cluster,
+                workload,
+                from,
+                to: 0,
+            } => Some(Asleep {
+                cluster: cluster.clone(),
+                workload: workload.clone(),
+                replicas: *from,
+                since: now,
+                generation: None,
+            }),
+            _ => None,
+        })
+        .collect();
+    if !sleepers.is_empty() {
+        ledgers.asleep.get_or_insert_default().extend(sleepers);
+    }
+}
+
+/// Why a node can go in a later answer and not in the first.
+#[derive(Clone, Copy)]
+enum Because {
+    LowerRequests,
+    Asleep { share_milli: u64 },
+}
+
+/// The answers of the packer, laid over each other.
+#[derive(Default)]
+struct Packing {
+    decisions: Vec<Decision>,
+    figures: Vec<Figures>,
+    alternatives: Vec<Alternative>,
+    not_judged: Vec<NotJudged>,
+    waits_for_requests: BTreeSet<Subject>,
+    waits_for_sleep: BTreeSet<Subject>,
+}
+
+impl Packing {
+    fn first(output: EngineOutput) -> Self {
+        Self {
+            decisions: output.decisions,
+            figures: output.figures,
+            alternatives: output.alternatives,
+            not_judged: output.not_judged,
+            ..Self::default()
+        }
+    }
+
+    /// Takes over what goes beyond the earlier answers, and the newer reasons
+    /// of what stays.
+    fn next(&mut self, output: EngineOutput, because: Because) {
+        for mut decision in output.decisions {
+            let subject = decision.subject.clone();
+            let have = self.decisions.iter().position(|d| d.subject == subject);
+            if let Some(place) = have {
+                if self.decisions.get(place).is_some_and(|d| !d.is_keep()) {
+                    continue;
+                }
+                // What acts now comes after what acted before.
+                self.decisions.remove(place);
+            }
+            if !decision.is_keep() {
+                match because {
+                    Because::LowerRequests => {
+                        self.waits_for_requests.insert(subject.clone());
+                    }
+                    Because::Asleep { share_milli } => {
+                        self.waits_for_sleep.insert(subject.clone());
+                        decision.saves_per_month =
+                            decision.saves_per_month.map(|s| s.ratio(share_milli, 1000));
+                    }
+                }
+            }
+            self.decisions.push(decision);
+        }
+        let what = match because {
+            Because::LowerRequests => "with the new requests",
+            Because::Asleep { .. } => "while asleep",
+        };
+        self.figures.extend(output.figures.into_iter().map(|mut f| {
+            f.of = format!("{} {what}", f.of);
+            f
+        }));
+    }
+
+    fn finish(self) -> EngineOutput {
+        EngineOutput {
+            engine: EngineId::BinPacking,
+            decisions: self.decisions,
+            figures: self.figures,
+            alternatives: self.alternatives,
+            not_judged: self.not_judged,
+        }
+    }
+}

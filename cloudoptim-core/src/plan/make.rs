@@ -1,0 +1,462 @@
+//! From decisions to steps.
+
+use super::{
+    DeclineReason, Declined, EngineSummary, Fingerprint, PLAN_VERSION, Plan, Precondition, Scope,
+    Step, StepId, Totals,
+};
+use crate::decision::{Action, Decision, Subject};
+use crate::engines::{EngineId, EngineOutput, Inputs};
+use crate::model::{ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Pod, Snapshot, WorkloadRef};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The answers of the engines, and what builds on what.
+#[derive(Debug, Clone, Default)]
+pub struct PlanInput {
+    /// Answers.
+    pub outputs: Vec<EngineOutput>,
+    /// Nodes that can go only once containers ask for less.
+    pub waits_for_requests: BTreeSet<Subject>,
+    /// Nodes that can go only once workloads sleep.
+    pub waits_for_sleep: BTreeSet<Subject>,
+    /// Decisions that were set aside before, with the reason.
+    pub declined: Vec<Declined>,
+}
+
+/// The phases of a plan: what brings something back or adds room comes first,
+/// and what takes away comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Restore,
+    Raise,
+    Resize,
+    Sleep,
+    Route,
+    Pack { builds_on: u8 },
+    Clean,
+}
+
+struct Candidate {
+    decision: Decision,
+    phase: Phase,
+    /// Place in the engine's own order, which the packer's steps must keep.
+    place: usize,
+}
+
+/// Merges the answers into one plan.
+pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
+    let snapshot = inputs.snapshot;
+    let config = &inputs.policy.plan;
+    let mut declined = input.declined;
+    let mut candidates = Vec::new();
+    let mut engines = Vec::new();
+    for output in input.outputs {
+        engines.push(EngineSummary {
+            engine: output.engine,
+            acts: 0,
+            keeps: 0,
+            saves_per_month: MicroUsdPerMonth::ZERO,
+            at_stake_per_month: output
+                .decisions
+                .iter()
+                .filter_map(|d| d.at_stake_per_month)
+                .sum(),
+            figures: output.figures,
+            alternatives: output.alternatives,
+            not_judged: output.not_judged,
+        });
+        for (place, decision) in output.decisions.into_iter().enumerate() {
+            if decision.is_keep() {
+                declined.push(Declined {
+                    decision,
+                    because: DeclineReason::EngineKeeps,
+                });
+                continue;
+            }
+            let builds_on = if input.waits_for_sleep.contains(&decision.subject) {
+                2
+            } else {
+                u8::from(input.waits_for_requests.contains(&decision.subject))
+            };
+            let phase = phase(&decision, builds_on);
+            candidates.push(Candidate {
+                decision,
+                phase,
+                place,
+            });
+        }
+    }
+    candidates.sort_by(|a, b| {
+        (a.phase, a.decision.engine, a.place).cmp(&(b.phase, b.decision.engine, b.place))
+    });
+
+    let base = digest(&(
+        env!("CARGO_PKG_VERSION"),
+        snapshot,
+        inputs.overlay,
+        inputs.policy,
+        inputs.ledgers,
+    ));
+    let mut steps: Vec<Step> = Vec::new();
+    let mut changed: BTreeMap<String, EngineId> = BTreeMap::new();
+    let mut chains = Chains::default();
+    let valid_seconds = u64::try_from(config.valid_for().num_seconds()).unwrap_or(0);
+    let mut spent_seconds = 0_u64;
+    let mut group = 0_u32;
+    for candidate in candidates {
+        let decision = candidate.decision;
+        let resources: BTreeSet<String> = decision.actions.iter().map(Action::resource).collect();
+        let conflict = resources
+            .iter()
+            .find_map(|r| changed.get(r).map(|with| (r.clone(), *with)));
+        if let Some((resource, with)) = conflict {
+            declined.push(Declined {
+                decision,
+                because: DeclineReason::Conflict { resource, with },
+            });
+            continue;
+        }
+        if let Some(subject) = chains.broken_for(&decision, candidate.phase) {
+            let subject = Box::new(subject);
+            declined.push(Declined {
+                decision,
+                because: DeclineReason::BuildsOnDeclined { subject },
+            });
+            continue;
+        }
+        let seconds: Vec<u64> = decision
+            .actions
+            .iter()
+            .map(|a| estimated_seconds(a, snapshot, u64::from(config.settle_seconds)))
+            .collect();
+        let needs_seconds = spent_seconds.saturating_add(seconds.iter().sum());
+        if needs_seconds > valid_seconds {
+            chains.break_at(&decision, candidate.phase);
+            let because = DeclineReason::TooLate {
+                needs_seconds,
+                valid_seconds,
+            };
+            declined.push(Declined { decision, because });
+            continue;
+        }
+        spent_seconds = needs_seconds;
+        group = group.saturating_add(1);
+        changed.extend(resources.into_iter().map(|r| (r, decision.engine)));
+        if let Some(summary) = engines.iter_mut().find(|s| s.engine == decision.engine) {
+            summary.acts += 1;
+            summary.saves_per_month += decision.saves_per_month.unwrap_or_default();
+            // What is counted is no longer at stake.
+            summary.at_stake_per_month -= decision.at_stake_per_month.unwrap_or_default();
+        }
+        let mut before = chains.before(&decision, candidate.phase);
+        let last = decision.actions.len().saturating_sub(1);
+        let reasons = decision.reasons;
+        for (index, (action, estimated_seconds)) in
+            decision.actions.into_iter().zip(seconds).enumerate()
+        {
+            let id = StepId(digest(&(&base, &decision.subject, index, &action)));
+            let mut preconditions = Precondition::of(&action, snapshot);
+            chains.forget_generations(&mut preconditions);
+            let undo = action.undo();
+            steps.push(Step {
+                id: id.clone(),
+                group,
+                engine: decision.engine,
+                subject: decision.subject.clone(),
+                action,
+                depends_on: std::mem::replace(&mut before, vec![id]),
+                preconditions,
+                undo,
+                saves_per_month: if index == last {
+                    decision.saves_per_month
+                } else {
+                    None
+                },
+                estimated_seconds,
+                reasons: reasons.clone(),
+            });
+        }
+        if let Some(step) = steps.last() {
+            chains.done(&step.id, &step.subject, &step.action, candidate.phase);
+        }
+    }
+    declined.sort_by(|a, b| {
+        (a.decision.engine, &a.decision.subject, &a.because).cmp(&(
+            b.decision.engine,
+            &b.decision.subject,
+            &b.because,
+        ))
+    });
+    for summary in &mut engines {
+        let keeps = declined
+            .iter()
+            .filter(|d| d.decision.engine == summary.engine);
+        summary.keeps = u64::try_from(keeps.count()).unwrap_or(u64::MAX);
+    }
+    engines.sort_by_key(|s| s.engine);
+
+    let totals = totals(inputs, &steps, &engines);
+    let fingerprint = Fingerprint(digest(&(&base, &steps)));
+    Plan {
+        version: PLAN_VERSION,
+        fingerprint,
+        made_at: inputs.now(),
+        expires_at: inputs.now() + config.valid_for(),
+        scope: Scope {
+            clouds: snapshot
+                .clouds
+                .iter()
+                .map(|c| (c.account.clone(), c.region.clone()))
+                .collect(),
+            clusters: snapshot.clusters.iter().map(|c| c.uid.clone()).collect(),
+        },
+        totals,
+        engines,
+        steps,
+        declined,
+    }
+}
+
+fn phase(decision: &Decision, builds_on: u8) -> Phase {
+    match decision.engine {
+        EngineId::Oom => Phase::Raise,
+        EngineId::Rightsizing => Phase::Resize,
+        EngineId::OfficeHours => {
+            let wakes = decision.actions.iter().any(|a| match a {
+                Action::ScaleWorkload { from, to, .. } => to > from,
+                Action::SuspendWorkload { suspend, .. } => !suspend,
+                _ => false,
+            });
+            if wakes { Phase::Restore } else { Phase::Sleep }
+        }
+        EngineId::Spot | EngineId::Network => Phase::Route,
+        EngineId::BinPacking => Phase::Pack { builds_on },
+        EngineId::GhostProbe | EngineId::ZombieVolumes => Phase::Clean,
+    }
+}
+
+/// Which steps a step waits for beyond its own group.
+///
+/// The packer's answers build on each other: each node is emptied on the
+/// cluster that the earlier ones leave. So they form one chain per cluster,
+/// and a link that is missing takes the rest with it.
+#[derive(Default)]
+struct Chains {
+    last_pack: BTreeMap<ClusterUid, StepId>,
+    resizes: BTreeMap<ClusterUid, Vec<StepId>>,
+    sleeps: BTreeMap<ClusterUid, Vec<StepId>>,
+    broken: BTreeMap<ClusterUid, Subject>,
+    touched: BTreeSet<(ClusterUid, WorkloadRef)>,
+}
+
+impl Chains {
+    fn broken_for(&self, decision: &Decision, phase: Phase) -> Option<Subject> {
+        let Phase::Pack { .. } = phase else {
+            return None;
+        };
+        self.broken.get(cluster_of(&decision.subject)?).cloned()
+    }
+
+    fn break_at(&mut self, decision: &Decision, phase: Phase) {
+        if let (Phase::Pack { .. } | Phase::Resize | Phase::Sleep, Some(cluster)) =
+            (phase, cluster_of(&decision.subject))
+        {
+            self.broken
+                .entry(cluster.clone())
+                .or_insert_with(|| decision.subject.clone());
+        }
+    }
+
+    fn before(&self, decision: &Decision, phase: Phase) -> Vec<StepId> {
+        let Phase::Pack { builds_on } = phase else {
+            return Vec::new();
+        };
+        let Some(cluster) = cluster_of(&decision.subject) else {
+            return Vec::new();
+        };
+        let mut before: Vec<StepId> = self.last_pack.get(cluster).cloned().into_iter().collect();
+        if builds_on >= 1 {
+            before.extend(self.resizes.get(cluster).into_iter().flatten().cloned());
+        }
+        if builds_on >= 2 {
+            before.extend(self.sleeps.get(cluster).into_iter().flatten().cloned());
+        }
+        before
+    }
+
+    fn done(&mut self, id: &StepId, subject: &Subject, action: &Action, phase: Phase) {
+        if let Action::ResizeContainer {
+            cluster, workload, ..
+        }
+        | Action::ScaleWorkload {
+            cluster, workload, ..
+        }
+        | Action::PreferZone {
+            cluster, workload, ..
+        }
+        | Action::SetSpotShare {
+            cluster, workload, ..
+        } = action
+        {
+            self.touched.insert((cluster.clone(), workload.clone()));
+        }
+        let Some(cluster) = cluster_of(subject).cloned() else {
+            return;
+        };
+        match phase {
+            Phase::Pack { .. } => {
+                self.last_pack.insert(cluster, id.clone());
+            }
+            Phase::Raise | Phase::Resize => {
+                self.resizes.entry(cluster).or_default().push(id.clone())
+            }
+            Phase::Sleep => self.sleeps.entry(cluster).or_default().push(id.clone()),
+            Phase::Restore | Phase::Route | Phase::Clean => {}
+        }
+    }
+
+    /// An earlier step of the plan changes the workload, and so its generation.
+    fn forget_generations(&self, preconditions: &mut [Precondition]) {
+        for precondition in preconditions {
+            if let Precondition::WorkloadIs {
+                cluster,
+                workload,
+                generation,
+                ..
+            } = precondition
+                && self.touched.contains(&(cluster.clone(), workload.clone()))
+            {
+                *generation = None;
+            }
+        }
+    }
+}
+
+fn cluster_of(subject: &Subject) -> Option<&ClusterUid> {
+    match subject {
+        Subject::Cluster { cluster }
+        | Subject::Node { cluster, .. }
+        | Subject::Workload { cluster, .. }
+        | Subject::Container { cluster, .. }
+        | Subject::Pod { cluster, .. }
+        | Subject::Service { cluster, .. }
+        | Subject::TrafficPair { cluster, .. } => Some(cluster),
+        Subject::Instance { .. } | Subject::Volume { .. } | Subject::Offering { .. } => None,
+    }
+}
+
+/// How long a step takes, in seconds.
+///
+/// | step | seconds | why |
+/// | --- | --- | --- |
+/// | drain | longest grace of the pods that leave, and the settle time | pods end side by side |
+/// | launch | 180 | boot, join, images: 2 to 3 minutes on EC2 |
+/// | remove | 30 | asked for, not waited for |
+/// | resize, spot share, zone | 60 a replica | a rolling update, one by one |
+/// | snapshot | 600 | grows with what was written; most are done by then |
+/// | else | 5 | one call |
+fn estimated_seconds(action: &Action, snapshot: &Snapshot, settle_seconds: u64) -> u64 {
+    let replicas = |cluster: &ClusterUid, workload: &WorkloadRef| {
+        snapshot
+            .cluster(cluster)
+            .and_then(|c| {
+                c.workloads
+                    .items()
+                    .iter()
+                    .find(|w| w.reference() == *workload)
+            })
+            .and_then(|w| w.replicas)
+            .map_or(1, u64::from)
+    };
+    match action {
+        Action::DrainNode { cluster, moves, .. } => {
+            let grace = |pod: &Pod| {
+                u64::try_from(pod.spec.termination_grace_seconds.unwrap_or(30)).unwrap_or(0)
+            };
+            let uids: BTreeSet<_> = moves.iter().map(|m| &m.uid).collect();
+            let longest = snapshot
+                .cluster(cluster)
+                .into_iter()
+                .flat_map(|c| c.pods.items())
+                .filter(|pod| uids.contains(&pod.meta.uid))
+                .map(grace)
+                .max();
+            longest.unwrap_or(0).saturating_add(settle_seconds)
+        }
+        Action::LaunchNodes { .. } => 180,
+        Action::RemoveNode { .. } => 30,
+        Action::ResizeContainer {
+            cluster,
+            workload,
+            restarts: true,
+            ..
+        }
+        | Action::SetSpotShare {
+            cluster, workload, ..
+        }
+        | Action::PreferZone {
+            cluster, workload, ..
+        } => {
+            // Rollouts of different workloads run side by side: one step's share.
+            replicas(cluster, workload).saturating_mul(60).min(600)
+        }
+        Action::SnapshotVolume { .. } => 600,
+        _ => 5,
+    }
+}
+
+fn totals(inputs: &Inputs<'_>, steps: &[Step], engines: &[EngineSummary]) -> Totals {
+    let mut totals = Totals::default();
+    for cluster in &inputs.snapshot.clusters {
+        for node in cluster.nodes.items() {
+            totals.nodes += 1;
+            match inputs.node_price(cluster, node) {
+                Some(price) => totals.nodes_per_hour += price,
+                None => totals.unpriced_nodes += 1,
+            }
+        }
+    }
+    let saved = |engine: Option<EngineId>| -> MicroUsdPerMonth {
+        steps
+            .iter()
+            .filter(|s| engine.is_none_or(|e| s.engine == e))
+            .filter_map(|s| s.saves_per_month)
+            .sum()
+    };
+    totals.saves_per_month = saved(None);
+    totals.nodes_per_hour_after =
+        totals.nodes_per_hour - MicroUsdPerHour(saved(Some(EngineId::BinPacking)).0 / 730);
+    totals.lower_bound_per_hour = engines
+        .iter()
+        .filter(|e| e.engine == EngineId::BinPacking)
+        .flat_map(|e| &e.figures)
+        .filter_map(|f| f.lower_bound)
+        .min();
+    totals.moves = steps
+        .iter()
+        .map(|s| match &s.action {
+            Action::DrainNode { moves, .. } => u64::try_from(moves.len()).unwrap_or(u64::MAX),
+            _ => 0,
+        })
+        .sum();
+    totals
+}
+
+/// SHA-256 over the JSON of a value, as hexadecimal digits.
+///
+/// Maps are ordered and floats are not in it, so equal values give equal digits.
+fn digest(value: &impl Serialize) -> String {
+    use std::fmt::Write as _;
+    let mut hasher = Sha256::new();
+    // A value that cannot be written would be one of ours with a broken
+    // `Serialize`; it then counts as empty, and the digest is still a digest.
+    hasher.update(serde_json::to_vec(value).unwrap_or_default());
+    hasher
+        .finalize()
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
