@@ -14,3 +14,4 @@ pub mod overlay;
 pub mod plan;
 pub mod policy;
 pub mod providers;
+pub mod usage;

@@ -9,3 +9,4 @@ mod catalog;
 mod fixtures;
 mod network;
 mod quantity;
+mod usage;
