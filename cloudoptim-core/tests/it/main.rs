@@ -9,4 +9,5 @@ mod catalog;
 mod fixtures;
 mod network;
 mod quantity;
+mod spot;
 mod usage;
