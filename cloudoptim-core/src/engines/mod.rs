@@ -3,6 +3,7 @@
 pub mod bin_packing;
 pub mod ghost_probe;
 pub mod network;
+mod observed;
 pub mod office_hours;
 pub mod oom;
 pub mod rightsizing;

@@ -1,12 +1,51 @@
 //! Ghost probe: instances that no cluster knows, and nodes without an instance.
+//!
+//! It compares the instances of each account and region with the nodes of
+//! **every** cluster that is expected to exist, by the instance id in a node's
+//! provider id and by nothing else: names and addresses are reused
+//! (aws/karpenter-provider-aws#2734). It reads what the account and the
+//! clusters say, never the overlay: a node that another engine would remove is
+//! still there.
+//!
+//! An instance is a suspect when it says itself that it belongs to a cluster
+//! of the snapshot and that cluster has no node for it. It is acted on when
+//! nothing speaks for it (age, groups' states, protections, leases, spot
+//! requests, reservations), it has been seen without a node for the whole
+//! grace, and the input is believable: everything complete, at least one node
+//! of the cluster matched, few suspects.
+//!
+//! The first act is a mark (the tag [`MARK`] with the time), with a stop for
+//! instances that nobody owns. A group or Karpenter would take a stopped
+//! instance for broken and replace it, so those are only marked. A day later
+//! the instance is terminated through its owner.
+//!
+//! A node object is deleted when its EC2 instance is gone for the whole grace,
+//! its kubelet is silent and its lease is old. That saves nothing by itself.
+//!
+//! It never acts on what it cannot see whole, and never against a protection.
 
 mod config;
+mod instances;
+mod membership;
+mod nodes;
 mod reason;
 
 pub use config::Config;
 pub use reason::Reason;
 
-use super::{Engine, EngineError, EngineId, EngineOutput, Inputs};
+use super::observed::{cluster_name, missing_clusters, part, share};
+use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
+use crate::decision::{Action, Decision, MissingEvidence, Subject};
+use crate::model::{Cluster, InstanceId, MicroUsdPerMonth, Node};
+use std::collections::BTreeMap;
+
+/// The tag that marks a ghost; its value is the time, as RFC 3339.
+pub const MARK: &str = "cloudoptim/ghost-since";
+
+/// Name of the ledger of instances.
+const INSTANCES: &str = "instances_without_node";
+/// Name of the ledger of nodes.
+const NODES: &str = "nodes_without_instance";
 
 /// The engine with its settings.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +66,178 @@ impl Engine for GhostProbe {
     }
 
     fn decide(&self, inputs: &Inputs<'_>) -> Result<EngineOutput, EngineError> {
-        let _ = (&self.config, inputs);
-        Ok(EngineOutput::new(EngineId::GhostProbe, Vec::new()))
+        decide(&self.config, inputs)
     }
+}
+
+/// Decides about every instance of every account and region, and about every
+/// node of every cluster.
+///
+/// # Errors
+/// [`EngineError::BadSetting`] for settings out of range.
+pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, EngineError> {
+    config.validate()?;
+    let ground = Ground::new(config, inputs);
+    let mut decisions = Vec::new();
+    let mut not_judged = Vec::new();
+    for cloud in &inputs.snapshot.clouds {
+        if let Some(missing) = part(format!("instances of {}", cloud.scope()), &cloud.instances) {
+            not_judged.push(NotJudged {
+                subject: None,
+                count: cloud.instances.items().len() as u64,
+                missing,
+            });
+        }
+        decisions.extend(instances::decide(&ground, cloud));
+    }
+    for cluster in &inputs.snapshot.clusters {
+        if let Some(missing) = part(
+            format!("nodes of {}", cluster_name(cluster)),
+            &cluster.nodes,
+        ) {
+            not_judged.push(NotJudged {
+                subject: Some(Subject::Cluster {
+                    cluster: cluster.uid.clone(),
+                }),
+                count: cluster.nodes.items().len() as u64,
+                missing,
+            });
+        }
+        decisions.extend(nodes::decide(&ground, cluster));
+    }
+    let mut output = EngineOutput::new(EngineId::GhostProbe, decisions);
+    not_judged.sort();
+    output.not_judged = not_judged;
+    Ok(output)
+}
+
+/// What both directions stand on.
+struct Ground<'a> {
+    config: &'a Config,
+    inputs: &'a Inputs<'a>,
+    /// Nodes by the instance in their provider id.
+    nodes: BTreeMap<InstanceId, (&'a Cluster, &'a Node)>,
+    /// What is missing of the clusters: while anything is, absence proves nothing.
+    missing: Vec<MissingEvidence>,
+}
+
+impl<'a> Ground<'a> {
+    fn new(config: &'a Config, inputs: &'a Inputs<'a>) -> Self {
+        let snapshot = inputs.snapshot;
+        let mut nodes = BTreeMap::new();
+        let mut missing = missing_clusters(snapshot);
+        for cluster in &snapshot.clusters {
+            let name = cluster_name(cluster);
+            missing.extend(part(format!("nodes of {name}"), &cluster.nodes));
+            for node in cluster.nodes.items() {
+                if let Some(id) = node.instance_id() {
+                    nodes.insert(id, (cluster, node));
+                }
+            }
+        }
+        Self {
+            config,
+            inputs,
+            nodes,
+            missing,
+        }
+    }
+}
+
+/// What is thought of one subject before the run as a whole is looked at.
+enum Verdict {
+    /// Something known speaks for it.
+    Explained(Vec<Reason>),
+    /// A suspect that waits for evidence.
+    Suspect {
+        reasons: Vec<Reason>,
+        at_stake: Option<MicroUsdPerMonth>,
+        missing: Vec<MissingEvidence>,
+        /// Its grace is over: only parts of the input are missing.
+        due: bool,
+    },
+    /// A suspect with everything proven.
+    Ready {
+        reasons: Vec<Reason>,
+        actions: Vec<Action>,
+        saves: Option<MicroUsdPerMonth>,
+        at_stake: Option<MicroUsdPerMonth>,
+        missing: Vec<MissingEvidence>,
+    },
+}
+
+impl Verdict {
+    const fn is_suspect(&self) -> bool {
+        !matches!(self, Self::Explained(_))
+    }
+
+    const fn is_due(&self) -> bool {
+        matches!(self, Self::Ready { .. } | Self::Suspect { due: true, .. })
+    }
+}
+
+/// Turns verdicts into decisions: all acts, or none when the suspects are too
+/// many to be believed or the acts too many for a run.
+///
+/// Suspects and due acts are counted with those that wait for missing parts,
+/// so that knowing less never makes room for an act.
+fn settle(
+    config: &Config,
+    population: u64,
+    suspicious_place: bool,
+    verdicts: Vec<(Subject, Verdict)>,
+) -> Vec<Decision> {
+    let count = |f: fn(&Verdict) -> bool| verdicts.iter().filter(|(_, v)| f(v)).count() as u64;
+    let suspects = count(Verdict::is_suspect);
+    let due = count(Verdict::is_due);
+    let limit = share(population, config.suspicion_percent);
+    let cap = share(population, config.max_share_percent).min(u64::from(config.max_acts));
+    let stopped_by = if suspects > limit || suspicious_place {
+        Some(Reason::Suspicious {
+            suspects,
+            population,
+            limit,
+        })
+    } else if due > cap {
+        Some(Reason::CapExceeded { due, cap })
+    } else {
+        None
+    };
+    let engine = EngineId::GhostProbe;
+    let wrap = |reasons: Vec<Reason>| reasons.into_iter().map(Into::into).collect();
+    verdicts
+        .into_iter()
+        .map(|(subject, verdict)| match verdict {
+            Verdict::Explained(reasons) => Decision::keep(engine, subject, wrap(reasons)),
+            Verdict::Suspect {
+                mut reasons,
+                at_stake,
+                missing,
+                ..
+            } => {
+                if let Some(reason @ Reason::Suspicious { .. }) = &stopped_by {
+                    reasons.push(reason.clone());
+                }
+                Decision::keep(engine, subject, wrap(reasons)).with_stake(at_stake, missing)
+            }
+            Verdict::Ready {
+                mut reasons,
+                actions,
+                saves,
+                at_stake,
+                mut missing,
+            } => match &stopped_by {
+                None => Decision::act(engine, subject, actions, saves, wrap(reasons))
+                    .with_stake(at_stake, missing),
+                Some(why) => {
+                    reasons.insert(0, why.clone());
+                    missing.push(MissingEvidence::Confirmation {
+                        of: why.to_string(),
+                    });
+                    let stake = at_stake.or(saves);
+                    Decision::keep(engine, subject, wrap(reasons)).with_stake(stake, missing)
+                }
+            },
+        })
+        .collect()
 }

@@ -1,0 +1,655 @@
+//! Instances that no cluster knows.
+
+use super::membership::Membership;
+use super::nodes::{grace_reason, push_part, terms};
+use super::{Ground, INSTANCES, MARK, Reason, Verdict, settle};
+use crate::catalog::service;
+use crate::decision::{Action, Decision, MissingEvidence, Owner, Subject};
+use crate::engines::observed::{Grace, cluster_name, part, protecting_tag, share};
+use crate::model::{
+    AutoScalingGroup, Bytes, CapacityType, Cloud, Cluster, HOURS_PER_MONTH, Instance,
+    InstanceState, MicroUsdPerMonth,
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use std::collections::BTreeMap;
+
+const GROUP_TAG: &str = "aws:autoscaling:groupName";
+
+pub(super) fn decide(ground: &Ground<'_>, cloud: &Cloud) -> Vec<Decision> {
+    let groups = groups(cloud);
+    let mut population = 0;
+    let mut zones: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut verdicts = Vec::new();
+    for instance in cloud.instances.items() {
+        let case = Case {
+            ground,
+            cloud,
+            instance,
+            group: groups.get(&instance.id).copied(),
+        };
+        let verdict = case.judge();
+        let live = matches!(
+            instance.state,
+            InstanceState::Pending | InstanceState::Running | InstanceState::Stopping
+        );
+        if verdict.is_suspect() || live && case.is_known() {
+            population += 1;
+            let zone = instance.zone.as_ref().map(ToString::to_string);
+            let (all, suspects) = zones.entry(zone.unwrap_or_default()).or_default();
+            *all += 1;
+            *suspects += u64::from(verdict.is_suspect());
+        }
+        let subject = Subject::Instance {
+            account: cloud.account.clone(),
+            region: cloud.region.clone(),
+            instance: instance.id.clone(),
+        };
+        verdicts.push((subject, verdict));
+    }
+    // More than half of a zone is an outage or a fault, not a pile of ghosts.
+    let suspicious_zone = zones
+        .values()
+        .any(|(all, suspects)| *suspects > share(*all, 55).max(1));
+    settle(ground.config, population, suspicious_zone, verdicts)
+}
+
+/// Groups by the instances that they list.
+fn groups(cloud: &Cloud) -> BTreeMap<&crate::model::InstanceId, &AutoScalingGroup> {
+    cloud
+        .auto_scaling_groups
+        .items()
+        .iter()
+        .flat_map(|g| g.instances.iter().map(move |i| (&i.instance, g)))
+        .collect()
+}
+
+struct Case<'a> {
+    ground: &'a Ground<'a>,
+    cloud: &'a Cloud,
+    instance: &'a Instance,
+    group: Option<&'a AutoScalingGroup>,
+}
+
+impl<'a> Case<'a> {
+    fn now(&self) -> DateTime<Utc> {
+        self.ground.inputs.now()
+    }
+
+    fn clusters(&self, name: &str) -> Vec<&'a Cluster> {
+        let all = &self.ground.inputs.snapshot.clusters;
+        all.iter().filter(|c| c.name == name).collect()
+    }
+
+    fn membership(&self) -> Membership {
+        let group = self
+            .group
+            .map(|g| g.name.as_str())
+            .or_else(|| self.group_tag());
+        Membership::of(self.instance, self.cloud, group)
+    }
+
+    fn group_tag(&self) -> Option<&'a str> {
+        self.instance.tags.get(GROUP_TAG).map(String::as_str)
+    }
+
+    /// Whether it counts as a machine of a cluster of the snapshot.
+    fn is_known(&self) -> bool {
+        self.ground.nodes.contains_key(&self.instance.id)
+            || self
+                .membership()
+                .named
+                .keys()
+                .any(|name| !self.clusters(name).is_empty())
+    }
+
+    fn judge(&self) -> Verdict {
+        let keep = |reason| Verdict::Explained(vec![reason]);
+        let instance = self.instance;
+        match instance.state {
+            state @ (InstanceState::ShuttingDown | InstanceState::Terminated) => {
+                return keep(Reason::Ending { state });
+            }
+            InstanceState::Unknown => return keep(Reason::StateUnknown),
+            _ => {}
+        }
+        if let Some((cluster, node)) = self.ground.nodes.get(&instance.id) {
+            return keep(Reason::HasNode {
+                cluster: cluster_name(cluster).to_owned(),
+                node: node.meta.name.clone(),
+            });
+        }
+        let member = self.membership();
+        let foreign = member.named.iter().chain(&member.shared);
+        for (cluster, by) in foreign {
+            if self.clusters(cluster).is_empty() {
+                return keep(Reason::ForeignCluster {
+                    cluster: cluster.clone(),
+                    by: by.clone(),
+                });
+            }
+        }
+        if member.named.is_empty() {
+            return keep(match (member.shared.into_keys().next(), member.unnamed) {
+                (Some(cluster), _) => Reason::SharedOnly { cluster },
+                (None, Some(by)) => Reason::ClusterNotNamed { by },
+                (None, None) => Reason::NotOurs,
+            });
+        }
+        let mut evidence: Vec<Reason> = member
+            .named
+            .iter()
+            .map(|(cluster, by)| Reason::BelongsTo {
+                cluster: cluster.clone(),
+                by: by.clone(),
+            })
+            .collect();
+        if let Some(reason) = self.spoken_for(&member) {
+            evidence.insert(0, reason);
+            return Verdict::Explained(evidence);
+        }
+        self.suspect(&member, evidence)
+    }
+
+    /// Something known that speaks for the instance.
+    fn spoken_for(&self, member: &Membership) -> Option<Reason> {
+        let instance = self.instance;
+        let config = self.ground.config;
+        let now = self.now();
+        if let Some(by) = &instance.managed_by {
+            return Some(Reason::ManagedByProvider { by: by.clone() });
+        }
+        if let Some(tag) = protecting_tag(&instance.tags, &config.keep_tags) {
+            return Some(Reason::ProtectedByTag {
+                tag: tag.to_owned(),
+            });
+        }
+        if instance.termination_protected == Some(true) {
+            return Some(Reason::TerminationProtected);
+        }
+        if instance.stop_protected == Some(true) {
+            return Some(Reason::StopProtected);
+        }
+        match instance.launched_at {
+            None => return Some(Reason::AgeUnknown),
+            Some(launched_at) if now - launched_at < config.min_age() => {
+                return Some(Reason::Young {
+                    launched_at,
+                    min_age_minutes: config.min_age_minutes,
+                });
+            }
+            Some(_) => {}
+        }
+        let mark = instance.tags.get(MARK);
+        if let Some(value) = mark
+            && self.marked_at().is_none()
+        {
+            return Some(Reason::MarkUnreadable {
+                value: value.clone(),
+            });
+        }
+        if let (Some(marked_at), Some(launched_at)) = (self.marked_at(), instance.launched_at)
+            && launched_at > marked_at
+        {
+            return Some(Reason::Restarted {
+                marked_at,
+                launched_at,
+            });
+        }
+        match instance.state {
+            InstanceState::Stopping => {
+                return Some(Reason::Ending {
+                    state: instance.state,
+                });
+            }
+            InstanceState::Stopped if mark.is_none() => return Some(Reason::Stopped),
+            _ => {}
+        }
+        if let Some(reason) = self.group_speaks() {
+            return Some(reason);
+        }
+        if let Some(reservation) = &instance.capacity_reservation {
+            return Some(Reason::FillsReservation {
+                reservation: reservation.clone(),
+            });
+        }
+        if instance.tenancy.as_deref() == Some("host") {
+            return Some(Reason::FillsReservation {
+                reservation: "a dedicated host".to_owned(),
+            });
+        }
+        if instance.capacity_type == CapacityType::Reserved {
+            return Some(Reason::FillsReservation {
+                reservation: "a capacity block".to_owned(),
+            });
+        }
+        if let Some(request) = self.persistent_request() {
+            return Some(Reason::PersistentSpotRequest { request });
+        }
+        self.live_lease(member)
+    }
+
+    fn group_speaks(&self) -> Option<Reason> {
+        let Some(group) = self.group else {
+            // A group that is gone speaks for nobody.
+            let name = self.group_tag()?;
+            let groups = self.cloud.auto_scaling_groups.items();
+            return groups
+                .iter()
+                .find(|g| g.name == name)
+                .map(|g| Reason::NotInItsGroup {
+                    group: name.to_owned(),
+                    warm_pool: g.has_warm_pool,
+                });
+        };
+        let listed = group
+            .instances
+            .iter()
+            .find(|i| i.instance == self.instance.id)?;
+        let name = group.name.clone();
+        if listed.lifecycle != "InService" {
+            return Some(Reason::GroupLifecycle {
+                group: name,
+                lifecycle: listed.lifecycle.clone(),
+            });
+        }
+        if listed.protected_from_scale_in {
+            return Some(Reason::ScaleInProtected { group: name });
+        }
+        (group.desired <= group.min_size).then_some(Reason::GroupAtMinimum {
+            group: name,
+            min_size: group.min_size,
+        })
+    }
+
+    fn persistent_request(&self) -> Option<String> {
+        if self.instance.capacity_type != CapacityType::Spot {
+            return None;
+        }
+        let requests = self.cloud.spot_requests.items();
+        requests
+            .iter()
+            .filter(|r| {
+                r.persistent && !matches!(r.state.as_str(), "closed" | "cancelled" | "failed")
+            })
+            .find(|r| {
+                r.instance.as_ref() == Some(&self.instance.id)
+                    || self.instance.spot_request.as_ref() == Some(&r.id)
+            })
+            .map(|r| r.id.clone())
+    }
+
+    /// A lease by the name that a kubelet here would have. Names never condemn,
+    /// but they may acquit.
+    fn live_lease(&self, member: &Membership) -> Option<Reason> {
+        let id = self.instance.id.as_str();
+        let is_ours = |name: &str| {
+            name == id
+                || name.split('.').next() == Some(id)
+                || self.instance.private_dns.as_deref() == Some(name)
+        };
+        let clusters = member.named.keys().flat_map(|name| self.clusters(name));
+        clusters
+            .flat_map(|c| c.leases.items())
+            .filter(|l| is_ours(&l.meta.name))
+            .find_map(|l| {
+                let renewed_at = l.renewed_at?;
+                (self.now() - renewed_at < self.ground.config.lease()).then(|| {
+                    Reason::LeaseRenewed {
+                        lease: l.meta.name.clone(),
+                        renewed_at,
+                    }
+                })
+            })
+    }
+
+    fn marked_at(&self) -> Option<DateTime<Utc>> {
+        let value = self.instance.tags.get(MARK)?;
+        let at = DateTime::parse_from_rfc3339(value)
+            .ok()?
+            .with_timezone(&Utc);
+        (at <= self.now()).then_some(at)
+    }
+
+    fn suspect(&self, member: &Membership, mut evidence: Vec<Reason>) -> Verdict {
+        let instance = self.instance;
+        let now = self.now();
+        let mut missing = self.missing(member);
+        for name in member.named.keys() {
+            for cluster in self.clusters(name) {
+                self.doubt_cluster(cluster, &mut evidence, &mut missing);
+            }
+        }
+        let owner = self.owner(member);
+        evidence.push(Reason::GoesThrough {
+            owner: owner.clone(),
+        });
+        let running = self.running_cost(&mut evidence);
+        self.left_volumes(&mut evidence);
+        let ledger = self.ground.inputs.ledgers.instances_without_node.as_ref();
+        let grace = terms(self.ground).judge(
+            ledger.and_then(|l| l.get(&instance.id)),
+            now,
+            instance.launched_at,
+        );
+        let first = match ledger {
+            None => Reason::NeverObserved,
+            Some(_) => grace_reason(self.ground, &grace),
+        };
+        let mut reasons = vec![first];
+        missing.extend(grace.missing(INSTANCES));
+        let due = matches!(grace, Grace::Over { .. });
+        if due {
+            self.quarantine(&owner, running, reasons, evidence, missing)
+        } else {
+            reasons.extend(evidence);
+            push_part(&mut reasons, &missing);
+            Verdict::Suspect {
+                reasons,
+                at_stake: running,
+                missing,
+                due,
+            }
+        }
+    }
+
+    /// Mark and stop first, terminate a day later.
+    fn quarantine(
+        &self,
+        owner: &Owner,
+        running: Option<MicroUsdPerMonth>,
+        mut reasons: Vec<Reason>,
+        evidence: Vec<Reason>,
+        mut missing: Vec<MissingEvidence>,
+    ) -> Verdict {
+        let instance = self.instance;
+        let config = self.ground.config;
+        let (account, region) = (self.cloud.account.clone(), self.cloud.region.clone());
+        let unowned = matches!(owner, Owner::Unowned);
+        let stop = Action::StopInstance {
+            account: account.clone(),
+            region: region.clone(),
+            instance: instance.id.clone(),
+        };
+        let later = |from: DateTime<Utc>| MissingEvidence::Ledger {
+            ledger: format!("tag {MARK}"),
+            possible_from: from
+                .checked_add_signed(config.quarantine())
+                .unwrap_or(DateTime::<Utc>::MAX_UTC),
+        };
+        let mut actions = Vec::new();
+        let mut saves = None;
+        let mut at_stake = running;
+        match self.marked_at() {
+            None => {
+                actions.push(Action::Tag {
+                    account,
+                    region,
+                    resource: instance.id.to_string(),
+                    key: MARK.to_owned(),
+                    from: None,
+                    to: Some(self.now().to_rfc3339_opts(SecondsFormat::Secs, true)),
+                });
+                if unowned {
+                    actions.push(stop);
+                    saves = running;
+                    at_stake = None;
+                } else {
+                    reasons.push(Reason::StopWouldReplace {
+                        owner: owner.clone(),
+                    });
+                    saves = Some(MicroUsdPerMonth::ZERO);
+                }
+                if missing.is_empty() {
+                    reasons.extend(evidence);
+                    return Verdict::Ready {
+                        reasons,
+                        actions,
+                        saves,
+                        at_stake,
+                        missing: vec![later(self.now())],
+                    };
+                }
+            }
+            Some(since) if self.now() - since < config.quarantine() => {
+                reasons.insert(
+                    0,
+                    Reason::Quarantined {
+                        since,
+                        quarantine_hours: config.quarantine_hours,
+                    },
+                );
+                if unowned && instance.state == InstanceState::Running {
+                    actions.push(stop);
+                    saves = running;
+                    at_stake = None;
+                } else {
+                    missing.push(later(since));
+                }
+            }
+            // Marked long ago and never stopped: the stop failed.
+            Some(_) if unowned && instance.state == InstanceState::Running => {
+                actions.push(stop);
+                saves = running;
+                at_stake = None;
+            }
+            Some(since) => {
+                reasons.insert(0, Reason::QuarantineOver { since });
+                if instance.termination_protected.is_none() {
+                    missing.push(MissingEvidence::Part {
+                        part: format!("termination protection of {}", instance.id),
+                        state: "not asked for".to_owned(),
+                    });
+                }
+                saves = match instance.state {
+                    InstanceState::Stopped => self.disks_that_go(),
+                    _ => running,
+                };
+                at_stake = None;
+                actions.push(Action::TerminateInstance {
+                    account,
+                    region,
+                    instance: instance.id.clone(),
+                    via: owner.clone(),
+                });
+            }
+        }
+        reasons.extend(evidence);
+        if missing.is_empty() {
+            Verdict::Ready {
+                reasons,
+                actions,
+                saves,
+                at_stake,
+                missing,
+            }
+        } else {
+            push_part(&mut reasons, &missing);
+            Verdict::Suspect {
+                reasons,
+                at_stake: at_stake.or(saves),
+                missing,
+                due: true,
+            }
+        }
+    }
+
+    /// Parts that an act on this instance needs, and that are not complete.
+    fn missing(&self, member: &Membership) -> Vec<MissingEvidence> {
+        let scope = self.cloud.scope();
+        let cloud = self.cloud;
+        let mut missing: Vec<MissingEvidence> = self.ground.missing.clone();
+        missing.extend(part(format!("instances of {scope}"), &cloud.instances));
+        missing.extend(part(
+            format!("auto scaling groups of {scope}"),
+            &cloud.auto_scaling_groups,
+        ));
+        missing.extend(part(format!("node groups of {scope}"), &cloud.node_groups));
+        if self.instance.capacity_type == CapacityType::Spot {
+            missing.extend(part(
+                format!("spot requests of {scope}"),
+                &cloud.spot_requests,
+            ));
+        }
+        for cluster in member.named.keys().flat_map(|name| self.clusters(name)) {
+            let name = cluster_name(cluster);
+            missing.extend(part(format!("leases of {name}"), &cluster.leases));
+            if self.is_karpenters() {
+                missing.extend(part(format!("node claims of {name}"), &cluster.node_claims));
+            }
+        }
+        missing
+    }
+
+    /// The positive canary, and nodes that may be this instance.
+    fn doubt_cluster(
+        &self,
+        cluster: &Cluster,
+        evidence: &mut Vec<Reason>,
+        missing: &mut Vec<MissingEvidence>,
+    ) {
+        let name = cluster_name(cluster).to_owned();
+        let here = self.cloud.instances.items();
+        let nodes = cluster.nodes.items();
+        let matched = nodes.iter().any(|n| {
+            n.instance_id()
+                .is_some_and(|id| here.iter().any(|i| i.id == id))
+        });
+        if !matched {
+            missing.push(MissingEvidence::Part {
+                part: format!("nodes of {name}"),
+                state: "none of them has an instance here".to_owned(),
+            });
+            evidence.push(Reason::NoNodeMatched {
+                cluster: name.clone(),
+            });
+        }
+        if let Some(node) = nodes
+            .iter()
+            .find(|n| n.provider_id.as_deref().unwrap_or_default().is_empty())
+        {
+            missing.push(MissingEvidence::Part {
+                part: format!("provider id of node {}", node.meta.name),
+                state: "absent".to_owned(),
+            });
+            evidence.push(Reason::NodeWithoutProviderId {
+                cluster: name,
+                node: node.meta.name.clone(),
+            });
+        }
+    }
+
+    fn is_karpenters(&self) -> bool {
+        self.instance
+            .tags
+            .keys()
+            .any(|k| k.starts_with("karpenter.sh/"))
+    }
+
+    /// Whom a termination has to go through.
+    fn owner(&self, member: &Membership) -> Owner {
+        if self.is_karpenters() {
+            let clusters = member.named.keys().flat_map(|name| self.clusters(name));
+            let claim = clusters.flat_map(|c| c.node_claims.items()).find(|claim| {
+                claim
+                    .provider_id
+                    .as_deref()
+                    .is_some_and(|p| p.rsplit('/').next() == Some(self.instance.id.as_str()))
+            });
+            // Without a claim nobody in the cluster can be asked any more.
+            return claim.map_or(Owner::Unowned, |claim| Owner::NodeClaim {
+                name: claim.meta.name.clone(),
+            });
+        }
+        let group = self.group.map(|g| g.name.clone());
+        match (self.instance.tags.get("eks:nodegroup-name"), group) {
+            (Some(name), Some(group)) => Owner::NodeGroup {
+                name: name.clone(),
+                auto_scaling_group: Some(group),
+            },
+            (None, Some(name)) => Owner::AutoScalingGroup { name },
+            (_, None) => Owner::Unowned,
+        }
+    }
+
+    /// What it costs while it runs: the machine and a public address. Its
+    /// volumes go on costing when it is stopped.
+    fn running_cost(&self, evidence: &mut Vec<Reason>) -> Option<MicroUsdPerMonth> {
+        let instance = self.instance;
+        if instance.state == InstanceState::Stopped {
+            return self.disks_that_go();
+        }
+        let inputs = self.ground.inputs;
+        let zone = instance.zone_id.clone().or_else(|| {
+            let name = instance.zone.as_ref()?;
+            self.cloud.zone_id(name).cloned()
+        });
+        // The catalogue lists Linux; a licence comes on top of it.
+        let linux = !instance
+            .platform
+            .as_deref()
+            .is_some_and(|p| p.to_ascii_lowercase().contains("windows"));
+        let machine = inputs
+            .price(
+                Some(self.cloud),
+                instance.instance_type.as_str(),
+                zone.as_ref(),
+                instance.capacity_type,
+            )
+            .filter(|_| linux);
+        let Some(machine) = machine else {
+            evidence.push(Reason::PriceUnknown {
+                of: format!(
+                    "{} {}{}",
+                    instance.capacity_type,
+                    instance.instance_type,
+                    if linux { "" } else { " with Windows" }
+                ),
+            });
+            return None;
+        };
+        let mut cost = machine.per_month();
+        if instance.has_public_ip {
+            let address = inputs
+                .catalog
+                .service_price(self.cloud.region.as_str(), service::PUBLIC_IPV4)?;
+            cost += MicroUsdPerMonth(address.value.price.0.saturating_mul(HOURS_PER_MONTH));
+        }
+        Some(cost)
+    }
+
+    fn disk_price(&self, volume: &crate::model::VolumeId) -> Option<MicroUsdPerMonth> {
+        let volumes = self.cloud.volumes.items();
+        let volume = volumes.iter().find(|v| v.id == *volume)?;
+        let price = self
+            .ground
+            .inputs
+            .catalog
+            .ebs_price(self.cloud.region.as_str(), &volume.volume_type)?;
+        let gib = volume.size.0 / Bytes::GIB.0;
+        Some(
+            price
+                .per_month(gib, volume.iops, volume.throughput_mibps)
+                .value,
+        )
+    }
+
+    /// What the volumes cost that go with it.
+    fn disks_that_go(&self) -> Option<MicroUsdPerMonth> {
+        let devices = self.instance.block_devices.iter();
+        devices
+            .filter(|d| d.delete_on_termination == Some(true))
+            .map(|d| self.disk_price(&d.volume))
+            .sum()
+    }
+
+    fn left_volumes(&self, evidence: &mut Vec<Reason>) {
+        for device in &self.instance.block_devices {
+            if device.delete_on_termination != Some(true) {
+                evidence.push(Reason::LeavesVolume {
+                    volume: device.volume.clone(),
+                    per_month: self.disk_price(&device.volume),
+                });
+            }
+        }
+    }
+}
