@@ -14,4 +14,6 @@ pub mod overlay;
 pub mod plan;
 pub mod policy;
 pub mod providers;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod usage;

@@ -9,5 +9,7 @@ mod catalog;
 mod fixtures;
 mod network;
 mod quantity;
+#[cfg(all(feature = "report", feature = "catalog"))]
+mod report;
 mod spot;
 mod usage;

@@ -1,0 +1,131 @@
+//! A plan as a page and as a table, for people.
+//!
+//! [`html`] makes one self-contained page: its style is inline, its charts are
+//! inline SVG, and it needs neither a network nor JavaScript. It follows the
+//! reader's colour scheme, fits a phone, and prints. [`text`] makes the table
+//! for a terminal. Both show the same figures, and the same plan gives the same
+//! bytes. Names and messages come from clusters and are escaped; characters
+//! that steer a terminal or turn text around are replaced.
+//!
+//! Two amounts are never mixed: what the plan saves, which is summed, and what
+//! is at stake once evidence is there, which is shown in no sum.
+//!
+//! ```
+//! use cloudoptim_core::catalog::Catalog;
+//! use cloudoptim_core::engines::Inputs;
+//! use cloudoptim_core::ledger::Ledgers;
+//! use cloudoptim_core::model::Snapshot;
+//! use cloudoptim_core::optimize::optimize;
+//! use cloudoptim_core::overlay::Overlay;
+//! use cloudoptim_core::policy::Policy;
+//! use cloudoptim_core::report::{self, Report};
+//!
+//! let snapshot = Snapshot::new(chrono::DateTime::UNIX_EPOCH);
+//! let inputs = Inputs {
+//!     snapshot: &snapshot,
+//!     overlay: &Overlay::default(),
+//!     catalog: &Catalog::empty(),
+//!     policy: &Policy::default(),
+//!     ledgers: &Ledgers::default(),
+//! };
+//! let plan = optimize(&inputs)?;
+//! let report = Report::new(&plan).with_inputs(&inputs).with_title("nightly <run>");
+//! assert!(report::html(&report).contains("<h1>nightly &lt;run&gt;</h1>"));
+//! assert!(report::text(&report, 80).starts_with("nightly <run>"));
+//! # Ok::<(), cloudoptim_core::engines::EngineError>(())
+//! ```
+
+mod chart;
+mod format;
+mod html;
+mod lists;
+mod page;
+mod provenance;
+mod spend;
+mod summary;
+mod text;
+
+pub use spend::{Line, PoolSpend, Spend};
+
+use crate::engines::Inputs;
+use crate::plan::Plan;
+
+/// What a report is made of.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Report<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What the plan was made from. Without it the report has no prices by
+    /// pool, and does not say what was known and what was not.
+    pub inputs: Option<&'a Inputs<'a>>,
+    /// Heading; the clusters' names when empty.
+    pub title: &'a str,
+    /// What could not be read, one sentence each.
+    pub notes: &'a [String],
+}
+
+impl<'a> Report<'a> {
+    /// A report of the plan alone.
+    pub const fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            inputs: None,
+            title: "",
+            notes: &[],
+        }
+    }
+
+    /// Adds what the plan was made from.
+    #[must_use]
+    pub const fn with_inputs(mut self, inputs: &'a Inputs<'a>) -> Self {
+        self.inputs = Some(inputs);
+        self
+    }
+
+    /// Sets the heading.
+    #[must_use]
+    pub const fn with_title(mut self, title: &'a str) -> Self {
+        self.title = title;
+        self
+    }
+
+    /// Adds what could not be read, one sentence each.
+    #[must_use]
+    pub const fn with_notes(mut self, notes: &'a [String]) -> Self {
+        self.notes = notes;
+        self
+    }
+
+    fn heading(&self) -> String {
+        if !self.title.is_empty() {
+            return self.title.to_owned();
+        }
+        let names: Vec<&str> = match self.inputs {
+            Some(inputs) => {
+                let clusters = inputs.snapshot.clusters.iter();
+                clusters.map(provenance::cluster_name).collect()
+            }
+            None => self
+                .plan
+                .scope
+                .clusters
+                .iter()
+                .map(|c| c.as_str())
+                .collect(),
+        };
+        format!("Cost plan {}", names.join(", "))
+            .trim_end()
+            .to_owned()
+    }
+}
+
+/// The report as one self-contained HTML page.
+pub fn html(report: &Report<'_>) -> String {
+    html::render(report)
+}
+
+/// The report as a table for a terminal of `width` columns (at least 60).
+pub fn text(report: &Report<'_>, width: usize) -> String {
+    text::render(report, width.max(60))
+}

@@ -1,0 +1,306 @@
+//! The table for a terminal.
+
+use super::format::{
+    capitalised, cents, cents_or, count, counted, dollars, moment, per_hour, percent, span,
+};
+use super::html::{dash, gap};
+use super::lists::unjudged;
+use super::page::plain;
+use super::summary::{Summary, doing, engine_name, missing, sentences};
+use super::{Report, provenance};
+use crate::model::{MicroUsdPerHour, TakenAtBasis};
+
+/// Lines of each list; the page and the JSON have the rest.
+const SHOWN: usize = 8;
+/// Columns of an amount.
+const AMOUNT: usize = 11;
+
+struct Text {
+    out: String,
+    width: usize,
+}
+
+impl Text {
+    fn line(&mut self, line: &str) {
+        self.out.push_str(line.trim_end());
+        self.out.push('\n');
+    }
+
+    /// A blank line and a heading.
+    fn heading(&mut self, heading: &str) {
+        self.line("");
+        self.line(heading);
+    }
+
+    /// `words` wrapped into lines that start with `indent` spaces, the first
+    /// with `lead` in their place.
+    fn wrapped(&mut self, lead: &str, indent: usize, words: &str) {
+        let mut line = format!("{lead:<indent$}");
+        let mut used = line.chars().count();
+        let mut empty = true;
+        for word in words.split_whitespace() {
+            // What has no place to break, as long names have none, is cut where the line ends.
+            let mut word = word;
+            while let Some((cut, _)) = word.char_indices().nth(self.width.saturating_sub(indent)) {
+                if !empty {
+                    self.line(&line);
+                    line = " ".repeat(indent);
+                }
+                let (now, later) = word.split_at(cut);
+                line.push_str(now);
+                self.line(&line);
+                line = " ".repeat(indent);
+                (used, empty, word) = (indent, true, later);
+            }
+            let length = word.chars().count();
+            if !empty && used + 1 + length > self.width {
+                self.line(&line);
+                line = " ".repeat(indent);
+                used = indent;
+                empty = true;
+            }
+            if !empty {
+                line.push(' ');
+                used += 1;
+            }
+            line.push_str(word);
+            used += length;
+            empty = false;
+        }
+        self.line(&line);
+    }
+
+    /// An amount to the right, then words, then softer words below.
+    fn entry(&mut self, amount: &str, words: &str, below: &str) {
+        let lead = format!("{amount:>AMOUNT$}  ");
+        self.wrapped(&lead, AMOUNT + 2, &plain(words));
+        if !below.is_empty() {
+            self.wrapped("", AMOUNT + 4, &plain(below));
+        }
+    }
+
+    fn more(&mut self, all: usize) {
+        if all > SHOWN {
+            let rest = count((all - SHOWN) as u64);
+            self.wrapped("", AMOUNT + 2, &format!("and {rest} more"));
+        }
+    }
+}
+
+pub(super) fn render(report: &Report<'_>, width: usize) -> String {
+    let summary = Summary::of(report);
+    let mut text = Text {
+        out: String::new(),
+        width,
+    };
+    text.line(&plain(report.heading()));
+    head(&mut text, report, &summary);
+    engines(&mut text, &summary);
+    findings(&mut text, &summary);
+    stakes(&mut text, &summary);
+    left_out(&mut text, &summary);
+    not_judged(&mut text, &summary);
+    sources(&mut text, report);
+    text.out
+}
+
+fn head(text: &mut Text, report: &Report<'_>, summary: &Summary<'_>) {
+    let plan = summary.plan;
+    let totals = &plan.totals;
+    let guessed =
+        report.inputs.map(|i| i.snapshot.taken_at_basis) == Some(TakenAtBasis::LatestTimestamp);
+    let basis = if guessed {
+        ", the latest time in the input"
+    } else {
+        ""
+    };
+    let moments = format!(
+        "as of {}{basis}; plan valid until {}",
+        moment(plan.made_at),
+        moment(plan.expires_at)
+    );
+    text.wrapped("", 0, &moments);
+    text.line("");
+    let mut row = |name: &str, amount: &str, note: &str| {
+        let lead = format!("{name:<20}{amount:>AMOUNT$}  ");
+        text.wrapped(&lead, 20 + AMOUNT + 2, note);
+    };
+    let nodes = format!("a month, {}", counted(totals.nodes, "node", "nodes"));
+    let others = if summary.spend.is_some() {
+        " and what else is in view"
+    } else {
+        ""
+    };
+    row(
+        "Cost now",
+        &dollars(summary.now()),
+        &format!("{nodes}{others}"),
+    );
+    row("After the plan", &dollars(summary.after()), "a month");
+    let share = format!(
+        "a month, {} of the cost now",
+        percent(totals.saves_per_month.0, summary.now().0)
+    );
+    row("The plan saves", &dollars(totals.saves_per_month), &share);
+    let hourly = |rate: MicroUsdPerHour| format!("{} an hour", per_hour(rate));
+    row(
+        "Nodes now",
+        &dollars(totals.nodes_per_hour.per_month()),
+        &hourly(totals.nodes_per_hour),
+    );
+    row(
+        "Nodes after",
+        &dollars(totals.nodes_per_hour_after.per_month()),
+        &hourly(totals.nodes_per_hour_after),
+    );
+    match totals.lower_bound_per_hour {
+        Some(bound) => {
+            let gap = gap(summary).unwrap_or_else(|| "\u{2013}".to_owned());
+            let note = format!("{}; the plan is {gap} above", hourly(bound));
+            row("Lower bound, nodes", &dollars(bound.per_month()), &note);
+        }
+        None => row("Lower bound, nodes", "\u{2013}", "none was proven"),
+    }
+    let steps = counted(plan.steps.len() as u64, "step", "steps");
+    let work = format!("pods, in {steps}, about {}", span(summary.seconds));
+    row("Moves", &count(totals.moves), &work);
+    if totals.unpriced_nodes > 0 {
+        row(
+            "Without a price",
+            &count(totals.unpriced_nodes),
+            "nodes, in no sum",
+        );
+    }
+}
+
+fn engines(text: &mut Text, summary: &Summary<'_>) {
+    text.heading(&format!(
+        "{:<22}{:>8}{:>8}{:>AMOUNT$}{:>AMOUNT$}",
+        "By engine", "acts", "leaves", "saved", "at stake"
+    ));
+    for engine in &summary.plan.engines {
+        text.line(&format!(
+            "  {:<20}{:>8}{:>8}{:>AMOUNT$}{:>AMOUNT$}",
+            engine_name(engine.engine),
+            count(engine.acts),
+            count(engine.keeps),
+            dash(engine.saves_per_month),
+            dash(engine.at_stake_per_month),
+        ));
+    }
+    let saves = dollars(summary.plan.totals.saves_per_month);
+    text.line(&format!(
+        "  {:<36}{saves:>AMOUNT$}",
+        "saved in all; what is at stake is in no sum"
+    ));
+}
+
+fn findings(text: &mut Text, summary: &Summary<'_>) {
+    let largest = summary.largest();
+    if largest.is_empty() {
+        text.heading("The plan changes nothing.");
+        return;
+    }
+    text.heading("Largest findings, dollars a month");
+    for group in largest.iter().take(SHOWN) {
+        let amount = cents_or(group.saves, "\u{2013}");
+        text.entry(
+            &amount,
+            &capitalised(&doing(group)),
+            &sentences(group.reasons),
+        );
+    }
+    text.more(largest.len());
+}
+
+fn stakes(text: &mut Text, summary: &Summary<'_>) {
+    if summary.stakes.is_empty() {
+        return;
+    }
+    text.heading("At stake, in no sum");
+    for stake in summary.stakes.iter().take(SHOWN) {
+        let decision = stake.decision;
+        let mut why = sentences(&decision.reasons);
+        if !decision.missing_evidence.is_empty() {
+            why = format!("{why}. Missing: {}", missing(&decision.missing_evidence));
+        }
+        text.entry(
+            &cents(stake.amount),
+            &capitalised(&decision.subject.to_string()),
+            &why,
+        );
+    }
+    text.more(summary.stakes.len());
+}
+
+fn left_out(text: &mut Text, summary: &Summary<'_>) {
+    if summary.left_out.is_empty() {
+        return;
+    }
+    text.heading("Decisions to act that are not in this plan");
+    for declined in summary.left_out.iter().take(SHOWN) {
+        let decision = &declined.decision;
+        let amount = cents_or(decision.saves_per_month, "\u{2013}");
+        let because = capitalised(&declined.because.to_string());
+        text.entry(
+            &amount,
+            &capitalised(&decision.subject.to_string()),
+            &because,
+        );
+    }
+    text.more(summary.left_out.len());
+}
+
+fn not_judged(text: &mut Text, summary: &Summary<'_>) {
+    if summary.plan.engines.iter().all(|e| e.not_judged.is_empty()) {
+        return;
+    }
+    text.heading("Not judged, and what is missing");
+    for engine in summary
+        .plan
+        .engines
+        .iter()
+        .filter(|e| !e.not_judged.is_empty())
+    {
+        for (n, missing, example) in unjudged(&engine.not_judged).into_iter().take(SHOWN) {
+            let example = example
+                .map(|e| format!(", such as {e}"))
+                .unwrap_or_default();
+            let words = format!("{}: {missing}{example}", engine_name(engine.engine));
+            text.entry(&count(n), &words, "");
+        }
+    }
+}
+
+fn sources(text: &mut Text, report: &Report<'_>) {
+    text.heading("Sources");
+    for note in report.notes {
+        text.wrapped("  ", 2, &plain(note));
+    }
+    let Some(inputs) = report.inputs else { return };
+    for price in provenance::prices(inputs) {
+        let line = format!(
+            "Prices {}: {}, {} ({})",
+            price.what,
+            price.as_of,
+            price.basis,
+            count(price.prices)
+        );
+        text.wrapped("  ", 2, &line);
+    }
+    let parts = provenance::parts(inputs);
+    let holes: Vec<&str> = parts
+        .iter()
+        .filter(|p| p.gap.is_some())
+        .map(|p| p.part)
+        .collect();
+    if !holes.is_empty() {
+        let line = format!(
+            "Parts with holes or absent ({} of {}): {}",
+            holes.len(),
+            parts.len(),
+            holes.join(", ")
+        );
+        text.wrapped("  ", 2, &line);
+    }
+}
