@@ -302,20 +302,25 @@ fn reason(reason: &AnyReason) -> String {
     let g = |bytes: u64| format!("{:.1}", bytes as f64 / 1e9);
     match reason {
         Reason::Predicted {
+            mode,
             cross_zone_before,
             cross_zone_after,
             worst_overload_milli,
             ..
         } => format!(
-            "{code}({}->{}GB,{worst_overload_milli})",
+            "{code}({mode:?},{}->{}GB,{worst_overload_milli})",
             g(*cross_zone_before),
             g(*cross_zone_after)
         ),
         Reason::Overload {
+            mode,
             zone,
             overload_milli,
             max_percent,
-        } => format!("{code}({},{overload_milli},{max_percent})", letter(zone)),
+        } => {
+            let zone = letter(zone);
+            format!("{code}({mode:?},{zone},{overload_milli},{max_percent})")
+        }
         Reason::PairTraffic {
             cross_zone_bytes,
             cost_per_month,
@@ -339,6 +344,7 @@ fn show(decision: &Decision) -> String {
     let what = match decision.actions.first() {
         None => "keep".to_owned(),
         Some(Action::RouteService { to, .. }) => format!("route={}", to.clone().unwrap()),
+        Some(Action::Annotate { to, .. }) => format!("annotate={}", to.clone().unwrap()),
         Some(Action::PreferZone { workload, to, .. }) => {
             format!("move={}:{}", workload.name, letter(to.as_ref().unwrap()))
         }
@@ -461,6 +467,7 @@ proptest! {
         let snapshot = one_service(endpoints, clients);
         let config = Config::default()
             .with_max_overload_percent(bound)
+            .with_topology_auto(false)
             .with_min_endpoints_per_zone(1)
             .with_min_zones(1);
         let output = run(&config, &snapshot, &priced());
@@ -483,6 +490,27 @@ proptest! {
             }
         }
         prop_assert!(seen);
+    }
+
+    #[test]
+    fn whatever_mode_is_chosen_stays_within_the_bound(
+        endpoints in prop::array::uniform3(3_u32..9),
+        clients in prop::array::uniform3(1_u64..500),
+        bound in 0_u32..60,
+    ) {
+        let snapshot = one_service(endpoints, clients);
+        let config = Config::default().with_max_overload_percent(bound);
+        for decision in run(&config, &snapshot, &priced()).decisions {
+            if decision.is_keep() { continue }
+            for reason in &decision.reasons {
+                if let AnyReason::Network(Reason::Predicted {
+                    worst_overload_milli, cross_zone_before, cross_zone_after, ..
+                }) = reason {
+                    prop_assert!(*worst_overload_milli <= u64::from(bound) * 10);
+                    prop_assert!(cross_zone_after < cross_zone_before);
+                }
+            }
+        }
     }
 
     #[test]

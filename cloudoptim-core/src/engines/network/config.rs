@@ -24,6 +24,9 @@ pub struct Config {
     pub min_zones: u32,
     /// A change that saves less is not worth its review. Default $1 a month.
     pub min_saves_per_month: MicroUsdPerMonth,
+    /// Whether topology mode Auto may be set where preferring the same zone
+    /// would overload an endpoint. Default true.
+    pub topology_auto: bool,
     /// Whether a workload that runs in one zone may be moved to another.
     /// Default true.
     pub zone_moves: bool,
@@ -53,6 +56,7 @@ impl Default for Config {
             // One zone may fail.
             min_zones: 2,
             min_saves_per_month: MicroUsdPerMonth(1_000_000),
+            topology_auto: true,
             zone_moves: true,
             opt_out_annotation: "cloudoptim.io/opt-out".to_owned(),
             mesh_containers: set(&["istio-proxy", "linkerd-proxy", "consul-dataplane", "envoy"]),
@@ -115,6 +119,13 @@ impl Config {
     #[must_use]
     pub const fn with_min_saves_per_month(mut self, money: MicroUsdPerMonth) -> Self {
         self.min_saves_per_month = money;
+        self
+    }
+
+    /// Sets [`topology_auto`](Self::topology_auto).
+    #[must_use]
+    pub const fn with_topology_auto(mut self, allowed: bool) -> Self {
+        self.topology_auto = allowed;
         self
     }
 

@@ -49,6 +49,9 @@ pub(super) struct Facts<'a> {
     pub(super) services: BTreeMap<NamespacedName, ServiceFacts<'a>>,
     pub(super) autoscalers: BTreeMap<WorkloadRef, Autoscaler>,
     pub(super) nodes_without_zone: Vec<NodeName>,
+    /// Allocatable CPU of ready worker nodes by zone, in thousandths; empty
+    /// when a node's is not known, as topology mode Auto then gives no hints.
+    pub(super) cpu: BTreeMap<ZoneId, u64>,
     /// Oldest kubelet's minor version, or the first node whose cannot be read.
     pub(super) oldest_minor: Result<u32, Option<NodeName>>,
 }
@@ -66,6 +69,14 @@ pub(super) fn is_routed(service: &Service) -> bool {
 /// Takes traffic from outside the cluster.
 pub(super) fn is_entry(service: &Service) -> bool {
     matches!(service.kind.as_str(), "LoadBalancer" | "NodePort")
+}
+
+/// Counts for topology mode Auto.
+fn is_worker(node: &Node) -> bool {
+    ["control-plane", "master"].iter().all(|role| {
+        let key = format!("node-role.kubernetes.io/{role}");
+        node.meta.label(&key).is_none()
+    })
 }
 
 fn hole<T>(holes: &mut Vec<Hole>, name: &str, part: &Knowledge<T>) {
@@ -129,6 +140,19 @@ impl<'a> Facts<'a> {
             .filter(|n| n.zone_name().is_none())
             .map(|n| n.name())
             .collect();
+        let mut cpu: BTreeMap<ZoneId, u64> = BTreeMap::new();
+        for node in nodes.values().filter(|n| n.is_ready() && is_worker(n)) {
+            match zone_of_node(&node.name()) {
+                Some(zone) if node.allocatable.cpu.0 > 0 => {
+                    let sum = cpu.entry(zone).or_default();
+                    *sum = sum.saturating_add(node.allocatable.cpu.0);
+                }
+                _ => {
+                    cpu.clear();
+                    break;
+                }
+            }
+        }
         let mut oldest_minor = Err(None);
         for node in nodes.values() {
             let minor = node.kubelet_version.as_deref().and_then(minor_version);
@@ -147,6 +171,7 @@ impl<'a> Facts<'a> {
             services,
             autoscalers: autoscalers(cluster),
             nodes_without_zone,
+            cpu,
             oldest_minor,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! It looks at bytes a day between workloads by zone, services with their
 //! ready endpoints, and nodes. It may set a service's `trafficDistribution`,
-//! or let a workload that runs in one zone prefer another. A byte between
+//! or its topology mode where that would overload an endpoint, or let a
+//! workload that runs in one zone prefer another. A byte between
 //! zones is paid on both sides; both directions of a connection are edges, and
 //! an edge given twice counts once.
 //!
@@ -14,7 +15,8 @@
 //!
 //! It never routes a service whose traffic it cannot see (from outside the
 //! cluster, past kube-proxy), or whose clients care which replica they get;
-//! never empties a zone; and counts nothing for a pair of which it does not
+//! never sets `internalTrafficPolicy: Local`, which drops traffic where a node
+//! has no endpoint; never empties a zone; and counts nothing for a pair of which it does not
 //! know who calls whom. Cilium's own proxy and zonal shifts are not seen.
 //!
 //! Defaults are from KEP-2433 and the horizontal autoscaler; see [`Config`].
@@ -29,13 +31,14 @@ mod traffic;
 
 pub use config::Config;
 pub use reason::{ClientBasis, Reason};
+pub use simulate::RoutingMode;
 
 use super::{Alternative, Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
-use crate::decision::{Action, Decision, MissingEvidence, Subject};
+use crate::decision::{Action, Decision, MissingEvidence, ObjectRef, Subject};
 use crate::model::{Cluster, MicroUsdPerMonth, NamespacedName};
 use facts::{Facts, is_entry, is_routed, traffic_name};
 use moves::{Freedom, Move};
-use services::{Scene, Verdict};
+use services::{Route, Scene, TOPOLOGY_MODE, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use traffic::{Direction, Pair, PairKey, cost};
 
@@ -261,18 +264,18 @@ fn service_decision(
     };
     let reasons = verdict.reasons.into_iter().map(Into::into).collect();
     let decision = match verdict.route {
-        Some(value) => Decision::act(
-            ME,
-            subject,
-            vec![Action::RouteService {
-                cluster: cluster.uid.clone(),
-                service: name.clone(),
-                from: None,
-                to: Some(value.to_owned()),
-            }],
-            verdict.saves,
-            reasons,
-        ),
+        Some(route) => {
+            let action = match route {
+                Route::Distribution(value) => Action::RouteService {
+                    cluster: cluster.uid.clone(),
+                    service: name.clone(),
+                    from: None,
+                    to: Some(value.to_owned()),
+                },
+                Route::TopologyAuto => auto_annotation(cluster, facts, name),
+            };
+            Decision::act(ME, subject, vec![action], verdict.saves, reasons)
+        }
         None => Decision::keep(ME, subject, reasons),
     };
     let asked = verdict
@@ -287,6 +290,25 @@ fn service_decision(
         decision
     };
     unless_holes(facts, decision)
+}
+
+fn auto_annotation(cluster: &Cluster, facts: &Facts<'_>, name: &NamespacedName) -> Action {
+    let now = facts
+        .services
+        .get(name)
+        .and_then(|s| s.service.meta.annotation(TOPOLOGY_MODE));
+    Action::Annotate {
+        cluster: cluster.uid.clone(),
+        object: ObjectRef {
+            api_version: "v1".to_owned(),
+            kind: "Service".to_owned(),
+            namespace: name.namespace.clone(),
+            name: name.name.clone(),
+        },
+        key: TOPOLOGY_MODE.to_owned(),
+        from: now.map(str::to_owned),
+        to: Some("Auto".to_owned()),
+    }
 }
 
 fn pair_decisions(

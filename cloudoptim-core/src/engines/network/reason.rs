@@ -1,5 +1,6 @@
 //! Reasons.
 
+use super::simulate::RoutingMode;
 use crate::catalog::Basis;
 use crate::model::{
     MicroUsd, MicroUsdPerMonth, NamespacedName, NodeName, WorkloadRef, ZoneId, ZoneName,
@@ -195,12 +196,22 @@ pub enum Reason {
     },
     /// The busiest endpoint would get too much.
     Overload {
+        /// Under which mode.
+        mode: RoutingMode,
         /// Zone of that endpoint.
         zone: ZoneId,
         /// Above the mean, in thousandths.
         overload_milli: u64,
         /// The most, in percent.
         max_percent: u32,
+    },
+    /// Topology mode Auto would give no hints: too few endpoints for the
+    /// zones' shares of CPU.
+    HintsWithheld {
+        /// Ready endpoints.
+        endpoints: u32,
+        /// Zones with nodes.
+        zones: u32,
     },
     /// The change saves too little.
     BelowMinimum {
@@ -211,6 +222,8 @@ pub enum Reason {
     },
     /// What the change is predicted to do.
     Predicted {
+        /// Under which mode.
+        mode: RoutingMode,
         /// Bytes a day to and from the service.
         bytes_per_day: u64,
         /// Bytes a day that cross zones now.
@@ -332,6 +345,7 @@ impl Reason {
         "endpoint_zone_unknown",
         "external_name",
         "headless",
+        "hints_withheld",
         "internal_local",
         "mesh_sidecar",
         "moves_with",
@@ -499,13 +513,18 @@ impl fmt::Display for Reason {
             Self::TrafficZoneUnknown { bytes_per_day } => {
                 write!(f, "{} a day have no zone", gb(*bytes_per_day))
             }
+            Self::HintsWithheld { endpoints, zones } => write!(
+                f,
+                "topology mode Auto would give no hints for {endpoints} endpoints in {zones} zones"
+            ),
             Self::Overload {
+                mode,
                 zone,
                 overload_milli,
                 max_percent,
             } => write!(
                 f,
-                "an endpoint in {zone} would get {} more than the mean, the most is {max_percent} %",
+                "with {mode} an endpoint for {zone} would get {} more than the mean, the most is {max_percent} %",
                 percent(*overload_milli)
             ),
             Self::BelowMinimum {
@@ -516,6 +535,7 @@ impl fmt::Display for Reason {
                 "it would save {saves_per_month}, less than {min_per_month}"
             ),
             Self::Predicted {
+                mode,
                 bytes_per_day,
                 cross_zone_before,
                 cross_zone_after,
@@ -525,7 +545,7 @@ impl fmt::Display for Reason {
                 ..
             } => write!(
                 f,
-                "of {} a day {} cross zones now and {} after, {cost_before} and {cost_after}; the busiest endpoint gets {} more than the mean",
+                "with {mode}, of {} a day {} cross zones now and {} after, {cost_before} and {cost_after}; the busiest endpoint gets {} more than the mean",
                 gb(*bytes_per_day),
                 gb(*cross_zone_before),
                 gb(*cross_zone_after),

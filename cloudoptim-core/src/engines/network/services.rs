@@ -3,18 +3,18 @@
 use super::config::Config;
 use super::facts::{Facts, ServiceFacts, is_entry, traffic_name};
 use super::reason::Reason;
-use super::simulate::{ByZone, Outcome, prefer_same_zone};
+use super::simulate::{ByZone, Outcome, RoutingMode, prefer_same_zone, topology_auto};
 use super::traffic::{Direction, Pair, PairKey, cost};
 use crate::catalog::{Figure, TransferPrice};
 use crate::model::{Labels, MicroUsdPerMonth, NamespacedName, Service, WorkloadKind, WorkloadRef};
 use crate::policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Annotations that ask for topology-aware routing; each wins over the field.
-const TOPOLOGY_ANNOTATIONS: [&str; 2] = [
-    "service.kubernetes.io/topology-mode",
-    "service.kubernetes.io/topology-aware-hints",
-];
+/// The annotation of topology-aware routing.
+pub(super) const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
+/// Annotations that ask for it; each wins over the field.
+const TOPOLOGY_ANNOTATIONS: [&str; 2] =
+    [TOPOLOGY_MODE, "service.kubernetes.io/topology-aware-hints"];
 
 /// What is common to all services of a cluster.
 #[derive(Debug)]
@@ -32,11 +32,20 @@ pub(super) struct Scene<'a> {
     pub(super) region: Option<&'a str>,
 }
 
+/// A change of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `trafficDistribution` with this value.
+    Distribution(&'static str),
+    /// The annotation of topology mode Auto.
+    TopologyAuto,
+}
+
 /// What is found about one service.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
-    /// Value to set; `None` keeps the service as it is.
-    pub(super) route: Option<&'static str>,
+    /// How to route it; `None` keeps the service as it is.
+    pub(super) route: Option<Route>,
     pub(super) saves: Option<MicroUsdPerMonth>,
     pub(super) at_stake: Option<MicroUsdPerMonth>,
     pub(super) unknown_pairs: Vec<PairKey>,
@@ -87,19 +96,23 @@ impl Scene<'_> {
             return verdict;
         };
         let per_gb = price.value.cross_zone_per_gb();
-        let worst = self.worst(&certain, &clients, facts);
+        let same_zone = |zones: &ByZone| Some(prefer_same_zone(zones, &facts.endpoints));
+        let auto = |zones: &ByZone| topology_auto(zones, &facts.endpoints, &self.facts.cpu);
         let before = clients.certain.iter().fold(0_u64, |sum, (_, pair, _)| {
             sum.saturating_add(pair.cross_zone())
         });
-        let after = prefer_same_zone(&certain, &facts.endpoints).cross_zone;
-        let saved = cost(before, per_gb) - cost(after, per_gb);
+        let gain = |after: u64| cost(before, per_gb) - cost(after, per_gb);
+        let Some(simple) = predict(&certain, &clients, same_zone) else {
+            return verdict;
+        };
         if !facts.endpoints.is_empty() {
-            verdict.unbounded = Some((saved, worst.overload_milli));
+            verdict.unbounded = Some((gain(simple.cross_zone), simple.overload_milli));
         }
         if !eligible {
             return verdict;
         }
 
+        let mut blocked = false;
         let without_zone = clients
             .certain
             .iter()
@@ -108,36 +121,61 @@ impl Scene<'_> {
                 sum.saturating_add(pair.without_zone)
             });
         if without_zone > 0 {
+            blocked = true;
             verdict.reasons.push(Reason::TrafficZoneUnknown {
                 bytes_per_day: without_zone,
             });
         }
         let bound = self.bound(facts, &mut verdict.reasons);
-        if worst.overload_milli > u64::from(bound) * 10 {
-            verdict.reasons.push(Reason::Overload {
-                zone: worst.zone.clone().unwrap_or_default(),
-                overload_milli: worst.overload_milli,
-                max_percent: bound,
-            });
+        let over = |mode, outcome: &Outcome| Reason::Overload {
+            mode,
+            zone: outcome.zone.clone().unwrap_or_default(),
+            overload_milli: outcome.overload_milli,
+            max_percent: bound,
+        };
+        let fits = |outcome: &Outcome| outcome.overload_milli <= u64::from(bound) * 10;
+        let mut mode = RoutingMode::PreferSameZone;
+        let mut chosen = simple;
+        if !fits(&chosen) {
+            verdict.reasons.push(over(mode, &chosen));
+            match predict(&certain, &clients, auto) {
+                _ if !self.config.topology_auto => blocked = true,
+                Some(other) if fits(&other) => {
+                    mode = RoutingMode::TopologyAuto;
+                    chosen = other;
+                }
+                Some(other) => {
+                    blocked = true;
+                    verdict
+                        .reasons
+                        .push(over(RoutingMode::TopologyAuto, &other));
+                }
+                None => {
+                    blocked = true;
+                    verdict.reasons.push(Reason::HintsWithheld {
+                        endpoints: facts.endpoints.values().sum(),
+                        zones: count(self.facts.cpu.len()),
+                    });
+                }
+            }
         }
+        let saved = gain(chosen.cross_zone);
         let minimum = self.config.min_saves_per_month;
         if saved < minimum {
+            blocked = true;
             verdict.reasons.push(Reason::BelowMinimum {
                 saves_per_month: saved,
                 min_per_month: minimum,
             });
         }
-        let acts = verdict
-            .reasons
-            .iter()
-            .all(|r| matches!(r, Reason::Autoscaled { .. }));
         verdict.reasons.push(Reason::Predicted {
+            mode,
             bytes_per_day: certain.values().fold(0, |sum, b| sum.saturating_add(*b)),
             cross_zone_before: before,
-            cross_zone_after: after,
+            cross_zone_after: chosen.cross_zone,
             cost_before: cost(before, per_gb),
-            cost_after: cost(after, per_gb),
-            worst_overload_milli: worst.overload_milli,
+            cost_after: cost(chosen.cross_zone, per_gb),
+            worst_overload_milli: chosen.overload_milli,
             endpoints: facts.endpoints.clone(),
         });
         verdict.reasons.push(Reason::Priced {
@@ -159,35 +197,23 @@ impl Scene<'_> {
         if uncertain > MicroUsdPerMonth::ZERO {
             verdict.at_stake = Some(uncertain);
         }
-        if acts {
+        if !blocked {
             verdict.saves = Some(saved);
-            verdict.route = self.facts.oldest_minor.as_ref().ok().map(|minor| {
-                // The clearer name of the same thing, from 1.34 on.
-                if *minor >= 34 {
-                    "PreferSameZone"
-                } else {
-                    "PreferClose"
-                }
-            });
+            verdict.route = self
+                .facts
+                .oldest_minor
+                .as_ref()
+                .ok()
+                .map(|minor| match mode {
+                    RoutingMode::TopologyAuto => Route::TopologyAuto,
+                    // The clearer name of the same thing, from 1.34 on.
+                    RoutingMode::PreferSameZone if *minor >= 34 => {
+                        Route::Distribution("PreferSameZone")
+                    }
+                    RoutingMode::PreferSameZone => Route::Distribution("PreferClose"),
+                });
         }
         verdict
-    }
-
-    /// The worst of: certain clients alone, with all whose direction is not
-    /// known, and with each of these alone.
-    fn worst(&self, certain: &ByZone, clients: &Clients<'_>, facts: &ServiceFacts<'_>) -> Outcome {
-        let unknown = clients.unknown.iter().map(|(_, _, zones)| zones);
-        let mut worst = prefer_same_zone(certain, &facts.endpoints);
-        let mut scenarios: Vec<Vec<&ByZone>> = vec![unknown.clone().collect()];
-        scenarios.extend(unknown.map(|zones| vec![zones]));
-        for more in scenarios {
-            let zones = sum(std::iter::once(certain).chain(more));
-            let outcome = prefer_same_zone(&zones, &facts.endpoints);
-            if outcome.overload_milli > worst.overload_milli {
-                worst = outcome;
-            }
-        }
-        worst
     }
 
     /// The bound that holds for a service, with what tightens it.
@@ -449,6 +475,29 @@ impl Scene<'_> {
         }
         clients
     }
+}
+
+/// What a mode does: the bytes across zones of the certain clients, and the
+/// worst overload of these alone, with all whose direction is not known, and
+/// with each of these alone. `None` when the mode has no effect.
+fn predict(
+    certain: &ByZone,
+    clients: &Clients<'_>,
+    mode: impl Fn(&ByZone) -> Option<Outcome>,
+) -> Option<Outcome> {
+    let unknown = clients.unknown.iter().map(|(_, _, zones)| zones);
+    let mut worst = mode(certain)?;
+    let mut scenarios: Vec<Vec<&ByZone>> = vec![unknown.clone().collect()];
+    scenarios.extend(unknown.map(|zones| vec![zones]));
+    for more in scenarios {
+        let zones = sum(std::iter::once(certain).chain(more));
+        let outcome = mode(&zones)?;
+        if outcome.overload_milli > worst.overload_milli {
+            worst.overload_milli = outcome.overload_milli;
+            worst.zone = outcome.zone;
+        }
+    }
+    Some(worst)
 }
 
 /// Pairs that lead to a service, with the client's bytes by zone.
