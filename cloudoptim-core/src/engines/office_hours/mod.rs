@@ -1,12 +1,58 @@
-//! Office hours: what nobody uses at night sleeps.
+//! Office hours: workloads that nobody needs at night sleep.
+//!
+//! [`Schedule`] says from the moment alone whether a workload is wanted. What
+//! is opted in and awake outside its windows is scaled to zero (Deployments,
+//! StatefulSets, bare ReplicaSets), suspended (CronJobs) or paused (KEDA). What
+//! it had is written on the object itself ([`MARK`]) before, so that any later
+//! run brings it back, and what wakes goes before every cap of a plan.
+//!
+//! It never touches production, protected namespaces, what the cluster's work
+//! depends on, what another controller or deployer would set back, DaemonSets,
+//! running jobs, or sets whose claims would go with their replicas. What
+//! somebody scaled by hand stays as it is. A schedule or an exception that
+//! cannot be read means awake.
+//!
+//! Sleeping pods free room, and only nodes that go free money: a sleep shows
+//! what its requests hold as at stake, and the joint run counts the nodes that
+//! the packer can remove ([`overlay_when_asleep`], [`asleep_fraction_milli`]).
+//!
+//! Namespaces that nobody opted in are listed too, with what is at stake in
+//! those that look like candidates.
 
 mod config;
 mod reason;
+pub mod schedule;
+mod wish;
+mod worth;
 
-pub use config::Config;
+pub use config::{Config, Override};
 pub use reason::Reason;
+pub use schedule::{Desired, Schedule};
 
-use super::{Engine, EngineError, EngineId, EngineOutput, Inputs};
+use self::wish::Wish;
+use self::worth::Held;
+use super::observed::{cluster_name, part};
+use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
+use crate::decision::{Action, Decision, MissingEvidence, ObjectRef, Subject};
+use crate::ledger::Asleep;
+use crate::model::{
+    Cluster, MicroUsdPerMonth, ObjectMeta, ScaledObject, Workload, WorkloadKind, WorkloadRef,
+};
+use crate::overlay::{Overlay, ReplicaChange};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Label or annotation that opts a namespace or a workload in: `true` for the
+/// default schedule, the name of one of the settings, a schedule in full
+/// (annotation only), or `false` to opt out.
+pub const OPT_IN: &str = "cloudoptim/office-hours";
+/// Annotation: awake until this moment (RFC 3339), whatever the schedule says.
+pub const AWAKE_UNTIL: &str = "cloudoptim/awake-until";
+/// Annotation: asleep until this moment (RFC 3339), whatever the schedule says.
+pub const ASLEEP_UNTIL: &str = "cloudoptim/asleep-until";
+/// Annotation that a sleeping workload carries: the replicas that it had.
+pub const MARK: &str = "cloudoptim/replicas-before-sleep";
+
+const KEDA_PAUSED: &str = "autoscaling.keda.sh/paused-replicas";
 
 /// The engine with its settings.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +73,742 @@ impl Engine for OfficeHours {
     }
 
     fn decide(&self, inputs: &Inputs<'_>) -> Result<EngineOutput, EngineError> {
-        let _ = (&self.config, inputs);
-        Ok(EngineOutput::new(EngineId::OfficeHours, Vec::new()))
+        decide(&self.config, inputs)
+    }
+}
+
+/// Decides about every workload that is opted in or asleep, and about every
+/// namespace that is not opted in (as a workload of kind `Namespace`).
+///
+/// # Errors
+/// [`EngineError::BadSetting`] for a schedule of the settings that cannot be read.
+pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, EngineError> {
+    config.validate()?;
+    let mut decisions = Vec::new();
+    let mut not_judged = Vec::new();
+    for cluster in &inputs.snapshot.clusters {
+        let name = cluster_name(cluster);
+        let subject = Subject::Cluster {
+            cluster: cluster.uid.clone(),
+        };
+        let parts = [
+            part(format!("namespaces of {name}"), &cluster.namespaces),
+            part(format!("workloads of {name}"), &cluster.workloads),
+        ];
+        not_judged.extend(parts.into_iter().flatten().map(|missing| NotJudged {
+            subject: Some(subject.clone()),
+            count: 0,
+            missing,
+        }));
+        let ground = Ground::new(config, inputs, cluster);
+        decisions.extend(ground.workloads());
+        decisions.extend(ground.namespaces());
+    }
+    let mut output = EngineOutput::new(EngineId::OfficeHours, decisions);
+    not_judged.sort();
+    output.not_judged = not_judged;
+    Ok(output)
+}
+
+/// The snapshot while everything sleeps that is opted in and may: what the
+/// packer needs to find the nodes that go. With `candidates`, also the
+/// namespaces that only look as if they could sleep, by the default schedule.
+pub fn overlay_when_asleep(config: &Config, inputs: &Inputs<'_>, candidates: bool) -> Overlay {
+    let mut overlay = Overlay::default();
+    for cluster in &inputs.snapshot.clusters {
+        let ground = Ground::new(config, inputs, cluster);
+        let sleepers = ground.sleepers(candidates).into_iter();
+        overlay
+            .replicas
+            .extend(sleepers.map(|(workload, _)| ReplicaChange {
+                cluster: cluster.uid.clone(),
+                workload: workload.reference(),
+                replicas: 0,
+            }));
+    }
+    overlay
+}
+
+/// The smallest share of the week, in thousandths, that what
+/// [`overlay_when_asleep`] puts to sleep sleeps: while all of it does, its
+/// nodes can be gone. 0 when nothing sleeps.
+pub fn asleep_fraction_milli(config: &Config, inputs: &Inputs<'_>, candidates: bool) -> u32 {
+    let clusters = inputs.snapshot.clusters.iter();
+    clusters
+        .flat_map(|cluster| Ground::new(config, inputs, cluster).sleepers(candidates))
+        .map(|(_, schedule)| schedule.asleep_fraction_milli())
+        .min()
+        .unwrap_or(0)
+}
+
+struct Ground<'a> {
+    config: &'a Config,
+    inputs: &'a Inputs<'a>,
+    cluster: &'a Cluster,
+    namespaces: BTreeMap<&'a str, &'a ObjectMeta>,
+    held: BTreeMap<WorkloadRef, Held>,
+    /// KEDA runs here, as far as names tell.
+    keda: bool,
+}
+
+/// What stands in a decision, before it is one.
+struct Draft {
+    reasons: Vec<Reason>,
+    actions: Vec<Action>,
+    at_stake: Option<MicroUsdPerMonth>,
+    missing: Vec<MissingEvidence>,
+}
+
+impl Draft {
+    fn keep(reason: Reason) -> Self {
+        Self {
+            reasons: vec![reason],
+            actions: Vec::new(),
+            at_stake: None,
+            missing: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Ground<'a> {
+    fn new(config: &'a Config, inputs: &'a Inputs<'a>, cluster: &'a Cluster) -> Self {
+        let namespaces = cluster
+            .namespaces
+            .items()
+            .iter()
+            .map(|n| (n.meta.name.as_str(), &n.meta))
+            .collect();
+        let autoscalers = cluster.horizontal_autoscalers.items();
+        let keda = autoscalers.iter().any(is_kedas)
+            || cluster
+                .workloads
+                .items()
+                .iter()
+                .any(|w| w.meta.name.starts_with("keda-operator"));
+        Self {
+            config,
+            inputs,
+            cluster,
+            namespaces,
+            held: worth::held(inputs, cluster),
+            keda,
+        }
+    }
+
+    fn namespace(&self, name: &str) -> Option<&'a ObjectMeta> {
+        self.namespaces.get(name).copied()
+    }
+
+    /// Workloads that a person would scale: what another one of the list
+    /// controls belongs to that one.
+    fn tops(&self) -> impl Iterator<Item = &'a Workload> {
+        self.cluster.workloads.items().iter().filter(|w| {
+            let by = w.meta.controller().map(|o| o.kind.as_str());
+            !matches!(
+                (&w.kind, by),
+                (WorkloadKind::ReplicaSet, Some("Deployment"))
+                    | (WorkloadKind::Job, Some("CronJob"))
+            )
+        })
+    }
+
+    fn workloads(&self) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        for workload in self.tops() {
+            let namespace = self.namespace(&workload.meta.namespace);
+            let (wish, _) = wish::of(self.config, workload, namespace);
+            let slept = self.slept(workload);
+            if wish == Wish::None && slept.is_none() {
+                continue; // its namespace stands for it
+            }
+            let draft = self.judge(workload, wish, slept);
+            decisions.push(self.settle(workload.reference(), draft));
+        }
+        decisions
+    }
+
+    fn settle(&self, workload: WorkloadRef, draft: Draft) -> Decision {
+        let subject = Subject::Workload {
+            cluster: self.cluster.uid.clone(),
+            workload,
+        };
+        let reasons = draft.reasons.into_iter().map(Into::into).collect();
+        let engine = EngineId::OfficeHours;
+        let decision = if draft.actions.is_empty() {
+            Decision::keep(engine, subject, reasons)
+        } else {
+            // Nodes save, not pods: the joint run counts those that go.
+            Decision::act(engine, subject, draft.actions, None, reasons)
+        };
+        decision.with_stake(draft.at_stake, draft.missing)
+    }
+
+    /// What it had before it slept, by the ledger, else by its mark.
+    fn slept(&self, workload: &Workload) -> Option<u32> {
+        let entry = self.entry(workload).map(|e| e.replicas);
+        entry.or_else(|| self.mark(workload))
+    }
+
+    fn entry(&self, workload: &Workload) -> Option<&'a Asleep> {
+        let asleep = self.inputs.ledgers.asleep.as_deref().unwrap_or_default();
+        let reference = workload.reference();
+        asleep
+            .iter()
+            .find(|a| a.cluster == self.cluster.uid && a.workload == reference)
+    }
+
+    fn mark(&self, workload: &Workload) -> Option<u32> {
+        let own = workload.meta.annotation(MARK);
+        let kedas = || self.scaled_object(workload)?.meta.annotation(MARK);
+        own.or_else(kedas)?.parse().ok()
+    }
+
+    fn scaled_object(&self, workload: &Workload) -> Option<&'a ScaledObject> {
+        if !self.keda {
+            return None; // without KEDA its objects do nothing
+        }
+        let reference = workload.reference();
+        let objects = self.cluster.scaled_objects.items();
+        objects.iter().find(|o| o.target == reference)
+    }
+
+    /// Why a workload may not sleep, whatever is wanted.
+    fn obstacle(&self, workload: &Workload) -> Option<Reason> {
+        let space = &workload.meta.namespace;
+        if let Some(reason) = self.forbidden(space) {
+            return Some(reason);
+        }
+        if let Some(by) = wish::production(self.config, "", &[&workload.meta.labels]) {
+            return Some(Reason::Production { by });
+        }
+        match &workload.kind {
+            WorkloadKind::Deployment
+            | WorkloadKind::StatefulSet
+            | WorkloadKind::ReplicaSet
+            | WorkloadKind::CronJob => {}
+            WorkloadKind::DaemonSet => return Some(Reason::DaemonSet),
+            WorkloadKind::Job => return Some(Reason::JobLeft),
+            kind => {
+                return Some(Reason::KindNotScaled {
+                    kind: kind.to_string(),
+                });
+            }
+        }
+        if let Some(reason) = wish::system(self.config, &workload.meta.name) {
+            return Some(reason);
+        }
+        if let Some(owner) = workload.meta.controller() {
+            return Some(Reason::OwnedBy {
+                owner: format!("{}/{}", owner.kind, owner.name),
+            });
+        }
+        if workload.kind == WorkloadKind::StatefulSet && workload.deletes_claims_when_scaled {
+            return Some(Reason::ClaimsWouldGo);
+        }
+        if !self.config.deployer_ignores_replicas
+            && let Some(by) = wish::deployer(&workload.meta)
+        {
+            return Some(Reason::DeployerReverts { by });
+        }
+        None
+    }
+
+    /// Why nothing of a namespace may sleep.
+    fn forbidden(&self, namespace: &str) -> Option<Reason> {
+        if self.inputs.policy.protects(namespace) {
+            return Some(Reason::NamespaceProtected {
+                namespace: namespace.to_owned(),
+            });
+        }
+        let none = BTreeMap::new();
+        let labels = self.namespace(namespace).map_or(&none, |m| &m.labels);
+        if let Some(by) = wish::production(self.config, namespace, &[labels]) {
+            return Some(Reason::Production { by });
+        }
+        wish::system(self.config, namespace)
+    }
+
+    fn judge(&self, workload: &Workload, wish: Wish, slept: Option<u32>) -> Draft {
+        let now = self.inputs.now();
+        let namespace = self.namespace(&workload.meta.namespace);
+        let (schedule, state) = match wish {
+            Wish::On(schedule) => {
+                let state = wish::at(self.config, &schedule, workload, namespace, now);
+                (Some(schedule), state)
+            }
+            // Whatever cannot be read, or is wanted no more, is awake.
+            Wish::Unreadable(reason) => (None, awake(reason)),
+            Wish::Out(by) => (None, awake(Reason::OptedOut { by })),
+            Wish::None => (None, awake(Reason::NotOptedIn)),
+        };
+        let down = match workload.kind {
+            WorkloadKind::CronJob => workload.paused,
+            _ => workload.replicas == Some(0),
+        };
+        match (slept, down, state.desired) {
+            (Some(replicas), true, Desired::Awake) => self.wake(workload, replicas, state),
+            (_, true, Desired::Asleep) if slept.is_some() => self.stays(
+                &schedule,
+                state,
+                Reason::AsleepUntil {
+                    until: None,
+                    schedule: String::new(),
+                },
+            ),
+            (None, true, _) => self
+                .obstacle(workload)
+                .map_or_else(|| Draft::keep(Reason::AlreadyDown), Draft::keep),
+            (_, false, Desired::Awake) => self.keep_awake(workload, schedule, state),
+            (_, _, Desired::Asleep) => self.sleep(workload, schedule, state),
+        }
+    }
+
+    /// A keep that names the schedule and when it changes.
+    fn stays(&self, schedule: &Option<Schedule>, state: wish::Now, like: Reason) -> Draft {
+        let text = schedule.as_ref().map(ToString::to_string);
+        let text = text.unwrap_or_default();
+        let first = match (&state.because, like) {
+            (Some(reason), _) if schedule.is_none() => reason.clone(),
+            (_, Reason::AsleepUntil { .. }) => Reason::AsleepUntil {
+                until: state.until,
+                schedule: text,
+            },
+            _ => Reason::AwakeUntil {
+                until: state.until,
+                schedule: text,
+            },
+        };
+        let mut draft = Draft::keep(first);
+        if schedule.is_some() {
+            draft.reasons.extend(state.because);
+        }
+        draft
+    }
+
+    fn keep_awake(
+        &self,
+        workload: &Workload,
+        schedule: Option<Schedule>,
+        state: wish::Now,
+    ) -> Draft {
+        if let Some(mark) = workload.meta.annotation(MARK)
+            && !self.inputs.policy.protects(&workload.meta.namespace)
+        {
+            let mut draft = Draft::keep(Reason::MarkLeft);
+            draft.missing = self.missing_to_wake();
+            if draft.missing.is_empty() {
+                draft.actions = vec![self.annotate(workload, MARK, Some(mark), None)];
+            } else {
+                push_parts(&mut draft);
+            }
+            return draft;
+        }
+        if schedule.is_some()
+            && let Some(reason) = self.obstacle(workload)
+        {
+            return Draft::keep(reason);
+        }
+        let stake = schedule.as_ref().map(|s| self.stake(&[workload], s));
+        let mut draft = self.stays(
+            &schedule,
+            state,
+            Reason::AwakeUntil {
+                until: None,
+                schedule: String::new(),
+            },
+        );
+        if let Some((at_stake, reason)) = stake {
+            draft.at_stake = at_stake;
+            draft.reasons.extend(reason);
+        }
+        draft
+    }
+
+    /// Parts without which nobody can say that it is wanted.
+    fn missing_to_wake(&self) -> Vec<MissingEvidence> {
+        let name = cluster_name(self.cluster);
+        let namespaces = part(format!("namespaces of {name}"), &self.cluster.namespaces);
+        namespaces.into_iter().collect()
+    }
+
+    fn wake(&self, workload: &Workload, replicas: u32, state: wish::Now) -> Draft {
+        if self.inputs.policy.protects(&workload.meta.namespace) {
+            return Draft::keep(Reason::NamespaceProtected {
+                namespace: workload.meta.namespace.clone(),
+            });
+        }
+        let is_cron = workload.kind == WorkloadKind::CronJob;
+        if replicas == 0 && !is_cron {
+            return Draft::keep(Reason::ZeroBeforeSleep);
+        }
+        let mut draft = Draft::keep(Reason::Wakes { replicas });
+        draft.reasons.extend(state.because);
+        draft.missing = self.missing_to_wake();
+        if !draft.missing.is_empty() {
+            push_parts(&mut draft);
+            return draft;
+        }
+        let cluster = self.cluster.uid.clone();
+        let reference = workload.reference();
+        if let Some(object) = self.scaled_object(workload)
+            && let Some(paused) = object.meta.annotation(KEDA_PAUSED)
+        {
+            draft.reasons.push(Reason::PausesKeda {
+                scaled_object: object.meta.name.clone(),
+            });
+            draft
+                .actions
+                .push(self.annotate_keda(object, KEDA_PAUSED, Some(paused), None));
+            if let Some(mark) = object.meta.annotation(MARK) {
+                draft
+                    .actions
+                    .push(self.annotate_keda(object, MARK, Some(mark), None));
+            }
+            return draft;
+        }
+        draft.actions.push(if is_cron {
+            Action::SuspendWorkload {
+                cluster,
+                workload: reference,
+                suspend: false,
+            }
+        } else {
+            Action::ScaleWorkload {
+                cluster,
+                workload: reference,
+                from: 0,
+                to: replicas,
+            }
+        });
+        if let Some(mark) = workload.meta.annotation(MARK) {
+            draft
+                .actions
+                .push(self.annotate(workload, MARK, Some(mark), None));
+        }
+        draft
+    }
+
+    fn sleep(&self, workload: &Workload, schedule: Option<Schedule>, state: wish::Now) -> Draft {
+        if let Some(reason) = self.obstacle(workload) {
+            return Draft::keep(reason);
+        }
+        let Some(schedule) = schedule else {
+            return Draft::keep(Reason::NotOptedIn);
+        };
+        let is_cron = workload.kind == WorkloadKind::CronJob;
+        let Some(replicas) = workload.replicas.or(is_cron.then_some(1)) else {
+            return Draft::keep(Reason::ReplicasUnknown);
+        };
+        if self.changed_since(workload, &schedule) {
+            return Draft::keep(Reason::ChangedWhileAsleep { replicas });
+        }
+        let (at_stake, stake_reason) = self.stake(&[workload], &schedule);
+        let (actions, evidence) = match self.ways_to_sleep(workload, replicas) {
+            Ok(ways) => ways,
+            Err(reason) => return Draft::keep(reason),
+        };
+        let mut draft = self.stays(
+            &Some(schedule),
+            state,
+            Reason::AsleepUntil {
+                until: None,
+                schedule: String::new(),
+            },
+        );
+        draft.reasons.extend(evidence);
+        draft.reasons.extend(stake_reason);
+        draft.at_stake = at_stake;
+        draft.missing = self.missing_to_sleep();
+        if draft.missing.is_empty() {
+            draft.actions = actions;
+        } else {
+            push_parts(&mut draft);
+        }
+        draft
+    }
+
+    /// Whether somebody scaled a sleeper up. A row of an earlier night, before
+    /// the last waking, says nothing.
+    fn changed_since(&self, workload: &Workload, schedule: &Schedule) -> bool {
+        let now = self.inputs.now();
+        match self.entry(workload) {
+            Some(entry) => schedule
+                .next_change(entry.since)
+                .is_none_or(|woke| woke > now),
+            None => self.mark(workload).is_some(),
+        }
+    }
+
+    fn missing_to_sleep(&self) -> Vec<MissingEvidence> {
+        let cluster = self.cluster;
+        let name = cluster_name(cluster);
+        let mut missing: Vec<MissingEvidence> = [
+            part(format!("namespaces of {name}"), &cluster.namespaces),
+            part(format!("workloads of {name}"), &cluster.workloads),
+            part(
+                format!("horizontal autoscalers of {name}"),
+                &cluster.horizontal_autoscalers,
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if self.keda {
+            missing.extend(part(
+                format!("scaled objects of {name}"),
+                &cluster.scaled_objects,
+            ));
+        }
+        if self.inputs.ledgers.asleep.is_none() {
+            missing.push(MissingEvidence::Ledger {
+                ledger: "asleep".to_owned(),
+                possible_from: self.inputs.now(),
+            });
+        }
+        missing
+    }
+
+    /// How it goes to sleep, with the evidence that belongs to it.
+    fn ways_to_sleep(
+        &self,
+        workload: &Workload,
+        replicas: u32,
+    ) -> Result<(Vec<Action>, Vec<Reason>), Reason> {
+        let cluster = self.cluster.uid.clone();
+        let mark = Some(replicas.to_string());
+        let mut evidence = Vec::new();
+        let reference = workload.reference();
+        if let Some(object) = self.scaled_object(workload) {
+            let scaled_object = object.meta.name.clone();
+            if object.meta.annotation(KEDA_PAUSED).is_some() {
+                return Err(Reason::KedaPaused { scaled_object });
+            }
+            evidence.push(Reason::PausesKeda { scaled_object });
+            let actions = vec![
+                self.annotate_keda(object, MARK, object.meta.annotation(MARK), mark),
+                self.annotate_keda(object, KEDA_PAUSED, None, Some("0".to_owned())),
+            ];
+            return Ok((actions, evidence));
+        }
+        let mut actions = vec![self.annotate(workload, MARK, workload.meta.annotation(MARK), mark)];
+        if workload.kind == WorkloadKind::CronJob {
+            if workload.starting_deadline_seconds.is_none() {
+                evidence.push(Reason::RunsOnWaking);
+            }
+            actions.push(Action::SuspendWorkload {
+                cluster,
+                workload: reference,
+                suspend: true,
+            });
+            return Ok((actions, evidence));
+        }
+        let autoscalers = self.cluster.horizontal_autoscalers.items();
+        if let Some(autoscaler) = autoscalers.iter().find(|a| a.target == reference) {
+            evidence.push(Reason::AutoscalerIdles {
+                autoscaler: autoscaler.meta.name.clone(),
+            });
+        }
+        let labels = workload.template.as_ref().map(|t| &t.labels);
+        let budget = self.cluster.disruption_budgets.items().iter().find(|b| {
+            b.meta.namespace == workload.meta.namespace
+                && labels.is_some_and(|l| b.selector.as_ref().is_some_and(|s| s.matches(l)))
+        });
+        if let Some(budget) = budget {
+            evidence.push(Reason::BudgetNotAsked {
+                budget: budget.meta.name.clone(),
+            });
+        }
+        actions.push(Action::ScaleWorkload {
+            cluster,
+            workload: reference,
+            from: replicas,
+            to: 0,
+        });
+        Ok((actions, evidence))
+    }
+
+    fn annotate(
+        &self,
+        workload: &Workload,
+        key: &str,
+        from: Option<&str>,
+        to: Option<String>,
+    ) -> Action {
+        let api_version = match workload.kind {
+            WorkloadKind::CronJob => "batch/v1",
+            _ => "apps/v1",
+        };
+        self.annotation(
+            api_version,
+            workload.kind.as_str(),
+            &workload.meta,
+            key,
+            from,
+            to,
+        )
+    }
+
+    fn annotate_keda(
+        &self,
+        object: &ScaledObject,
+        key: &str,
+        from: Option<&str>,
+        to: Option<String>,
+    ) -> Action {
+        self.annotation(
+            "keda.sh/v1alpha1",
+            "ScaledObject",
+            &object.meta,
+            key,
+            from,
+            to,
+        )
+    }
+
+    fn annotation(
+        &self,
+        api_version: &str,
+        kind: &str,
+        meta: &ObjectMeta,
+        key: &str,
+        from: Option<&str>,
+        to: Option<String>,
+    ) -> Action {
+        Action::Annotate {
+            cluster: self.cluster.uid.clone(),
+            object: ObjectRef {
+                api_version: api_version.to_owned(),
+                kind: kind.to_owned(),
+                namespace: meta.namespace.clone(),
+                name: meta.name.clone(),
+            },
+            key: key.to_owned(),
+            from: from.map(str::to_owned),
+            to,
+        }
+    }
+
+    /// What workloads hold of their nodes' price while they would sleep.
+    fn stake(
+        &self,
+        workloads: &[&Workload],
+        schedule: &Schedule,
+    ) -> (Option<MicroUsdPerMonth>, Option<Reason>) {
+        let asleep_milli = schedule.asleep_fraction_milli();
+        let mut sum = MicroUsdPerMonth::ZERO;
+        for workload in workloads {
+            match self.held.get(&workload.reference()) {
+                Some(Ok(held)) => sum += held.per_month(),
+                Some(Err(node)) => {
+                    let node = node.to_string();
+                    return (None, Some(Reason::PriceUnknown { node }));
+                }
+                None => {}
+            }
+        }
+        if sum == MicroUsdPerMonth::ZERO {
+            return (None, None);
+        }
+        let share = sum.ratio(u64::from(asleep_milli), 1000);
+        (Some(share), Some(Reason::HoldsNodes { asleep_milli }))
+    }
+
+    /// Workloads that sleep when their schedules say so, with the schedules.
+    fn sleepers(&self, candidates: bool) -> Vec<(&'a Workload, Schedule)> {
+        self.tops()
+            .filter(|w| w.kind != WorkloadKind::CronJob && w.replicas.is_some_and(|r| r > 0))
+            .filter(|w| self.obstacle(w).is_none())
+            .filter_map(|w| {
+                let namespace = self.namespace(&w.meta.namespace);
+                match wish::of(self.config, w, namespace).0 {
+                    Wish::On(schedule) => Some((w, schedule)),
+                    Wish::None if candidates => {
+                        let none = BTreeMap::new();
+                        let labels = namespace.map_or(&none, |m| &m.labels);
+                        wish::candidate(self.config, &w.meta.namespace, labels)?;
+                        Some((w, self.config.schedule.parse().ok()?))
+                    }
+                    _ => None,
+                }
+            })
+            .collect()
+    }
+
+    /// One keep for each namespace that is not opted in.
+    fn namespaces(&self) -> Vec<Decision> {
+        let mut names: BTreeSet<&str> = self.namespaces.keys().copied().collect();
+        names.extend(self.tops().map(|w| w.meta.namespace.as_str()));
+        let sleepers = self.sleepers(true);
+        names
+            .into_iter()
+            .filter_map(|name| {
+                let draft = self.judge_namespace(name, &sleepers)?;
+                Some(self.settle(WorkloadRef::new(name, "Namespace", name), draft))
+            })
+            .collect()
+    }
+
+    fn judge_namespace(&self, name: &str, sleepers: &[(&Workload, Schedule)]) -> Option<Draft> {
+        let meta = self.namespace(name);
+        let wish = wish::of_namespace(self.config, name, meta);
+        if let Some(reason) = self.forbidden(name) {
+            return Some(Draft::keep(reason));
+        }
+        match wish {
+            Wish::On(_) => return None, // its workloads are listed
+            Wish::Out(by) => return Some(Draft::keep(Reason::OptedOut { by })),
+            Wish::Unreadable(reason) => return Some(Draft::keep(reason)),
+            Wish::None => {}
+        }
+        let none = BTreeMap::new();
+        let labels = meta.map_or(&none, |m| &m.labels);
+        let Some(by) = wish::candidate(self.config, name, labels) else {
+            return Some(Draft::keep(Reason::NotOptedIn));
+        };
+        let mine: Vec<&Workload> = sleepers
+            .iter()
+            .map(|(w, _)| *w)
+            .filter(|w| w.meta.namespace == name)
+            .collect();
+        let mut draft = Draft::keep(Reason::Candidate {
+            by,
+            workloads: mine.len() as u64,
+        });
+        draft.missing.push(MissingEvidence::Confirmation {
+            of: format!("office hours for namespace {name}"),
+        });
+        draft.missing.extend(self.missing_to_sleep());
+        if let Ok(schedule) = self.config.schedule.parse::<Schedule>() {
+            let (at_stake, reason) = self.stake(&mine, &schedule);
+            draft.at_stake = at_stake;
+            draft.reasons.extend(reason);
+        }
+        push_parts(&mut draft);
+        Some(draft)
+    }
+}
+
+const fn awake(because: Reason) -> wish::Now {
+    wish::Now {
+        desired: Desired::Awake,
+        until: None,
+        because: Some(because),
+    }
+}
+
+/// KEDA's own autoscalers are named so.
+fn is_kedas(autoscaler: &crate::model::HorizontalPodAutoscaler) -> bool {
+    autoscaler.meta.name.starts_with("keda-hpa-")
+}
+
+/// Names the parts that are missing among the reasons too.
+fn push_parts(draft: &mut Draft) {
+    for evidence in &draft.missing {
+        if let MissingEvidence::Part { part, state } = evidence {
+            draft.reasons.push(Reason::PartMissing {
+                part: part.clone(),
+                state: state.clone(),
+            });
+        }
     }
 }

@@ -157,7 +157,11 @@ fn read_windows(line: &str, windows: &mut Vec<Window>) -> Result<(), ScheduleErr
             if start == end {
                 return Err(ScheduleError::EmptyOrWhole(line.to_owned()));
             }
-            let length = if end > start { end - start } else { end + DAY - start };
+            let length = if end > start {
+                end - start
+            } else {
+                end + DAY - start
+            };
             for day in read_days(days)? {
                 let start = day * DAY + start;
                 windows.push(Window { start, length });
@@ -223,7 +227,10 @@ fn minute(text: &str, is_end: bool) -> Result<u32, ScheduleError> {
             .then(|| s.parse::<u32>().ok())
             .flatten()
     };
-    let (h, m) = (two(hours).ok_or_else(error)?, two(minutes).ok_or_else(error)?);
+    let (h, m) = (
+        two(hours).ok_or_else(error)?,
+        two(minutes).ok_or_else(error)?,
+    );
     match (h, m) {
         (0..=23, 0..=59) => Ok(h * 60 + m),
         (24, 0) if is_end => Ok(DAY),
@@ -232,17 +239,28 @@ fn minute(text: &str, is_end: bool) -> Result<u32, ScheduleError> {
 }
 
 impl Schedule {
-    /// What is wanted at `now`. Depends on nothing else.
+    /// What is wanted at `now`. Depends on nothing else. A clock that is not set
+    /// (before 1970 or after 9999) means awake.
     pub fn desired(&self, now: DateTime<Utc>) -> Desired {
+        if !is_set(now) {
+            return Desired::Awake;
+        }
         let awake = self
             .intervals(now, now)
             .into_iter()
             .any(|(start, end)| start <= now && now < end);
-        if awake { Desired::Awake } else { Desired::Asleep }
+        if awake {
+            Desired::Awake
+        } else {
+            Desired::Asleep
+        }
     }
 
     /// When what is wanted changes next; `None` when it never does.
     pub fn next_change(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if !is_set(now) {
+            return None;
+        }
         let state = self.desired(now);
         // Nine days hold an edge of every weekly window, a skipped day too.
         let horizon = now.checked_add_days(Days::new(9))?;
@@ -272,7 +290,12 @@ impl Schedule {
         let mut parts: Vec<(u32, u32)> = self
             .windows
             .iter()
-            .flat_map(|w| [(w.start, w.start + w.length), (w.start + WEEK, w.start + WEEK + w.length)])
+            .flat_map(|w| {
+                [
+                    (w.start, w.start + w.length),
+                    (w.start + WEEK, w.start + WEEK + w.length),
+                ]
+            })
             .map(|(start, end)| (start.max(WEEK), end.min(2 * WEEK)))
             .filter(|(start, end)| start < end)
             .collect();
@@ -287,7 +310,11 @@ impl Schedule {
     }
 
     /// Every window as instants that may touch `from` to `to`.
-    fn intervals(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+    fn intervals(
+        &self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
         let mut all = Vec::new();
         let first = from.with_timezone(&self.zone).date_naive();
         let last = to.with_timezone(&self.zone).date_naive();
@@ -316,6 +343,11 @@ impl Schedule {
         }
         all
     }
+}
+
+/// Whether a clock that shows `now` has been set.
+fn is_set(now: DateTime<Utc>) -> bool {
+    (1970..=9999).contains(&now.year())
 }
 
 /// The first instant at which the wall clock shows `local` or later.
@@ -383,16 +415,25 @@ mod tests {
         assert_eq!(desired(s, "2026-11-23T06:00:00Z"), Desired::Asleep);
         let weekend_off = "Mon 06:00-Fri 20:00 Europe/Berlin";
         assert_eq!(desired(weekend_off, "2026-11-20T18:59:00Z"), Desired::Awake);
-        assert_eq!(desired(weekend_off, "2026-11-20T19:00:00Z"), Desired::Asleep);
+        assert_eq!(
+            desired(weekend_off, "2026-11-20T19:00:00Z"),
+            Desired::Asleep
+        );
         assert_eq!(desired(weekend_off, "2026-11-23T05:00:00Z"), Desired::Awake);
         let over = "Fri 20:00-Mon 06:00 UTC";
         assert_eq!(desired(over, "2026-11-22T12:00:00Z"), Desired::Awake);
-        assert_eq!(schedule(over).asleep_fraction_milli(), (168 - 58) * 1000 / 168);
+        assert_eq!(
+            schedule(over).asleep_fraction_milli(),
+            (168 - 58) * 1000 / 168
+        );
     }
 
     #[test]
     fn what_a_week_holds_is_counted_once() {
-        assert_eq!(schedule("Mon-Fri 09:00-18:00 UTC").asleep_fraction_milli(), 732);
+        assert_eq!(
+            schedule("Mon-Fri 09:00-18:00 UTC").asleep_fraction_milli(),
+            732
+        );
         assert_eq!(schedule("daily 00:00-24:00 UTC").asleep_fraction_milli(), 0);
         let twice = "Mon 09:00-12:00; Mon 11:00-13:00; Sun 23:00-01:00 UTC";
         assert_eq!(schedule(twice).awake_minutes(), 240 + 120);
@@ -404,7 +445,10 @@ mod tests {
         let s = "Mon-Fri 08:00-18:00 Europe/Amsterdam";
         for hour in 0..48 {
             let now = "2026-11-21T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
-            assert_eq!(schedule(s).desired(now + TimeDelta::hours(hour)), Desired::Asleep);
+            assert_eq!(
+                schedule(s).desired(now + TimeDelta::hours(hour)),
+                Desired::Asleep
+            );
         }
     }
 
@@ -414,7 +458,10 @@ mod tests {
         // Nobody asked from Friday on; the answer on Monday at 09:47 is the same.
         let late = "2026-11-23T08:47:00Z".parse().unwrap();
         assert_eq!(s.desired(late), Desired::Awake);
-        assert_eq!(s.next_change(late), Some("2026-11-23T17:00:00Z".parse().unwrap()));
+        assert_eq!(
+            s.next_change(late),
+            Some("2026-11-23T17:00:00Z".parse().unwrap())
+        );
     }
 
     #[test]
@@ -449,15 +496,30 @@ mod tests {
     #[test]
     fn a_schedule_that_cannot_be_read_says_what_is_wrong() {
         let error = |text: &str| text.parse::<Schedule>().unwrap_err().to_string();
-        assert_eq!(error("Mon-Fri 09:00-18:00 Mars/Base"), "unknown time zone \"Mars/Base\"");
-        assert_eq!(error("Mo-Fri 09:00-18:00 UTC"), "expected a day such as Mon, got \"Mo\"");
-        assert_eq!(error("Mon 9:00-18:00 UTC"), "expected a time such as 09:00, got \"9:00\"");
-        assert_eq!(error("Mon 24:00-08:00 UTC"), "expected a time such as 09:00, got \"24:00\"");
+        assert_eq!(
+            error("Mon-Fri 09:00-18:00 Mars/Base"),
+            "unknown time zone \"Mars/Base\""
+        );
+        assert_eq!(
+            error("Mo-Fri 09:00-18:00 UTC"),
+            "expected a day such as Mon, got \"Mo\""
+        );
+        assert_eq!(
+            error("Mon 9:00-18:00 UTC"),
+            "expected a time such as 09:00, got \"9:00\""
+        );
+        assert_eq!(
+            error("Mon 24:00-08:00 UTC"),
+            "expected a time such as 09:00, got \"24:00\""
+        );
         assert_eq!(
             error("Mon 09:00-09:00 UTC"),
             "window \"Mon 09:00-09:00\" starts where it ends; write 00:00-24:00 for a whole day"
         );
-        assert_eq!(error("UTC"), "expected windows and a time zone, got \"UTC\"");
+        assert_eq!(
+            error("UTC"),
+            "expected windows and a time zone, got \"UTC\""
+        );
         assert!(error("Mon-Fri UTC").starts_with("expected a window"));
         assert!("Mon-Fri 09:00-18:00".parse::<Schedule>().is_err());
     }
