@@ -6,6 +6,7 @@
 pub mod catalog;
 pub mod decision;
 pub mod engines;
+pub mod input;
 pub mod knowledge;
 pub mod ledger;
 pub mod model;

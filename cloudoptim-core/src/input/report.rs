@@ -1,0 +1,76 @@
+//! What was read, skipped and broken.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What was read, skipped and broken.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct LoadReport {
+    /// Files, in the order of reading.
+    pub files: Vec<FileReport>,
+    /// Objects read, by kind.
+    pub kinds: BTreeMap<String, u64>,
+    /// Objects of kinds that no engine reads, by kind.
+    pub skipped: BTreeMap<String, u64>,
+    /// Objects that could not be read; the first thousand.
+    pub broken: Vec<Broken>,
+    /// How many could not be read in all.
+    pub broken_count: u64,
+    /// Keys that stand twice in one object; the later one counts.
+    pub duplicate_keys: u64,
+    /// Objects that two files hold; the newer one counts.
+    pub duplicate_objects: u64,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct FileReport {
+    /// Name as given.
+    pub name: String,
+    /// Bytes, decompressed.
+    pub bytes: u64,
+    /// What it holds, in words.
+    pub holds: String,
+    /// Why it was refused whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// An object that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Broken {
+    /// File.
+    pub file: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace; empty for cluster-scoped objects.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Field, as a path.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ", self.file, self.kind)?;
+        if !self.namespace.is_empty() {
+            write!(f, "{}/", self.namespace)?;
+        }
+        write!(f, "{}: ", self.name)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)
+    }
+}
