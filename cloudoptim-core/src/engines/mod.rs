@@ -7,6 +7,7 @@ mod observed;
 pub mod office_hours;
 pub mod oom;
 pub mod rightsizing;
+mod sizing;
 pub mod spot;
 pub mod zombie_volumes;
 

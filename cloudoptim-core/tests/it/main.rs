@@ -11,5 +11,6 @@ mod network;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;
+mod rightsizing;
 mod spot;
 mod usage;
