@@ -17,4 +17,5 @@ pub mod policy;
 pub mod providers;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod scheduling;
 pub mod usage;

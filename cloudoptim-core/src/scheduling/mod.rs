@@ -1,0 +1,31 @@
+//! The kube-scheduler's rules, once, for every engine.
+//!
+//! - [`request`]: what a pod asks for, as the scheduler adds it up.
+//! - [`movability`]: which pods count, and which may be moved.
+//! - [`capacity`]: which nodes take pods, and what a node that does not exist
+//!   yet would have.
+//! - [`World`]: an index of one cluster that answers "could this pod run on
+//!   that node" with **every** rule that fails, and in which pods can be moved
+//!   and nodes removed in thought.
+//! - [`budgets`]: what the disruption budgets allow.
+//!
+//! Only hard rules are here. Soft ones (`ScheduleAnyway`, preferences,
+//! `PreferNoSchedule`) never refuse a node. What is not known refuses: a claim
+//! that was not collected is not a claim without rules.
+
+pub mod budgets;
+pub mod capacity;
+mod check;
+pub mod movability;
+mod refusal;
+pub mod request;
+mod terms;
+mod volumes;
+mod world;
+
+pub use budgets::{Budgets, EvictionRefusal};
+pub use capacity::NotTarget;
+pub use movability::{Movability, Pin};
+pub use refusal::{ClaimProblem, Refusal, Refusals};
+pub use request::{InfeasibleResize, device_request, effective_request, template_request};
+pub use world::{Feasibility, NodeId, PodId, World};
