@@ -149,7 +149,14 @@ fn decide_jointly(
         if !asleep.replicas.is_empty() {
             overlay = overlay.then(asleep);
             if let Some(third) = run.ask(EngineId::BinPacking, &overlay, ledgers)? {
-                packing.next(third, Because::Asleep { share_milli: 0 });
+                let share =
+                    office_hours::asleep_fraction_milli(&inputs.policy.office_hours, inputs, false);
+                packing.next(
+                    third,
+                    Because::Asleep {
+                        share_milli: u64::from(share),
+                    },
+                );
             }
         }
     }

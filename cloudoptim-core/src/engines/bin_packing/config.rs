@@ -1,10 +1,109 @@
 //! Settings.
 
+use crate::engines::{EngineError, EngineId};
+use crate::model::MicroUsdPerMonth;
+use crate::scheduling::movability::MovePolicy;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the engine.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Config {}
+pub struct Config {
+    /// A node younger than this stays, in minutes. Default 30: pods are still
+    /// coming, and launch and removal would chase each other.
+    pub min_node_age_minutes: u32,
+    /// After one of our plans disrupted a node, the others of its cluster stay
+    /// for this long, in minutes. Default 30: three runs of a ten-minute rhythm.
+    pub cooldown_minutes: u32,
+    /// A node that saves less stays. Default 5 dollars a month: below that the
+    /// evictions cost more than they bring.
+    pub min_saving_per_month: MicroUsdPerMonth,
+    /// CPU and memory that stay free on the nodes that remain, in percent of
+    /// what they have. Default 5: room for a rollout's surge. 0 to 90.
+    pub headroom_percent: u32,
+    /// Most of a workload's pods that may end on one node by our moves, in
+    /// percent, rounded up. Default 50: one node's loss leaves the other half.
+    /// 1 to 100.
+    pub max_workload_share_percent: u32,
+    /// Most nodes of a cluster that one plan removes. Default 100.
+    pub max_nodes: u32,
+    /// What a move may lose.
+    pub moves: MovePolicy,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            min_node_age_minutes: 30,
+            cooldown_minutes: 30,
+            min_saving_per_month: MicroUsdPerMonth(5_000_000),
+            headroom_percent: 5,
+            max_workload_share_percent: 50,
+            max_nodes: 100,
+            moves: MovePolicy::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Sets the headroom in percent.
+    #[must_use]
+    pub const fn with_headroom_percent(mut self, percent: u32) -> Self {
+        self.headroom_percent = percent;
+        self
+    }
+
+    /// Sets the least saving of a node.
+    #[must_use]
+    pub const fn with_min_saving_per_month(mut self, saving: MicroUsdPerMonth) -> Self {
+        self.min_saving_per_month = saving;
+        self
+    }
+
+    /// Sets the age below which a node stays, and the pause after a disruption.
+    #[must_use]
+    pub const fn with_quiet_minutes(mut self, age: u32, cooldown: u32) -> Self {
+        self.min_node_age_minutes = age;
+        self.cooldown_minutes = cooldown;
+        self
+    }
+
+    /// Sets the most of a workload's pods that may end on one node.
+    #[must_use]
+    pub const fn with_max_workload_share_percent(mut self, percent: u32) -> Self {
+        self.max_workload_share_percent = percent;
+        self
+    }
+
+    /// Refuses values out of range.
+    ///
+    /// # Errors
+    /// [`EngineError::BadSetting`] with the setting, its range and its value.
+    pub fn validate(&self) -> Result<(), EngineError> {
+        let bad = |message: String| EngineError::BadSetting {
+            engine: EngineId::BinPacking,
+            message,
+        };
+        if self.headroom_percent > 90 {
+            let got = self.headroom_percent;
+            return Err(bad(format!(
+                "headroom_percent must be from 0 to 90, got {got}"
+            )));
+        }
+        if !(1..=100).contains(&self.max_workload_share_percent) {
+            let got = self.max_workload_share_percent;
+            return Err(bad(format!(
+                "max_workload_share_percent must be from 1 to 100, got {got}"
+            )));
+        }
+        if self.min_saving_per_month < MicroUsdPerMonth::ZERO {
+            let got = self.min_saving_per_month;
+            return Err(bad(format!(
+                "min_saving_per_month must not be negative, got {got}"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,13 +1,36 @@
-//! Bin packing: which nodes can go, and the cheapest set of new ones.
+//! Bin packing: which nodes can go, and where each pod would move.
+//!
+//! It looks at nodes, pods, budgets, storage, owners and prices, and decides
+//! about every node: cordon it, evict its pods, remove it through its owner,
+//! or leave it, with the reason. Empty nodes go first. A node goes only when
+//! every pod on it may move, fits on a node that stays by **every** hard rule
+//! of the kube-scheduler, and is kept by no disruption budget; each next node
+//! is judged on the cluster that the earlier ones leave.
+//!
+//! It never moves DaemonSet, static, bare or protected pods, never takes the
+//! last node of a pool or group in a zone, never goes below a group's minimum,
+//! never removes a node whose price or owner is unknown, and leaves a young
+//! node and a cluster that was just disrupted alone, so that a run every ten
+//! minutes does not flap.
+//!
+//! The figures carry a proven lower bound: no set of nodes of the kinds that
+//! the cluster runs now holds these pods for less. Settings and their sources
+//! are in [`Config`].
 
+mod bound;
 mod config;
+mod consolidate;
+mod owner;
 mod reason;
 pub mod solver;
 
 pub use config::Config;
 pub use reason::Reason;
 
-use super::{Engine, EngineError, EngineId, EngineOutput, Inputs};
+use super::{Engine, EngineError, EngineId, EngineOutput, Figures, Inputs, NotJudged};
+use crate::decision::{Decision, MissingEvidence, Subject};
+use crate::knowledge::Knowledge;
+use crate::model::{Cluster, MicroUsdPerHour};
 
 /// The engine with its settings.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +51,97 @@ impl Engine for BinPacking {
     }
 
     fn decide(&self, inputs: &Inputs<'_>) -> Result<EngineOutput, EngineError> {
-        let _ = (&self.config, inputs);
-        Ok(EngineOutput::new(EngineId::BinPacking, Vec::new()))
+        decide(&self.config, inputs)
     }
+}
+
+/// Decides about every node of every cluster.
+///
+/// Decisions to act come in the order in which they must be done: each one
+/// builds on those before it. Keeps follow, in node order.
+///
+/// # Errors
+/// [`EngineError`] for settings out of range, or objects that contradict each
+/// other.
+pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, EngineError> {
+    config.validate()?;
+    let laid = inputs.laid();
+    let mut output = EngineOutput::new(EngineId::BinPacking, Vec::new());
+    for cluster in &laid.clusters {
+        let cloud = inputs.snapshot.cloud_of(cluster);
+        if let Some((part, state)) = missing(cluster) {
+            keep_all(cluster, &part, &state, &mut output);
+            continue;
+        }
+        let answer = consolidate::consolidate(config, inputs, cluster, cloud)?;
+        let priced = |removed: bool| -> MicroUsdPerHour {
+            cluster
+                .nodes
+                .items()
+                .iter()
+                .filter(|n| !(removed && answer.removed.contains(&n.meta.name)))
+                .filter_map(|n| inputs.node_price(cluster, n))
+                .sum()
+        };
+        let bound = bound::bound(inputs, cluster, &answer);
+        output.figures.push(Figures {
+            of: format!(
+                "nodes of {}",
+                if cluster.name.is_empty() {
+                    cluster.uid.as_str()
+                } else {
+                    &cluster.name
+                }
+            ),
+            cost_now: Some(priced(false)),
+            cost_after: Some(priced(true)),
+            lower_bound: bound.lower_bound,
+            proof: bound.proof,
+            moves: answer.moves,
+        });
+        output.alternatives.extend(bound.alternatives);
+        output.not_judged.extend(answer.not_judged);
+        output.decisions.extend(answer.decisions);
+    }
+    Ok(output)
+}
+
+/// The first part without which no node may go.
+fn missing(cluster: &Cluster) -> Option<(String, String)> {
+    fn check<T>(part: &Knowledge<T>, name: &str) -> Option<(String, String)> {
+        (!part.is_complete()).then(|| (name.to_owned(), part.to_string()))
+    }
+    check(&cluster.nodes, "nodes")
+        .or_else(|| check(&cluster.pods, "pods"))
+        .or_else(|| check(&cluster.workloads, "workloads"))
+        .or_else(|| check(&cluster.disruption_budgets, "disruption budgets"))
+}
+
+fn keep_all(cluster: &Cluster, part: &str, state: &str, output: &mut EngineOutput) {
+    let nodes = cluster.nodes.items();
+    for node in nodes {
+        let subject = Subject::Node {
+            cluster: cluster.uid.clone(),
+            node: node.name(),
+        };
+        let reason = Reason::PartMissing {
+            part: part.to_owned(),
+            state: state.to_owned(),
+        };
+        output.decisions.push(Decision::keep(
+            EngineId::BinPacking,
+            subject,
+            vec![reason.into()],
+        ));
+    }
+    output.not_judged.push(NotJudged {
+        subject: Some(Subject::Cluster {
+            cluster: cluster.uid.clone(),
+        }),
+        count: u64::try_from(nodes.len()).unwrap_or(u64::MAX),
+        missing: MissingEvidence::Part {
+            part: part.to_owned(),
+            state: state.to_owned(),
+        },
+    });
 }

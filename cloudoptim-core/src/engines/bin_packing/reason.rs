@@ -1,14 +1,30 @@
 //! Reasons.
 
+use crate::decision::Owner;
+use crate::model::{MicroUsdPerMonth, NamespacedName};
+use crate::scheduling::{EvictionRefusal, NotTarget, Pin, Refusals};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why the engine decided as it did.
+/// Why a node goes or stays.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "code", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
+    /// It goes: it runs only pods that end with it.
+    Empty {
+        /// Those pods.
+        node_pods: u64,
+    },
+    /// It goes: everything on it fits elsewhere.
+    PodsFitElsewhere {
+        /// Pods that move.
+        pods: u64,
+        /// Nodes that take them.
+        onto: u64,
+    },
     /// A part of the snapshot is missing or may have holes.
     PartMissing {
         /// Which part.
@@ -16,12 +32,207 @@ pub enum Reason {
         /// What it is instead of complete.
         state: String,
     },
+    /// It takes no part: it is cordoned, not ready, or on its way out.
+    NotInService {
+        /// Why.
+        why: NotTarget,
+    },
+    /// It asks to be left alone.
+    Protected {
+        /// How.
+        pin: Pin,
+    },
+    /// A pod on it never moves.
+    PodPinned {
+        /// The first such pod.
+        pod: NamespacedName,
+        /// Why.
+        pin: Pin,
+        /// How many there are.
+        pods: u64,
+    },
+    /// A disruption budget keeps a pod on it.
+    BudgetBlocks {
+        /// The first such pod.
+        pod: NamespacedName,
+        /// Why.
+        why: EvictionRefusal,
+        /// How many there are.
+        pods: u64,
+    },
+    /// A pod on it fits nowhere else.
+    NoRoom {
+        /// The first such pod.
+        pod: NamespacedName,
+        /// How many nodes were tried.
+        tried: u64,
+        /// What the node that refuses for the fewest reasons says.
+        nearest: Refusals,
+    },
+    /// Nobody lists its price.
+    Unpriced {
+        /// Instance type, where it is known.
+        instance_type: Option<String>,
+    },
+    /// It saves too little.
+    SavesTooLittle {
+        /// What it would save.
+        saving: MicroUsdPerMonth,
+        /// What it must save.
+        least: MicroUsdPerMonth,
+    },
+    /// Who made it is not known, so nobody can be asked to remove it.
+    OwnerUnknown,
+    /// The provider manages it.
+    ManagedByProvider {
+        /// Which.
+        owner: Owner,
+    },
+    /// Its group is at its minimum.
+    GroupAtMinimum {
+        /// Group.
+        group: String,
+        /// Minimum.
+        min_size: u32,
+    },
+    /// Its pool does not allow it.
+    PoolForbids {
+        /// Pool.
+        pool: String,
+        /// Setting, as written.
+        setting: String,
+    },
+    /// It is the last of its pool in its zone.
+    LastInZone {
+        /// Pool or group.
+        pool: String,
+        /// Zone.
+        zone: String,
+    },
+    /// It is too young.
+    Young {
+        /// When it joined.
+        since: DateTime<Utc>,
+        /// How old it must be, in minutes.
+        minutes: u32,
+    },
+    /// The cluster was disrupted a short time ago.
+    CoolingDown {
+        /// When.
+        since: DateTime<Utc>,
+        /// For how long, in minutes.
+        minutes: u32,
+    },
+    /// It takes pods of nodes that go.
+    TakesPods {
+        /// How many.
+        pods: u64,
+    },
+    /// Without it too little would be free.
+    Headroom {
+        /// Percent that must be free.
+        percent: u32,
+    },
+    /// The plan removes enough nodes already.
+    PlanIsFull {
+        /// The most that a plan removes.
+        max_nodes: u32,
+    },
+}
+
+impl Reason {
+    /// All codes.
+    pub const CODES: &'static [&'static str] = &[
+        "empty",
+        "pods_fit_elsewhere",
+        "part_missing",
+        "not_in_service",
+        "protected",
+        "pod_pinned",
+        "budget_blocks",
+        "no_room",
+        "unpriced",
+        "saves_too_little",
+        "owner_unknown",
+        "managed_by_provider",
+        "group_at_minimum",
+        "pool_forbids",
+        "last_in_zone",
+        "young",
+        "cooling_down",
+        "takes_pods",
+        "headroom",
+        "plan_is_full",
+    ];
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = |f: &mut fmt::Formatter<'_>, pods: u64| match pods {
+            0 | 1 => Ok(()),
+            n => write!(f, " (and {} more like it)", n - 1),
+        };
         match self {
+            Self::Empty { node_pods } => {
+                write!(f, "it runs only {node_pods} pods that end with it")
+            }
+            Self::PodsFitElsewhere { pods, onto } => {
+                write!(f, "its {pods} pods fit on {onto} other nodes")
+            }
             Self::PartMissing { part, state } => write!(f, "{part} is {state}"),
+            Self::NotInService { why } => why.fmt(f),
+            Self::Protected { pin } => write!(f, "the node asks to be left alone: {pin}"),
+            Self::PodPinned { pod, pin, pods } => {
+                write!(f, "pod {pod} stays: {pin}")?;
+                more(f, *pods)
+            }
+            Self::BudgetBlocks { pod, why, pods } => {
+                write!(f, "pod {pod} may not be evicted: {why}")?;
+                more(f, *pods)
+            }
+            Self::NoRoom {
+                pod,
+                tried,
+                nearest,
+            } => {
+                write!(
+                    f,
+                    "pod {pod} fits on none of {tried} other nodes; the nearest says: {nearest}"
+                )
+            }
+            Self::Unpriced { instance_type } => match instance_type {
+                Some(name) => write!(f, "nobody lists the price of {name} as it is paid for here"),
+                None => f.write_str("its instance type is not known, and so its price"),
+            },
+            Self::SavesTooLittle { saving, least } => {
+                write!(f, "it would save {saving}, and {least} is the least")
+            }
+            Self::OwnerUnknown => f.write_str("who made it is not known"),
+            Self::ManagedByProvider { owner } => write!(f, "it is managed by {owner}"),
+            Self::GroupAtMinimum { group, min_size } => {
+                write!(f, "group {group} is at its minimum of {min_size}")
+            }
+            Self::PoolForbids { pool, setting } => write!(f, "pool {pool} says {setting}"),
+            Self::LastInZone { pool, zone } => write!(f, "it is the last of {pool} in {zone}"),
+            Self::Young { since, minutes } => {
+                write!(f, "it joined at {since}, less than {minutes} minutes ago")
+            }
+            Self::CoolingDown { since, minutes } => {
+                write!(
+                    f,
+                    "a node was disrupted at {since}, less than {minutes} minutes ago"
+                )
+            }
+            Self::TakesPods { pods } => write!(f, "it takes {pods} pods of nodes that go"),
+            Self::Headroom { percent } => {
+                write!(
+                    f,
+                    "without it less than {percent} % of CPU or memory would be free"
+                )
+            }
+            Self::PlanIsFull { max_nodes } => {
+                write!(f, "the plan removes {max_nodes} nodes already")
+            }
         }
     }
 }

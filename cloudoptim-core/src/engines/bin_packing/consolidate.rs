@@ -1,0 +1,574 @@
+//! Which nodes can go, and where each pod would move.
+
+use super::owner::{Groups, group_of, owner_of, pool_forbids};
+use super::{Config, Reason};
+use crate::decision::{Action, Decision, MissingEvidence, Owner, PodMove, Subject};
+use crate::engines::{EngineError, EngineId, Inputs, NotJudged};
+use crate::model::{
+    Bytes, Cloud, Cluster, MicroUsdPerHour, MilliCpu, NamespacedName, Node, NodeName, OwnerIndex,
+    Pod, Resources, WorkloadRef,
+};
+use crate::scheduling::movability::{Movers, eviction_cost_milli, node_protections};
+use crate::scheduling::{
+    Budgets, InfeasibleResize, Movability, NodeId, PodId, Refusals, World, capacity,
+    effective_request,
+};
+use chrono::TimeDelta;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The answer for one cluster.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) decisions: Vec<Decision>,
+    pub(super) removed: BTreeSet<String>,
+    pub(super) moves: u64,
+    pub(super) not_judged: Vec<NotJudged>,
+}
+
+/// What is known of a node before anything moves.
+struct Candidate<'a> {
+    node: &'a Node,
+    id: NodeId,
+    owner: Option<Owner>,
+    group: String,
+    price: Option<MicroUsdPerHour>,
+    /// Pods that must be placed again, largest first.
+    movers: Vec<&'a Pod>,
+    /// Pods that end with the node.
+    node_pods: u64,
+    /// Why it stays, whatever happens elsewhere.
+    stays: Vec<Reason>,
+}
+
+/// Nodes in the order of trying: empty first, then least disruption per dollar.
+pub(super) fn consolidate(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    cloud: Option<&Cloud>,
+) -> Result<Answer, EngineError> {
+    let now = inputs.now();
+    let limits: Vec<_> = inputs
+        .overlay
+        .count_limits
+        .iter()
+        .filter(|l| l.cluster == cluster.uid)
+        .cloned()
+        .collect();
+    let mut world = World::new(cluster, &limits);
+    let budgets = Budgets::new(cluster, now);
+    let movers = Movers::new(cluster, now, config.moves.clone());
+    let owners = OwnerIndex::new(cluster);
+    let mut on_node: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
+    for pod in cluster.pods.items() {
+        if let Some(node) = pod.node() {
+            on_node.entry(node.as_str()).or_default().push(pod);
+        }
+    }
+    let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    for node in cluster.nodes.items() {
+        let Some(id) = world.node_id(&node.name()) else {
+            continue;
+        };
+        let owner = owner_of(node, cluster, cloud);
+        let mut candidate = Candidate {
+            node,
+            id,
+            group: group_of(node, owner.as_ref()),
+            price: inputs.node_price(cluster, node),
+            owner,
+            movers: Vec::new(),
+            node_pods: 0,
+            stays: Vec::new(),
+        };
+        let pods = on_node
+            .get(node.meta.name.as_str())
+            .map_or(&[][..], Vec::as_slice);
+        sort_pods(&mut candidate, pods, &movers, &budgets);
+        static_reasons(config, inputs, cluster, &mut candidate);
+        candidates.push(candidate);
+    }
+    let pairs: Vec<(&Node, String)> = candidates
+        .iter()
+        .map(|c| (c.node, c.group.clone()))
+        .collect();
+    let mut groups = Groups::new(&pairs, cloud);
+    candidates.sort_by_cached_key(order);
+
+    let mut answer = Answer::default();
+    let mut acts = Vec::new();
+    let mut keeps = Vec::new();
+    let mut taken: BTreeMap<NodeName, u64> = BTreeMap::new();
+    let mut room = Room::new(cluster, config);
+    let mut share = Share::new(cluster, &owners, config);
+    for candidate in candidates {
+        let name = candidate.node.name();
+        let subject = Subject::Node {
+            cluster: cluster.uid.clone(),
+            node: name.clone(),
+        };
+        let reasons = match (candidate.owner.as_ref(), candidate.price) {
+            (Some(owner), Some(price)) if candidate.stays.is_empty() => {
+                let tried = Trial {
+                    config,
+                    cluster,
+                    candidate: &candidate,
+                    owner,
+                    groups: &groups,
+                    taken: &taken,
+                    room: &room,
+                    removed: answer.removed.len(),
+                };
+                match tried.run(&mut world, &mut share, &owners) {
+                    Ok(moves) => {
+                        groups.removed(candidate.node, &candidate.group, owner);
+                        room.removed(candidate.node);
+                        answer.removed.insert(candidate.node.meta.name.clone());
+                        answer.moves += u64::try_from(moves.len()).unwrap_or(0);
+                        for moved in moves.iter().filter_map(|m| m.to.clone()) {
+                            *taken.entry(moved).or_default() += 1;
+                        }
+                        acts.push(act(cluster, &candidate, owner, moves, price, subject));
+                        continue;
+                    }
+                    Err(reason) => vec![*reason],
+                }
+            }
+            _ => candidate.stays.clone(),
+        };
+        let blocked = reasons
+            .iter()
+            .any(|r| matches!(r, Reason::BudgetBlocks { .. } | Reason::PodPinned { .. }));
+        let reasons = reasons.into_iter().map(Into::into).collect();
+        let mut keep = Decision::keep(EngineId::BinPacking, subject, reasons);
+        if blocked {
+            // What the pin or the budget holds in place, for the operator to see.
+            let confirmation = MissingEvidence::Confirmation {
+                of: "what keeps its pods in place".to_owned(),
+            };
+            keep = keep.with_stake(
+                candidate.price.map(MicroUsdPerHour::per_month),
+                vec![confirmation],
+            );
+        }
+        if candidate.price.is_none() {
+            let of = format!("node {name}");
+            answer.not_judged.push(NotJudged {
+                subject: Some(keep.subject.clone()),
+                count: 1,
+                missing: MissingEvidence::Price { of },
+            });
+        }
+        keeps.push(keep);
+    }
+    keeps.sort_by(|a, b| a.subject.cmp(&b.subject));
+    answer.decisions = acts;
+    answer.decisions.extend(keeps);
+    Ok(answer)
+}
+
+fn sort_pods<'a>(
+    candidate: &mut Candidate<'a>,
+    pods: &[&'a Pod],
+    movers: &Movers<'_>,
+    budgets: &Budgets<'_>,
+) {
+    let mut pinned = Vec::new();
+    let mut blocked = Vec::new();
+    for pod in pods.iter().copied() {
+        let name = NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone());
+        match movers.judge(pod) {
+            Movability::NotCounted => {}
+            Movability::Leaving { placed_again } => {
+                if placed_again {
+                    candidate.movers.push(pod);
+                }
+            }
+            Movability::Stays { .. } => candidate.node_pods += 1,
+            Movability::NeverMoves { why } => {
+                pinned.extend(why.into_iter().next().map(|w| (name, w)))
+            }
+            Movability::Moves => match budgets.can_evict(pod) {
+                Ok(()) => candidate.movers.push(pod),
+                Err(why) => blocked.push((name, why)),
+            },
+        }
+    }
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let (pins, blocks) = (count(pinned.len()), count(blocked.len()));
+    pinned.sort();
+    blocked.sort();
+    candidate.stays.extend(
+        pinned
+            .into_iter()
+            .next()
+            .map(|(pod, pin)| Reason::PodPinned {
+                pod,
+                pin,
+                pods: pins,
+            }),
+    );
+    candidate.stays.extend(
+        blocked
+            .into_iter()
+            .next()
+            .map(|(pod, why)| Reason::BudgetBlocks {
+                pod,
+                why,
+                pods: blocks,
+            }),
+    );
+    candidate.movers.sort_by_cached_key(|pod| {
+        let request = effective_request(pod, InfeasibleResize::default());
+        let size = (request.memory.0 >> 20).saturating_add(request.cpu.0.saturating_mul(4));
+        (
+            std::cmp::Reverse(size),
+            pod.meta.namespace.clone(),
+            pod.meta.name.clone(),
+        )
+    });
+}
+
+/// Reasons that hold whatever happens elsewhere.
+fn static_reasons(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    candidate: &mut Candidate<'_>,
+) {
+    let (node, now) = (candidate.node, inputs.now());
+    let stays = &mut candidate.stays;
+    let not_target = capacity::not_target(node, cluster.node_pools.items());
+    stays.extend(
+        not_target
+            .into_iter()
+            .map(|why| Reason::NotInService { why }),
+    );
+    stays.extend(
+        node_protections(node, now)
+            .into_iter()
+            .map(|pin| Reason::Protected { pin }),
+    );
+    match &candidate.owner {
+        None => stays.push(Reason::OwnerUnknown),
+        Some(owner @ Owner::Provider { .. }) => {
+            stays.push(Reason::ManagedByProvider {
+                owner: owner.clone(),
+            });
+        }
+        Some(_) => {}
+    }
+    stays.extend(pool_forbids(node, cluster, candidate.movers.is_empty()));
+    match candidate.price {
+        None => stays.push(Reason::Unpriced {
+            instance_type: node.instance_type().map(str::to_owned),
+        }),
+        Some(price) if price.per_month() < config.min_saving_per_month => {
+            stays.push(Reason::SavesTooLittle {
+                saving: price.per_month(),
+                least: config.min_saving_per_month,
+            });
+        }
+        Some(_) => {}
+    }
+    let minutes = |m: u32| TimeDelta::minutes(i64::from(m));
+    if let Some(since) = node.meta.created_at
+        && now - since < minutes(config.min_node_age_minutes)
+    {
+        stays.push(Reason::Young {
+            since,
+            minutes: config.min_node_age_minutes,
+        });
+    }
+    let disrupted = inputs.ledgers.disrupted.iter().flatten();
+    let last = disrupted
+        .filter(|d| d.cluster == cluster.uid)
+        .map(|d| d.at)
+        .max();
+    if let Some(since) = last
+        && now - since < minutes(config.cooldown_minutes)
+    {
+        stays.push(Reason::CoolingDown {
+            since,
+            minutes: config.cooldown_minutes,
+        });
+    }
+    stays.sort();
+}
+
+/// Empty nodes first, the dearest of them first; then by eviction cost per
+/// dollar, in thousandths of both.
+fn order(candidate: &Candidate<'_>) -> (bool, u64, std::cmp::Reverse<MicroUsdPerHour>, String) {
+    let cost: i64 = candidate
+        .movers
+        .iter()
+        .map(|p| eviction_cost_milli(p).max(100))
+        .sum();
+    let price = candidate.price.unwrap_or_default();
+    let per_dollar = u64::try_from(cost).unwrap_or(0).saturating_mul(1_000_000)
+        / u64::try_from(price.0.max(1)).unwrap_or(1);
+    (
+        !candidate.movers.is_empty(),
+        per_dollar,
+        std::cmp::Reverse(price),
+        candidate.node.meta.name.clone(),
+    )
+}
+
+fn act(
+    cluster: &Cluster,
+    candidate: &Candidate<'_>,
+    owner: &Owner,
+    moves: Vec<PodMove>,
+    price: MicroUsdPerHour,
+    subject: Subject,
+) -> Decision {
+    let node = candidate.node.name();
+    let onto: BTreeSet<_> = moves.iter().filter_map(|m| m.to.clone()).collect();
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let reason = if moves.is_empty() {
+        Reason::Empty {
+            node_pods: candidate.node_pods,
+        }
+    } else {
+        Reason::PodsFitElsewhere {
+            pods: count(moves.len()),
+            onto: count(onto.len()),
+        }
+    };
+    let mut actions = vec![Action::CordonNode {
+        cluster: cluster.uid.clone(),
+        node: node.clone(),
+    }];
+    if !moves.is_empty() {
+        actions.push(Action::DrainNode {
+            cluster: cluster.uid.clone(),
+            node: node.clone(),
+            moves,
+        });
+    }
+    actions.push(Action::RemoveNode {
+        cluster: cluster.uid.clone(),
+        node,
+        instance: candidate.node.instance_id(),
+        via: owner.clone(),
+    });
+    Decision::act(
+        EngineId::BinPacking,
+        subject,
+        actions,
+        Some(price.per_month()),
+        vec![reason.into()],
+    )
+}
+
+/// Room that must stay free, over all nodes that stay.
+struct Room {
+    allocatable: Resources,
+    requested: Resources,
+    percent: u64,
+}
+
+impl Room {
+    fn new(cluster: &Cluster, config: &Config) -> Self {
+        let mut room = Self {
+            allocatable: Resources::default(),
+            requested: Resources::default(),
+            percent: u64::from(config.headroom_percent),
+        };
+        for node in cluster.nodes.items() {
+            room.allocatable.add(&node.allocatable);
+        }
+        for pod in cluster.pods.items().iter().filter(|p| !p.is_finished()) {
+            room.requested
+                .add(&effective_request(pod, InfeasibleResize::default()));
+        }
+        room
+    }
+
+    fn allows(&self, node: &Node) -> bool {
+        let left = |all: u64, gone: u64| {
+            u128::from(all.saturating_sub(gone)) * u128::from(100 - self.percent.min(100)) / 100
+        };
+        let (MilliCpu(cpu), Bytes(memory)) = (self.requested.cpu, self.requested.memory);
+        u128::from(cpu) <= left(self.allocatable.cpu.0, node.allocatable.cpu.0)
+            && u128::from(memory) <= left(self.allocatable.memory.0, node.allocatable.memory.0)
+    }
+
+    fn removed(&mut self, node: &Node) {
+        self.allocatable.subtract(&node.allocatable);
+    }
+}
+
+/// How many pods of each workload stand on each node.
+struct Share {
+    total: BTreeMap<WorkloadRef, u32>,
+    on: BTreeMap<(WorkloadRef, NodeName), u32>,
+    percent: u32,
+}
+
+impl Share {
+    fn new(cluster: &Cluster, owners: &OwnerIndex, config: &Config) -> Self {
+        let mut share = Self {
+            total: BTreeMap::new(),
+            on: BTreeMap::new(),
+            percent: config.max_workload_share_percent,
+        };
+        for pod in cluster.pods.items().iter().filter(|p| !p.is_finished()) {
+            let workload = owners.top(pod);
+            *share.total.entry(workload.clone()).or_default() += 1;
+            if let Some(node) = pod.node() {
+                *share.on.entry((workload, node.clone())).or_default() += 1;
+            }
+        }
+        share
+    }
+
+    /// Whether one more pod of the workload may come to the node.
+    fn allows(&self, workload: &WorkloadRef, node: &NodeName) -> bool {
+        let total = self.total.get(workload).copied().unwrap_or(0);
+        let most = total.saturating_mul(self.percent).div_ceil(100).max(1);
+        self.on
+            .get(&(workload.clone(), node.clone()))
+            .copied()
+            .unwrap_or(0)
+            < most
+    }
+
+    fn moved(&mut self, workload: &WorkloadRef, from: &NodeName, to: &NodeName) {
+        if let Some(count) = self.on.get_mut(&(workload.clone(), from.clone())) {
+            *count = count.saturating_sub(1);
+        }
+        *self.on.entry((workload.clone(), to.clone())).or_default() += 1;
+    }
+}
+
+/// An attempt to empty one node.
+struct Trial<'t, 'a> {
+    config: &'t Config,
+    cluster: &'t Cluster,
+    candidate: &'t Candidate<'a>,
+    owner: &'t Owner,
+    groups: &'t Groups,
+    taken: &'t BTreeMap<NodeName, u64>,
+    room: &'t Room,
+    removed: usize,
+}
+
+impl Trial<'_, '_> {
+    /// Moves every pod in the world and takes the node out of it, or leaves
+    /// the world as it was and says why the node stays.
+    fn run(
+        &self,
+        world: &mut World<'_>,
+        share: &mut Share,
+        owners: &OwnerIndex,
+    ) -> Result<Vec<PodMove>, Box<Reason>> {
+        let node = self.candidate.node;
+        let name = node.name();
+        if let Some(pods) = self.taken.get(&name) {
+            return Err(Box::new(Reason::TakesPods { pods: *pods }));
+        }
+        if self.removed >= usize::try_from(self.config.max_nodes).unwrap_or(usize::MAX) {
+            return Err(Box::new(Reason::PlanIsFull {
+                max_nodes: self.config.max_nodes,
+            }));
+        }
+        if let Some(reason) = self.groups.refuses(node, &self.candidate.group, self.owner) {
+            return Err(Box::new(reason));
+        }
+        if !self.room.allows(node) {
+            return Err(Box::new(Reason::Headroom {
+                percent: self.config.headroom_percent,
+            }));
+        }
+        let mut moves: Vec<PodMove> = Vec::new();
+        let mut done: Vec<(PodId, NodeId, WorkloadRef, NodeName)> = Vec::new();
+        for pod in &self.candidate.movers {
+            let Some(id) = world.pod_by_uid(&pod.meta.uid) else {
+                continue;
+            };
+            let workload = owners.top(pod);
+            match self.place(world, share, id, &workload) {
+                Ok((target, to)) => {
+                    world.place_pod(id, target);
+                    share.moved(&workload, &name, &to);
+                    done.push((id, target, workload, to.clone()));
+                    moves.push(PodMove {
+                        pod: NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone()),
+                        uid: pod.meta.uid.clone(),
+                        to: Some(to),
+                    });
+                }
+                Err((tried, nearest)) => {
+                    for (id, _, workload, to) in done.into_iter().rev() {
+                        world.place_pod(id, self.candidate.id);
+                        share.moved(&workload, &to, &name);
+                    }
+                    let pod =
+                        NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone());
+                    return Err(Box::new(Reason::NoRoom {
+                        pod,
+                        tried,
+                        nearest,
+                    }));
+                }
+            }
+        }
+        world.remove_node(self.candidate.id);
+        Ok(moves)
+    }
+
+    /// The fullest node that takes the pod by every rule: what is left free
+    /// stays in large pieces. Else how many were tried, and what the node that
+    /// refuses for the fewest reasons says.
+    fn place(
+        &self,
+        world: &World<'_>,
+        share: &Share,
+        pod: PodId,
+        workload: &WorkloadRef,
+    ) -> Result<(NodeId, NodeName), (u64, Refusals)> {
+        let mut best: Option<((u64, NodeName), NodeId)> = None;
+        let mut nearest: Option<Refusals> = None;
+        let mut tried = 0;
+        for node in self.cluster.nodes.items() {
+            let name = node.name();
+            let Some(id) = world.node_id(&name) else {
+                continue;
+            };
+            if id == self.candidate.id {
+                continue;
+            }
+            tried += 1;
+            match world.check(pod, id) {
+                Ok(()) => {
+                    if !share.allows(workload, &name) {
+                        continue;
+                    }
+                    let free = world.free(id);
+                    let permille =
+                        |free: u64, of: u64| free.saturating_mul(1000).checked_div(of).unwrap_or(0);
+                    let left = permille(free.cpu.0, node.allocatable.cpu.0)
+                        + permille(free.memory.0 >> 20, node.allocatable.memory.0 >> 20);
+                    let key = (left, name);
+                    if best.as_ref().is_none_or(|(have, _)| key < *have) {
+                        best = Some((key, id));
+                    }
+                }
+                Err(refusals) => {
+                    if nearest
+                        .as_ref()
+                        .is_none_or(|have| refusals.0.len() < have.0.len())
+                    {
+                        nearest = Some(refusals);
+                    }
+                }
+            }
+        }
+        match best {
+            Some(((_, name), id)) => Ok((id, name)),
+            None => Err((tried, nearest.unwrap_or(Refusals(Vec::new())))),
+        }
+    }
+}
