@@ -4,11 +4,16 @@
 //! goes in, a plan comes out, and the same input gives the same bytes.
 
 pub mod catalog;
+pub mod collect;
 pub mod decision;
 pub mod engines;
+pub mod execute;
+pub mod guard;
 pub mod input;
+pub mod journal;
 pub mod knowledge;
 pub mod ledger;
+pub mod memory;
 pub mod model;
 pub mod optimize;
 pub mod overlay;

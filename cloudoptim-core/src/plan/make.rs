@@ -197,10 +197,10 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
     engines.sort_by_key(|s| s.engine);
 
     let totals = totals(inputs, &steps, &engines);
-    let fingerprint = Fingerprint(digest(&(&base, &steps)));
-    Plan {
+    let mut plan = Plan {
         version: PLAN_VERSION,
-        fingerprint,
+        fingerprint: Fingerprint(String::new()),
+        inputs: base,
         made_at: inputs.now(),
         expires_at: inputs.now() + config.valid_for(),
         scope: Scope {
@@ -215,7 +215,9 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
         engines,
         steps,
         declined,
-    }
+    };
+    plan.fingerprint = plan.computed_fingerprint();
+    plan
 }
 
 fn phase(decision: &Decision, builds_on: u8) -> Phase {
@@ -446,7 +448,7 @@ fn totals(inputs: &Inputs<'_>, steps: &[Step], engines: &[EngineSummary]) -> Tot
 /// SHA-256 over the JSON of a value, as hexadecimal digits.
 ///
 /// Maps are ordered and floats are not in it, so equal values give equal digits.
-fn digest(value: &impl Serialize) -> String {
+pub(crate) fn digest(value: &impl Serialize) -> String {
     use std::fmt::Write as _;
     let mut hasher = Sha256::new();
     // A value that cannot be written would be one of ours with a broken

@@ -11,6 +11,7 @@ mod precondition;
 mod text;
 
 pub use config::Config;
+pub(crate) use make::digest;
 pub use make::{PlanInput, plan};
 pub use precondition::Precondition;
 pub use text::Row;
@@ -68,8 +69,10 @@ pub struct Scope {
 pub struct Plan {
     /// Version of this JSON: [`PLAN_VERSION`].
     pub version: u32,
-    /// Digest that names it.
+    /// Digest that names it: of the inputs, the validity, the scope and the steps.
     pub fingerprint: Fingerprint,
+    /// Digest of everything that it was made from.
+    pub inputs: String,
     /// Moment of the snapshot that it was made from.
     pub made_at: DateTime<Utc>,
     /// From here on no step of it may be done.
@@ -84,6 +87,25 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Decisions that are not in the steps, and why.
     pub declined: Vec<Declined>,
+}
+
+impl Plan {
+    /// The fingerprint that a plan of these inputs, validity, scope and steps has.
+    pub fn computed_fingerprint(&self) -> Fingerprint {
+        Fingerprint(digest(&(
+            self.version,
+            &self.inputs,
+            self.made_at,
+            self.expires_at,
+            &self.scope,
+            &self.steps,
+        )))
+    }
+
+    /// The step of that name.
+    pub fn step(&self, id: &StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == *id)
+    }
 }
 
 /// Sums over a plan. Every dollar counts once.

@@ -5,6 +5,7 @@
 #[allow(dead_code)] // each engine uses a part
 mod cases;
 mod catalog;
+mod execute;
 #[allow(dead_code)] // each engine uses a part
 mod fixtures;
 mod network;

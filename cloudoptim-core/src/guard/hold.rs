@@ -1,0 +1,418 @@
+//! Whether a precondition holds on what was read just now.
+
+use crate::decision::ObjectRef;
+use crate::knowledge::Knowledge;
+use crate::model::{
+    Cluster, ClusterUid, Instance, InstanceId, InstanceState, Node, NodeName, ObjectMeta, Pod,
+    Snapshot, VolumeId, VolumeState, Workload, WorkloadRef,
+};
+use crate::plan::Precondition;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Tells whether every pod that must leave a node fits elsewhere, now.
+///
+/// The scheduler's rules live in one place, and a guard does not know them.
+pub trait Placement: fmt::Debug + Send + Sync {
+    /// Places the pods of `node` on the other nodes of `cluster`.
+    ///
+    /// # Errors
+    /// A sentence about the first pod that finds no place, or about what is
+    /// not known.
+    fn fits_elsewhere(&self, cluster: &Cluster, node: &NodeName) -> Result<(), String>;
+}
+
+/// How a precondition fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "unmet", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unmet {
+    /// Nobody can tell.
+    Unknown {
+        /// What is missing.
+        what: String,
+    },
+    /// The resource is not there.
+    Gone,
+    /// It is otherwise.
+    Found {
+        /// What was found.
+        found: String,
+    },
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { what } => write!(f, "unknown: {what}"),
+            Self::Gone => f.write_str("it is gone"),
+            Self::Found { found } => write!(f, "found {found}"),
+        }
+    }
+}
+
+fn unknown(what: impl Into<String>) -> Unmet {
+    Unmet::Unknown { what: what.into() }
+}
+
+fn equal<T: PartialEq>(want: &T, have: &T, show: impl Fn(&T) -> String) -> Result<(), Unmet> {
+    if want == have {
+        Ok(())
+    } else {
+        Err(Unmet::Found { found: show(have) })
+    }
+}
+
+/// The item, or why there is none: a hole in the list is no absence.
+fn find<'a, T>(
+    part: &'a Knowledge<Vec<T>>,
+    name: &str,
+    is: impl Fn(&T) -> bool,
+) -> Result<&'a T, Unmet> {
+    match part.items().iter().find(|item| is(item)) {
+        Some(item) => Ok(item),
+        None if part.is_complete() => Err(Unmet::Gone),
+        None => Err(unknown(format!("{name}: {part}"))),
+    }
+}
+
+fn cluster<'a>(snapshot: &'a Snapshot, uid: &ClusterUid) -> Result<&'a Cluster, Unmet> {
+    snapshot
+        .cluster(uid)
+        .ok_or_else(|| unknown(format!("cluster {uid}")))
+}
+
+fn complete<'a, T>(part: &'a Knowledge<Vec<T>>, name: &str) -> Result<&'a [T], Unmet> {
+    match part {
+        Knowledge::Complete { value, .. } => Ok(value),
+        part => Err(unknown(format!("{name}: {part}"))),
+    }
+}
+
+pub(crate) fn find_node<'a>(
+    snapshot: &'a Snapshot,
+    uid: &ClusterUid,
+    node: &NodeName,
+) -> Result<&'a Node, Unmet> {
+    find(&cluster(snapshot, uid)?.nodes, "nodes", |n| {
+        n.meta.name == node.as_str()
+    })
+}
+
+pub(crate) fn find_workload<'a>(
+    snapshot: &'a Snapshot,
+    uid: &ClusterUid,
+    workload: &WorkloadRef,
+) -> Result<&'a Workload, Unmet> {
+    find(&cluster(snapshot, uid)?.workloads, "workloads", |w| {
+        w.reference() == *workload
+    })
+}
+
+pub(crate) fn find_instance<'a>(
+    snapshot: &'a Snapshot,
+    id: &InstanceId,
+) -> Result<&'a Instance, Unmet> {
+    let mut last = unknown("instances");
+    for cloud in &snapshot.clouds {
+        match find(&cloud.instances, "instances", |i| i.id == *id) {
+            Ok(instance) => return Ok(instance),
+            Err(unmet @ Unmet::Unknown { .. }) => return Err(unmet),
+            Err(unmet) => last = unmet,
+        }
+    }
+    Err(last)
+}
+
+pub(crate) fn find_volume<'a>(
+    snapshot: &'a Snapshot,
+    id: &VolumeId,
+) -> Result<&'a crate::model::Volume, Unmet> {
+    let mut last = unknown("volumes");
+    for cloud in &snapshot.clouds {
+        match find(&cloud.volumes, "volumes", |v| v.id == *id) {
+            Ok(volume) => return Ok(volume),
+            Err(unmet) => last = unmet,
+        }
+    }
+    Err(last)
+}
+
+/// The metadata of an object of a kind that is read.
+pub(crate) fn find_object<'a>(
+    snapshot: &'a Snapshot,
+    uid: &ClusterUid,
+    object: &ObjectRef,
+) -> Result<&'a ObjectMeta, Unmet> {
+    let cluster = cluster(snapshot, uid)?;
+    let is = |meta: &ObjectMeta| meta.name == object.name && meta.namespace == object.namespace;
+    match object.kind.as_str() {
+        "Node" => find(&cluster.nodes, "nodes", |o| is(&o.meta)).map(|o| &o.meta),
+        "Pod" => find(&cluster.pods, "pods", |o| is(&o.meta)).map(|o| &o.meta),
+        "Service" => find(&cluster.services, "services", |o| is(&o.meta)).map(|o| &o.meta),
+        "Namespace" => find(&cluster.namespaces, "namespaces", |o| is(&o.meta)).map(|o| &o.meta),
+        kind => find(&cluster.workloads, "workloads", |o| {
+            o.kind.as_str() == kind && is(&o.meta)
+        })
+        .map(|o| &o.meta),
+    }
+}
+
+/// The value of a tag of an instance, a volume or a snapshot.
+pub(crate) fn find_tag(
+    snapshot: &Snapshot,
+    resource: &str,
+    key: &str,
+) -> Result<Option<String>, Unmet> {
+    let tags = if resource.starts_with("vol-") {
+        &find_volume(snapshot, &VolumeId::new(resource))?.tags
+    } else if resource.starts_with("snap-") {
+        let cloud = snapshot
+            .clouds
+            .first()
+            .ok_or_else(|| unknown("snapshots"))?;
+        &find(&cloud.ebs_snapshots, "snapshots", |s| {
+            s.id.as_str() == resource
+        })?
+        .tags
+    } else {
+        &find_instance(snapshot, &InstanceId::new(resource))?.tags
+    };
+    Ok(tags.get(key).cloned())
+}
+
+/// The container of a workload's template.
+pub(crate) fn find_container<'a>(
+    workload: &'a Workload,
+    name: &str,
+) -> Result<&'a crate::model::Container, Unmet> {
+    let spec = workload
+        .template
+        .as_ref()
+        .map(|t| &t.spec)
+        .ok_or_else(|| unknown("the template"))?;
+    spec.containers
+        .iter()
+        .chain(&spec.init_containers)
+        .find(|c| c.name == name)
+        .ok_or(Unmet::Gone)
+}
+
+/// Whether a pod ends with its node and needs no other.
+pub(crate) fn ends_with_its_node(pod: &Pod) -> bool {
+    pod.is_finished()
+        || pod.is_mirror()
+        || pod
+            .meta
+            .controller()
+            .is_some_and(|owner| owner.kind == "DaemonSet")
+}
+
+fn absent(value: &Option<String>) -> String {
+    value.clone().unwrap_or_else(|| "nothing".to_owned())
+}
+
+/// Whether `precondition` holds.
+pub(crate) fn holds(
+    precondition: &Precondition,
+    fresh: &Snapshot,
+    placement: &dyn Placement,
+) -> Result<(), Unmet> {
+    match precondition {
+        Precondition::NodeIs {
+            cluster,
+            node,
+            uid,
+            instance,
+        } => {
+            if uid.as_str().is_empty() {
+                return Err(unknown("the plan does not know its uid"));
+            }
+            let found = find_node(fresh, cluster, node)?;
+            equal(uid, &found.meta.uid, |uid| format!("uid {uid}"))?;
+            match instance {
+                None => Ok(()),
+                Some(_) => equal(instance, &found.instance_id(), |id| match id {
+                    Some(id) => format!("instance {id}"),
+                    None => "no instance".to_owned(),
+                }),
+            }
+        }
+        Precondition::NodeIsEmpty { cluster: uid, node } => {
+            let pods = complete(&cluster(fresh, uid)?.pods, "pods")?;
+            let left = pods
+                .iter()
+                .find(|p| p.node() == Some(node) && !ends_with_its_node(p));
+            match left {
+                None => Ok(()),
+                Some(pod) => Err(Unmet::Found {
+                    found: format!("pod {}", pod.meta.path()),
+                }),
+            }
+        }
+        Precondition::PodsFitElsewhere { cluster: uid, node } => placement
+            .fits_elsewhere(cluster(fresh, uid)?, node)
+            .map_err(|found| Unmet::Found { found }),
+        Precondition::WorkloadIs {
+            cluster,
+            workload,
+            uid,
+            generation,
+        } => {
+            if uid.as_str().is_empty() {
+                return Err(unknown("the plan does not know its uid"));
+            }
+            let found = find_workload(fresh, cluster, workload)?;
+            equal(uid, &found.meta.uid, |uid| format!("uid {uid}"))?;
+            match generation {
+                None => Ok(()),
+                Some(_) => equal(generation, &found.meta.generation, |g| match g {
+                    Some(g) => format!("generation {g}"),
+                    None => "no generation".to_owned(),
+                }),
+            }
+        }
+        Precondition::ContainerAsks {
+            cluster,
+            workload,
+            container,
+            resources,
+        } => {
+            let found = find_workload(fresh, cluster, workload)?;
+            let found = find_container(found, container)?;
+            equal(&**resources, &found.resources, |r| {
+                serde_json::to_string(r).unwrap_or_default()
+            })
+        }
+        Precondition::ReplicasAre {
+            cluster,
+            workload,
+            replicas,
+        } => {
+            let found = find_workload(fresh, cluster, workload)?.replicas;
+            let found = found.ok_or_else(|| unknown("its replicas"))?;
+            equal(replicas, &found, |r| format!("{r} replicas"))
+        }
+        Precondition::AnnotationIs {
+            cluster,
+            object,
+            key,
+            value,
+        } => {
+            let found = find_object(fresh, cluster, object)?;
+            equal(value, &found.annotation(key).map(str::to_owned), absent)
+        }
+        Precondition::RoutingIs {
+            cluster: uid,
+            service,
+            value,
+        } => {
+            let found = find(&cluster(fresh, uid)?.services, "services", |s| {
+                s.meta.namespace == service.namespace && s.meta.name == service.name
+            })?;
+            equal(value, &found.traffic_distribution, absent)
+        }
+        Precondition::InstanceIs {
+            instance,
+            launched_at,
+            state,
+        } => {
+            let found = find_instance(fresh, instance)?;
+            if *state == InstanceState::Unknown {
+                return Err(unknown("the plan does not know its state"));
+            }
+            equal(state, &found.state, |s| format!("{s:?}").to_lowercase())?;
+            match launched_at {
+                None => Ok(()),
+                Some(_) => equal(launched_at, &found.launched_at, |at| match at {
+                    Some(at) => format!("launch at {at}"),
+                    None => "no launch time".to_owned(),
+                }),
+            }
+        }
+        Precondition::NoNodeRunsOn { instance } => {
+            if fresh.clusters.is_empty() {
+                return Err(unknown("no cluster was read"));
+            }
+            for cluster in &fresh.clusters {
+                for node in complete(&cluster.nodes, "nodes")? {
+                    match node.instance_id() {
+                        Some(id) if id == *instance => {
+                            return Err(Unmet::Found {
+                                found: format!("node {}", node.meta.name),
+                            });
+                        }
+                        Some(_) => {}
+                        // A node of another provider names itself (Fargate,
+                        // hybrid); one without a provider id might be the one.
+                        None if node.provider_id.is_some() => {}
+                        None => {
+                            return Err(unknown(format!(
+                                "the instance of node {}",
+                                node.meta.name
+                            )));
+                        }
+                    }
+                }
+            }
+            Ok(())
+        }
+        Precondition::NoInstanceBehind { cluster, node } => {
+            let node = find_node(fresh, cluster, node)?;
+            let id = node
+                .instance_id()
+                .ok_or_else(|| unknown("the instance of the node"))?;
+            match find_instance(fresh, &id) {
+                Err(Unmet::Gone) => Ok(()),
+                Err(unmet) => Err(unmet),
+                Ok(found) if found.state == InstanceState::Terminated => Ok(()),
+                Ok(_) => Err(Unmet::Found {
+                    found: format!("instance {id}"),
+                }),
+            }
+        }
+        Precondition::VolumeIsUnattached { volume, created_at } => {
+            let found = find_volume(fresh, volume)?;
+            equal(&VolumeState::Available, &found.state, |s| {
+                format!("{s:?}").to_lowercase()
+            })?;
+            if let Some(attachment) = found.attachments.first() {
+                return Err(Unmet::Found {
+                    found: format!("attachment to {}", attachment.instance),
+                });
+            }
+            match created_at {
+                None => Ok(()),
+                Some(_) => equal(created_at, &found.created_at, |at| match at {
+                    Some(at) => format!("creation at {at}"),
+                    None => "no creation time".to_owned(),
+                }),
+            }
+        }
+        Precondition::SnapshotIsComplete { volume } => {
+            let size = find_volume(fresh, volume)?.size;
+            let good = fresh
+                .clouds
+                .iter()
+                .flat_map(|c| c.ebs_snapshots.items())
+                .any(|s| {
+                    s.volume.as_ref() == Some(volume)
+                        && s.state == "completed"
+                        && s.volume_size == size
+                });
+            if good {
+                Ok(())
+            } else {
+                Err(Unmet::Found {
+                    found: "no complete snapshot of its size".to_owned(),
+                })
+            }
+        }
+        Precondition::TagIs {
+            resource,
+            key,
+            value,
+        } => equal(value, &find_tag(fresh, resource, key)?, absent),
+    }
+}

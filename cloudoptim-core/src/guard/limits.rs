@@ -1,0 +1,418 @@
+//! How far one may go.
+
+use super::{Context, Refusal};
+use crate::collect::Part;
+use crate::decision::Action;
+use crate::model::{ClusterUid, Node, NodeName, Snapshot};
+use crate::plan::{Plan, Step};
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Nodes drained.
+    Drains,
+    /// Instances stopped or terminated without a node, and node objects
+    /// deleted without an instance.
+    Ghosts,
+    /// Volumes deleted.
+    Volumes,
+    /// Workloads resized, put to sleep or moved.
+    Patches,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drains => "drains",
+            Self::Ghosts => "ghosts",
+            Self::Volumes => "volumes",
+            Self::Patches => "workload patches",
+        })
+    }
+}
+
+/// What a step counts against.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// What is counted.
+    pub kind: Kind,
+    /// Where: an account in a region, or a cluster.
+    pub scope: String,
+}
+
+impl Charge {
+    /// What `action` counts against. Nothing for what only restores: waking up
+    /// has priority over every limit.
+    pub fn of(action: &Action) -> Option<Self> {
+        let in_cluster = |kind, cluster: &ClusterUid| {
+            Some(Self {
+                kind,
+                scope: cluster.to_string(),
+            })
+        };
+        match action {
+            Action::DrainNode { cluster, .. } => in_cluster(Kind::Drains, cluster),
+            Action::DeleteNodeObject { cluster, .. } => in_cluster(Kind::Ghosts, cluster),
+            Action::StopInstance {
+                account, region, ..
+            }
+            | Action::TerminateInstance {
+                account, region, ..
+            } => Some(Self {
+                kind: Kind::Ghosts,
+                scope: format!("{account}/{region}"),
+            }),
+            Action::DeleteVolume {
+                account, region, ..
+            } => Some(Self {
+                kind: Kind::Volumes,
+                scope: format!("{account}/{region}"),
+            }),
+            Action::ScaleWorkload {
+                cluster, from, to, ..
+            } if to < from => in_cluster(Kind::Patches, cluster),
+            Action::SuspendWorkload {
+                cluster,
+                suspend: true,
+                ..
+            }
+            | Action::ResizeContainer { cluster, .. }
+            | Action::SetSpotShare { cluster, .. }
+            | Action::PreferZone { cluster, .. }
+            | Action::RouteService { cluster, .. } => in_cluster(Kind::Patches, cluster),
+            _ => None,
+        }
+    }
+}
+
+/// The most of one kind in one scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Cap {
+    /// Of one plan.
+    pub per_run: u32,
+    /// Of any 60 minutes, over all plans in the journal.
+    pub per_hour: u32,
+    /// Of any 24 hours, over all plans in the journal.
+    pub per_day: u32,
+}
+
+impl Cap {
+    const fn new(per_run: u32, per_hour: u32, per_day: u32) -> Self {
+        Self {
+            per_run,
+            per_hour,
+            per_day,
+        }
+    }
+}
+
+/// How far one may go, and how old what one knows may be. Nothing is unlimited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Drains of a cluster.
+    pub drains: Cap,
+    /// Ghosts of an account and region, or of a cluster.
+    pub ghosts: Cap,
+    /// Volumes of an account and region.
+    pub volumes: Cap,
+    /// Workload patches of a cluster.
+    pub patches: Cap,
+    /// Most of a pool's nodes that are disrupted at a time, in percent, those
+    /// that are not ready for any other reason too; one is always allowed.
+    /// Default 10. 1 to 100.
+    pub pool_percent: u32,
+    /// Oldest nodes, pods, workloads and instances that are acted on, in
+    /// seconds. Default 60. 1 to 600.
+    pub max_age_seconds: u32,
+    /// Oldest volumes, claims and everything else that is acted on, in
+    /// seconds. Default 300. 1 to 3,600.
+    pub max_age_storage_seconds: u32,
+    /// Most that a read may be ahead of our clock, in seconds. Default 60.
+    pub clock_skew_seconds: u32,
+    /// Namespaces whose objects are never touched, in addition to the policy's
+    /// when the plan was made. Default `kube-system`, `kube-public`, `kube-node-lease`.
+    pub protected_namespaces: BTreeSet<String>,
+    /// Most attempts at one step. Default 3. 1 to 10.
+    pub max_attempts: u32,
+    /// Seconds between two attempts, two looks at an effect, or two looks at
+    /// what is under way. Default 10. 1 to 600.
+    pub wait_seconds: u32,
+    /// Most such waits for one step. Default 30: five minutes.
+    pub max_waits: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Beside the share of a pool that is disrupted at a time, a guard
+            // against a plan that empties a cluster: our choice.
+            drains: Cap::new(50, 50, 200),
+            // Five of a run and twenty volumes and patches of a run are the
+            // defaults that people of such tools settled on; the longer spans
+            // let two runs an hour and five a day happen.
+            ghosts: Cap::new(5, 10, 25),
+            volumes: Cap::new(20, 40, 100),
+            patches: Cap::new(20, 40, 100),
+            // Karpenter's default budget.
+            pool_percent: 10,
+            max_age_seconds: 60,
+            max_age_storage_seconds: 300,
+            clock_skew_seconds: 60,
+            protected_namespaces: ["kube-system", "kube-public", "kube-node-lease"]
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            max_attempts: 3,
+            wait_seconds: 10,
+            max_waits: 30,
+        }
+    }
+}
+
+impl Limits {
+    /// Sets the cap of a kind.
+    #[must_use]
+    pub const fn with_cap(mut self, kind: Kind, cap: Cap) -> Self {
+        match kind {
+            Kind::Drains => self.drains = cap,
+            Kind::Ghosts => self.ghosts = cap,
+            Kind::Volumes => self.volumes = cap,
+            Kind::Patches => self.patches = cap,
+        }
+        self
+    }
+
+    /// Sets the share of a pool that may be disrupted at a time.
+    #[must_use]
+    pub const fn with_pool_percent(mut self, percent: u32) -> Self {
+        self.pool_percent = percent;
+        self
+    }
+
+    /// Sets how often a step is tried and waited for.
+    #[must_use]
+    pub const fn with_patience(mut self, attempts: u32, wait_seconds: u32, waits: u32) -> Self {
+        self.max_attempts = attempts;
+        self.wait_seconds = wait_seconds;
+        self.max_waits = waits;
+        self
+    }
+
+    /// Refuses values out of range.
+    ///
+    /// # Errors
+    /// The setting, its range and its value.
+    pub fn validate(&self) -> Result<(), LimitsError> {
+        for (setting, value, low, high) in [
+            ("pool_percent", self.pool_percent, 1, 100),
+            ("max_age_seconds", self.max_age_seconds, 1, 600),
+            (
+                "max_age_storage_seconds",
+                self.max_age_storage_seconds,
+                1,
+                3_600,
+            ),
+            ("clock_skew_seconds", self.clock_skew_seconds, 0, 300),
+            ("max_attempts", self.max_attempts, 1, 10),
+            ("wait_seconds", self.wait_seconds, 1, 600),
+            ("max_waits", self.max_waits, 0, 1_000),
+        ] {
+            if !(low..=high).contains(&value) {
+                return Err(LimitsError {
+                    setting,
+                    low,
+                    high,
+                    value,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Oldest read of a part that is acted on.
+    pub fn max_age(&self, part: Part) -> TimeDelta {
+        let seconds = match part {
+            Part::Nodes | Part::Pods | Part::Workloads | Part::Instances => self.max_age_seconds,
+            _ => self.max_age_storage_seconds,
+        };
+        TimeDelta::seconds(i64::from(seconds))
+    }
+
+    pub(super) fn clock_skew(&self) -> TimeDelta {
+        TimeDelta::seconds(i64::from(self.clock_skew_seconds))
+    }
+
+    pub(crate) fn wait(&self) -> TimeDelta {
+        TimeDelta::seconds(i64::from(self.wait_seconds))
+    }
+
+    const fn cap(&self, kind: Kind) -> Cap {
+        match kind {
+            Kind::Drains => self.drains,
+            Kind::Ghosts => self.ghosts,
+            Kind::Volumes => self.volumes,
+            Kind::Patches => self.patches,
+        }
+    }
+
+    /// Whether a whole plan stays within the caps of a run. Over one of them
+    /// nothing at all is done: the first twenty of a thousand are as wrong as
+    /// the rest.
+    ///
+    /// # Errors
+    /// [`Refusal::OverCap`].
+    pub fn plan_within(&self, plan: &Plan) -> Result<(), Refusal> {
+        let mut counts: BTreeMap<Charge, u64> = BTreeMap::new();
+        for charge in plan.steps.iter().filter_map(|s| Charge::of(&s.action)) {
+            *counts.entry(charge).or_default() += 1;
+        }
+        for (charge, count) in counts {
+            over(
+                &charge,
+                "run",
+                u64::from(self.cap(charge.kind).per_run),
+                count,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A setting out of range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting} must be from {low} to {high}, got {value}")]
+pub struct LimitsError {
+    setting: &'static str,
+    low: u32,
+    high: u32,
+    value: u32,
+}
+
+fn over(charge: &Charge, per: &str, limit: u64, would_be: u64) -> Result<(), Refusal> {
+    if would_be <= limit {
+        return Ok(());
+    }
+    Err(Refusal::OverCap {
+        kind: charge.kind,
+        scope: charge.scope.clone(),
+        per: per.to_owned(),
+        limit,
+        would_be,
+    })
+}
+
+/// The caps of an hour and a day, and the share of a pool.
+pub(super) fn within(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
+    if let Some(charge) = Charge::of(&step.action) {
+        let cap = context.limits.cap(charge.kind);
+        for (per, span, limit) in [
+            ("hour", TimeDelta::hours(1), cap.per_hour),
+            ("day", TimeDelta::days(1), cap.per_day),
+        ] {
+            let spent = context
+                .history
+                .spent(charge.kind, &charge.scope, context.now, span);
+            // A step that was begun before counts already.
+            let attempts = context
+                .history
+                .attempts(&context.plan.fingerprint, &step.id);
+            let more = u64::from(attempts == 0);
+            over(&charge, per, u64::from(limit), spent.saturating_add(more))?;
+        }
+    }
+    match &step.action {
+        Action::CordonNode { cluster, node }
+        | Action::DrainNode { cluster, node, .. }
+        | Action::RemoveNode { cluster, node, .. } => pool_share(
+            cluster,
+            node,
+            &context.fresh.snapshot,
+            context.limits.pool_percent,
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The pool of a node: Karpenter's, else EKS's, else none.
+fn pool(node: &Node) -> &str {
+    node.meta
+        .label(crate::model::NODE_POOL_LABEL)
+        .or_else(|| node.meta.label(crate::model::NODE_GROUP_LABEL))
+        .unwrap_or_default()
+}
+
+/// Beside the node itself, fewer of its pool than the share are out of service.
+fn pool_share(
+    cluster: &ClusterUid,
+    name: &NodeName,
+    fresh: &Snapshot,
+    percent: u32,
+) -> Result<(), Refusal> {
+    let nodes = fresh
+        .cluster(cluster)
+        .map(|c| c.nodes.items())
+        .unwrap_or_default();
+    let Some(node) = nodes.iter().find(|n| n.meta.name == name.as_str()) else {
+        return Ok(()); // the precondition says so
+    };
+    let own: Vec<&Node> = nodes.iter().filter(|n| pool(n) == pool(node)).collect();
+    let size = u64::try_from(own.len()).unwrap_or(u64::MAX);
+    let limit = (size.saturating_mul(u64::from(percent)) / 100).max(1);
+    let out_of_service = own
+        .iter()
+        .filter(|n| n.meta.name != node.meta.name)
+        .filter(|n| n.unschedulable || !n.is_ready() || n.meta.deleted_at.is_some());
+    let now = u64::try_from(out_of_service.count()).unwrap_or(u64::MAX);
+    if now < limit {
+        return Ok(());
+    }
+    Err(Refusal::InFlight {
+        scope: format!("pool {:?} of {cluster}", pool(node)),
+        limit,
+        now,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waking_up_counts_against_nothing() {
+        let scale = |from, to| Action::ScaleWorkload {
+            cluster: "c".into(),
+            workload: Default::default(),
+            from,
+            to,
+        };
+        assert_eq!(Charge::of(&scale(0, 3)), None);
+        assert_eq!(
+            Charge::of(&scale(3, 0)).map(|c| c.kind),
+            Some(Kind::Patches)
+        );
+    }
+
+    #[test]
+    fn a_limit_out_of_range_is_named() {
+        let error = Limits::default().with_pool_percent(0).validate();
+        assert_eq!(
+            error.map_err(|e| e.to_string()),
+            Err("pool_percent must be from 1 to 100, got 0".to_owned())
+        );
+        assert_eq!(Limits::default().validate(), Ok(()));
+    }
+}

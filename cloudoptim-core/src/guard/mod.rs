@@ -1,0 +1,564 @@
+//! The narrow gate before every act.
+//!
+//! A [`Permit`] is leave to do one step now. Only [`check`] makes one, from a
+//! plan that somebody approved and from what was read just before: it is a pure
+//! function of its arguments. The guards, in order:
+//!
+//! | guard | says no when |
+//! | --- | --- |
+//! | time | the approval or the plan is not valid now |
+//! | identity | a handle talks to another account, region or cluster |
+//! | freshness | a read is older than its limit, of unknown age, or from the future |
+//! | completeness | the act rests on absence, and a list may have holes or is empty |
+//! | protection | the resource, or a pod that leaves, carries a marker |
+//! | preconditions | something is not what the plan saw |
+//! | blast radius | too much was or is being changed |
+//!
+//! What only restores (waking, uncordoning, starting, undoing) passes the
+//! last, and an undo the first as well: it must never be too late for it.
+
+mod fresh;
+mod hold;
+mod limits;
+mod protect;
+
+/// Finding things in what was read, where a hole is no absence.
+pub(crate) mod lookup {
+    pub(crate) use super::hold::{
+        ends_with_its_node, find_container, find_instance, find_node, find_object, find_tag,
+        find_volume, find_workload, holds,
+    };
+}
+
+pub use fresh::{Fresh, PartRef, ScopeRef, needs};
+pub use hold::{Placement, Unmet};
+pub use limits::{Cap, Charge, Kind, Limits, LimitsError};
+pub use protect::PROTECT_KEY;
+
+use crate::collect::Part;
+use crate::decision::Action;
+use crate::journal::History;
+use crate::plan::{Fingerprint, PLAN_VERSION, Plan, Precondition, Step, StepId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Who approved which plan, and for how long. A record of it; it lets nobody act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// Plan.
+    pub fingerprint: Fingerprint,
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// From here on nothing may be done because of it.
+    pub until: DateTime<Utc>,
+}
+
+/// A plan with its approval. It cannot be read from a file, and
+/// [`execute`](crate::execute::execute) takes it away: it is used once.
+#[derive(Debug)]
+pub struct ApprovedPlan {
+    plan: Plan,
+    approval: Approval,
+}
+
+impl ApprovedPlan {
+    /// Approves `plan`, which must be the one that `approval` names.
+    ///
+    /// # Errors
+    /// [`ApprovalError`] when the plan is another one, was altered since it was
+    /// made, is of another version, or the approval names nobody or no time.
+    pub fn new(plan: Plan, approval: Approval) -> Result<Self, ApprovalError> {
+        if plan.version != PLAN_VERSION {
+            return Err(ApprovalError::Version {
+                version: plan.version,
+            });
+        }
+        if plan.computed_fingerprint() != plan.fingerprint {
+            return Err(ApprovalError::Altered {
+                fingerprint: plan.fingerprint,
+            });
+        }
+        if approval.fingerprint != plan.fingerprint {
+            return Err(ApprovalError::AnotherPlan {
+                approved: approval.fingerprint,
+                given: plan.fingerprint,
+            });
+        }
+        if approval.by.trim().is_empty() {
+            return Err(ApprovalError::Nobody);
+        }
+        if approval.until <= approval.at {
+            return Err(ApprovalError::NeverValid {
+                at: approval.at,
+                until: approval.until,
+            });
+        }
+        Ok(Self { plan, approval })
+    }
+
+    /// The plan.
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Who approved it, and for how long.
+    pub const fn approval(&self) -> &Approval {
+        &self.approval
+    }
+}
+
+/// Why a plan cannot be approved so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApprovalError {
+    /// Another plan was approved.
+    #[error("plan {approved} was approved, this is {given}")]
+    AnotherPlan {
+        /// Approved.
+        approved: Fingerprint,
+        /// Given.
+        given: Fingerprint,
+    },
+    /// The plan is not what its fingerprint names.
+    #[error("plan {fingerprint} was altered after it was made")]
+    Altered {
+        /// Its fingerprint.
+        fingerprint: Fingerprint,
+    },
+    /// A version that this library does not execute.
+    #[error("plans of version {version} cannot be executed, only of {PLAN_VERSION}")]
+    Version {
+        /// Its version.
+        version: u32,
+    },
+    /// Nobody is named.
+    #[error("an approval must say by whom")]
+    Nobody,
+    /// It ends before it begins.
+    #[error("an approval of {at} cannot end at {until}")]
+    NeverValid {
+        /// Begin.
+        at: DateTime<Utc>,
+        /// End.
+        until: DateTime<Utc>,
+    },
+}
+
+/// Leave to do one step, now. Only [`check`] makes one; it cannot be copied,
+/// written down or read back.
+#[derive(Debug)]
+pub struct Permit {
+    step: StepId,
+    key: String,
+    action: Action,
+    preconditions: Vec<Precondition>,
+}
+
+impl Permit {
+    pub(crate) fn for_step(plan: &Fingerprint, step: &Step) -> Self {
+        Self {
+            step: step.id.clone(),
+            key: step_key(plan, &step.id),
+            action: step.action.clone(),
+            preconditions: step.preconditions.clone(),
+        }
+    }
+
+    /// The step.
+    pub const fn step(&self) -> &StepId {
+        &self.step
+    }
+
+    /// Idempotency key of the call: the same for every attempt at the step. 32
+    /// hexadecimal digits, so it fits a client token, a label and a tag.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The act that it is for.
+    pub const fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// What must still be so when the request arrives.
+    pub fn preconditions(&self) -> &[Precondition] {
+        &self.preconditions
+    }
+}
+
+/// Idempotency key of a step.
+pub(crate) fn step_key(plan: &Fingerprint, step: &StepId) -> String {
+    let mut key = crate::plan::digest(&(plan, step));
+    key.truncate(32);
+    key
+}
+
+/// Why a step may not be done now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "code", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The approval begins later.
+    NotYet {
+        /// When.
+        from: DateTime<Utc>,
+    },
+    /// The approval has ended.
+    ApprovalEnded {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The plan has expired.
+    PlanExpired {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// The emergency brake is on.
+    Killed,
+    /// Nobody can tell whether the emergency brake is on.
+    KillSwitchUnreadable {
+        /// Why.
+        error: String,
+    },
+    /// A handle talks to something else than the plan is for.
+    WrongIdentity {
+        /// What the plan is for.
+        expected: String,
+        /// What was found.
+        found: String,
+    },
+    /// There is no handle for the scope.
+    NoHandle {
+        /// Which scope.
+        scope: String,
+    },
+    /// A part could not be read.
+    Unreadable {
+        /// Which.
+        part: PartRef,
+        /// Why.
+        error: String,
+    },
+    /// A part was not read for this check.
+    NotRead {
+        /// Which.
+        part: PartRef,
+    },
+    /// A read is too old to act on.
+    Stale {
+        /// Which.
+        part: PartRef,
+        /// Its age.
+        age_seconds: i64,
+        /// The most.
+        max_age_seconds: i64,
+    },
+    /// A read does not say how old it is.
+    UnknownAge {
+        /// Which.
+        part: PartRef,
+    },
+    /// A read is from the future: clocks differ too much to tell ages.
+    FromTheFuture {
+        /// Which.
+        part: PartRef,
+        /// By how much.
+        by_seconds: i64,
+    },
+    /// The act rests on absence, and the list may have holes.
+    Incomplete {
+        /// Which.
+        part: PartRef,
+        /// What it is instead of complete.
+        state: String,
+    },
+    /// The act rests on absence, and the list shows nothing at all: more likely
+    /// the wrong or a broken list than an empty world.
+    Empty {
+        /// Which.
+        part: PartRef,
+    },
+    /// Somebody marked it as not to be touched.
+    Protected {
+        /// What is marked, and how.
+        by: String,
+    },
+    /// Something is not what the plan saw.
+    Precondition {
+        /// What should be.
+        precondition: Box<Precondition>,
+        /// What is.
+        unmet: Unmet,
+    },
+    /// Too much was changed already, or would be.
+    OverCap {
+        /// Of what.
+        kind: Kind,
+        /// Where.
+        scope: String,
+        /// `run`, `hour` or `day`, or `population` for a share of what there is.
+        per: String,
+        /// The most.
+        limit: u64,
+        /// What it would be.
+        would_be: u64,
+    },
+    /// As much as may be is being changed right now.
+    InFlight {
+        /// Where.
+        scope: String,
+        /// The most at a time.
+        limit: u64,
+        /// Now.
+        now: u64,
+    },
+    /// A step that it depends on is not done.
+    DependencyNotDone {
+        /// Which.
+        step: StepId,
+    },
+}
+
+impl Refusal {
+    /// Whether the whole plan stops, not only this step and its dependents.
+    pub const fn stops_the_plan(&self) -> bool {
+        matches!(
+            self,
+            Self::NotYet { .. }
+                | Self::ApprovalEnded { .. }
+                | Self::PlanExpired { .. }
+                | Self::Killed
+                | Self::KillSwitchUnreadable { .. }
+                | Self::WrongIdentity { .. }
+                | Self::FromTheFuture { .. }
+                | Self::OverCap { .. }
+        )
+    }
+
+    /// Whether it may pass by waiting.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::InFlight { .. } | Self::Unreadable { .. })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotYet { from } => write!(f, "the approval begins at {from}"),
+            Self::ApprovalEnded { at } => write!(f, "the approval ended at {at}"),
+            Self::PlanExpired { at } => write!(f, "the plan expired at {at}"),
+            Self::Killed => f.write_str("the kill switch is on"),
+            Self::KillSwitchUnreadable { error } => {
+                write!(f, "the kill switch cannot be read: {error}")
+            }
+            Self::WrongIdentity { expected, found } => {
+                write!(f, "the plan is for {expected}, and this is {found}")
+            }
+            Self::NoHandle { scope } => write!(f, "no handle for {scope}"),
+            Self::Unreadable { part, error } => write!(f, "{part} cannot be read: {error}"),
+            Self::NotRead { part } => write!(f, "{part} was not read"),
+            Self::Stale {
+                part,
+                age_seconds,
+                max_age_seconds,
+            } => write!(
+                f,
+                "{part} is {age_seconds} s old, and at most {max_age_seconds} s are allowed"
+            ),
+            Self::UnknownAge { part } => write!(f, "{part} does not say how old it is"),
+            Self::FromTheFuture { part, by_seconds } => {
+                write!(f, "{part} is {by_seconds} s from the future")
+            }
+            Self::Incomplete { part, state } => write!(f, "{part} is not complete ({state})"),
+            Self::Empty { part } => write!(f, "{part} is empty, which proves nothing"),
+            Self::Protected { by } => write!(f, "protected: {by}"),
+            Self::Precondition {
+                precondition,
+                unmet,
+            } => write!(f, "not so: {precondition} ({unmet})"),
+            Self::OverCap {
+                kind,
+                scope,
+                per,
+                limit,
+                would_be,
+            } => write!(
+                f,
+                "{would_be} {kind} of {scope} per {per}, and at most {limit} are allowed"
+            ),
+            Self::InFlight { scope, limit, now } => write!(
+                f,
+                "{now} nodes of {scope} are being disrupted, and at most {limit} may be"
+            ),
+            Self::DependencyNotDone { step } => write!(f, "step {step} is not done"),
+        }
+    }
+}
+
+/// What the guards judge a step by.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Plan.
+    pub plan: &'a Plan,
+    /// Its approval.
+    pub approval: &'a Approval,
+    /// Wall clock.
+    pub now: DateTime<Utc>,
+    /// What was read just now.
+    pub fresh: &'a Fresh,
+    /// What was done.
+    pub history: &'a History,
+    /// How far one may go.
+    pub limits: &'a Limits,
+    /// Whether pods fit elsewhere.
+    pub placement: &'a dyn Placement,
+    /// The step undoes another one.
+    pub undoing: bool,
+}
+
+/// Whether the approval and the plan are valid now.
+///
+/// # Errors
+/// The first limit that is not met.
+pub fn in_time(plan: &Plan, approval: &Approval, now: DateTime<Utc>) -> Result<(), Refusal> {
+    if now < approval.at {
+        return Err(Refusal::NotYet { from: approval.at });
+    }
+    if now >= approval.until {
+        return Err(Refusal::ApprovalEnded { at: approval.until });
+    }
+    if now >= plan.expires_at {
+        return Err(Refusal::PlanExpired {
+            at: plan.expires_at,
+        });
+    }
+    Ok(())
+}
+
+/// Asks every guard about `step`.
+///
+/// # Errors
+/// The first [`Refusal`].
+pub fn check(step: &Step, context: &Context<'_>) -> Result<Permit, Refusal> {
+    if !context.undoing {
+        in_time(context.plan, context.approval, context.now)?;
+        dependencies(step, context)?;
+    }
+    identity(context)?;
+    freshness(step, context)?;
+    completeness(step, context)?;
+    protect::unprotected(step, context.fresh, context.limits)?;
+    for precondition in &step.preconditions {
+        hold::holds(precondition, &context.fresh.snapshot, context.placement).map_err(|unmet| {
+            Refusal::Precondition {
+                precondition: Box::new(precondition.clone()),
+                unmet,
+            }
+        })?;
+    }
+    if !context.undoing {
+        limits::within(step, context)?;
+    }
+    Ok(Permit::for_step(&context.plan.fingerprint, step))
+}
+
+fn dependencies(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
+    use crate::journal::StepState;
+    for id in &step.depends_on {
+        match context.history.state(&context.plan.fingerprint, id) {
+            StepState::Finished(outcome) if outcome.is_done() => {}
+            _ => return Err(Refusal::DependencyNotDone { step: id.clone() }),
+        }
+    }
+    Ok(())
+}
+
+/// The scopes that were read are those of the plan.
+fn identity(context: &Context<'_>) -> Result<(), Refusal> {
+    let scope = &context.plan.scope;
+    for cloud in &context.fresh.snapshot.clouds {
+        let pair = (cloud.account.clone(), cloud.region.clone());
+        if !scope.clouds.contains(&pair) {
+            return Err(wrong(&scope_text(context.plan), &cloud.scope()));
+        }
+    }
+    for cluster in &context.fresh.snapshot.clusters {
+        if !scope.clusters.contains(&cluster.uid) {
+            return Err(wrong(
+                &scope_text(context.plan),
+                &format!("cluster {}", cluster.uid),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn wrong(expected: &str, found: &str) -> Refusal {
+    Refusal::WrongIdentity {
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+    }
+}
+
+fn scope_text(plan: &Plan) -> String {
+    let clouds = plan.scope.clouds.iter().map(|(a, r)| format!("{a}/{r}"));
+    let clusters = plan.scope.clusters.iter().map(|c| format!("cluster {c}"));
+    clouds.chain(clusters).collect::<Vec<_>>().join(", ")
+}
+
+fn freshness(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
+    for part in needs(step, &context.plan.scope) {
+        let max = context.limits.max_age(part.part);
+        let Some(read_ago) = context.fresh.read_ago.get(&part) else {
+            return Err(Refusal::NotRead { part });
+        };
+        let observed_at = match context.fresh.provenance(&part) {
+            Some(provenance) => provenance.observed_at,
+            // Unknown: the guards of content say so where it matters.
+            None => continue,
+        };
+        let Some(observed_at) = observed_at else {
+            return Err(Refusal::UnknownAge { part });
+        };
+        let by_wall = context.now.signed_duration_since(observed_at);
+        if by_wall < -context.limits.clock_skew() {
+            return Err(Refusal::FromTheFuture {
+                part,
+                by_seconds: -by_wall.num_seconds(),
+            });
+        }
+        let age = by_wall.max(*read_ago);
+        if age > max {
+            return Err(Refusal::Stale {
+                part,
+                age_seconds: age.num_seconds(),
+                max_age_seconds: max.num_seconds(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// An act that cannot be taken back rests on two complete sides, and on lists
+/// that show that they can show something.
+fn completeness(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
+    if !fresh::rests_on_absence(&step.action) {
+        return Ok(());
+    }
+    for part in needs(step, &context.plan.scope) {
+        if let Some(state) = context.fresh.not_complete(&part) {
+            return Err(Refusal::Incomplete { part, state });
+        }
+        let must_show_something = matches!(part.part, Part::Nodes | Part::Pods);
+        if must_show_something && context.fresh.is_empty(&part) {
+            return Err(Refusal::Empty { part });
+        }
+    }
+    Ok(())
+}

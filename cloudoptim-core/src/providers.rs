@@ -1,2 +1,0 @@
-//! What the outside offers: sources that only read, actuators that only act
-//! with a [`Permit`](crate::plan::Permit).
