@@ -106,10 +106,10 @@ fn tiles(page: &mut Page, summary: &Summary<'_>) {
     let totals = &summary.plan.totals;
     let saves = totals.saves_per_month;
     page.markup("<dl class=\"tiles\">\n");
-    let class = if saves.0 < 0 {
-        "big costs"
-    } else {
-        "big saves"
+    let class = match saves.0 {
+        ..0 => "big costs",
+        0 => "big",
+        1.. => "big saves",
     };
     let of_now = format!(
         "a month, {} of the cost now",
@@ -317,15 +317,16 @@ fn money(page: &mut Page, spend: &Spend) {
                 pool.allocatable.memory.0,
             ),
         ];
-        page.markup("<td class=\"share\">");
+        page.markup("<td class=\"share\"><div class=\"pair\">");
         for (name, asked, have) in shares {
             let (asked, have) = (clamp(asked), clamp(have));
-            page.put("<div class=\"of\"><span>", name, "</span><span>");
+            page.put("<div><div class=\"of\"><span>", name, "</span><span>");
             page.text(percent(asked, have)).markup("</span></div>");
             let free = (Ink::Free, asked.min(have), have);
             thin_bar(page, have, &[(Ink::Part, 0, asked), free]);
+            page.markup("</div>");
         }
-        page.markup("</td>");
+        page.markup("</div></td>");
         page.markup("</tr>\n");
     }
     let rest = [

@@ -5,8 +5,9 @@ use super::html::amount;
 use super::page::Page;
 use super::summary::{Group, Summary, doing, engine_name, missing, sentences};
 use super::{Report, provenance};
-use crate::decision::{Action, Undo};
+use crate::decision::{Action, MissingEvidence, Reason, Undo};
 use crate::engines::NotJudged;
+use crate::input::LoadReport;
 use crate::plan::Step;
 
 /// Findings shown before the rest is folded away.
@@ -73,6 +74,29 @@ fn group_table(page: &mut Page, caption: &str, groups: &[&Group<'_>]) {
     page.markup("</tbody>\n</table>\n");
 }
 
+/// Reasons shown before the rest is folded away.
+const REASONS: usize = 3;
+
+/// Why, and what is missing; from the fourth reason on folded away.
+fn why(page: &mut Page, reasons: &[Reason], evidence: &[MissingEvidence]) {
+    let shown = if reasons.len() > REASONS + 1 {
+        REASONS
+    } else {
+        reasons.len()
+    };
+    let (first, more) = reasons.split_at(shown);
+    page.put("<div class=\"why\">", capitalised(&sentences(first)), "");
+    if !evidence.is_empty() {
+        page.put(". Missing: ", missing(evidence), "");
+    }
+    page.markup("</div>");
+    if !more.is_empty() {
+        let n = counted(more.len() as u64, "more reason", "more reasons");
+        page.put("<details class=\"more\"><summary>", n, "</summary>");
+        page.put("<div>", capitalised(&sentences(more)), "</div></details>");
+    }
+}
+
 pub(super) fn stakes(page: &mut Page, summary: &Summary<'_>) {
     page.markup("<h2 id=\"stake\">At stake</h2>\n");
     if summary.stakes.is_empty() {
@@ -105,12 +129,9 @@ fn stake_table(page: &mut Page, stakes: &[super::summary::Stake<'_>]) {
     );
     for stake in stakes {
         let decision = stake.decision;
-        page.put("<tr><td>", capitalised(&decision.subject.to_string()), "");
-        page.put("<div class=\"why\">", sentences(&decision.reasons), "");
-        if !decision.missing_evidence.is_empty() {
-            page.put(". Missing: ", missing(&decision.missing_evidence), "");
-        }
-        page.markup("</div></td>");
+        page.put("<tr><td>", &decision.subject, "");
+        why(page, &decision.reasons, &decision.missing_evidence);
+        page.markup("</td>");
         page.put(
             "<td class=\"wide tag\">",
             engine_name(decision.engine),
@@ -210,7 +231,7 @@ pub(super) fn declined(page: &mut Page, summary: &Summary<'_>) {
         );
         for declined in &summary.left_out {
             let decision = &declined.decision;
-            page.put("<tr><td>", capitalised(&decision.subject.to_string()), "");
+            page.put("<tr><td>", &decision.subject, "");
             page.put(
                 "<div class=\"why\">",
                 capitalised(&declined.because.to_string()),
@@ -394,17 +415,8 @@ pub(super) fn alternatives(page: &mut Page, summary: &Summary<'_>) {
 
 pub(super) fn provenance(page: &mut Page, report: &Report<'_>) {
     page.markup("<h2 id=\"sources\">Sources</h2>\n");
-    if !report.notes.is_empty() {
-        let n = counted(report.notes.len() as u64, "note", "notes");
-        page.put(
-            "<details open><summary>",
-            n,
-            " on the input</summary>\n<ul class=\"plain\">\n",
-        );
-        for note in report.notes {
-            page.put("<li>", capitalised(note), "</li>\n");
-        }
-        page.markup("</ul>\n</details>\n");
+    if let Some(load) = report.load {
+        documents(page, load);
     }
     let Some(inputs) = report.inputs else {
         page.markup("<p>The plan was given without the snapshot it was made from.</p>\n");
@@ -473,6 +485,39 @@ pub(super) fn provenance(page: &mut Page, report: &Report<'_>) {
             page.text(count(part.items));
         }
         page.markup("</td></tr>\n");
+    }
+    page.markup("</tbody>\n</table>\n</details>\n");
+}
+
+/// What was read from which documents, and what was not.
+fn documents(page: &mut Page, load: &LoadReport) {
+    let problems = provenance::problems(load);
+    if !problems.is_empty() {
+        page.markup("<details open><summary>What could not be read</summary>\n")
+            .markup("<ul class=\"plain\">\n");
+        for problem in &problems {
+            page.put("<li>", capitalised(problem), "</li>\n");
+        }
+        page.markup("</ul>\n</details>\n");
+    }
+    let read: u64 = load.kinds.values().sum();
+    page.markup("<details><summary>").text(format_args!(
+        "{} read from {}",
+        counted(read, "object", "objects"),
+        counted(load.files.len() as u64, "document", "documents")
+    ));
+    page.markup(
+        "</summary>\n<table>\n<caption>Documents, as they were given</caption>\n<thead><tr>\
+         <th scope=\"col\">Document</th><th scope=\"col\">Holds</th>\
+         <th scope=\"col\" class=\"n\">Bytes</th></tr></thead>\n<tbody>\n",
+    );
+    for file in &load.files {
+        page.put("<tr><td><code>", &file.name, "</code></td><td>");
+        match &file.refused {
+            Some(_) => page.markup("not read"),
+            None => page.text(&file.holds),
+        };
+        page.put("</td><td class=\"n\">", count(file.bytes), "</td></tr>\n");
     }
     page.markup("</tbody>\n</table>\n</details>\n");
 }

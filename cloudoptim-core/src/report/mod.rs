@@ -48,6 +48,7 @@ mod text;
 pub use spend::{Line, PoolSpend, Spend};
 
 use crate::engines::Inputs;
+use crate::input::LoadReport;
 use crate::plan::Plan;
 
 /// What a report is made of.
@@ -61,8 +62,8 @@ pub struct Report<'a> {
     pub inputs: Option<&'a Inputs<'a>>,
     /// Heading; the clusters' names when empty.
     pub title: &'a str,
-    /// What could not be read, one sentence each.
-    pub notes: &'a [String],
+    /// What was read, skipped and broken.
+    pub load: Option<&'a LoadReport>,
 }
 
 impl<'a> Report<'a> {
@@ -72,7 +73,7 @@ impl<'a> Report<'a> {
             plan,
             inputs: None,
             title: "",
-            notes: &[],
+            load: None,
         }
     }
 
@@ -90,10 +91,10 @@ impl<'a> Report<'a> {
         self
     }
 
-    /// Adds what could not be read, one sentence each.
+    /// Adds what was read, skipped and broken.
     #[must_use]
-    pub const fn with_notes(mut self, notes: &'a [String]) -> Self {
-        self.notes = notes;
+    pub const fn with_load(mut self, load: &'a LoadReport) -> Self {
+        self.load = Some(load);
         self
     }
 

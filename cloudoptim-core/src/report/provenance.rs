@@ -2,6 +2,7 @@
 
 use crate::catalog::Basis;
 use crate::engines::Inputs;
+use crate::input::LoadReport;
 use crate::knowledge::Knowledge;
 use crate::model::{CapacityType, Cloud, Cluster, Node};
 use chrono::NaiveDate;
@@ -191,4 +192,48 @@ pub(super) fn unpriced_types(inputs: &Inputs<'_>) -> BTreeMap<String, u64> {
         }
     }
     types
+}
+
+/// Broken objects named one by one; the rest is counted.
+const NAMED: usize = 20;
+
+/// What could not be read, in sentences.
+pub(super) fn problems(load: &LoadReport) -> Vec<String> {
+    let mut problems = Vec::new();
+    for file in &load.files {
+        if let Some(why) = &file.refused {
+            problems.push(format!("{}: {why}; not read", file.name));
+        }
+    }
+    problems.extend(load.broken.iter().take(NAMED).map(ToString::to_string));
+    let rest = load
+        .broken_count
+        .saturating_sub(load.broken.len().min(NAMED) as u64);
+    if rest > 0 {
+        problems.push(format!("{rest} more objects could not be read"));
+    }
+    if !load.skipped.is_empty() {
+        let kinds: Vec<String> = load
+            .skipped
+            .iter()
+            .map(|(kind, n)| format!("{kind} ({n})"))
+            .collect();
+        problems.push(format!(
+            "of kinds that no engine reads: {}",
+            kinds.join(", ")
+        ));
+    }
+    if load.duplicate_keys > 0 {
+        let n = load.duplicate_keys;
+        problems.push(format!(
+            "keys that stand twice in one object: {n}; the later one counts"
+        ));
+    }
+    if load.duplicate_objects > 0 {
+        let n = load.duplicate_objects;
+        problems.push(format!(
+            "objects that two documents hold: {n}; the newer one counts"
+        ));
+    }
+    problems
 }

@@ -12,6 +12,8 @@ use crate::model::{MicroUsdPerHour, TakenAtBasis};
 
 /// Lines of each list; the page and the JSON have the rest.
 const SHOWN: usize = 8;
+/// Lines of reasons below an entry.
+const BELOW: usize = 3;
 /// Columns of an amount.
 const AMOUNT: usize = 11;
 
@@ -75,7 +77,24 @@ impl Text {
         let lead = format!("{amount:>AMOUNT$}  ");
         self.wrapped(&lead, AMOUNT + 2, &plain(words));
         if !below.is_empty() {
+            let start = self.out.len();
             self.wrapped("", AMOUNT + 4, &plain(below));
+            self.cut(start);
+        }
+    }
+
+    /// Cuts what was written since `start` after [`BELOW`] lines.
+    fn cut(&mut self, start: usize) {
+        let written = self.out.split_off(start);
+        let lines: Vec<&str> = written.lines().collect();
+        for (i, line) in lines.iter().take(BELOW).enumerate() {
+            if i + 1 == BELOW && lines.len() > BELOW {
+                let room = self.width.saturating_sub(2);
+                let short: String = line.chars().take(room).collect();
+                self.line(&format!("{short} \u{2026}"));
+            } else {
+                self.line(line);
+            }
         }
     }
 
@@ -224,11 +243,7 @@ fn stakes(text: &mut Text, summary: &Summary<'_>) {
         if !decision.missing_evidence.is_empty() {
             why = format!("{why}. Missing: {}", missing(&decision.missing_evidence));
         }
-        text.entry(
-            &cents(stake.amount),
-            &capitalised(&decision.subject.to_string()),
-            &why,
-        );
+        text.entry(&cents(stake.amount), &decision.subject.to_string(), &why);
     }
     text.more(summary.stakes.len());
 }
@@ -242,11 +257,7 @@ fn left_out(text: &mut Text, summary: &Summary<'_>) {
         let decision = &declined.decision;
         let amount = cents_or(decision.saves_per_month, "\u{2013}");
         let because = capitalised(&declined.because.to_string());
-        text.entry(
-            &amount,
-            &capitalised(&decision.subject.to_string()),
-            &because,
-        );
+        text.entry(&amount, &decision.subject.to_string(), &because);
     }
     text.more(summary.left_out.len());
 }
@@ -274,8 +285,17 @@ fn not_judged(text: &mut Text, summary: &Summary<'_>) {
 
 fn sources(text: &mut Text, report: &Report<'_>) {
     text.heading("Sources");
-    for note in report.notes {
-        text.wrapped("  ", 2, &plain(note));
+    if let Some(load) = report.load {
+        let read: u64 = load.kinds.values().sum();
+        let documents = counted(load.files.len() as u64, "document", "documents");
+        let line = format!(
+            "{} read from {documents}",
+            counted(read, "object", "objects")
+        );
+        text.wrapped("  ", 2, &line);
+        for problem in provenance::problems(load) {
+            text.wrapped("  ", 4, &plain(capitalised(&problem)));
+        }
     }
     let Some(inputs) = report.inputs else { return };
     for price in provenance::prices(inputs) {

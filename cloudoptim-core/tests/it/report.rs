@@ -8,6 +8,7 @@ use cloudoptim_core::decision::{
 use cloudoptim_core::engines::{
     Alternative, EngineId, EngineOutput, Figures, Inputs, NotJudged, network,
 };
+use cloudoptim_core::input::{Broken, FileReport, LoadReport};
 use cloudoptim_core::knowledge::{Gap, Knowledge};
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
@@ -266,8 +267,22 @@ fn case(name: &str, width: usize) -> Case {
         ledgers: &ledgers,
     };
     let plan = plan(&inputs, answers(name));
-    let notes = [format!("pods.json: {name}")];
-    let report = Report::new(&plan).with_inputs(&inputs).with_notes(&notes);
+    let mut load = LoadReport::default();
+    load.files.push(FileReport {
+        name: name.to_owned(),
+        holds: name.to_owned(),
+        ..Default::default()
+    });
+    load.broken.push(Broken {
+        file: name.to_owned(),
+        name: name.to_owned(),
+        field: name.to_owned(),
+        message: name.to_owned(),
+        ..Default::default()
+    });
+    load.broken_count = 1;
+    load.skipped.insert(name.to_owned(), 1);
+    let report = Report::new(&plan).with_inputs(&inputs).with_load(&load);
     Case {
         html: report::html(&report),
         text: report::text(&report, width),
