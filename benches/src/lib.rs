@@ -1,1 +1,14 @@
 //! Loaders of neutral cluster formats and the benchmark harness.
+//!
+//! [`load`] reads the CSV and JSON-lines forms of published cluster traces into
+//! an [`Instance`](instance::Instance): pods with their own rules, node types
+//! with prices. [`instance`] turns one into the numeric problem that the core
+//! solves and turns the answer back into "who goes where". [`check`] judges
+//! that answer pod by pod; it knows nothing of the solver.
+
+pub mod check;
+pub mod cli;
+pub mod instance;
+pub mod load;
+pub mod process;
+pub mod sample;

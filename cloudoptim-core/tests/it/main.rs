@@ -9,6 +9,7 @@ mod execute;
 #[allow(dead_code)] // each engine uses a part
 mod fixtures;
 mod network;
+mod packing_solver;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;

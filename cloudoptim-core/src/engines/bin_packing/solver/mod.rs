@@ -13,9 +13,22 @@
 //!   [`Solution::unplaced`] with its reason.
 //! - A node type without a price is never opened; the proof counts such types.
 
+mod bin;
+mod bound;
+mod canon;
+mod columns;
+pub mod exact;
 mod existing;
+mod greedy;
+mod improve;
+mod lp;
+mod model;
+mod pack;
+mod pricing;
 mod problem;
+mod search;
 mod solution;
+mod zones;
 
 pub use existing::{Existing, Misfit, Move};
 pub use problem::{
@@ -23,9 +36,11 @@ pub use problem::{
     Per, Problem, ProblemError, Rule, ZoneSpread,
 };
 pub use solution::{
-    BoundMethod, Certificate, Effort, NewNode, Note, Placed, Proof, Reused, Solution, Stopped,
-    TypeSplit, Unplaced, UnplacedReason, Work,
+    BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Share,
+    ShareOf, Solution, Split, SplitOn, Stopped, Unplaced, UnplacedReason, Work,
 };
+
+use std::ops::ControlFlow;
 
 /// Packs every item of `problem` as cheaply as the effort allows.
 ///
@@ -34,7 +49,24 @@ pub use solution::{
 /// range, a demand of the wrong length, an id used twice). A problem that
 /// cannot be packed in full is not an error: see [`Solution::unplaced`].
 pub fn solve(problem: &Problem, effort: &Effort) -> Result<Solution, ProblemError> {
+    solve_observed(problem, effort, &mut |_| ControlFlow::Continue(()))
+}
+
+/// [`solve`], telling `observe` of every better packing as it is found.
+///
+/// A caller with a deadline answers [`ControlFlow::Break`]: the search then
+/// ends with the best packing so far, and the proof says so. Such an answer
+/// depends on when it was broken off.
+///
+/// # Errors
+/// Those of [`solve`].
+pub fn solve_observed(
+    problem: &Problem,
+    effort: &Effort,
+    observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Result<Solution, ProblemError> {
     problem.validate()?;
-    let _ = effort;
-    Ok(Solution::default())
+    let canonical = canon::Canonical::new(problem);
+    let solution = search::run(&canonical.problem, effort, observe);
+    Ok(canonical.back(solution))
 }

@@ -340,6 +340,11 @@ impl Problem {
         }
         unique("zone", self.zones.iter())?;
         unique("model", self.models.iter())?;
+        if self.models.len() > usize::from(u16::MAX) {
+            return Err(ProblemError::TooLarge {
+                what: "the number of device models".to_owned(),
+            });
+        }
         unique("type", self.types.iter().map(|t| &t.id))?;
         unique("node", self.nodes.iter().map(|n| &n.id))?;
         unique("class", self.classes.iter().map(|c| &c.id))?;
@@ -429,9 +434,14 @@ impl Problem {
         for device in devices {
             index("model", device.model, self.models.len(), &what)?;
         }
-        if devices.len() > usize::from(u16::MAX) {
+        if devices.len() > 64 {
             return Err(ProblemError::TooLarge {
-                what: format!("the number of devices of {}", what()),
+                what: format!("the number of devices of {} (at most 64)", what()),
+            });
+        }
+        if devices.iter().any(|d| d.milli > 1000) {
+            return Err(ProblemError::TooLarge {
+                what: format!("the share of a device of {} (at most 1000)", what()),
             });
         }
         Ok(())

@@ -72,6 +72,17 @@ impl Effort {
     }
 }
 
+/// A better packing was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress<'a> {
+    /// What its new nodes cost.
+    pub cost: MicroUsdPerHour,
+    /// Items it leaves out, those that fit nothing not counted.
+    pub unplaced: u64,
+    /// The strategy that found it.
+    pub strategy: &'a str,
+}
+
 /// Nodes to buy, nodes to reuse, and what each holds.
 ///
 /// Indices are those of the [`Problem`](super::Problem); lists are sorted by
@@ -231,6 +242,8 @@ pub enum Stopped {
     Optimal,
     /// A limit of [`Effort`] was reached.
     WorkLimit,
+    /// The observer broke off.
+    Observer,
 }
 
 /// What limits the claim of a [`Proof`].
@@ -285,22 +298,22 @@ impl fmt::Display for Note {
 
 /// A proof of a lower bound that anyone can check with integer arithmetic.
 ///
-/// Amounts of money are in micro-dollars per hour × 2^[`Certificate::SCALE_BITS`].
-/// Each type's price is split among its resources ([`TypeSplit`]); on that
-/// type an item of class `c` is worth `Σ ⌊demand × share / capacity⌋` over the
-/// resources, and never more than its `class_values` entry on any type that
-/// takes it may claim. Since what is on a node never exceeds a capacity, no
-/// node holds more value than its price, so all items together cost at least
-/// the sum of their values.
+/// Amounts are in micro-dollars per hour × 2^[`Certificate::SCALE_BITS`].
+/// Each type's price is split into [`Share`]s of what a node of it has. An item
+/// is worth `Σ ⌊amount × part⌋` on that type, `part` being how much of the
+/// share's resource it takes; `class_values` is never above that on any type or
+/// existing node that takes the class. What stands on a node never takes more
+/// than all of a resource, so no node holds more value than its shares add up
+/// to, and those are at most its price. All items together therefore cost at
+/// least the sum of their values, less what existing nodes hold for free.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Certificate {
     /// Value of one item, per class of the problem; zero for classes outside
     /// the bound.
     pub class_values: Vec<u64>,
-    /// The split of the price of every type that some item fits.
-    pub types: Vec<TypeSplit>,
-    /// The value that existing nodes can hold for free, taken off the sum.
-    pub existing_value: u64,
+    /// The split of every priced type that some item fits, and of all open
+    /// existing nodes taken together.
+    pub splits: Vec<Split>,
 }
 
 impl Certificate {
@@ -308,17 +321,64 @@ impl Certificate {
     pub const SCALE_BITS: u32 = 20;
 }
 
-/// How the price of a node type is shared out among its resources.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct TypeSplit {
-    /// Index of the type.
-    pub node_type: usize,
-    /// Share of each resource, in the order of the problem's `dims`.
-    pub dims: Vec<u64>,
-    /// Share of all device thousandths together.
-    pub devices: u64,
-    /// Shares of the room under per-node limits: index of the rule, share.
-    pub limits: Vec<(usize, u64)>,
+/// How the price of a node is shared out among what it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// The node type, or the existing node.
+    pub on: SplitOn,
+    /// The shares. For a type they add up to its lowest price at most; for the
+    /// existing nodes their sum is what those hold for free.
+    pub shares: Vec<Share>,
+}
+
+/// What a [`Split`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitOn {
+    /// Index of a node type.
+    Type(usize),
+    /// Everything that is free on open existing nodes, poured into one; only
+    /// classes that fit one of them are held to it.
+    Existing,
+}
+
+/// A part of a node's price, carried by one resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// The resource.
+    pub of: ShareOf,
+    /// 0: an item takes `demand / capacity`. `k` of 1 or more: it takes that
+    /// rounded by the dual feasible function `u⁽ᵏ⁾` of Fekete and Schepers
+    /// (2001): `x` itself when `(k + 1) x` is whole, else `⌊(k + 1) x⌋ / k`.
+    /// Numbers that sum to at most 1 still do after the rounding.
+    pub rounding: u32,
+    /// The amount.
+    pub amount: u64,
+}
+
+/// What a [`Share`] is carried by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShareOf {
+    /// A resource, by index in the problem's `dims`.
+    Dim(usize),
+    /// The node's devices: an item takes its thousandths of each, divided by
+    /// the number of devices (by the sum of their thousandths when one of them
+    /// has fewer than 1000, and then without rounding).
+    Devices,
+    /// The room under a per-node limit, by index in the problem's `rules`: an
+    /// item that is both in `with` and in `of` takes `1 / max`.
+    Limit(usize),
+}
+
+impl ShareOf {
+    pub(super) fn map(self, dim: impl Fn(usize) -> usize, rule: impl Fn(usize) -> usize) -> Self {
+        match self {
+            Self::Dim(i) => Self::Dim(dim(i)),
+            Self::Devices => Self::Devices,
+            Self::Limit(i) => Self::Limit(rule(i)),
+        }
+    }
 }
 
 /// What was done, in counts.

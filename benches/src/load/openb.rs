@@ -1,0 +1,88 @@
+//! Alibaba's GPU cluster of 2023, in CSV.
+
+use super::csv::Table;
+use super::{LoadError, TypeRow};
+use crate::instance::{Instance, Machine, Pod};
+use std::path::Path;
+
+/// The models of a pod in the names of AWS's catalogue. A list with a model
+/// that AWS does not have (G2, G3, P100) accepts any GPU.
+fn models(spec: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for model in spec.split('|').filter(|m| !m.is_empty()) {
+        out.push(match model {
+            "V100M16" | "V100M32" => "V100".to_owned(),
+            "A10" => "A10G".to_owned(),
+            "T4" => "T4".to_owned(),
+            _ => return Vec::new(),
+        });
+    }
+    out.sort();
+    out.dedup();
+    out
+}
+
+pub(super) fn machine(t: &TypeRow) -> Machine {
+    Machine {
+        name: t.name.clone(),
+        amounts: vec![t.cpu_milli, t.memory_mib, t.pods],
+        gpus: t.gpus.clone(),
+        price: t.price,
+        zones: t.zones.clone(),
+    }
+}
+
+pub(super) fn dims() -> Vec<String> {
+    ["cpu_milli", "memory_mib", "pods"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+pub(super) fn load(
+    file: &Path,
+    text: &str,
+    name: String,
+    types: &[TypeRow],
+) -> Result<Instance, LoadError> {
+    let table = Table::parse(file, text)?;
+    let mut pods = Vec::new();
+    for row in table.rows() {
+        let gpus: u32 = row.number("gpu")?.unwrap_or(0);
+        let gpu_milli: u32 = row.number("gpu_milli")?.unwrap_or(0);
+        if gpus > 0 && !(1..=1000).contains(&gpu_milli) {
+            return Err(row.wrong(format!("gpu_milli must be 1 to 1000, got {gpu_milli}")));
+        }
+        pods.push(Pod {
+            name: row.text("name").to_owned(),
+            amounts: vec![row.need("cpu_milli")?, row.need("memory_mib")?, 1],
+            gpus,
+            gpu_milli: if gpus > 0 { gpu_milli } else { 0 },
+            gpu_models: if gpus > 0 {
+                models(row.text("gpu_spec"))
+            } else {
+                Vec::new()
+            },
+            ..Pod::default()
+        });
+    }
+    Ok(Instance {
+        name,
+        dims: dims(),
+        pods,
+        machines: types.iter().map(machine).collect(),
+        ..Instance::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_aws_lacks_opens_the_list_to_any_gpu() {
+        assert_eq!(models("V100M16|V100M32"), ["V100"]);
+        assert_eq!(models("A10|T4"), ["A10G", "T4"]);
+        assert!(models("G2|T4").is_empty());
+        assert!(models("").is_empty());
+    }
+}

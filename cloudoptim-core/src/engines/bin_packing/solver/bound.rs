@@ -1,0 +1,665 @@
+//! The fluid lower bound and its certificate.
+//!
+//! Items and nodes may be cut into pieces, but a piece of a node is filled by
+//! pieces that share *its* resources: unlike total demand against total
+//! capacity, this knows that spare memory on one type does not help another.
+//! The linear programme is solved by generating fillings of single types; its
+//! duals are then rewritten as integers that anyone can check
+//! ([`Certificate`]), and only what those prove is reported.
+
+use super::lp::{Column, Knapsack, Master};
+use super::model::{Model, Shape, Type};
+use super::problem::Problem;
+use super::solution::{BoundMethod, Certificate, Note, Share, ShareOf, Split, SplitOn};
+use crate::model::MicroUsdPerHour;
+use std::collections::BTreeMap;
+
+/// Dual feasible functions to try beside the plain share.
+const ROUNDINGS: [u32; 4] = [0, 1, 2, 3];
+
+/// Above this many shapes the programme is solved on groups of similar ones.
+const MAX_GROUPS: usize = 300;
+
+/// What is known about how little a full packing can cost.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bound {
+    pub(super) lower: MicroUsdPerHour,
+    pub(super) method: BoundMethod,
+    pub(super) certificate: Option<Certificate>,
+    pub(super) notes: Vec<Note>,
+    pub(super) pivots: u64,
+    /// Certified value of one item of each shape, in micro-dollars per hour.
+    pub(super) values: Vec<f64>,
+    /// Of each type, the part of its price that each resource carries; the
+    /// devices come last.
+    pub(super) weights: Vec<Vec<f64>>,
+    /// How many nodes of each type the fluid optimum uses.
+    pub(super) usage: Vec<f64>,
+    /// How many items of each shape the fluid optimum puts on each type.
+    pub(super) flow: BTreeMap<(usize, usize), f64>,
+}
+
+impl Bound {
+    /// Nothing known yet.
+    pub(super) fn none(model: &Model) -> Self {
+        Self {
+            values: vec![0.0; model.shapes.len()],
+            usage: vec![0.0; model.types.len()],
+            weights: vec![vec![0.0; model.dims + 1]; model.types.len()],
+            ..Self::default()
+        }
+    }
+}
+
+/// Something with capacity that the programme can fill.
+pub(super) struct Room {
+    on: SplitOn,
+    price: i64,
+    capacity: Vec<u64>,
+    /// Thousandths of all devices, and how many there are when all are whole.
+    device_milli: u64,
+    whole_devices: Option<u64>,
+    accepts: Vec<bool>,
+}
+
+impl Room {
+    pub(super) fn of(t: &Type) -> Self {
+        Self {
+            on: SplitOn::Type(t.source),
+            price: t.offers.first().map_or(0, |o| o.price.0),
+            capacity: t.capacity.clone(),
+            device_milli: t.devices.iter().map(|(_, milli)| u64::from(*milli)).sum(),
+            whole_devices: t
+                .devices
+                .iter()
+                .all(|(_, milli)| *milli == 1000)
+                .then_some(t.devices.len() as u64),
+            accepts: t.fits.iter().map(|f| *f > 0).collect(),
+        }
+    }
+
+    /// All open existing nodes in one.
+    fn existing(problem: &Problem, model: &Model) -> Option<Self> {
+        let open: Vec<(usize, _)> = problem
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(_, n)| !n.closed)
+            .collect();
+        if open.is_empty() {
+            return None;
+        }
+        let mut capacity = vec![0u64; model.dims];
+        let mut device_milli = 0u64;
+        for (_, node) in &open {
+            for (sum, free) in capacity.iter_mut().zip(&node.free) {
+                *sum = sum.saturating_add(*free);
+            }
+            device_milli += node.devices.iter().map(|d| u64::from(d.milli)).sum::<u64>();
+        }
+        let accepts = model
+            .shapes
+            .iter()
+            .map(|s| {
+                open.iter().any(|(i, n)| {
+                    s.nodes.contains(*i)
+                        && n.zone.is_none_or(|z| s.zones.contains(z))
+                        && s.demand.iter().zip(&n.free).all(|(d, f)| d <= f)
+                })
+            })
+            .collect();
+        Some(Self {
+            on: SplitOn::Existing,
+            price: 0,
+            capacity,
+            device_milli,
+            whole_devices: None,
+            accepts,
+        })
+    }
+
+    /// How much of a resource an item takes, as a fraction.
+    fn part(&self, model: &Model, item: &Taker<'_>, of: ShareOf, rounding: u32) -> (u128, u128) {
+        match of {
+            ShareOf::Dim(r) => {
+                let demand = item.demand.get(r).copied().unwrap_or(0);
+                let capacity = self.capacity.get(r).copied().unwrap_or(0);
+                rounded(demand, capacity, rounding)
+            }
+            ShareOf::Devices => {
+                let Some((count, milli)) = item.devices else {
+                    return (0, 1);
+                };
+                match self.whole_devices {
+                    Some(devices) if devices > 0 => {
+                        let (num, den) = rounded(u64::from(milli), 1000, rounding);
+                        (num * u128::from(count), den * u128::from(devices))
+                    }
+                    _ if self.device_milli > 0 && rounding == 0 => (
+                        u128::from(count) * u128::from(milli),
+                        u128::from(self.device_milli),
+                    ),
+                    _ => (0, 1),
+                }
+            }
+            ShareOf::Limit(rule) => {
+                let max = item
+                    .limits
+                    .iter()
+                    .filter_map(|l| model.self_limits.get(*l))
+                    .find(|l| l.rule == rule)
+                    .map(|l| l.max);
+                match max {
+                    Some(max) if self.on != SplitOn::Existing => (1, u128::from(max)),
+                    _ => (0, 1),
+                }
+            }
+        }
+    }
+}
+
+/// `demand / capacity`, or its dual feasible rounding, as a fraction.
+fn rounded(demand: u64, capacity: u64, rounding: u32) -> (u128, u128) {
+    let (demand, capacity) = (u128::from(demand), u128::from(capacity));
+    if demand == 0 || capacity == 0 {
+        return (0, 1);
+    }
+    let k = u128::from(rounding);
+    let scaled = demand * (k + 1);
+    if k == 0 || scaled % capacity == 0 {
+        (demand, capacity)
+    } else {
+        (scaled / capacity, k)
+    }
+}
+
+/// What takes a part of a room: a shape, or a group rounded down.
+struct Taker<'a> {
+    demand: &'a [u64],
+    devices: Option<(u32, u32)>,
+    limits: &'a [usize],
+}
+
+impl<'a> Taker<'a> {
+    fn of(shape: &'a Shape) -> Self {
+        Self {
+            demand: &shape.demand,
+            devices: shape.devices.as_ref().map(|d| (d.count, d.milli)),
+            limits: &shape.limits,
+        }
+    }
+}
+
+/// Shapes that the programme treats as one, at the least any of them takes.
+pub(super) struct Group {
+    pub(super) demand: Vec<u64>,
+    pub(super) shapes: Vec<usize>,
+    pub(super) count: f64,
+}
+
+/// A room ready for pricing.
+pub(super) struct Pricer {
+    room: Room,
+    pub(super) rows: Vec<(ShareOf, u32)>,
+    /// Groups by column of the knapsack.
+    pub(super) groups: Vec<usize>,
+    pub(super) knapsack: Knapsack,
+}
+
+impl Pricer {
+    pub(super) fn new(model: &Model, groups: &[Group], room: Room) -> Self {
+        let mut keys: Vec<(ShareOf, u32)> = Vec::new();
+        let columns: Vec<usize> = (0..groups.len())
+            .filter(|g| groups[*g].shapes.iter().any(|s| room.accepts[*s]))
+            .collect();
+        let takers: Vec<Taker<'_>> = columns
+            .iter()
+            .map(|g| Taker {
+                demand: &groups[*g].demand,
+                ..Taker::of(&model.shapes[groups[*g].shapes[0]])
+            })
+            .collect();
+        let resources = (0..model.dims)
+            .map(ShareOf::Dim)
+            .chain([ShareOf::Devices])
+            .chain(model.self_limits.iter().map(|l| ShareOf::Limit(l.rule)));
+        for of in resources {
+            for rounding in ROUNDINGS {
+                let limit = matches!(of, ShareOf::Limit(_));
+                if rounding > 0 && (limit || room.on == SplitOn::Existing) {
+                    break;
+                }
+                // A rounding that never takes more than the plain share adds
+                // nothing.
+                let useful = takers.iter().any(|t| {
+                    let (num, den) = room.part(model, t, of, rounding);
+                    let (plain_num, plain_den) = room.part(model, t, of, 0);
+                    if rounding == 0 {
+                        num > 0
+                    } else {
+                        num * plain_den > plain_num * den
+                    }
+                });
+                if useful {
+                    keys.push((of, rounding));
+                }
+            }
+        }
+        let parts = takers
+            .iter()
+            .map(|t| {
+                keys.iter()
+                    .map(|(of, rounding)| {
+                        let (num, den) = room.part(model, t, *of, *rounding);
+                        num as f64 / den as f64
+                    })
+                    .collect()
+            })
+            .collect();
+        Self {
+            knapsack: Knapsack::new(keys.len(), parts),
+            room,
+            rows: keys,
+            groups: columns,
+        }
+    }
+
+    /// Values of the groups it accepts, in its own order.
+    pub(super) fn own(&self, values: &[f64]) -> Vec<f64> {
+        self.groups.iter().map(|g| values[*g]).collect()
+    }
+}
+
+/// Similar shapes in one group each, at most [`MAX_GROUPS`] of them.
+fn groups(model: &Model, shapes: &[usize]) -> Vec<Group> {
+    let mut step: f64 = 1.0;
+    loop {
+        let mut index: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for s in shapes {
+            let shape = &model.shapes[*s];
+            let demand: Vec<u64> = shape
+                .demand
+                .iter()
+                .map(|d| {
+                    if step > 1.0 && *d > 0 {
+                        ((*d as f64).ln() / step.ln()) as u64 + 1
+                    } else {
+                        *d
+                    }
+                })
+                .collect();
+            let accepts: Vec<bool> = model.types.iter().map(|t| t.fits[*s] > 0).collect();
+            index
+                .entry((
+                    demand,
+                    shape.devices.as_ref().map(|d| (d.count, d.milli)),
+                    shape.limits.clone(),
+                    accepts,
+                ))
+                .or_default()
+                .push(*s);
+        }
+        if index.len() <= MAX_GROUPS || step > 100.0 {
+            return index
+                .into_values()
+                .map(|shapes| {
+                    let demand = (0..model.dims)
+                        .map(|r| {
+                            let least = shapes.iter().map(|s| model.shapes[*s].demand[r]).min();
+                            least.unwrap_or(0)
+                        })
+                        .collect();
+                    let count = shapes
+                        .iter()
+                        .flat_map(|s| &model.shapes[*s].kinds)
+                        .map(|k| f64::from(model.kinds[*k].count))
+                        .sum();
+                    Group {
+                        demand,
+                        shapes,
+                        count,
+                    }
+                })
+                .collect();
+        }
+        step = if step == 1.0 { 1.01 } else { step * step };
+    }
+}
+
+/// Bounds the cost of packing everything that fits some priced type.
+pub(super) fn fluid(problem: &Problem, model: &Model, pivot_limit: u64) -> Bound {
+    let shapes: Vec<usize> = (0..model.shapes.len())
+        .filter(|s| model.wanted[*s] && model.types.iter().any(|t| t.fits[*s] > 0))
+        .collect();
+    let mut bound = Bound::none(model);
+    if model.unpriced > 0 {
+        bound.notes.push(Note::UnpricedTypes {
+            types: model.unpriced,
+        });
+    }
+    if shapes.is_empty() {
+        return bound;
+    }
+    let groups = groups(model, &shapes);
+    let mut pricers: Vec<Pricer> = model
+        .types
+        .iter()
+        .map(|t| Pricer::new(model, &groups, Room::of(t)))
+        .collect();
+    let mut existing = Room::existing(problem, model).map(|room| Pricer::new(model, &groups, room));
+
+    let outcome = generate(&groups, &mut pricers, existing.as_mut(), pivot_limit);
+    bound.pivots = outcome.pivots;
+    if outcome.failed {
+        bound.notes.push(Note::BoundFallback);
+    } else if outcome.cut_short {
+        bound.notes.push(Note::BoundPivotLimit {
+            pivots: outcome.pivots,
+        });
+    }
+    for (t, amount, filling) in &outcome.primal {
+        let Some(usage) = bound.usage.get_mut(*t) else {
+            continue; // the existing nodes
+        };
+        *usage += amount;
+        for (g, z) in filling {
+            let group = &groups[*g];
+            // A group's flow goes to its shapes in proportion to their counts.
+            for s in &group.shapes {
+                let count: u32 = model.shapes[*s]
+                    .kinds
+                    .iter()
+                    .map(|k| model.kinds[*k].count)
+                    .sum();
+                if model.types[*t].fits[*s] > 0 && group.count > 0.0 {
+                    *bound.flow.entry((*t, *s)).or_default() +=
+                        amount * z * f64::from(count) / group.count;
+                }
+            }
+        }
+    }
+    certify(
+        problem,
+        model,
+        &groups,
+        &outcome.values,
+        pricers,
+        existing,
+        &mut bound,
+    );
+    bound
+}
+
+/// A room (index), how many of it, and its filling by group.
+type Used = (usize, f64, Vec<(usize, f64)>);
+
+struct Outcome {
+    /// Value of each group whose bound is the best seen.
+    values: Vec<f64>,
+    /// The fillings in use; one past the last type are the existing nodes.
+    primal: Vec<Used>,
+    pivots: u64,
+    cut_short: bool,
+    failed: bool,
+}
+
+/// Column generation on the fluid programme.
+fn generate(
+    groups: &[Group],
+    pricers: &mut [Pricer],
+    mut existing: Option<&mut Pricer>,
+    pivot_limit: u64,
+) -> Outcome {
+    let rows = groups.len() + usize::from(existing.is_some());
+    // Each group alone on the type where it is cheapest.
+    let mut sources: Vec<(usize, Vec<(usize, f64)>)> = Vec::new();
+    let mut start: Vec<Option<Column>> = Vec::new();
+    for g in 0..groups.len() {
+        let mut best: Option<(f64, usize, f64)> = None;
+        for (t, pricer) in pricers.iter_mut().enumerate() {
+            let Some(own) = pricer.groups.iter().position(|x| *x == g) else {
+                continue;
+            };
+            let most = pricer.knapsack.most_of(own);
+            let price = (pricer.room.price as f64).max(1e-3);
+            if most > 0.0 && best.is_none_or(|b| price / most < b.0) {
+                best = Some((price / most, t, most));
+            }
+        }
+        let (_, t, most) = best.unwrap_or((0.0, 0, 1.0));
+        sources.push((t, vec![(g, most)]));
+        start.push(Some(Column {
+            cost: (pricers[t].room.price as f64).max(1e-3),
+            entries: vec![(g as u32, most)],
+        }));
+    }
+    let mut right: Vec<f64> = groups.iter().map(|g| g.count.max(1e-6)).collect();
+    if existing.is_some() {
+        right.push(-1.0);
+        start.push(None);
+    }
+    debug_assert_eq!(right.len(), rows);
+    let mut master = Master::new(right, start);
+    let mut best = (f64::NEG_INFINITY, vec![0.0; groups.len()]);
+    let mut failed = false;
+    let mut cut_short = false;
+    loop {
+        if master
+            .solve(pivot_limit.saturating_sub(master.pivots))
+            .is_err()
+        {
+            failed = true;
+            break;
+        }
+        let objective = master.objective();
+        let duals = master.duals();
+        let mut added = false;
+        // Price half-way to the best duals known: fewer rounds. When that
+        // finds nothing, price at the duals themselves.
+        for smoothing in [0.5, 0.0] {
+            let known = best.0.is_finite();
+            if smoothing > 0.0 && !known {
+                continue;
+            }
+            let values: Vec<f64> = duals
+                .iter()
+                .zip(&best.1)
+                .map(|(d, b)| (1.0 - smoothing) * d.max(0.0) + smoothing * b)
+                .collect();
+            let mut scale: f64 = 1.0;
+            for (t, pricer) in pricers.iter_mut().enumerate() {
+                let own = pricer.own(&values);
+                let filling = pricer.knapsack.solve(&own);
+                let price = pricer.room.price as f64;
+                if filling.value > price {
+                    scale = scale.min(price / filling.value);
+                }
+                let entries: Vec<(usize, f64)> = filling
+                    .amounts
+                    .iter()
+                    .map(|(c, z)| (pricer.groups[*c], *z))
+                    .collect();
+                let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
+                if worth > price.max(1e-3) * (1.0 + 1e-9) {
+                    master.add(Column {
+                        cost: price.max(1e-3),
+                        entries: entries.iter().map(|(g, z)| (*g as u32, *z)).collect(),
+                    });
+                    sources.push((t, entries));
+                    added = true;
+                }
+            }
+            let mut free = 0.0;
+            if let Some(pricer) = existing.as_deref_mut() {
+                let own = pricer.own(&values);
+                let filling = pricer.knapsack.solve(&own);
+                free = filling.value;
+                let entries: Vec<(usize, f64)> = filling
+                    .amounts
+                    .iter()
+                    .map(|(c, z)| (pricer.groups[*c], *z))
+                    .collect();
+                let row = groups.len();
+                let worth: f64 =
+                    entries.iter().map(|(g, z)| duals[*g] * z).sum::<f64>() - duals[row];
+                if worth > 1e-9 * objective.max(1.0) {
+                    let mut column: Vec<(u32, f64)> =
+                        entries.iter().map(|(g, z)| (*g as u32, *z)).collect();
+                    column.push((row as u32, -1.0));
+                    master.add(Column {
+                        cost: 0.0,
+                        entries: column,
+                    });
+                    sources.push((pricers.len(), entries));
+                    added = true;
+                }
+            }
+            let total: f64 = groups.iter().zip(&values).map(|(g, v)| g.count * v).sum();
+            let proven = scale * (total - free);
+            if proven > best.0 {
+                best = (proven, values.iter().map(|v| v * scale).collect());
+            }
+            if added {
+                break;
+            }
+        }
+        if !added || best.0 >= objective * (1.0 - 1e-9) {
+            break;
+        }
+        if master.pivots >= pivot_limit {
+            cut_short = true;
+            break;
+        }
+    }
+    let primal = master
+        .solution()
+        .into_iter()
+        .map(|(column, x)| (sources[column].0, x, sources[column].1.clone()))
+        .collect();
+    Outcome {
+        values: best.1,
+        primal,
+        pivots: master.pivots,
+        cut_short,
+        failed,
+    }
+}
+
+const SCALE: f64 = (1u64 << Certificate::SCALE_BITS) as f64;
+
+/// Rewrites values as integer splits and adds up what they prove.
+fn certify(
+    problem: &Problem,
+    model: &Model,
+    groups: &[Group],
+    values: &[f64],
+    pricers: Vec<Pricer>,
+    existing: Option<Pricer>,
+    bound: &mut Bound,
+) {
+    let dominated = model
+        .dominated
+        .iter()
+        .map(|t| Pricer::new(model, groups, Room::of(t)));
+    let mut value_of: Vec<Option<u64>> = vec![None; model.shapes.len()];
+    let mut splits = Vec::new();
+    let kept = pricers.len();
+    let mut existing_value: u128 = 0;
+    for (i, mut pricer) in pricers
+        .into_iter()
+        .chain(dominated)
+        .chain(existing)
+        .enumerate()
+    {
+        let own = pricer.own(values);
+        let filling = pricer.knapsack.solve(&own);
+        let is_type = pricer.room.on != SplitOn::Existing;
+        // The whole price is shared out: what pricing left over makes the
+        // values that this type allows only larger.
+        let lift = if !is_type {
+            1.0
+        } else if filling.value > 0.0 {
+            pricer.room.price as f64 / filling.value
+        } else {
+            0.0
+        };
+        let mut shares: Vec<Share> = pricer
+            .rows
+            .iter()
+            .zip(&filling.duals)
+            .map(|((of, rounding), dual)| Share {
+                of: *of,
+                rounding: *rounding,
+                amount: (dual * lift * SCALE).floor().max(0.0) as u64,
+            })
+            .collect();
+        if is_type {
+            let whole = u128::from(pricer.room.price.unsigned_abs()) << Certificate::SCALE_BITS;
+            let mut over = shares
+                .iter()
+                .map(|s| u128::from(s.amount))
+                .sum::<u128>()
+                .saturating_sub(whole);
+            for share in &mut shares {
+                let cut = over.min(u128::from(share.amount)) as u64;
+                share.amount -= cut;
+                over -= u128::from(cut);
+            }
+        } else {
+            existing_value = shares.iter().map(|s| u128::from(s.amount)).sum();
+        }
+        for (s, shape) in model.shapes.iter().enumerate() {
+            if !model.wanted[s] || !pricer.room.accepts[s] {
+                continue;
+            }
+            let taker = Taker::of(shape);
+            let worth: u128 = shares
+                .iter()
+                .map(|share| {
+                    let (num, den) = pricer.room.part(model, &taker, share.of, share.rounding);
+                    u128::from(share.amount) * num / den
+                })
+                .sum();
+            let worth = u64::try_from(worth).unwrap_or(u64::MAX);
+            // What fits existing nodes only has no price to be bounded by.
+            let on_type = is_type || value_of[s].is_some();
+            if on_type {
+                value_of[s] = Some(value_of[s].map_or(worth, |v| v.min(worth)));
+            }
+        }
+        if i < kept {
+            let price = (pricer.room.price as f64 * SCALE).max(1.0);
+            for share in &shares {
+                let at = match share.of {
+                    ShareOf::Dim(r) => r,
+                    ShareOf::Devices => model.dims,
+                    ShareOf::Limit(_) => continue,
+                };
+                bound.weights[i][at] += share.amount as f64 / price;
+            }
+        }
+        shares.retain(|s| s.amount > 0);
+        splits.push(Split {
+            on: pricer.room.on,
+            shares,
+        });
+    }
+    let mut total: u128 = 0;
+    let mut class_values = vec![0u64; problem.classes.len()];
+    for kind in &model.kinds {
+        let value = value_of[kind.shape].unwrap_or(0);
+        bound.values[kind.shape] = value as f64 / SCALE;
+        for (class, count) in &kind.classes {
+            class_values[*class] = value;
+            total += u128::from(value) * u128::from(*count);
+        }
+    }
+    let proven = total.saturating_sub(existing_value);
+    let lower = proven.div_ceil(1 << Certificate::SCALE_BITS);
+    bound.lower = MicroUsdPerHour(i64::try_from(lower).unwrap_or(i64::MAX));
+    bound.method = BoundMethod::Fluid;
+    bound.certificate = Some(Certificate {
+        class_values,
+        splits,
+    });
+}

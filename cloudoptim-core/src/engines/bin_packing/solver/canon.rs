@@ -1,0 +1,286 @@
+//! One order for every way of writing the same problem down.
+
+use super::problem::{
+    Affinity, Class, CountLimit, DeviceRequest, ExistingNode, Mask, NodeType, Problem, Rule,
+    ZoneSpread,
+};
+use super::solution::{Placed, Solution, SplitOn};
+
+/// A problem with every list sorted by id, and the way back.
+#[derive(Debug, Clone)]
+pub(super) struct Canonical {
+    pub(super) problem: Problem,
+    classes: Vec<usize>,
+    types: Vec<usize>,
+    nodes: Vec<usize>,
+    zones: Vec<usize>,
+    rules: Vec<usize>,
+    dims: Vec<usize>,
+    /// Original offering index by canonical type and canonical offering.
+    offerings: Vec<Vec<usize>>,
+    /// Original device index by canonical type, or node, and canonical device.
+    type_devices: Vec<Vec<usize>>,
+    node_devices: Vec<Vec<usize>>,
+}
+
+/// `order[new] = old`, sorted by key.
+fn order_by<K: Ord>(len: usize, key: impl Fn(usize) -> K) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    order.sort_by_cached_key(|i| key(*i));
+    order
+}
+
+/// `inverse[old] = new`.
+fn inverse(order: &[usize]) -> Vec<usize> {
+    let mut out = vec![0; order.len()];
+    for (new, old) in order.iter().enumerate() {
+        out[*old] = new;
+    }
+    out
+}
+
+fn permute<T: Clone>(items: &[T], order: &[usize]) -> Vec<T> {
+    order.iter().map(|i| items[*i].clone()).collect()
+}
+
+fn mask(mask: &Mask, order: &[usize]) -> Mask {
+    match mask {
+        Mask::All => Mask::All,
+        // A mask that holds everything is written as such, so that classes
+        // which differ in spelling only are the same.
+        Mask::Only(_) if order.iter().all(|old| mask.contains(*old)) => Mask::All,
+        Mask::Only(_) => Mask::only(
+            order
+                .iter()
+                .enumerate()
+                .filter(|(_, old)| mask.contains(**old))
+                .map(|(new, _)| new),
+        ),
+    }
+}
+
+fn set(classes: &[usize], new_of: &[usize]) -> Vec<usize> {
+    let mut out: Vec<usize> = classes.iter().map(|c| new_of[*c]).collect();
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+impl Canonical {
+    /// `problem` must be valid.
+    pub(super) fn new(problem: &Problem) -> Self {
+        let dims = order_by(problem.dims.len(), |i| problem.dims[i].clone());
+        let zones = order_by(problem.zones.len(), |i| problem.zones[i].clone());
+        let models = order_by(problem.models.len(), |i| problem.models[i].clone());
+        let types = order_by(problem.types.len(), |i| problem.types[i].id.clone());
+        let nodes = order_by(problem.nodes.len(), |i| problem.nodes[i].id.clone());
+        let classes = order_by(problem.classes.len(), |i| problem.classes[i].id.clone());
+        let (zone_new, model_new, class_new) =
+            (inverse(&zones), inverse(&models), inverse(&classes));
+        let devices = |list: &[super::problem::Device]| {
+            let mut out: Vec<(super::problem::Device, usize)> = list
+                .iter()
+                .enumerate()
+                .map(|(i, d)| {
+                    let mut d = *d;
+                    d.model = model_new[d.model];
+                    (d, i)
+                })
+                .collect();
+            out.sort_unstable();
+            out.into_iter().unzip()
+        };
+        let mut offerings = Vec::new();
+        let mut type_devices = Vec::new();
+        let mut node_devices = Vec::new();
+        let new_types = types
+            .iter()
+            .map(|old| {
+                let t = &problem.types[*old];
+                let mut list: Vec<_> = t
+                    .offerings
+                    .iter()
+                    .enumerate()
+                    .map(|(i, o)| {
+                        let mut o = o.clone();
+                        o.zone = o.zone.map(|z| zone_new[z]);
+                        (o, i)
+                    })
+                    .collect();
+                list.sort_by_key(|(o, i)| (o.zone, o.price, o.available, *i));
+                let (list, from) = list.into_iter().unzip();
+                offerings.push(from);
+                let (device_list, from) = devices(&t.devices);
+                type_devices.push(from);
+                NodeType {
+                    id: t.id.clone(),
+                    capacity: permute(&t.capacity, &dims),
+                    devices: device_list,
+                    offerings: list,
+                }
+            })
+            .collect();
+        let new_nodes = nodes
+            .iter()
+            .map(|old| {
+                let n = &problem.nodes[*old];
+                let (device_list, from) = devices(&n.devices);
+                node_devices.push(from);
+                let mut present: Vec<(usize, u32)> =
+                    n.present.iter().map(|(c, k)| (class_new[*c], *k)).collect();
+                present.sort_unstable();
+                ExistingNode {
+                    id: n.id.clone(),
+                    zone: n.zone.map(|z| zone_new[z]),
+                    free: permute(&n.free, &dims),
+                    devices: device_list,
+                    present,
+                    closed: n.closed,
+                }
+            })
+            .collect();
+        let new_classes = classes
+            .iter()
+            .map(|old| {
+                let c = &problem.classes[*old];
+                Class {
+                    id: c.id.clone(),
+                    count: c.count,
+                    demand: permute(&c.demand, &dims),
+                    devices: c.devices.as_ref().map(|d| DeviceRequest {
+                        count: d.count,
+                        milli: d.milli,
+                        models: mask(&d.models, &models),
+                    }),
+                    types: mask(&c.types, &types),
+                    nodes: mask(&c.nodes, &nodes),
+                    zones: mask(&c.zones, &zones),
+                }
+            })
+            .collect();
+        let mut new_rules: Vec<(Rule, usize)> = problem
+            .rules
+            .iter()
+            .map(|rule| match rule {
+                Rule::CountLimit(r) => Rule::CountLimit(CountLimit {
+                    per: r.per,
+                    with: set(&r.with, &class_new),
+                    of: set(&r.of, &class_new),
+                    max: r.max,
+                }),
+                Rule::ZoneSpread(r) => Rule::ZoneSpread(ZoneSpread {
+                    with: set(&r.with, &class_new),
+                    of: set(&r.of, &class_new),
+                    max_skew: r.max_skew,
+                    zones: mask(&r.zones, &zones),
+                    min_zones: r.min_zones,
+                }),
+                Rule::Affinity(r) => Rule::Affinity(Affinity {
+                    per: r.per,
+                    with: set(&r.with, &class_new),
+                    of: set(&r.of, &class_new),
+                }),
+            })
+            .zip(0..)
+            .collect();
+        new_rules.sort_by_cached_key(|(rule, i)| (key(rule), *i));
+        let (new_rules, rules) = new_rules.into_iter().unzip();
+        Self {
+            problem: Problem {
+                dims: permute(&problem.dims, &dims),
+                zones: permute(&problem.zones, &zones),
+                models: permute(&problem.models, &models),
+                types: new_types,
+                nodes: new_nodes,
+                classes: new_classes,
+                rules: new_rules,
+            },
+            classes,
+            types,
+            nodes,
+            zones,
+            rules,
+            dims,
+            offerings,
+            type_devices,
+            node_devices,
+        }
+    }
+
+    /// Index of the original node.
+    pub(super) fn node(&self, canonical: usize) -> usize {
+        self.nodes[canonical]
+    }
+
+    /// Canonical indices of classes and of nodes by their original ones.
+    pub(super) fn inverse(&self) -> (Vec<usize>, Vec<usize>) {
+        (inverse(&self.classes), inverse(&self.nodes))
+    }
+
+    /// The same solution in the indices of the original problem. Lists keep
+    /// their canonical order.
+    pub(super) fn back(&self, mut solution: Solution) -> Solution {
+        let placed = |items: &mut Vec<Placed>, devices: &[usize]| {
+            for item in items {
+                item.class = self.classes[item.class];
+                for device in &mut item.devices {
+                    *device = devices[*device];
+                }
+            }
+        };
+        for node in &mut solution.nodes {
+            placed(&mut node.items, &self.type_devices[node.node_type]);
+            node.offering = self.offerings[node.node_type][node.offering];
+            node.node_type = self.types[node.node_type];
+            node.zone = node.zone.map(|z| self.zones[z]);
+        }
+        for reused in &mut solution.reused {
+            placed(&mut reused.items, &self.node_devices[reused.node]);
+            reused.node = self.nodes[reused.node];
+        }
+        for unplaced in &mut solution.unplaced {
+            unplaced.class = self.classes[unplaced.class];
+        }
+        if let Some(certificate) = &mut solution.proof.certificate {
+            let mut values = vec![0; certificate.class_values.len()];
+            for (new, value) in certificate.class_values.iter().enumerate() {
+                values[self.classes[new]] = *value;
+            }
+            certificate.class_values = values;
+            for split in &mut certificate.splits {
+                split.on = match split.on {
+                    SplitOn::Type(i) => SplitOn::Type(self.types[i]),
+                    SplitOn::Existing => SplitOn::Existing,
+                };
+                for share in &mut split.shares {
+                    share.of = share.of.map(|i| self.dims[i], |i| self.rules[i]);
+                }
+            }
+        }
+        solution
+    }
+}
+
+/// Rules in an order that depends on their content only.
+fn key(rule: &Rule) -> (u8, Vec<usize>, Vec<usize>, Vec<u64>) {
+    match rule {
+        Rule::CountLimit(r) => {
+            let per = r.per as u64;
+            (0, r.with.clone(), r.of.clone(), vec![per, u64::from(r.max)])
+        }
+        Rule::ZoneSpread(r) => {
+            let zones = match &r.zones {
+                Mask::All => u64::MAX,
+                Mask::Only(words) => words.first().copied().unwrap_or(0),
+            };
+            let skew = u64::from(r.max_skew);
+            (
+                1,
+                r.with.clone(),
+                r.of.clone(),
+                vec![skew, zones, u64::from(r.min_zones)],
+            )
+        }
+        Rule::Affinity(r) => (2, r.with.clone(), r.of.clone(), vec![r.per as u64]),
+    }
+}

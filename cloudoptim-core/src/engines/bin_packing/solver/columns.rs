@@ -1,0 +1,551 @@
+//! Column generation over whole fillings of nodes, and the dive to integers.
+//!
+//! The configuration linear programme (Gilmore and Gomory 1961) chooses how
+//! many nodes get which filling so that every item is covered. Fillings are
+//! found on demand: the fractional knapsack says how much a filling of a type
+//! could be worth at the present duals, a bounded search looks for one. Rules
+//! between classes are left to the placing of the plan; limits that bind a
+//! class by itself are in the fillings.
+//!
+//! The dive (Sadykov et al. 2019) fixes what the programme uses whole times,
+//! then the largest fractions, and solves again for what is left.
+
+use super::bin::Bin;
+use super::bound::{Group, Pricer, Room};
+use super::lp::{Column, Filling, Master};
+use super::model::{Kind, Model, Shape, Touch};
+use super::pack::{Key, Left, Lens, Pack, Pick, Scope, fill};
+use super::pricing::Search;
+use std::collections::BTreeSet;
+
+/// Above this many shapes the programme takes longer than it is worth.
+pub(super) const MAX_SHAPES: usize = 320;
+
+/// How far towards the best known duals to look for fillings, and the nodes
+/// of the search for one; the next line is tried when one finds nothing.
+const SEARCHES: [(f64, u64); 4] = [(0.6, 500), (0.3, 500), (0.0, 500), (0.0, 20_000)];
+
+/// The same while diving.
+const DIVE_SEARCHES: [(f64, u64); 1] = [(0.0, 500)];
+
+/// Simple fillings to try before a search: whether to start from the
+/// fractional one, and how to go on.
+const GUESSES: [(bool, Pick); 4] = [
+    (true, Pick::Scarce),
+    (false, Pick::Scarce),
+    (false, Pick::Balance(0.3)),
+    (true, Pick::Order(Key::Value)),
+];
+
+/// Types searched in one round, those that promise the most first.
+const TYPES_PER_ROUND: usize = 12;
+
+/// A filling of a type: how many items of which shapes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Config {
+    pub(super) ty: usize,
+    pub(super) counts: Vec<(usize, u32)>,
+}
+
+/// The model with one kind per shape: rules between classes forgotten.
+pub(super) fn relaxed(model: &Model) -> Model {
+    let kinds = model
+        .shapes
+        .iter()
+        .enumerate()
+        .map(|(s, shape)| Kind {
+            shape: s,
+            count: shape.kinds.iter().map(|k| model.kinds[*k].count).sum(),
+            touches: shape
+                .limits
+                .iter()
+                .map(|l| Touch {
+                    rule: *l as u32,
+                    with: true,
+                    of: true,
+                })
+                .collect(),
+            company: Vec::new(),
+            zoned: false,
+            classes: Vec::new(),
+        })
+        .collect();
+    let shapes = model
+        .shapes
+        .iter()
+        .enumerate()
+        .map(|(s, shape)| Shape {
+            kinds: vec![s],
+            ..shape.clone()
+        })
+        .collect();
+    Model {
+        shapes,
+        kinds,
+        limits: model.self_limits.iter().map(|l| l.max).collect(),
+        kind_of_class: Vec::new(),
+        affinity_present: Vec::new(),
+        ..model.clone()
+    }
+}
+
+/// A type ready for pricing.
+struct TypePricer {
+    ty: usize,
+    price: f64,
+    pricer: Pricer,
+    lens: Lens,
+    search: Search,
+}
+
+/// The programme for one part of the problem.
+pub(super) struct Programme<'a> {
+    scope: Scope<'a>,
+    /// Shapes with something to place, by row.
+    shapes: Vec<usize>,
+    row_of: Vec<Option<usize>>,
+    pricers: Vec<TypePricer>,
+    configs: Vec<Config>,
+    known: BTreeSet<Config>,
+    /// Duals with the best bound so far, by row.
+    centre: Vec<f64>,
+    centre_bound: f64,
+    pub(super) pivots: u64,
+    pub(super) work: u64,
+    pivot_limit: u64,
+    /// Work up to which fillings are generated.
+    budget: u64,
+}
+
+impl<'a> Programme<'a> {
+    /// `scope.model` must be [`relaxed`]; `left` is by shape.
+    pub(super) fn new(scope: Scope<'a>, pack: &Pack, pivot_limit: u64, budget: u64) -> Self {
+        let model = scope.model;
+        let shapes: Vec<usize> = (0..model.shapes.len())
+            .filter(|s| pack.left.shapes[*s] > 0)
+            .collect();
+        let mut row_of = vec![None; model.shapes.len()];
+        for (row, s) in shapes.iter().enumerate() {
+            row_of[*s] = Some(row);
+        }
+        let groups: Vec<Group> = shapes
+            .iter()
+            .map(|s| Group {
+                demand: model.shapes[*s].demand.clone(),
+                shapes: vec![*s],
+                count: f64::from(pack.left.shapes[*s]),
+            })
+            .collect();
+        let pricers = (0..model.types.len())
+            .filter_map(|t| {
+                let (offer, _) = pack.stock.cheapest(scope, t)?;
+                let price = model.types[t].offers[offer].price.0 as f64;
+                let pricer = Pricer::new(model, &groups, Room::of(&model.types[t]));
+                let own: Vec<usize> = pricer.groups.iter().map(|g| shapes[*g]).collect();
+                (!own.is_empty()).then(|| TypePricer {
+                    ty: t,
+                    price,
+                    lens: Lens::new(scope, t),
+                    search: Search::new(model, t, own, pricer.knapsack.columns().to_vec()),
+                    pricer,
+                })
+            })
+            .collect();
+        let centre = shapes.iter().map(|s| scope.bound.values[*s]).collect();
+        Self {
+            scope,
+            shapes,
+            row_of,
+            pricers,
+            configs: Vec::new(),
+            known: BTreeSet::new(),
+            centre,
+            centre_bound: f64::NEG_INFINITY,
+            pivots: 0,
+            work: 0,
+            pivot_limit,
+            budget,
+        }
+    }
+
+    /// Offers the fillings of a packing of the true model.
+    pub(super) fn learn(&mut self, truth: &Model, pack: &Pack) {
+        for bin in &pack.bins {
+            let super::bin::On::New { ty, .. } = bin.on else {
+                continue;
+            };
+            let mut counts: Vec<(usize, u32)> = Vec::new();
+            for (kind, n) in bin.contents() {
+                let shape = truth.kinds[kind].shape;
+                match counts.iter_mut().find(|(s, _)| *s == shape) {
+                    Some((_, m)) => *m += n,
+                    None => counts.push((shape, n)),
+                }
+            }
+            counts.sort_unstable();
+            self.add(Config {
+                ty: ty as usize,
+                counts,
+            });
+        }
+    }
+
+    fn add(&mut self, config: Config) -> bool {
+        if self.known.contains(&config) {
+            return false;
+        }
+        self.known.insert(config.clone());
+        self.configs.push(config);
+        true
+    }
+
+    fn price(&self, ty: usize) -> Option<f64> {
+        self.pricers.iter().find(|p| p.ty == ty).map(|p| p.price)
+    }
+
+    fn column(&self, config: &Config) -> Option<Column> {
+        Some(Column {
+            cost: self.price(config.ty)?.max(1e-3),
+            entries: config
+                .counts
+                .iter()
+                .filter_map(|(s, n)| Some((self.row_of[*s]? as u32, f64::from(*n))))
+                .collect(),
+        })
+    }
+
+    /// A master over `configs` for what is left; `None` when a shape with
+    /// something left has no filling of its own.
+    fn master(&self, left: &[u32], which: &[usize]) -> Option<(Master, Vec<Option<usize>>)> {
+        let mut start = Vec::with_capacity(self.shapes.len());
+        // Column of the master to configuration.
+        let mut from: Vec<Option<usize>> = Vec::new();
+        for s in &self.shapes {
+            let best = self
+                .pricers
+                .iter()
+                .filter(|p| self.scope.model.types[p.ty].fits[*s] > 0)
+                .map(|p| {
+                    let fit = self.scope.model.types[p.ty].fits[*s];
+                    (p.price / f64::from(fit), p.price, fit)
+                })
+                .min_by(|a, b| a.0.total_cmp(&b.0))?;
+            start.push(Some(Column {
+                // Dearer than any real filling, so that it leaves.
+                cost: best.1.max(1e-3) * 1.5,
+                entries: vec![(self.row_of[*s]? as u32, f64::from(best.2))],
+            }));
+            from.push(None);
+        }
+        let right: Vec<f64> = self
+            .shapes
+            .iter()
+            .map(|s| f64::from(left[*s]).max(1e-7))
+            .collect();
+        let mut master = Master::new(right, start);
+        for i in which {
+            if let Some(column) = self.column(&self.configs[*i])
+                && !column.entries.is_empty()
+            {
+                master.add(column);
+                from.push(Some(*i));
+            }
+        }
+        Some((master, from))
+    }
+
+    /// Solves the programme for `left` (by shape), generating at most
+    /// `rounds` rounds of fillings. Returns configurations with how often
+    /// they are used.
+    pub(super) fn solve(
+        &mut self,
+        left: &[u32],
+        which: &[usize],
+        rounds: u32,
+        searches: &[(f64, u64)],
+    ) -> Option<Vec<(usize, f64)>> {
+        let pivot_limit = self.pivot_limit;
+        let (mut master, mut from) = self.master(left, which)?;
+        self.centre_bound = f64::NEG_INFINITY;
+        for round in 0..=rounds {
+            let ok = master.solve(pivot_limit.saturating_sub(self.pivots + master.pivots));
+            if ok.is_err() {
+                self.pivots += master.pivots;
+                return None;
+            }
+            let spent = self.pivots + master.pivots >= pivot_limit || self.work >= self.budget;
+            if round == rounds || spent {
+                break;
+            }
+            let duals = master.duals();
+            let objective = master.objective();
+            let mut fresh = Vec::new();
+            for (smoothing, nodes) in searches {
+                let values: Vec<f64> = duals
+                    .iter()
+                    .zip(&self.centre)
+                    .map(|(d, c)| (1.0 - smoothing) * d.max(0.0) + smoothing * c)
+                    .collect();
+                fresh = self.generate(left, &values, &duals, *nodes);
+                if !fresh.is_empty() {
+                    break;
+                }
+            }
+            if fresh.is_empty() || self.centre_bound >= objective * (1.0 - 1e-6) {
+                break;
+            }
+            for i in fresh {
+                if let Some(column) = self.column(&self.configs[i]) {
+                    master.add(column);
+                    from.push(Some(i));
+                }
+            }
+        }
+        self.pivots += master.pivots;
+        Some(
+            master
+                .solution()
+                .into_iter()
+                .filter_map(|(c, x)| Some((from[c]?, x)))
+                .collect(),
+        )
+    }
+
+    /// Looks for fillings that are worth more than their price at `values`
+    /// (or at the true `duals`). Returns those that are new.
+    fn generate(&mut self, left: &[u32], values: &[f64], duals: &[f64], nodes: u64) -> Vec<usize> {
+        let mut promising: Vec<(f64, usize, Filling)> = Vec::new();
+        let mut scale: f64 = 1.0;
+        self.work += self.pricers.len() as u64;
+        for (i, p) in self.pricers.iter_mut().enumerate() {
+            let own = p.pricer.own(values);
+            let filling = p.pricer.knapsack.solve(&own);
+            let worth = filling.value / p.price.max(1e-3);
+            scale = scale.min(1.0 / worth.max(1e-12));
+            if worth > 1.0 + 1e-7 {
+                promising.push((worth, i, filling));
+            }
+        }
+        let total: f64 = self
+            .shapes
+            .iter()
+            .zip(values)
+            .map(|(s, v)| f64::from(left[*s]) * v)
+            .sum();
+        if scale.min(1.0) * total > self.centre_bound {
+            self.centre_bound = scale.min(1.0) * total;
+            self.centre = values.iter().map(|v| v * scale.min(1.0)).collect();
+        }
+        promising.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut by_shape = vec![0.0; self.scope.model.shapes.len()];
+        for (row, s) in self.shapes.iter().enumerate() {
+            by_shape[*s] = values[row];
+        }
+        let mut fresh = Vec::new();
+        let mut hits = 0;
+        for (_, i, filling) in promising {
+            if hits == TYPES_PER_ROUND || self.work >= self.budget {
+                break;
+            }
+            let mut found = self.guess(i, &filling, left, &by_shape, duals);
+            if found.is_empty() {
+                found.extend(self.search(i, &filling, left, &by_shape, duals, nodes));
+            }
+            hits += usize::from(!found.is_empty());
+            for config in found {
+                if self.add(config) {
+                    fresh.push(self.configs.len() - 1);
+                }
+            }
+        }
+        fresh
+    }
+
+    fn worth(&self, counts: &[(usize, u32)], duals: &[f64]) -> f64 {
+        let rows = counts
+            .iter()
+            .filter_map(|(s, n)| Some((self.row_of[*s]?, *n)));
+        rows.map(|(row, n)| duals[row] * f64::from(n)).sum()
+    }
+
+    /// Fillings by simple rules that are worth more than the price at `duals`.
+    fn guess(
+        &mut self,
+        index: usize,
+        filling: &Filling,
+        left: &[u32],
+        values: &[f64],
+        duals: &[f64],
+    ) -> Vec<Config> {
+        let (scope, model) = (self.scope, self.scope.model);
+        let p = &self.pricers[index];
+        let mut out: Vec<Config> = Vec::new();
+        for (rounded, pick) in GUESSES {
+            let mut stock = Left::new(model, left.to_vec());
+            let mut bin = Bin::new(model, p.ty, 0);
+            // The fractional filling, rounded down, then what still fits.
+            for (column, amount) in filling.amounts.iter().filter(|_| rounded) {
+                let s = self.shapes[p.pricer.groups[*column]];
+                let want = (amount + 1e-9).floor() as u32;
+                let n = bin.room(model, s, want.min(stock.kinds[s]));
+                if n > 0 {
+                    bin.add(model, s, n);
+                    stock.take(model, s, n);
+                }
+            }
+            fill(
+                scope,
+                &p.lens,
+                pick,
+                values,
+                &mut bin,
+                &mut stock,
+                &mut self.work,
+            );
+            let config = Config {
+                ty: p.ty,
+                counts: bin.contents(),
+            };
+            let good = self.worth(&config.counts, duals) > p.price * (1.0 + 1e-7);
+            if good && !self.known.contains(&config) && !out.contains(&config) {
+                out.push(config);
+            }
+        }
+        out
+    }
+
+    /// The best filling of a type that a bounded search finds, if it is worth
+    /// more than the price at `duals`.
+    fn search(
+        &mut self,
+        index: usize,
+        filling: &Filling,
+        left: &[u32],
+        values: &[f64],
+        duals: &[f64],
+        nodes: u64,
+    ) -> Option<Config> {
+        let TypePricer {
+            ty, price, search, ..
+        } = &self.pricers[index];
+        let own: Vec<f64> = search.shapes.iter().map(|s| values[*s]).collect();
+        let own_left: Vec<u32> = search.shapes.iter().map(|s| left[*s]).collect();
+        // Less than the price is of no use.
+        let found = search.best(&own, &own_left, &filling.duals, *price, nodes);
+        // A node of the search costs about as much as ten attempts to place.
+        self.work += 10 * found.nodes;
+        let mut counts = found.counts;
+        counts.sort_unstable();
+        let good = self.worth(&counts, duals) > price * (1.0 + 1e-7);
+        good.then_some(Config { ty: *ty, counts })
+    }
+
+    /// A whole number of fillings that cover `left` (by shape), cheapest
+    /// first tries; what a fraction of a node would hold is left out.
+    pub(super) fn dive(&mut self, left: &[u32]) -> Vec<(Config, u32)> {
+        let mut left = left.to_vec();
+        let mut plan: Vec<(Config, u32)> = Vec::new();
+        let mut which: Vec<usize> = (0..self.configs.len()).collect();
+        let mut first = true;
+        while left.iter().any(|n| *n > 0) {
+            let solved = if first {
+                self.solve(&left, &which, 1_000, &SEARCHES)
+            } else {
+                self.solve(&left, &which, 4, &DIVE_SEARCHES)
+            };
+            let Some(solution) = solved else { break };
+            if solution.is_empty() {
+                break;
+            }
+            if first {
+                // Later programmes need only what was good for the whole.
+                first = false;
+                which = (0..self.configs.len()).collect();
+            }
+            let mut fixed = false;
+            let mut commit = |config: &Config, copies: u32, left: &mut Vec<u32>| {
+                let mut copies = copies;
+                // Never more copies than there is something for.
+                let useful = config
+                    .counts
+                    .iter()
+                    .map(|(s, n)| left[*s].div_ceil(*n))
+                    .max();
+                copies = copies.min(useful.unwrap_or(0));
+                if copies == 0 {
+                    return false;
+                }
+                for (s, n) in &config.counts {
+                    left[*s] = left[*s].saturating_sub(n * copies);
+                }
+                plan.push((config.clone(), copies));
+                true
+            };
+            for (i, x) in &solution {
+                let whole = (x + 1e-6).floor();
+                if whole >= 1.0 {
+                    fixed |= commit(&self.configs[*i], whole as u32, &mut left);
+                }
+            }
+            if fixed {
+                continue;
+            }
+            // Nothing whole: round the largest fractions up.
+            let mut order: Vec<(f64, usize)> = solution.iter().map(|(i, x)| (*x, *i)).collect();
+            order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let several = (order.len() / 16).max(1);
+            for (x, i) in order.into_iter().take(several) {
+                if x < 0.5 && fixed {
+                    break;
+                }
+                // Rounding up what is mostly not wanted any more wastes room.
+                let config = &self.configs[i];
+                let served = config.counts.iter().all(|(s, n)| left[*s] >= *n);
+                if fixed && !served {
+                    continue;
+                }
+                fixed |= commit(config, 1, &mut left);
+            }
+            if !fixed || self.pivots >= self.pivot_limit {
+                break;
+            }
+        }
+        plan
+    }
+}
+
+/// Carries a plan out on the true model: opens its nodes and fills them with
+/// the items that rules allow.
+pub(super) fn carry_out(scope: Scope<'_>, pack: &mut Pack, plan: &[(Config, u32)]) {
+    let model = scope.model;
+    for (config, copies) in plan {
+        // Large shares of devices first, so that small ones fill the gaps.
+        let mut counts = config.counts.clone();
+        counts.sort_by_key(|(s, _)| {
+            let request = &model.shapes[*s].devices;
+            let devices = request.as_ref().map_or((0, 0), |d| (d.milli, d.count));
+            (std::cmp::Reverse(devices), *s)
+        });
+        for _ in 0..*copies {
+            let Some((offer, _)) = pack.stock.cheapest(scope, config.ty) else {
+                break;
+            };
+            let mut bin = Bin::new(model, config.ty, offer);
+            for (shape, count) in &counts {
+                super::pack::add_shape(
+                    model,
+                    &mut bin,
+                    &mut pack.left,
+                    *shape,
+                    *count,
+                    &mut pack.work,
+                );
+            }
+            if bin.is_empty() {
+                break;
+            }
+            pack.stock.take(config.ty, offer, 1);
+            pack.bins.push(bin);
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! The two linear programmes of the solver, as primal simplex methods that
+//! keep their basis: a covering master to which columns are added, and a small
+//! fractional knapsack per node type.
+//!
+//! Both work in floating point. Nothing they say is believed: plans are checked
+//! in integers and bounds are certified in integers.
+
+const EPS: f64 = 1e-9;
+
+/// Rows `Σ a x ≥ b`, columns with costs, to be minimised.
+#[derive(Debug, Clone)]
+pub(super) struct Master {
+    rows: usize,
+    right: Vec<f64>,
+    columns: Vec<Column>,
+    /// Column in each basic position; `>= SURPLUS` is the surplus of a row.
+    basis: Vec<usize>,
+    basic: Vec<bool>,
+    /// Inverse of the basis, row by row.
+    inverse: Vec<f64>,
+    x: Vec<f64>,
+    pub(super) pivots: u64,
+    since_refactor: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Column {
+    pub(super) cost: f64,
+    pub(super) entries: Vec<(u32, f64)>,
+}
+
+const SURPLUS: usize = usize::MAX / 2;
+
+/// Why a programme was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failed;
+
+impl Master {
+    /// Starts from one column per row that covers this row alone; a row with
+    /// a right side of zero or less starts from its surplus.
+    pub(super) fn new(right: Vec<f64>, start: Vec<Option<Column>>) -> Self {
+        let rows = right.len();
+        let mut master = Self {
+            rows,
+            right,
+            columns: Vec::new(),
+            basis: Vec::with_capacity(rows),
+            basic: Vec::new(),
+            inverse: vec![0.0; rows * rows],
+            x: vec![0.0; rows],
+            pivots: 0,
+            since_refactor: 0,
+        };
+        for (row, column) in start.into_iter().enumerate() {
+            let pivot = match column {
+                Some(column) => {
+                    let pivot = column.entries.first().map_or(1.0, |e| e.1);
+                    master.basis.push(master.columns.len());
+                    master.columns.push(column);
+                    master.basic.push(true);
+                    pivot
+                }
+                None => {
+                    master.basis.push(SURPLUS + row);
+                    -1.0
+                }
+            };
+            master.inverse[row * rows + row] = 1.0 / pivot;
+            master.x[row] = master.right[row] / pivot;
+        }
+        master
+    }
+
+    pub(super) fn add(&mut self, column: Column) {
+        self.columns.push(column);
+        self.basic.push(false);
+    }
+
+    fn cost(&self, column: usize) -> f64 {
+        if column >= SURPLUS {
+            0.0
+        } else {
+            self.columns[column].cost
+        }
+    }
+
+    /// Duals of the rows at the present basis.
+    pub(super) fn duals(&self) -> Vec<f64> {
+        let mut y = vec![0.0; self.rows];
+        for (i, column) in self.basis.iter().enumerate() {
+            let cost = self.cost(*column);
+            if cost != 0.0 {
+                let row = &self.inverse[i * self.rows..(i + 1) * self.rows];
+                for (y, a) in y.iter_mut().zip(row) {
+                    *y += cost * a;
+                }
+            }
+        }
+        y
+    }
+
+    pub(super) fn objective(&self) -> f64 {
+        self.basis
+            .iter()
+            .zip(&self.x)
+            .map(|(c, x)| self.cost(*c) * x)
+            .sum()
+    }
+
+    /// Values of the columns in the basis.
+    pub(super) fn solution(&self) -> Vec<(usize, f64)> {
+        let mut out: Vec<(usize, f64)> = self
+            .basis
+            .iter()
+            .zip(&self.x)
+            .filter(|(c, x)| **c < SURPLUS && **x > EPS)
+            .map(|(c, x)| (*c, *x))
+            .collect();
+        out.sort_by_key(|(c, _)| *c);
+        out
+    }
+
+    /// Pivots until no column of the master improves it, or `limit` pivots.
+    pub(super) fn solve(&mut self, limit: u64) -> Result<(), Failed> {
+        let mut left = limit;
+        loop {
+            let y = self.duals();
+            let mut best = (-1e-9, usize::MAX);
+            for (j, column) in self.columns.iter().enumerate() {
+                if self.basic[j] {
+                    continue;
+                }
+                let value: f64 = column.entries.iter().map(|(r, a)| a * y[*r as usize]).sum();
+                let reduced = (column.cost - value) / column.cost.abs().max(1e-6);
+                if reduced < best.0 {
+                    best = (reduced, j);
+                }
+            }
+            let scale = self.objective().abs().max(1.0);
+            for (row, dual) in y.iter().enumerate() {
+                // The surplus of a row improves when its dual is negative.
+                if *dual * self.right[row].abs().max(1.0) < -1e-9 * scale
+                    && dual * self.right[row].abs().max(1.0) / scale < best.0
+                    && !self.basis.contains(&(SURPLUS + row))
+                {
+                    best = (
+                        *dual * self.right[row].abs().max(1.0) / scale,
+                        SURPLUS + row,
+                    );
+                }
+            }
+            if best.1 == usize::MAX || left == 0 {
+                return Ok(());
+            }
+            left -= 1;
+            self.pivot(best.1)?;
+        }
+    }
+
+    fn pivot(&mut self, entering: usize) -> Result<(), Failed> {
+        let n = self.rows;
+        let mut direction = vec![0.0; n];
+        if entering >= SURPLUS {
+            let row = entering - SURPLUS;
+            for (i, d) in direction.iter_mut().enumerate() {
+                *d = -self.inverse[i * n + row];
+            }
+        } else {
+            for (i, d) in direction.iter_mut().enumerate() {
+                let line = &self.inverse[i * n..(i + 1) * n];
+                *d = self.columns[entering]
+                    .entries
+                    .iter()
+                    .map(|(r, a)| a * line[*r as usize])
+                    .sum();
+            }
+        }
+        let mut step = f64::INFINITY;
+        for (d, x) in direction.iter().zip(&self.x) {
+            if *d > EPS {
+                step = step.min(x.max(0.0) / d);
+            }
+        }
+        if !step.is_finite() {
+            return Err(Failed);
+        }
+        // Of the rows that tie, the one with the largest pivot is the safest.
+        let mut leaving = None;
+        let mut largest = 0.0;
+        for (i, (d, x)) in direction.iter().zip(&self.x).enumerate() {
+            if *d > EPS && x.max(0.0) / d <= step + 1e-9 * (1.0 + step) && *d > largest {
+                largest = *d;
+                leaving = Some(i);
+            }
+        }
+        let Some(leaving) = leaving else {
+            return Err(Failed);
+        };
+        let pivot = direction[leaving];
+        let step = self.x[leaving].max(0.0) / pivot;
+        let (before, rest) = self.inverse.split_at_mut(leaving * n);
+        let (line, after) = rest.split_at_mut(n);
+        for a in line.iter_mut() {
+            *a /= pivot;
+        }
+        // Most entries of the pivot row are zero early on.
+        let filled: Vec<usize> = (0..n).filter(|i| line[*i] != 0.0).collect();
+        let eliminate = |rows: &mut [f64], first: usize| {
+            for (k, row) in rows.chunks_exact_mut(n).enumerate() {
+                let factor = direction[first + k];
+                if factor == 0.0 {
+                    continue;
+                }
+                if filled.len() * 3 > n {
+                    for (a, b) in row.iter_mut().zip(line.iter()) {
+                        *a -= factor * b;
+                    }
+                } else {
+                    for j in &filled {
+                        row[*j] -= factor * line[*j];
+                    }
+                }
+            }
+        };
+        eliminate(before, 0);
+        eliminate(after, leaving + 1);
+        for (i, x) in self.x.iter_mut().enumerate() {
+            if i == leaving {
+                *x = step;
+            } else {
+                *x -= step * direction[i];
+                if *x < 0.0 {
+                    *x = 0.0;
+                }
+            }
+        }
+        let out = self.basis[leaving];
+        if out < SURPLUS {
+            self.basic[out] = false;
+        }
+        self.basis[leaving] = entering;
+        if entering < SURPLUS {
+            self.basic[entering] = true;
+        }
+        self.pivots += 1;
+        self.since_refactor += 1;
+        if self.since_refactor >= 256 {
+            self.refactor()?;
+        }
+        Ok(())
+    }
+
+    /// Computes the inverse anew from the basis, so that errors do not add up.
+    fn refactor(&mut self) -> Result<(), Failed> {
+        let n = self.rows;
+        self.since_refactor = 0;
+        // Gauss-Jordan on [basis | identity].
+        let mut a = vec![0.0; n * n];
+        for (position, column) in self.basis.iter().enumerate() {
+            if *column >= SURPLUS {
+                a[(*column - SURPLUS) * n + position] = -1.0;
+            } else {
+                for (row, value) in &self.columns[*column].entries {
+                    a[*row as usize * n + position] = *value;
+                }
+            }
+        }
+        let mut inverse = vec![0.0; n * n];
+        for i in 0..n {
+            inverse[i * n + i] = 1.0;
+        }
+        for column in 0..n {
+            let mut best = (0.0, column);
+            for row in column..n {
+                let value = a[row * n + column].abs();
+                if value > best.0 {
+                    best = (value, row);
+                }
+            }
+            if best.0 < 1e-11 {
+                return Err(Failed);
+            }
+            if best.1 != column {
+                for j in 0..n {
+                    a.swap(best.1 * n + j, column * n + j);
+                    inverse.swap(best.1 * n + j, column * n + j);
+                }
+            }
+            let pivot = a[column * n + column];
+            for j in 0..n {
+                a[column * n + j] /= pivot;
+                inverse[column * n + j] /= pivot;
+            }
+            let pivot_a: Vec<f64> = a[column * n..(column + 1) * n].to_vec();
+            let pivot_inverse: Vec<f64> = inverse[column * n..(column + 1) * n].to_vec();
+            for row in 0..n {
+                let factor = a[row * n + column];
+                if row == column || factor == 0.0 {
+                    continue;
+                }
+                for (x, y) in a[row * n + column..(row + 1) * n]
+                    .iter_mut()
+                    .zip(&pivot_a[column..])
+                {
+                    *x -= factor * y;
+                }
+                for (x, y) in inverse[row * n..(row + 1) * n]
+                    .iter_mut()
+                    .zip(&pivot_inverse)
+                {
+                    *x -= factor * y;
+                }
+            }
+        }
+        self.inverse = inverse;
+        for i in 0..n {
+            let line = &self.inverse[i * n..(i + 1) * n];
+            let x: f64 = line.iter().zip(&self.right).map(|(a, b)| a * b).sum();
+            self.x[i] = x.max(0.0);
+        }
+        Ok(())
+    }
+}
+
+/// `max v·z` under `Σ parts z ≤ 1` in every row, `z ≥ 0`: what the best
+/// fractional filling of a node is worth.
+#[derive(Debug, Clone)]
+pub(super) struct Knapsack {
+    rows: usize,
+    /// Parts that one item of a column takes of each row.
+    columns: Vec<Vec<f64>>,
+    basis: Vec<usize>,
+    inverse: Vec<f64>,
+    x: Vec<f64>,
+}
+
+/// The optimum of a [`Knapsack`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filling {
+    pub(super) value: f64,
+    /// Value carried by each row; they add up to `value`.
+    pub(super) duals: Vec<f64>,
+    /// Column and amount.
+    pub(super) amounts: Vec<(usize, f64)>,
+}
+
+impl Knapsack {
+    pub(super) fn new(rows: usize, columns: Vec<Vec<f64>>) -> Self {
+        let mut inverse = vec![0.0; rows * rows];
+        for i in 0..rows {
+            inverse[i * rows + i] = 1.0;
+        }
+        let slack = columns.len();
+        Self {
+            rows,
+            columns,
+            basis: (slack..slack + rows).collect(),
+            inverse,
+            x: vec![1.0; rows],
+        }
+    }
+
+    /// The most of one column that fits alone.
+    pub(super) fn most_of(&self, column: usize) -> f64 {
+        let largest = self.columns[column].iter().fold(0.0_f64, |a, b| a.max(*b));
+        if largest > 0.0 { 1.0 / largest } else { 1e6 }
+    }
+
+    /// Parts that one item of each column takes of the rows.
+    pub(super) fn columns(&self) -> &[Vec<f64>] {
+        &self.columns
+    }
+
+    /// Solves for the values `v`, starting from the last optimum.
+    pub(super) fn solve(&mut self, v: &[f64]) -> Filling {
+        let (n, slack) = (self.rows, self.columns.len());
+        let scale = v.iter().fold(0.0_f64, |a, b| a.max(*b)).max(1e-300);
+        let mut y = vec![0.0; n];
+        for _ in 0..50 * (n + 4) {
+            y.fill(0.0);
+            for (i, column) in self.basis.iter().enumerate() {
+                if *column < slack && v[*column] != 0.0 {
+                    let line = &self.inverse[i * n..(i + 1) * n];
+                    for (y, a) in y.iter_mut().zip(line) {
+                        *y += v[*column] * a;
+                    }
+                }
+            }
+            let mut best = (1e-10 * scale, usize::MAX);
+            for (j, (column, value)) in self.columns.iter().zip(v).enumerate() {
+                let taken: f64 = column.iter().zip(&y).map(|(a, y)| a * y).sum();
+                if value - taken > best.0 {
+                    best = (value - taken, j);
+                }
+            }
+            for (row, dual) in y.iter().enumerate() {
+                if -dual > best.0 {
+                    best = (-dual, slack + row);
+                }
+            }
+            if best.1 == usize::MAX || !self.pivot(best.1) {
+                break;
+            }
+        }
+        for dual in &mut y {
+            *dual = dual.max(0.0);
+        }
+        // A dual that stopped short is repaired: no column may be worth more
+        // than the rows carry.
+        let mut lift: f64 = 1.0;
+        for (column, value) in self.columns.iter().zip(v) {
+            let carried: f64 = column.iter().zip(&y).map(|(a, y)| a * y).sum();
+            if *value > carried && carried > 0.0 {
+                lift = lift.max(value / carried);
+            }
+        }
+        if lift > 1.0 {
+            for dual in &mut y {
+                *dual *= lift;
+            }
+        }
+        Filling {
+            value: y.iter().sum(),
+            amounts: self
+                .basis
+                .iter()
+                .zip(&self.x)
+                .filter(|(c, x)| **c < slack && **x > EPS)
+                .map(|(c, x)| (*c, *x))
+                .collect(),
+            duals: y,
+        }
+    }
+
+    fn pivot(&mut self, entering: usize) -> bool {
+        let (n, slack) = (self.rows, self.columns.len());
+        let direction: Vec<f64> = (0..n)
+            .map(|i| {
+                let line = &self.inverse[i * n..(i + 1) * n];
+                if entering >= slack {
+                    line[entering - slack]
+                } else {
+                    self.columns[entering]
+                        .iter()
+                        .zip(line)
+                        .map(|(a, b)| a * b)
+                        .sum()
+                }
+            })
+            .collect();
+        let mut leaving: Option<usize> = None;
+        let mut step = f64::INFINITY;
+        for (i, (d, x)) in direction.iter().zip(&self.x).enumerate() {
+            if *d > EPS {
+                let ratio = x.max(0.0) / d;
+                let better = match leaving {
+                    None => true,
+                    Some(l) => {
+                        ratio < step - 1e-12
+                            || (ratio <= step + 1e-12 && self.basis[i] < self.basis[l])
+                    }
+                };
+                if better {
+                    step = ratio;
+                    leaving = Some(i);
+                }
+            }
+        }
+        let Some(leaving) = leaving else {
+            return false;
+        };
+        let pivot = direction[leaving];
+        for j in 0..n {
+            self.inverse[leaving * n + j] /= pivot;
+        }
+        let line: Vec<f64> = self.inverse[leaving * n..(leaving + 1) * n].to_vec();
+        for (i, factor) in direction.iter().enumerate() {
+            if i != leaving && *factor != 0.0 {
+                for (a, b) in self.inverse[i * n..(i + 1) * n].iter_mut().zip(&line) {
+                    *a -= factor * b;
+                }
+            }
+        }
+        for (i, x) in self.x.iter_mut().enumerate() {
+            if i == leaving {
+                *x = step;
+            } else {
+                *x = (*x - step * direction[i]).max(0.0);
+            }
+        }
+        self.basis[leaving] = entering;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_knapsack_agrees_with_a_worked_case() {
+        // Rows cpu and memory; a: 1/4, 1/8; b: 1/8, 1/4. Worth 3 and 2.
+        let mut k = Knapsack::new(2, vec![vec![0.25, 0.125], vec![0.125, 0.25]]);
+        let f = k.solve(&[3.0, 2.0]);
+        // 8/3 of each: 8/3 × 5.
+        assert!((f.value - 40.0 / 3.0).abs() < 1e-9, "{f:?}");
+        let g = k.solve(&[5.0, 0.1]);
+        assert!((g.value - 20.0).abs() < 1e-9, "{g:?}");
+    }
+
+    #[test]
+    fn the_master_agrees_with_a_worked_case() {
+        // Cover 10 and 6. Alone: 1 each at cost 1. Together: one of each at 1.5.
+        let single = |r| {
+            Some(Column {
+                cost: 1.0,
+                entries: vec![(r, 1.0)],
+            })
+        };
+        let mut m = Master::new(vec![10.0, 6.0], vec![single(0), single(1)]);
+        m.add(Column {
+            cost: 1.5,
+            entries: vec![(0, 1.0), (1, 1.0)],
+        });
+        m.solve(100).unwrap();
+        assert!((m.objective() - 13.0).abs() < 1e-9);
+        m.refactor().unwrap();
+        assert!((m.objective() - 13.0).abs() < 1e-9);
+        let y = m.duals();
+        assert!(
+            (y[0] - 1.0).abs() < 1e-9 && (y[1] - 0.5).abs() < 1e-9,
+            "{y:?}"
+        );
+    }
+}

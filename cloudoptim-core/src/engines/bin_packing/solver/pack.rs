@@ -1,0 +1,417 @@
+//! What every strategy shares: what is left to place, what is left to buy,
+//! the open bins, and ways to fill one bin.
+
+use super::bin::{Bin, On};
+use super::bound::Bound;
+use super::model::Model;
+
+/// The part of a problem that one strategy works on: everything, or one zone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub(super) model: &'a Model,
+    pub(super) bound: &'a Bound,
+    /// Only offerings of this zone; `None` when zones do not matter.
+    pub(super) zone: Option<usize>,
+}
+
+/// Items that are still to be placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) kinds: Vec<u32>,
+    pub(super) shapes: Vec<u32>,
+    pub(super) total: u64,
+}
+
+impl Left {
+    pub(super) fn new(model: &Model, kinds: Vec<u32>) -> Self {
+        let mut shapes = vec![0; model.shapes.len()];
+        for (k, n) in kinds.iter().enumerate() {
+            shapes[model.kinds[k].shape] += n;
+        }
+        let total = kinds.iter().map(|n| u64::from(*n)).sum();
+        Self {
+            kinds,
+            shapes,
+            total,
+        }
+    }
+
+    pub(super) fn take(&mut self, model: &Model, kind: usize, count: u32) {
+        self.kinds[kind] -= count;
+        self.shapes[model.kinds[kind].shape] -= count;
+        self.total -= u64::from(count);
+    }
+
+    pub(super) fn give(&mut self, model: &Model, kind: usize, count: u32) {
+        self.kinds[kind] += count;
+        self.shapes[model.kinds[kind].shape] += count;
+        self.total += u64::from(count);
+    }
+}
+
+/// How many of each offering can still be bought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stock(Vec<Vec<Option<u32>>>);
+
+impl Stock {
+    pub(super) fn new(model: &Model) -> Self {
+        Self(
+            model
+                .types
+                .iter()
+                .map(|t| t.offers.iter().map(|o| o.available).collect())
+                .collect(),
+        )
+    }
+
+    /// The cheapest offering of a type that is left, and how many of it.
+    pub(super) fn cheapest(&self, scope: Scope<'_>, ty: usize) -> Option<(usize, u32)> {
+        let offers = scope.model.types[ty].offers.iter();
+        offers
+            .zip(&self.0[ty])
+            .enumerate()
+            .find(|(_, (o, left))| {
+                **left != Some(0) && (scope.zone.is_none() || o.zone == scope.zone)
+            })
+            .map(|(i, (_, left))| (i, left.unwrap_or(u32::MAX)))
+    }
+
+    pub(super) fn take(&mut self, ty: usize, offer: usize, count: u32) {
+        if let Some(left) = &mut self.0[ty][offer] {
+            *left -= count;
+        }
+    }
+
+    pub(super) fn give(&mut self, ty: usize, offer: usize, count: u32) {
+        if let Some(left) = &mut self.0[ty][offer] {
+            *left += count;
+        }
+    }
+}
+
+/// A packing in progress.
+#[derive(Debug, Clone)]
+pub(super) struct Pack {
+    pub(super) bins: Vec<Bin>,
+    pub(super) left: Left,
+    pub(super) stock: Stock,
+    /// Attempts to put an item on a node.
+    pub(super) work: u64,
+}
+
+impl Pack {
+    pub(super) fn new(model: &Model, kinds: Vec<u32>, bins: Vec<Bin>) -> Self {
+        Self {
+            bins,
+            left: Left::new(model, kinds),
+            stock: Stock::new(model),
+            work: 0,
+        }
+    }
+
+    /// Price of all new bins, in micro-dollars per hour.
+    pub(super) fn cost(&self, model: &Model) -> i64 {
+        self.bins.iter().map(|b| price(model, b)).sum()
+    }
+
+    /// What makes one packing better than another: more placed, then cheaper,
+    /// then fewer nodes.
+    pub(super) fn rank(&self, model: &Model) -> (u64, i64, usize) {
+        (self.left.total, self.cost(model), self.bins.len())
+    }
+}
+
+pub(super) fn price(model: &Model, bin: &Bin) -> i64 {
+    match bin.on {
+        On::Node(_) => 0,
+        On::New { ty, offer } => model.types[ty as usize].offers[offer as usize].price.0,
+    }
+}
+
+/// How the next item for a bin is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Pick {
+    /// Shapes in a fixed order, as many of each as fit.
+    Order(Key),
+    /// The most value for the scarcest resources (Toyoda 1975).
+    Scarce,
+    /// The largest dot product of demand and free room (Panigrahy et al. 2011).
+    Dot,
+    /// The least distance between demand and free room (the same).
+    L2,
+    /// The demand whose direction is nearest to that of the free room, larger
+    /// ones first by this weight.
+    Balance(f64),
+}
+
+/// The order of [`Pick::Order`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Key {
+    /// Most valuable item first.
+    Value,
+    /// Largest item first, as a part of the node.
+    Size,
+    /// Largest part of any one resource first.
+    Widest,
+}
+
+/// What shapes look like from one type.
+#[derive(Debug, Clone)]
+pub(super) struct Lens {
+    /// Shapes that the type accepts and that are wanted.
+    pub(super) shapes: Vec<usize>,
+    /// Part of the node that one item takes of each resource, devices last.
+    parts: Vec<Vec<f64>>,
+    /// Weight of each resource.
+    weights: Vec<f64>,
+    capacity: Vec<f64>,
+}
+
+impl Lens {
+    pub(super) fn new(scope: Scope<'_>, ty: usize) -> Self {
+        let (model, t) = (scope.model, &scope.model.types[ty]);
+        let mut capacity: Vec<f64> = t.capacity.iter().map(|c| *c as f64).collect();
+        capacity.push(t.devices.iter().map(|(_, m)| f64::from(*m)).sum());
+        let shapes: Vec<usize> = (0..model.shapes.len())
+            .filter(|s| model.wanted[*s] && t.fits[*s] > 0)
+            .filter(|s| {
+                scope
+                    .zone
+                    .is_none_or(|z| model.shapes[*s].zones.contains(z))
+            })
+            .collect();
+        let parts = shapes
+            .iter()
+            .map(|s| {
+                let shape = &model.shapes[*s];
+                let devices = shape
+                    .devices
+                    .as_ref()
+                    .map_or(0.0, |d| f64::from(d.count) * f64::from(d.milli));
+                shape
+                    .demand
+                    .iter()
+                    .map(|d| *d as f64)
+                    .chain([devices])
+                    .zip(&capacity)
+                    .map(|(d, c)| if *c > 0.0 { d / c } else { 0.0 })
+                    .collect()
+            })
+            .collect();
+        let known: f64 = scope.bound.weights[ty].iter().sum();
+        let weights = if known > 1e-6 {
+            scope.bound.weights[ty].iter().map(|w| w / known).collect()
+        } else {
+            vec![1.0 / (model.dims + 1) as f64; model.dims + 1]
+        };
+        Self {
+            shapes,
+            parts,
+            weights,
+            capacity,
+        }
+    }
+
+    fn free(&self, bin: &Bin) -> Vec<f64> {
+        bin.free
+            .iter()
+            .map(|f| *f as f64)
+            .chain([bin.free_devices() as f64])
+            .zip(&self.capacity)
+            .map(|(f, c)| if *c > 0.0 { f / c } else { 0.0 })
+            .collect()
+    }
+
+    fn size(&self, i: usize) -> f64 {
+        self.parts[i]
+            .iter()
+            .zip(&self.weights)
+            .map(|(p, w)| p * w)
+            .sum()
+    }
+
+    /// Indices into `shapes` in the order of `key`, first things first.
+    fn order(&self, key: Key, values: &[f64]) -> Vec<usize> {
+        let rank = |i: &usize| match key {
+            Key::Value => values[self.shapes[*i]],
+            Key::Size => self.size(*i),
+            Key::Widest => self.parts[*i].iter().fold(0.0_f64, |a, b| a.max(*b)),
+        };
+        let mut order: Vec<usize> = (0..self.shapes.len()).collect();
+        order.sort_by(|a, b| {
+            rank(b)
+                .total_cmp(&rank(a))
+                .then_with(|| self.size(*b).total_cmp(&self.size(*a)))
+                .then(a.cmp(b))
+        });
+        order
+    }
+
+    fn score(&self, i: usize, pick: Pick, free: &[f64], values: &[f64]) -> f64 {
+        let parts = &self.parts[i];
+        let weighted = parts.iter().zip(free).zip(&self.weights);
+        match pick {
+            Pick::Order(_) => 0.0,
+            Pick::Scarce => {
+                let load: f64 = parts
+                    .iter()
+                    .zip(free)
+                    .map(|(p, f)| if *p > 0.0 { p / f.max(1e-9) } else { 0.0 })
+                    .sum();
+                values[self.shapes[i]] / load.max(1e-12)
+            }
+            Pick::Dot => weighted.map(|((p, f), w)| w * p * f).sum(),
+            Pick::L2 => -weighted
+                .map(|((p, f), w)| w * (f - p) * (f - p))
+                .sum::<f64>(),
+            Pick::Balance(size) => {
+                let (mut dot, mut pp, mut ff) = (0.0, 0.0, 0.0);
+                for ((p, f), w) in weighted {
+                    dot += w * p * f;
+                    pp += w * p * p;
+                    ff += w * f * f;
+                }
+                let cosine = dot / (pp * ff).sqrt().max(1e-12);
+                cosine + size * (pp / ff.max(1e-12)).sqrt()
+            }
+        }
+    }
+}
+
+/// Puts as many items of `shape` as fit, up to `want`, on the bin, those under
+/// most rules first. Returns how many.
+pub(super) fn add_shape(
+    model: &Model,
+    bin: &mut Bin,
+    left: &mut Left,
+    shape: usize,
+    want: u32,
+    work: &mut u64,
+) -> u32 {
+    let mut added = 0;
+    for kind in &model.shapes[shape].kinds {
+        if added == want {
+            break;
+        }
+        let available = left.kinds[*kind].min(want - added);
+        if available == 0 {
+            continue;
+        }
+        *work += 1;
+        let room = bin.room(model, *kind, available);
+        if room > 0 {
+            bin.add(model, *kind, room);
+            left.take(model, *kind, room);
+            added += room;
+        }
+    }
+    added
+}
+
+/// Fills a bin of the lens's type until nothing more fits.
+pub(super) fn fill(
+    scope: Scope<'_>,
+    lens: &Lens,
+    pick: Pick,
+    values: &[f64],
+    bin: &mut Bin,
+    left: &mut Left,
+    work: &mut u64,
+) {
+    let model = scope.model;
+    if let Pick::Order(key) = pick {
+        for i in lens.order(key, values) {
+            let shape = lens.shapes[i];
+            let available = left.shapes[shape];
+            if available > 0 {
+                add_shape(model, bin, left, shape, available, work);
+            }
+        }
+        return;
+    }
+    let mut open: Vec<usize> = (0..lens.shapes.len())
+        .filter(|i| left.shapes[lens.shapes[*i]] > 0)
+        .collect();
+    while !open.is_empty() {
+        let free = lens.free(bin);
+        let mut best: Option<(f64, usize)> = None;
+        open.retain(|i| {
+            let shape = lens.shapes[*i];
+            let fits = left.shapes[shape] > 0
+                && model.shapes[shape]
+                    .demand
+                    .iter()
+                    .zip(&bin.free)
+                    .all(|(d, f)| d <= f);
+            if fits {
+                let score = lens.score(*i, pick, &free, values);
+                if best.is_none_or(|(b, _)| score > b) {
+                    best = Some((score, *i));
+                }
+            }
+            fits
+        });
+        *work += open.len() as u64;
+        let Some((_, i)) = best else { break };
+        if add_shape(model, bin, left, lens.shapes[i], 1, work) == 0 {
+            open.retain(|x| *x != i);
+        }
+    }
+}
+
+/// Puts items on open bins where they leave the least behind.
+///
+/// Returns how many of `count` found a place; bins are noted in `journal` as
+/// they were before.
+pub(super) fn insert(
+    scope: Scope<'_>,
+    pack: &mut Pack,
+    kind: usize,
+    count: u32,
+    mut journal: Option<&mut Vec<(usize, Bin)>>,
+) -> u32 {
+    let model = scope.model;
+    let demand = &model.shapes[model.kinds[kind].shape].demand;
+    let mut placed = 0;
+    let mut candidates: Vec<(f64, usize)> = pack
+        .bins
+        .iter()
+        .enumerate()
+        .filter(|(_, b)| b.accepts(model, kind) && b.room(model, kind, 1) > 0)
+        .map(|(i, b)| (waste(model, b, demand), i))
+        .collect();
+    pack.work += pack.bins.len() as u64;
+    candidates.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    for (_, i) in candidates {
+        if placed == count {
+            break;
+        }
+        let room = pack.bins[i].room(model, kind, count - placed);
+        if room > 0 {
+            if let Some(journal) = &mut journal {
+                journal.push((i, pack.bins[i].clone()));
+            }
+            pack.bins[i].add(model, kind, room);
+            pack.left.take(model, kind, room);
+            placed += room;
+        }
+    }
+    placed
+}
+
+/// Smallest where the item fills the bin best.
+pub(super) fn waste(model: &Model, bin: &Bin, demand: &[u64]) -> f64 {
+    let capacity = match bin.on {
+        On::New { ty, .. } => &model.types[ty as usize].capacity,
+        On::Node(_) => &bin.free,
+    };
+    demand
+        .iter()
+        .zip(&bin.free)
+        .zip(capacity)
+        .map(|((d, f), c)| {
+            let rest = (*f - (*d).min(*f)) as f64 / (*c as f64).max(1.0);
+            rest * rest
+        })
+        .sum()
+}

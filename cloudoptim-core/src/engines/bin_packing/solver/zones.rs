@@ -1,0 +1,539 @@
+//! Which zone every item goes to, decided before nodes are.
+//!
+//! Rules about zones are settled here, so that packing a zone needs to know
+//! nothing of the others. Groups that must stay together go first, then items
+//! whose zone counts for a spread or a limit, evenly; what is free follows the
+//! load, so that every zone keeps about the same mix.
+
+use super::model::Model;
+use super::problem::{Per, Problem, Rule};
+use super::search::area_values;
+use crate::model::MicroUsdPerHour;
+
+/// The rules about zones, with what each counts where.
+#[derive(Debug, Clone)]
+pub(super) struct ZoneRules {
+    zones: usize,
+    rules: Vec<Counted>,
+    /// Rules that name a kind.
+    rules_of: Vec<Vec<usize>>,
+}
+
+#[derive(Debug, Clone)]
+struct Counted {
+    asks: Asks,
+    with_kinds: Vec<bool>,
+    of_kinds: Vec<bool>,
+    with: Vec<i64>,
+    of: Vec<i64>,
+}
+
+#[derive(Debug, Clone)]
+enum Asks {
+    Limit {
+        max: i64,
+    },
+    Spread {
+        skew: i64,
+        domains: Vec<usize>,
+        from_zero: bool,
+    },
+    Affinity,
+}
+
+impl ZoneRules {
+    /// The rules of a canonical problem, counting what its nodes hold.
+    pub(super) fn new(problem: &Problem, model: &Model) -> Self {
+        let zones = problem.zones.len();
+        let kinds_of = |classes: &[usize]| {
+            let mut out = vec![false; model.kinds.len()];
+            for class in classes {
+                out[model.kind_of_class[*class]] = true;
+            }
+            out
+        };
+        let mut rules = Vec::new();
+        for rule in &problem.rules {
+            let (asks, with, of) = match rule {
+                Rule::CountLimit(r) if r.per == Per::Zone => {
+                    let max = i64::from(r.max);
+                    (Asks::Limit { max }, &r.with, &r.of)
+                }
+                Rule::ZoneSpread(r) => {
+                    let domains: Vec<usize> = (0..zones).filter(|z| r.zones.contains(*z)).collect();
+                    let asks = Asks::Spread {
+                        skew: i64::from(r.max_skew),
+                        from_zero: domains.len() < r.min_zones as usize,
+                        domains,
+                    };
+                    (asks, &r.with, &r.of)
+                }
+                // Company on a node is company in a zone.
+                Rule::Affinity(r) => (Asks::Affinity, &r.with, &r.of),
+                Rule::CountLimit(_) => continue,
+            };
+            let mut counted = Counted {
+                asks,
+                with_kinds: kinds_of(with),
+                of_kinds: kinds_of(of),
+                with: vec![0; zones],
+                of: vec![0; zones],
+            };
+            for node in &problem.nodes {
+                let Some(zone) = node.zone else { continue };
+                for (class, n) in &node.present {
+                    counted.shift(model.kind_of_class[*class], zone, i64::from(*n));
+                }
+            }
+            rules.push(counted);
+        }
+        let rules_of = (0..model.kinds.len())
+            .map(|k| {
+                (0..rules.len())
+                    .filter(|r| rules[*r].with_kinds[k] || rules[*r].of_kinds[k])
+                    .collect()
+            })
+            .collect();
+        Self {
+            zones,
+            rules,
+            rules_of,
+        }
+    }
+
+    pub(super) fn shift(&mut self, kind: usize, zone: usize, count: i64) {
+        for r in &self.rules_of[kind] {
+            self.rules[*r].shift(kind, zone, count);
+        }
+    }
+
+    /// How far a rule is from holding, in items.
+    fn excess(&self, rule: usize) -> i64 {
+        let r = &self.rules[rule];
+        (0..self.zones).map(|z| r.excess_in(z)).sum()
+    }
+
+    fn excess_of(&self, kind: usize) -> i64 {
+        self.rules_of[kind].iter().map(|r| self.excess(*r)).sum()
+    }
+
+    /// How far all rules are from holding, in items.
+    pub(super) fn total(&self) -> i64 {
+        (0..self.rules.len()).map(|r| self.excess(r)).sum()
+    }
+
+    /// The zone and the kind of an item that has to leave for a rule to hold,
+    /// of those that `held` says can leave. What present items ask for and do
+    /// not have was broken before.
+    pub(super) fn offender(&self, held: impl Fn(usize, usize) -> bool) -> Option<(usize, usize)> {
+        let mut worst: Option<(i64, usize, usize)> = None;
+        for rule in &self.rules {
+            for zone in 0..self.zones {
+                let excess = rule.excess_in(zone);
+                if excess == 0 || worst.is_some_and(|w| w.0 >= excess) {
+                    continue;
+                }
+                let first = |kinds: &[bool]| (0..kinds.len()).find(|k| kinds[*k] && held(zone, *k));
+                // Of a limit, what is counted may leave as well.
+                let limit = matches!(rule.asks, Asks::Limit { .. });
+                let kind =
+                    first(&rule.with_kinds).or_else(|| first(&rule.of_kinds).filter(|_| limit));
+                if let Some(kind) = kind {
+                    worst = Some((excess, zone, kind));
+                }
+            }
+        }
+        worst.map(|(_, zone, kind)| (zone, kind))
+    }
+
+    /// Whether one more item of `kind` in `zone` keeps what it asks for
+    /// itself, and every limit.
+    pub(super) fn admits(&mut self, kind: usize, zone: usize) -> bool {
+        if self.rules_of[kind].is_empty() {
+            return true;
+        }
+        self.shift(kind, zone, 1);
+        let ok = self.rules_of[kind].iter().all(|r| {
+            let r = &self.rules[*r];
+            let limit = matches!(r.asks, Asks::Limit { .. });
+            !(r.with_kinds[kind] || limit) || r.excess_in(zone) == 0
+        });
+        self.shift(kind, zone, -1);
+        ok
+    }
+}
+
+impl Counted {
+    fn shift(&mut self, kind: usize, zone: usize, count: i64) {
+        self.with[zone] += count * i64::from(self.with_kinds[kind]);
+        self.of[zone] += count * i64::from(self.of_kinds[kind]);
+    }
+
+    fn excess_in(&self, zone: usize) -> i64 {
+        if self.with[zone] == 0 {
+            return 0;
+        }
+        match &self.asks {
+            Asks::Limit { max } => (self.of[zone] - max).max(0),
+            Asks::Spread {
+                skew,
+                domains,
+                from_zero,
+            } => {
+                let least = if *from_zero {
+                    0
+                } else {
+                    domains.iter().map(|z| self.of[*z]).min().unwrap_or(0)
+                };
+                (self.of[zone] - least - skew).max(0)
+            }
+            Asks::Affinity => i64::from(self.of[zone] == 0),
+        }
+    }
+
+    fn is_affinity(&self) -> bool {
+        matches!(self.asks, Asks::Affinity)
+    }
+}
+
+struct Splitter<'a> {
+    model: &'a Model,
+    zones: usize,
+    rules: ZoneRules,
+    /// Zones that may take a kind.
+    allowed: Vec<u64>,
+    size: Vec<f64>,
+    load: Vec<f64>,
+    /// `counts[zone][kind]`.
+    counts: Vec<Vec<u32>>,
+}
+
+/// Distributes `counts` (by kind) over the zones of a problem with zones: by
+/// zone and kind, those that no zone may take left out.
+pub(super) fn split(problem: &Problem, model: &Model, counts: &[u32]) -> Vec<Vec<u32>> {
+    let zones = problem.zones.len();
+    let mut splitter = Splitter::new(problem, model, zones);
+    let mut todo = counts.to_vec();
+    let groups = splitter.groups(&todo);
+    splitter.place_groups(&groups, &mut todo);
+    splitter.place_counted(&mut todo);
+    splitter.place_free(problem, &mut todo);
+    splitter.repair(&groups);
+    splitter.counts
+}
+
+impl<'a> Splitter<'a> {
+    fn new(problem: &Problem, model: &'a Model, zones: usize) -> Self {
+        let allowed = model
+            .kinds
+            .iter()
+            .map(|k| {
+                let shape = &model.shapes[k.shape];
+                let mut mask = 0u64;
+                for t in model.types.iter().filter(|t| t.fits[k.shape] > 0) {
+                    for zone in t.offers.iter().filter_map(|o| o.zone) {
+                        mask |= 1 << zone;
+                    }
+                }
+                for (i, node) in problem.nodes.iter().enumerate() {
+                    let fits = !node.closed
+                        && shape.nodes.contains(i)
+                        && shape.demand.iter().zip(&node.free).all(|(d, f)| d <= f);
+                    if fits && let Some(zone) = node.zone {
+                        mask |= 1 << zone;
+                    }
+                }
+                (0..zones)
+                    .filter(|z| !shape.zones.contains(*z))
+                    .fold(mask, |mask, z| mask & !(1 << z))
+            })
+            .collect();
+        let values = area_values(model);
+        Self {
+            model,
+            zones,
+            rules: ZoneRules::new(problem, model),
+            allowed,
+            size: model.kinds.iter().map(|k| values[k.shape]).collect(),
+            load: vec![0.0; zones],
+            counts: vec![vec![0; model.kinds.len()]; zones],
+        }
+    }
+
+    fn shift(&mut self, kind: usize, zone: usize, count: i64) {
+        self.load[zone] += self.size[kind] * count as f64;
+        let slot = &mut self.counts[zone][kind];
+        *slot = (i64::from(*slot) + count) as u32;
+        self.rules.shift(kind, zone, count);
+    }
+
+    fn allows(&self, kind: usize, zone: usize) -> bool {
+        (self.allowed[kind] >> zone) & 1 == 1
+    }
+
+    /// Kinds that must all go to one zone, by group; and the zones that an
+    /// affinity to what is present leaves.
+    fn groups(&mut self, todo: &[u32]) -> Vec<Vec<usize>> {
+        let n = self.model.kinds.len();
+        let mut parent: Vec<usize> = (0..n).collect();
+        let mut grouped = vec![false; n];
+        fn root(parent: &mut [usize], mut i: usize) -> usize {
+            while parent[i] != i {
+                parent[i] = parent[parent[i]];
+                i = parent[i];
+            }
+            i
+        }
+        for rule in self.rules.rules.iter().filter(|r| r.is_affinity()) {
+            let present: u64 = (0..self.zones)
+                .filter(|z| rule.of[*z] > 0)
+                .fold(0, |mask, z| mask | 1 << z);
+            let with: Vec<usize> = (0..n)
+                .filter(|k| rule.with_kinds[*k] && todo[*k] > 0)
+                .collect();
+            for k in &with {
+                if present != 0 {
+                    self.allowed[*k] &= present;
+                } else {
+                    grouped[*k] = true;
+                    let (a, b) = (root(&mut parent, with[0]), root(&mut parent, *k));
+                    parent[a.max(b)] = a.min(b);
+                }
+            }
+        }
+        let mut groups: Vec<Vec<usize>> = vec![Vec::new(); n];
+        for k in 0..n {
+            if grouped[k] {
+                groups[root(&mut parent, k)].push(k);
+            }
+        }
+        groups.retain(|g| !g.is_empty());
+        groups
+    }
+
+    /// Puts each group, largest first, where the load is least.
+    fn place_groups(&mut self, groups: &[Vec<usize>], todo: &mut [u32]) {
+        let weight = |s: &Self, g: &[usize]| -> f64 {
+            g.iter().map(|k| s.size[*k] * f64::from(todo[*k])).sum()
+        };
+        let mut order: Vec<usize> = (0..groups.len()).collect();
+        order.sort_by(|a, b| {
+            weight(self, &groups[*b])
+                .total_cmp(&weight(self, &groups[*a]))
+                .then(a.cmp(b))
+        });
+        for g in order {
+            let group = &groups[g];
+            let mut best: Option<(i64, f64, usize)> = None;
+            for zone in 0..self.zones {
+                if !group.iter().all(|k| self.allows(*k, zone)) {
+                    continue;
+                }
+                let before = self.load[zone];
+                for k in group {
+                    self.shift(*k, zone, i64::from(todo[*k]));
+                }
+                let excess: i64 = group.iter().map(|k| self.rules.excess_of(*k)).sum();
+                for k in group {
+                    self.shift(*k, zone, -i64::from(todo[*k]));
+                }
+                if best.is_none_or(|(e, l, _)| (excess, before) < (e, l)) {
+                    best = Some((excess, before, zone));
+                }
+            }
+            for k in group {
+                let count = std::mem::take(&mut todo[*k]);
+                if let Some((_, _, zone)) = best {
+                    self.shift(*k, zone, i64::from(count));
+                }
+            }
+            // Company from outside the group: bring one item of it along.
+            let Some((_, _, zone)) = best else { continue };
+            for r in 0..self.rules.rules.len() {
+                let rule = &self.rules.rules[r];
+                if !rule.is_affinity() || rule.excess_in(zone) == 0 {
+                    continue;
+                }
+                let company = (0..self.model.kinds.len())
+                    .find(|k| rule.of_kinds[*k] && todo[*k] > 0 && self.allows(*k, zone));
+                if let Some(k) = company {
+                    todo[k] -= 1;
+                    self.shift(k, zone, 1);
+                }
+            }
+        }
+    }
+
+    /// Spreads items that a rule counts: those with the fewest zones first,
+    /// each where the rules that count it hold the least.
+    fn place_counted(&mut self, todo: &mut [u32]) {
+        let mut order: Vec<usize> = (0..self.model.kinds.len())
+            .filter(|k| todo[*k] > 0 && !self.rules.rules_of[*k].is_empty())
+            .collect();
+        let counted = |s: &Self, k: usize| {
+            let mut rules = s.rules.rules_of[k].iter();
+            rules.any(|r| s.rules.rules[*r].of_kinds[k])
+        };
+        order.sort_by_key(|k| (!counted(self, *k), self.allowed[*k].count_ones(), *k));
+        for kind in order {
+            for _ in 0..std::mem::take(&mut todo[kind]) {
+                let mut best: Option<(i64, i64, f64, usize)> = None;
+                for zone in 0..self.zones {
+                    if !self.allows(kind, zone) {
+                        continue;
+                    }
+                    let rules = self.rules.rules_of[kind].iter();
+                    let held: i64 = rules
+                        .map(|r| &self.rules.rules[*r])
+                        .filter(|r| r.of_kinds[kind] && !r.is_affinity())
+                        .map(|r| r.of[zone])
+                        .sum();
+                    // Spreads need not hold in between, only in the end.
+                    let blocked = self.limits_break(kind, zone);
+                    let key = (blocked, held, self.load[zone], zone);
+                    if best.is_none_or(|b| key < b) {
+                        best = Some(key);
+                    }
+                }
+                if let Some((0, _, _, zone)) = best {
+                    self.shift(kind, zone, 1);
+                }
+            }
+        }
+    }
+
+    /// How many limits and affinities one more item would break.
+    fn limits_break(&mut self, kind: usize, zone: usize) -> i64 {
+        let hard: Vec<usize> = self.rules.rules_of[kind]
+            .iter()
+            .copied()
+            .filter(|r| !matches!(self.rules.rules[*r].asks, Asks::Spread { .. }))
+            .collect();
+        if hard.is_empty() {
+            return 0;
+        }
+        let before: i64 = hard.iter().map(|r| self.rules.excess(*r)).sum();
+        self.shift(kind, zone, 1);
+        let after: i64 = hard.iter().map(|r| self.rules.excess(*r)).sum();
+        self.shift(kind, zone, -1);
+        (after - before).max(0)
+    }
+
+    /// Free items follow the load, or go to the cheapest zone when zones
+    /// differ in price.
+    fn place_free(&mut self, problem: &Problem, todo: &mut [u32]) {
+        let price = zone_prices(self.model, problem.zones.len());
+        for (kind, todo) in todo.iter_mut().enumerate() {
+            let count = std::mem::take(todo);
+            if count == 0 {
+                continue;
+            }
+            let open: Vec<usize> = (0..self.zones).filter(|z| self.allows(kind, *z)).collect();
+            let Some(cheapest) = open.iter().map(|z| price[*z]).min_by(f64::total_cmp) else {
+                continue;
+            };
+            let cheap: Vec<usize> = open
+                .into_iter()
+                .filter(|z| price[*z] <= cheapest * 1.001)
+                .collect();
+            let fixed: Vec<f64> = cheap.iter().map(|z| self.load[*z]).collect();
+            let total: f64 = fixed.iter().sum();
+            // Cumulative shares, so that the parts add up to the whole.
+            let mut given = 0u32;
+            let mut share = 0.0;
+            for (i, zone) in cheap.iter().enumerate() {
+                share += if total > 0.0 {
+                    fixed[i] / total
+                } else {
+                    f64::from(u8::from(i == 0))
+                };
+                let upto = if i + 1 == cheap.len() {
+                    count
+                } else {
+                    ((f64::from(count) * share).round() as u32).min(count)
+                };
+                let n = upto.saturating_sub(given);
+                given += n;
+                // The load that is followed is that of the counted items:
+                // following its own would only add noise.
+                let load = self.load[*zone];
+                self.shift(kind, *zone, i64::from(n));
+                self.load[*zone] = load;
+            }
+        }
+    }
+
+    /// Moves items until every rule holds, or takes those away that cannot.
+    fn repair(&mut self, groups: &[Vec<usize>]) {
+        let mut fixed = vec![false; self.model.kinds.len()];
+        for k in groups.iter().flatten() {
+            fixed[*k] = true;
+        }
+        let mut excess = self.rules.total();
+        for _ in 0..100_000 {
+            if excess == 0 {
+                return;
+            }
+            let mut best: Option<(i64, usize, usize, usize)> = None;
+            for (kind, fixed) in fixed.iter().enumerate() {
+                if *fixed || self.rules.rules_of[kind].is_empty() {
+                    continue;
+                }
+                for from in 0..self.zones {
+                    if self.counts[from][kind] == 0 {
+                        continue;
+                    }
+                    for to in (0..self.zones).filter(|z| *z != from) {
+                        if !self.allows(kind, to) || self.limits_break(kind, to) > 0 {
+                            continue;
+                        }
+                        let before = self.rules.excess_of(kind);
+                        self.shift(kind, from, -1);
+                        self.shift(kind, to, 1);
+                        let gain = before - self.rules.excess_of(kind);
+                        self.shift(kind, to, -1);
+                        self.shift(kind, from, 1);
+                        if gain > 0 && best.is_none_or(|b| gain > b.0) {
+                            best = Some((gain, kind, from, to));
+                        }
+                    }
+                }
+            }
+            let Some((gain, kind, from, to)) = best else {
+                break;
+            };
+            self.shift(kind, from, -1);
+            self.shift(kind, to, 1);
+            excess -= gain;
+        }
+        // What asks for a rule that cannot hold is not placed; taking an item
+        // away may leave another without company or balance.
+        loop {
+            let offender = self.rules.offender(|zone, k| self.counts[zone][k] > 0);
+            let Some((zone, kind)) = offender else { break };
+            self.shift(kind, zone, -1);
+        }
+    }
+}
+
+/// What a zone costs beside the cheapest one: the mean over types of its
+/// price as a multiple of the type's lowest.
+fn zone_prices(model: &Model, zones: usize) -> Vec<f64> {
+    let mut sum = vec![0.0; zones];
+    let mut n = vec![0u32; zones];
+    for t in &model.types {
+        let lowest = t.offers.first().map_or(MicroUsdPerHour(0), |o| o.price);
+        for offer in &t.offers {
+            if let Some(zone) = offer.zone
+                && lowest > MicroUsdPerHour::ZERO
+            {
+                sum[zone] += offer.price.0 as f64 / lowest.0 as f64;
+                n[zone] += 1;
+            }
+        }
+    }
+    sum.iter()
+        .zip(&n)
+        .map(|(s, n)| if *n > 0 { s / f64::from(*n) } else { 1.0 })
+        .collect()
+}

@@ -1,0 +1,6 @@
+//! The packing solver against a naive checker, an exact oracle and simple
+//! baselines, on generated problems.
+
+mod cases;
+mod naive;
+mod properties;

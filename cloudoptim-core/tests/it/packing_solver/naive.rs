@@ -1,0 +1,414 @@
+//! A checker of solutions that shares no code with the solver: one list of
+//! items per node, every rule read literally.
+
+use cloudoptim_core::engines::bin_packing::solver::{
+    Certificate, Class, Device, Per, Problem, Rule, ShareOf, Solution, SplitOn,
+};
+
+/// Everything wrong with a solution, as sentences.
+pub(crate) fn faults(problem: &Problem, solution: &Solution) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut seen = vec![0u32; problem.classes.len()];
+    // Zone, what was there, what came, one entry per item.
+    let mut nodes: Vec<(Option<usize>, Vec<usize>, Vec<usize>)> = Vec::new();
+    let mut new_on = vec![Vec::new(); problem.nodes.len()];
+    for reused in &solution.reused {
+        let node = &problem.nodes[reused.node];
+        if node.closed {
+            faults.push(format!("closed node {} is used", node.id));
+        }
+        let free: Vec<u32> = node.devices.iter().map(|d| d.milli).collect();
+        let models: Vec<usize> = node.devices.iter().map(|d| d.model).collect();
+        fill(
+            problem,
+            &reused.items,
+            &node.free,
+            free,
+            &models,
+            &node.id,
+            &mut faults,
+        );
+        for item in &reused.items {
+            let class = &problem.classes[item.class];
+            seen[item.class] += item.count;
+            if !class.nodes.contains(reused.node)
+                || node.zone.is_some_and(|z| !class.zones.contains(z))
+            {
+                faults.push(format!("{} does not accept node {}", class.id, node.id));
+            }
+            for _ in 0..item.count {
+                new_on[reused.node].push(item.class);
+            }
+        }
+    }
+    for (node, new) in problem.nodes.iter().zip(new_on) {
+        let mut present = Vec::new();
+        for (class, n) in &node.present {
+            for _ in 0..*n {
+                present.push(*class);
+            }
+        }
+        nodes.push((node.zone, present, new));
+    }
+    let mut cost = 0;
+    let mut bought = std::collections::BTreeMap::new();
+    for node in &solution.nodes {
+        let t = &problem.types[node.node_type];
+        let offering = &t.offerings[node.offering];
+        if offering.price != Some(node.price) || offering.zone != node.zone {
+            faults.push(format!("{} is not the offering it claims", t.id));
+        }
+        cost += node.price.0;
+        *bought
+            .entry((node.node_type, node.offering))
+            .or_insert(0u32) += 1;
+        let free: Vec<u32> = t.devices.iter().map(|d| d.milli).collect();
+        let models: Vec<usize> = t.devices.iter().map(|d| d.model).collect();
+        fill(
+            problem,
+            &node.items,
+            &t.capacity,
+            free,
+            &models,
+            &t.id,
+            &mut faults,
+        );
+        let mut new = Vec::new();
+        for item in &node.items {
+            let class = &problem.classes[item.class];
+            seen[item.class] += item.count;
+            if !class.types.contains(node.node_type)
+                || node.zone.is_some_and(|z| !class.zones.contains(z))
+            {
+                faults.push(format!("{} does not accept type {}", class.id, t.id));
+            }
+            for _ in 0..item.count {
+                new.push(item.class);
+            }
+        }
+        if new.is_empty() {
+            faults.push(format!("an empty {} is bought", t.id));
+        }
+        nodes.push((node.zone, Vec::new(), new));
+    }
+    for ((t, o), n) in bought {
+        let available = problem.types[t].offerings[o].available;
+        if available.is_some_and(|a| n > a) {
+            faults.push(format!("{n} of {} are bought", problem.types[t].id));
+        }
+    }
+    if cost != solution.cost.0 {
+        faults.push(format!("cost {} is stated as {}", cost, solution.cost.0));
+    }
+    for unplaced in &solution.unplaced {
+        seen[unplaced.class] += unplaced.count;
+    }
+    for (class, seen) in problem.classes.iter().zip(seen) {
+        if class.count != seen {
+            faults.push(format!("{} of {} {} occur", seen, class.count, class.id));
+        }
+    }
+    rules(problem, &nodes, &mut faults);
+    faults
+}
+
+fn fill(
+    problem: &Problem,
+    items: &[cloudoptim_core::engines::bin_packing::solver::Placed],
+    capacity: &[u64],
+    mut devices: Vec<u32>,
+    models: &[usize],
+    name: &str,
+    faults: &mut Vec<String>,
+) {
+    for (r, capacity) in capacity.iter().enumerate() {
+        let mut taken = 0;
+        for item in items {
+            taken += problem.classes[item.class].demand[r] * u64::from(item.count);
+        }
+        if taken > *capacity {
+            faults.push(format!("{name} gives out {taken} of {capacity}"));
+        }
+    }
+    for item in items {
+        let class = &problem.classes[item.class];
+        let Some(request) = &class.devices else {
+            if !item.devices.is_empty() {
+                faults.push(format!("{} has devices it did not ask for", class.id));
+            }
+            continue;
+        };
+        if item.devices.len() != request.count as usize {
+            faults.push(format!("{} has {:?} devices", class.id, item.devices));
+        }
+        for (i, device) in item.devices.iter().enumerate() {
+            if item.devices[..i].contains(device) || !request.models.contains(models[*device]) {
+                faults.push(format!("{} may not have device {device}", class.id));
+            }
+            let want = request.milli * item.count;
+            if devices[*device] < want {
+                faults.push(format!("device {device} of {name} is given out twice"));
+            } else {
+                devices[*device] -= want;
+            }
+        }
+    }
+}
+
+fn rules(
+    problem: &Problem,
+    nodes: &[(Option<usize>, Vec<usize>, Vec<usize>)],
+    faults: &mut Vec<String>,
+) {
+    let among = |list: &[usize], set: &[usize]| list.iter().filter(|c| set.contains(c)).count();
+    for (number, rule) in problem.rules.iter().enumerate() {
+        let per = match rule {
+            Rule::CountLimit(r) => r.per,
+            Rule::ZoneSpread(_) => Per::Zone,
+            Rule::Affinity(r) => r.per,
+            _ => continue,
+        };
+        let mut places: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
+        if per == Per::Node {
+            places.extend(nodes.iter().map(|n| (n.1.clone(), n.2.clone())));
+        } else {
+            for zone in 0..problem.zones.len() {
+                let mut place = (Vec::new(), Vec::new());
+                for node in nodes.iter().filter(|n| n.0 == Some(zone)) {
+                    place.0.extend(&node.1);
+                    place.1.extend(&node.2);
+                }
+                places.push(place);
+            }
+        }
+        let mut broken = false;
+        match rule {
+            Rule::CountLimit(r) => {
+                for (present, new) in &places {
+                    let with = among(present, &r.with) + among(new, &r.with);
+                    let of = among(present, &r.of) + among(new, &r.of);
+                    // What was broken before counts only if it got worse.
+                    let touched = among(new, &r.with) + among(new, &r.of) > 0;
+                    broken |= touched && with > 0 && of > r.max as usize;
+                }
+            }
+            Rule::ZoneSpread(r) => {
+                let of: Vec<usize> = places
+                    .iter()
+                    .map(|(present, new)| among(present, &r.of) + among(new, &r.of))
+                    .collect();
+                let eligible: Vec<usize> = (0..of.len())
+                    .filter(|z| r.zones.contains(*z))
+                    .map(|z| of[z])
+                    .collect();
+                let mut least = eligible.iter().min().copied().unwrap_or(0);
+                if eligible.len() < r.min_zones as usize {
+                    least = 0;
+                }
+                for (zone, (_, new)) in places.iter().enumerate() {
+                    broken |= among(new, &r.with) > 0 && of[zone] > least + r.max_skew as usize;
+                }
+            }
+            Rule::Affinity(r) => {
+                let mut started = 0;
+                for (present, new) in &places {
+                    if among(new, &r.with) == 0 {
+                        continue;
+                    }
+                    let both: Vec<usize> = new
+                        .iter()
+                        .copied()
+                        .filter(|c| r.with.contains(c) && r.of.contains(c))
+                        .collect();
+                    let others = among(present, &r.of) + among(new, &r.of) - both.len();
+                    if others == 0 {
+                        started += 1;
+                        broken |= both.is_empty();
+                    }
+                }
+                let present: usize = places.iter().map(|p| among(&p.0, &r.of)).sum();
+                broken |= started > 1 || (started == 1 && present > 0);
+            }
+            _ => {}
+        }
+        if broken {
+            faults.push(format!("rule {number} is broken: {rule:?}"));
+        }
+    }
+}
+
+/// Everything wrong with the proof of a lower bound: the certificate is read
+/// as its documentation says, in integers.
+pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
+    let mut faults = Vec::new();
+    let Some(certificate) = &solution.proof.certificate else {
+        if solution.lower_bound.0 > 0 {
+            faults.push("a bound without a certificate".to_owned());
+        }
+        return faults;
+    };
+    let mut held = 0u128;
+    let mut covered = vec![false; problem.types.len()];
+    let open: Vec<usize> = (0..problem.nodes.len())
+        .filter(|n| !problem.nodes[*n].closed)
+        .collect();
+    let mut existing_covered = open.is_empty();
+    for split in &certificate.splits {
+        let sum: u128 = split.shares.iter().map(|s| u128::from(s.amount)).sum();
+        let (capacity, devices): (Vec<u64>, Vec<u32>) = match split.on {
+            SplitOn::Type(t) => {
+                covered[t] = true;
+                let t = &problem.types[t];
+                let on_sale = t.offerings.iter().filter(|o| o.available != Some(0));
+                let price = on_sale.filter_map(|o| o.price).min();
+                let price = u128::from(price.map_or(0, |p| p.0.unsigned_abs()));
+                if sum > price << Certificate::SCALE_BITS {
+                    faults.push(format!("the shares of {} exceed its price", t.id));
+                }
+                (
+                    t.capacity.clone(),
+                    t.devices.iter().map(|d| d.milli).collect(),
+                )
+            }
+            SplitOn::Existing => {
+                existing_covered = true;
+                held = sum;
+                let capacity = (0..problem.dims.len())
+                    .map(|r| open.iter().map(|n| problem.nodes[*n].free[r]).sum())
+                    .collect();
+                let devices = open
+                    .iter()
+                    .flat_map(|n| problem.nodes[*n].devices.iter().map(|d| d.milli))
+                    .collect();
+                (capacity, devices)
+            }
+        };
+        for (c, class) in problem.classes.iter().enumerate() {
+            let claimed = certificate.class_values[c];
+            if class.count == 0 || claimed == 0 {
+                continue;
+            }
+            // A class that does not fit there may claim what it likes.
+            let fits_node = |free: &[u64]| class.demand.iter().zip(free).all(|(d, f)| d <= f);
+            let on_it = match split.on {
+                SplitOn::Type(t) => {
+                    sold(problem, t, class)
+                        && fits_node(&capacity)
+                        && suits(class, &problem.types[t].devices)
+                }
+                SplitOn::Existing => open.iter().any(|n| {
+                    let node = &problem.nodes[*n];
+                    class.nodes.contains(*n)
+                        && node.zone.is_none_or(|z| class.zones.contains(z))
+                        && fits_node(&node.free)
+                }),
+            };
+            if !on_it {
+                continue;
+            }
+            let mut worth = 0u128;
+            for share in &split.shares {
+                let rounded = |x: u128, of: u128| -> (u128, u128) {
+                    let k = u128::from(share.rounding);
+                    if of == 0 || x == 0 {
+                        (0, 1)
+                    } else if k == 0 || (x * (k + 1)).is_multiple_of(of) {
+                        (x, of)
+                    } else {
+                        (x * (k + 1) / of, k)
+                    }
+                };
+                let (num, den) = match share.of {
+                    ShareOf::Dim(r) => {
+                        rounded(u128::from(class.demand[r]), u128::from(capacity[r]))
+                    }
+                    ShareOf::Devices => match &class.devices {
+                        None => (0, 1),
+                        Some(d) if devices.iter().all(|m| *m == 1000) => {
+                            let (num, den) = rounded(u128::from(d.milli), 1000);
+                            (num * u128::from(d.count), den * devices.len() as u128)
+                        }
+                        Some(d) => {
+                            assert_eq!(share.rounding, 0);
+                            let total: u32 = devices.iter().sum();
+                            let taken = u128::from(d.milli) * u128::from(d.count);
+                            (taken, u128::from(total.max(1)))
+                        }
+                    },
+                    ShareOf::Limit(rule) => match &problem.rules[rule] {
+                        Rule::CountLimit(l)
+                            if l.per == Per::Node && l.with.contains(&c) && l.of.contains(&c) =>
+                        {
+                            (1, u128::from(l.max))
+                        }
+                        _ => (0, 1),
+                    },
+                };
+                worth += u128::from(share.amount) * num / den;
+            }
+            if u128::from(claimed) > worth {
+                faults.push(format!(
+                    "{} claims {claimed} where {:?} allows {worth}",
+                    class.id, split.on
+                ));
+            }
+        }
+    }
+    let mut total = 0u128;
+    for (class, value) in problem.classes.iter().zip(&certificate.class_values) {
+        total += u128::from(*value) * u128::from(class.count);
+        let everywhere = problem.types.iter().enumerate().all(|(t, node_type)| {
+            let fits = sold(problem, t, class)
+                && class
+                    .demand
+                    .iter()
+                    .zip(&node_type.capacity)
+                    .all(|(d, c)| d <= c)
+                && suits(class, &node_type.devices);
+            // Alone on an empty node it may still break a limit by itself.
+            covered[t] || !fits || limits_itself(problem, &class.id)
+        });
+        if *value > 0 && class.count > 0 && !(everywhere && existing_covered) {
+            faults.push(format!("{} has a value on a node without split", class.id));
+        }
+    }
+    let proven = total
+        .saturating_sub(held)
+        .div_ceil(1 << Certificate::SCALE_BITS);
+    if u128::from(solution.lower_bound.0.unsigned_abs()) > proven {
+        faults.push(format!(
+            "{} is claimed, {proven} is proven",
+            solution.lower_bound.0
+        ));
+    }
+    faults
+}
+
+/// Whether empty devices serve one item.
+fn suits(class: &Class, devices: &[Device]) -> bool {
+    class.devices.as_ref().is_none_or(|d| {
+        let good = |x: &&Device| x.milli >= d.milli && d.models.contains(x.model);
+        devices.iter().filter(good).count() >= d.count as usize
+    })
+}
+
+/// Whether a type can be bought for a class in some zone.
+fn sold(problem: &Problem, t: usize, class: &Class) -> bool {
+    class.types.contains(t)
+        && problem.types[t].offerings.iter().any(|o| {
+            o.price.is_some()
+                && o.available != Some(0)
+                && o.zone.is_none_or(|z| class.zones.contains(z))
+        })
+}
+
+fn limits_itself(problem: &Problem, id: &str) -> bool {
+    let class = problem.classes.iter().position(|c| c.id == id);
+    problem.rules.iter().any(|rule| match rule {
+        Rule::CountLimit(r) => {
+            let both = class.is_some_and(|c| r.with.contains(&c) && r.of.contains(&c));
+            r.max == 0 && both
+        }
+        _ => false,
+    })
+}
