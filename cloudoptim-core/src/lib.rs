@@ -5,6 +5,8 @@
 
 pub mod catalog;
 pub mod collect;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod decision;
 pub mod engines;
 pub mod execute;
@@ -23,4 +25,6 @@ pub mod providers;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod scheduling;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod usage;

@@ -169,6 +169,22 @@ impl Permit {
         }
     }
 
+    /// Without guards, for the suite that checks providers.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn unguarded(
+        plan: &Fingerprint,
+        step: StepId,
+        action: Action,
+        preconditions: Vec<Precondition>,
+    ) -> Self {
+        Self {
+            key: step_key(plan, &step),
+            step,
+            action,
+            preconditions,
+        }
+    }
+
     /// The step.
     pub const fn step(&self) -> &StepId {
         &self.step

@@ -28,7 +28,7 @@ use std::task::{Context, Poll, Waker};
 
 /// Runs a future that never waits for anything. `None`: it hangs, and is
 /// dropped, as when its process is killed.
-fn block_on<F: Future>(future: F) -> Option<F::Output> {
+pub(crate) fn block_on<F: Future>(future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     match future
         .as_mut()
@@ -39,7 +39,7 @@ fn block_on<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-const NOW: &str = "2026-11-23T10:00Z";
+pub(crate) const NOW: &str = "2026-11-23T10:00Z";
 
 #[derive(Debug)]
 struct Fits;
@@ -61,7 +61,7 @@ impl Placement for FitsNowhere {
 
 /// Three nodes, of which one is to go; a ghost; a volume nobody uses; two
 /// deployments and a service.
-fn world() -> Snapshot {
+pub(crate) fn world() -> Snapshot {
     let mut c = cluster();
     let nodes = ["n1", "n2", "n3"].map(|name| node(name, "4", "16Gi"));
     *c.nodes.value_mut().unwrap() = nodes.to_vec();
@@ -118,7 +118,7 @@ fn workload(namespace: &str, name: &str) -> WorkloadRef {
     WorkloadRef::new(namespace, "Deployment", name)
 }
 
-fn decisions() -> Vec<EngineOutput> {
+pub(crate) fn decisions() -> Vec<EngineOutput> {
     let c: ClusterUid = "c1".into();
     let (account, region): (AccountId, Region) = ("111122223333".into(), "us-east-1".into());
     let act = |engine, subject, actions| {
@@ -247,7 +247,7 @@ fn decisions() -> Vec<EngineOutput> {
     ]
 }
 
-fn planned(world: &Snapshot) -> Plan {
+pub(crate) fn planned(world: &Snapshot) -> Plan {
     let (catalog, policy) = (Catalog::default(), Policy::default());
     let inputs = Inputs {
         snapshot: world,
@@ -265,7 +265,7 @@ fn planned(world: &Snapshot) -> Plan {
     )
 }
 
-fn approval(plan: &Plan) -> Approval {
+pub(crate) fn approval(plan: &Plan) -> Approval {
     Approval {
         fingerprint: plan.fingerprint.clone(),
         by: "ada".to_owned(),
@@ -275,16 +275,16 @@ fn approval(plan: &Plan) -> Approval {
 }
 
 /// One world with its journal and clock, which outlive runs.
-struct Host {
-    memory: InMemory,
+pub(crate) struct Host {
+    pub(crate) memory: InMemory,
     clock: Arc<ManualClock>,
     journal: InMemoryJournal,
     limits: Limits,
-    plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 impl Host {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = world();
         let plan = planned(&world);
         assert_eq!(plan.steps.len(), 10, "{}", plan.explain());
@@ -327,11 +327,11 @@ impl Host {
         self.run_with(&self.journal, &NoKillSwitch, &Fits)
     }
 
-    fn report(&self) -> Report {
+    pub(crate) fn report(&self) -> Report {
         self.run().expect("nothing hangs").expect("it runs")
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         block_on(self.journal.entries()).unwrap().unwrap()
     }
 

@@ -5,14 +5,19 @@
 #[allow(dead_code)] // each engine uses a part
 mod cases;
 mod catalog;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod execute;
 #[allow(dead_code)] // each engine uses a part
 mod fixtures;
+mod golden;
 mod network;
 mod packing_solver;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;
 mod rightsizing;
+#[cfg(feature = "schema")]
+mod schema;
 mod spot;
 mod usage;
