@@ -1,6 +1,6 @@
 //! The main job as a command-line user meets it.
 
-#![allow(missing_docs)] // a test binary has no readers of its API
+#![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
 use serde_json::Value;
 use std::fs;

@@ -143,7 +143,7 @@ fn tiles(page: &mut Page, summary: &Summary<'_>) {
         &dollars(summary.after()),
         &after,
     );
-    let (bound, note) = match totals.lower_bound_per_hour {
+    let (bound, note) = match summary.bound() {
         Some(bound) => (
             dollars(bound.per_month()),
             match gap(summary) {
@@ -170,7 +170,7 @@ fn tiles(page: &mut Page, summary: &Summary<'_>) {
 /// The gap as a percentage.
 pub(super) fn gap(summary: &Summary<'_>) -> Option<String> {
     let totals = &summary.plan.totals;
-    let bound = totals.lower_bound_per_hour.filter(|b| b.0 > 0)?;
+    let bound = summary.bound()?;
     let above = totals.nodes_per_hour_after - bound;
     Some(percent(above.0, bound.0))
 }
@@ -227,7 +227,7 @@ fn fall(page: &mut Page, summary: &Summary<'_>) {
             &[(Ink::Part, 0, nodes.0)],
         );
     }
-    if let Some(bound) = totals.lower_bound_per_hour.map(MicroUsdPerHour::per_month) {
+    if let Some(bound) = summary.bound().map(MicroUsdPerHour::per_month) {
         let parts = [(Ink::Part, 0, bound.0)];
         row(page, "Lower bound, nodes", &dollars(bound), whole, &parts);
     }
@@ -270,11 +270,13 @@ fn engines(page: &mut Page, summary: &Summary<'_>) {
             dash(engine.saves_per_month),
             "</td>",
         );
-        page.put(
-            "<td class=\"n stake\">",
-            dash(engine.at_stake_per_month),
-            "</td></tr>\n",
-        );
+        let stake = engine.at_stake_per_month;
+        page.markup(if stake.0 == 0 {
+            "<td class=\"n soft\">"
+        } else {
+            "<td class=\"n stake\">"
+        });
+        page.text(dash(stake)).markup("</td></tr>\n");
     }
     let saves = summary.plan.totals.saves_per_month;
     page.markup("</tbody>\n<tfoot><tr><th scope=\"row\">Saved in all</th>")

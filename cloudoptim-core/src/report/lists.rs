@@ -5,7 +5,7 @@ use super::html::amount;
 use super::page::Page;
 use super::summary::{Group, Summary, doing, engine_name, missing, sentences};
 use super::{Report, provenance};
-use crate::decision::{Action, MissingEvidence, Reason, Undo};
+use crate::decision::{Action, MissingEvidence, Reason, Subject, Undo};
 use crate::engines::NotJudged;
 use crate::input::LoadReport;
 use crate::plan::Step;
@@ -58,11 +58,8 @@ fn group_table(page: &mut Page, caption: &str, groups: &[&Group<'_>]) {
     );
     for group in groups {
         page.put("<tr><td>", capitalised(&doing(group)), "");
-        page.put(
-            "<div class=\"why\">",
-            sentences(group.reasons),
-            "</div></td>",
-        );
+        why(page, group.reasons, &[]);
+        page.markup("</td>");
         page.put(
             "<td class=\"wide tag\">",
             engine_name(group.engine),
@@ -298,8 +295,10 @@ pub(super) fn unjudged(all: &[NotJudged]) -> Vec<(u64, String, Option<String>)> 
     for one in all {
         let entry = kinds.entry(one.missing.to_string()).or_default();
         entry.0 = entry.0.saturating_add(one.count);
+        // That a whole cluster is meant says the count.
+        let named = |subject: &&Subject| !matches!(subject, Subject::Cluster { .. });
         if entry.1.is_none() {
-            entry.1 = one.subject.as_ref().map(ToString::to_string);
+            entry.1 = one.subject.as_ref().filter(named).map(ToString::to_string);
         }
     }
     let mut kinds: Vec<_> = kinds
@@ -329,7 +328,7 @@ pub(super) fn not_judged(page: &mut Page, summary: &Summary<'_>) {
                 ""
             };
             page.put("<tr><th scope=\"row\">", name, "</th><td>");
-            page.text(capitalised(&missing));
+            page.text(&missing);
             if let Some(example) = example {
                 let word = if n > 1 { "such as " } else { "" };
                 page.put(" <span class=\"tag\">", word, "")

@@ -6,6 +6,7 @@ use crate::model::{
     MicroUsdPerHour, MicroUsdPerMonth, Node, NodeName, Pod, PodPhase, Resources, TrafficEdge,
     Volume, VolumeState,
 };
+use crate::scheduling::{InfeasibleResize, effective_request};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels that name the group a node was made for, the most specific first.
@@ -173,7 +174,7 @@ fn pools_of(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>, pools
             requested
                 .entry(node)
                 .or_default()
-                .add(&effective_requests(pod));
+                .add(&effective_request(pod, InfeasibleResize::default()));
         }
     }
     for node in cluster.nodes.items() {
@@ -250,13 +251,4 @@ fn traffic_price(bytes_per_day: u64, per_gb: MicroUsd) -> MicroUsdPerMonth {
     const GB: i128 = 1_000_000_000;
     let micro = i128::from(bytes_per_day) * i128::from(per_gb.0) * i128::from(HOURS_PER_MONTH);
     MicroUsdPerMonth(i64::try_from(micro / (24 * GB)).unwrap_or(i64::MAX))
-}
-
-/// What a pod asks for: the sum over its containers.
-fn effective_requests(pod: &Pod) -> Resources {
-    let mut sum = Resources::default();
-    for c in &pod.spec.containers {
-        sum.add(&c.resources.requests.to_resources());
-    }
-    sum
 }

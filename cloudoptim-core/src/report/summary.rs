@@ -4,7 +4,7 @@ use super::format::counted;
 use super::{Report, Spend};
 use crate::decision::{Action, Decision, MissingEvidence, Reason, Undo};
 use crate::engines::EngineId;
-use crate::model::MicroUsdPerMonth;
+use crate::model::{MicroUsdPerHour, MicroUsdPerMonth};
 use crate::plan::{DeclineReason, Declined, Plan, Step};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -107,6 +107,11 @@ impl<'a> Summary<'a> {
     /// What it costs after the plan.
     pub(super) fn after(&self) -> MicroUsdPerMonth {
         self.now() - self.plan.totals.saves_per_month
+    }
+
+    /// The proven lower bound of the nodes; one of nothing proves nothing.
+    pub(super) fn bound(&self) -> Option<MicroUsdPerHour> {
+        self.plan.totals.lower_bound_per_hour.filter(|b| b.0 > 0)
     }
 
     /// Groups by what they save, most first; those that cost come last.

@@ -172,7 +172,7 @@ fn head(text: &mut Text, report: &Report<'_>, summary: &Summary<'_>) {
         &dollars(totals.nodes_per_hour_after.per_month()),
         &hourly(totals.nodes_per_hour_after),
     );
-    match totals.lower_bound_per_hour {
+    match summary.bound() {
         Some(bound) => {
             let gap = gap(summary).unwrap_or_else(|| "\u{2013}".to_owned());
             let note = format!("{}; the plan is {gap} above", hourly(bound));
