@@ -10,8 +10,10 @@ mod conformance;
 mod execute;
 #[allow(dead_code)] // each engine uses a part
 mod fixtures;
+mod ghost_probe;
 mod golden;
 mod network;
+mod office_hours;
 mod packing_solver;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
@@ -19,5 +21,8 @@ mod report;
 mod rightsizing;
 #[cfg(feature = "schema")]
 mod schema;
+#[cfg(feature = "catalog")]
+mod shop_waste;
 mod spot;
 mod usage;
+mod zombie_volumes;

@@ -364,7 +364,10 @@ impl<'a> Case<'a> {
         let instance = self.instance;
         let config = self.ground.config;
         let (account, region) = (self.cloud.account.clone(), self.cloud.region.clone());
-        let unowned = matches!(owner, Owner::Unowned);
+        // EC2 stops spot instances of persistent requests only, and those are
+        // spoken for.
+        let is_spot = instance.capacity_type == CapacityType::Spot;
+        let stoppable = matches!(owner, Owner::Unowned) && !is_spot;
         let stop = Action::StopInstance {
             account: account.clone(),
             region: region.clone(),
@@ -389,13 +392,16 @@ impl<'a> Case<'a> {
                     from: None,
                     to: Some(self.now().to_rfc3339_opts(SecondsFormat::Secs, true)),
                 });
-                if unowned {
+                if stoppable {
                     actions.push(stop);
                     saves = running;
                     at_stake = None;
                 } else {
-                    reasons.push(Reason::StopWouldReplace {
-                        owner: owner.clone(),
+                    reasons.push(match owner {
+                        Owner::Unowned => Reason::StopNotPossible,
+                        owner => Reason::StopWouldReplace {
+                            owner: owner.clone(),
+                        },
                     });
                     saves = Some(MicroUsdPerMonth::ZERO);
                 }
@@ -418,7 +424,7 @@ impl<'a> Case<'a> {
                         quarantine_hours: config.quarantine_hours,
                     },
                 );
-                if unowned && instance.state == InstanceState::Running {
+                if stoppable && instance.state == InstanceState::Running {
                     actions.push(stop);
                     saves = running;
                     at_stake = None;
@@ -427,7 +433,7 @@ impl<'a> Case<'a> {
                 }
             }
             // Marked long ago and never stopped: the stop failed.
-            Some(_) if unowned && instance.state == InstanceState::Running => {
+            Some(_) if stoppable && instance.state == InstanceState::Running => {
                 actions.push(stop);
                 saves = running;
                 at_stake = None;
@@ -466,7 +472,8 @@ impl<'a> Case<'a> {
             push_part(&mut reasons, &missing);
             Verdict::Suspect {
                 reasons,
-                at_stake: at_stake.or(saves),
+                // A mark saves nothing, which is no price.
+                at_stake: at_stake.or(saves.filter(|s| s.0 != 0)),
                 missing,
                 due: true,
             }

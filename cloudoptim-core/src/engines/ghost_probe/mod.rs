@@ -16,8 +16,9 @@
 //!
 //! The first act is a mark (the tag [`MARK`] with the time), with a stop for
 //! instances that nobody owns. A group or Karpenter would take a stopped
-//! instance for broken and replace it, so those are only marked. A day later
-//! the instance is terminated through its owner.
+//! instance for broken and replace it, and EC2 does not stop one-time spot
+//! instances, so those are only marked. A day later the instance is terminated
+//! through its owner.
 //!
 //! A node object is deleted when its EC2 instance is gone for the whole grace,
 //! its kubelet is silent and its lease is old. That saves nothing by itself.
@@ -234,7 +235,7 @@ fn settle(
                     missing.push(MissingEvidence::Confirmation {
                         of: why.to_string(),
                     });
-                    let stake = at_stake.or(saves);
+                    let stake = at_stake.or(saves.filter(|s| s.0 != 0));
                     Decision::keep(engine, subject, wrap(reasons)).with_stake(stake, missing)
                 }
             },

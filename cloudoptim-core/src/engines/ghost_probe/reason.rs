@@ -202,6 +202,9 @@ pub enum Reason {
         /// Owner.
         owner: Owner,
     },
+    /// It is marked and not stopped: it is a spot instance of a one-time
+    /// request, which EC2 does not stop.
+    StopNotPossible,
     /// A volume stays when the instance goes, and is paid for from then on.
     LeavesVolume {
         /// Volume.
@@ -292,6 +295,7 @@ impl Reason {
         "mark_unreadable",
         "goes_through",
         "stop_would_replace",
+        "stop_not_possible",
         "leaves_volume",
         "price_unknown",
         "suspicious",
@@ -432,6 +436,9 @@ impl fmt::Display for Reason {
             Self::StopWouldReplace { owner } => write!(
                 f,
                 "{owner} would take a stopped instance for broken, so it is only marked"
+            ),
+            Self::StopNotPossible => f.write_str(
+                "EC2 does not stop spot instances of one-time requests, so it is only marked",
             ),
             Self::LeavesVolume { volume, per_month } => {
                 write!(f, "{volume} stays when it goes")?;

@@ -243,10 +243,11 @@ impl<'a> Ground<'a> {
         decision.with_stake(draft.at_stake, draft.missing)
     }
 
-    /// What it had before it slept, by the ledger, else by its mark.
+    /// What it had before it slept, by the ledger or by its mark: the larger,
+    /// so that losing either never raises it.
     fn slept(&self, workload: &Workload) -> Option<u32> {
         let entry = self.entry(workload).map(|e| e.replicas);
-        entry.or_else(|| self.mark(workload))
+        entry.max(self.mark(workload))
     }
 
     fn entry(&self, workload: &Workload) -> Option<&'a Asleep> {
@@ -341,6 +342,16 @@ impl<'a> Ground<'a> {
             Wish::Out(by) => (None, awake(Reason::OptedOut { by })),
             Wish::None => (None, awake(Reason::NotOptedIn)),
         };
+        let can_sleep = matches!(
+            workload.kind,
+            WorkloadKind::Deployment
+                | WorkloadKind::StatefulSet
+                | WorkloadKind::ReplicaSet
+                | WorkloadKind::CronJob
+        );
+        if !can_sleep && let Some(reason) = self.obstacle(workload) {
+            return Draft::keep(reason);
+        }
         let down = match workload.kind {
             WorkloadKind::CronJob => workload.paused,
             _ => workload.replicas == Some(0),
@@ -706,7 +717,7 @@ impl<'a> Ground<'a> {
                 None => {}
             }
         }
-        if sum == MicroUsdPerMonth::ZERO {
+        if sum == MicroUsdPerMonth::ZERO || asleep_milli == 0 {
             return (None, None);
         }
         let share = sum.ratio(u64::from(asleep_milli), 1000);
