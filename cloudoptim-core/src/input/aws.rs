@@ -1,542 +1,695 @@
-//! Documents of the AWS CLI.
+//! What the AWS CLI prints: instances, volumes, snapshots, groups, clusters.
 
-use super::wire::Problem;
+use super::node::{RawTaint, taints};
+use super::raw::{Map, N, One, Text, Time, Word, at, strings};
+use super::redact::redact;
 use crate::model::{
     AccountId, Attachment, AutoScalingGroup, BlockDevice, Bytes, CapacityType, ClusterRecord,
-    EbsSnapshot, GroupInstance, Instance, InstanceState, InstanceType, Labels, NodeGroup,
-    SpotRequest, Subnet, SubnetId, Taint, TaintEffect, Volume, VolumeState, Zone,
+    EbsSnapshot, GroupInstance, Instance, InstanceId, InstanceState, InstanceType, Labels,
+    NodeGroup, SnapshotId, SpotRequest, Subnet, SubnetId, Volume, VolumeId, VolumeState, Zone,
+    ZoneId, ZoneName,
 };
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-macro_rules! wire {
-    ($case:literal $($name:ident { $($(#[$meta:meta])* $field:ident: $type:ty),* $(,)? })*) => {
-        $(
-            #[derive(Debug, Clone, Default, Deserialize)]
-            #[serde(default, rename_all = $case)]
-            struct $name { $($(#[$meta])* $field: Option<$type>),* }
-        )*
-    };
-}
-
-wire! { "PascalCase"
-    TagWire { key: String, value: String }
-    Reservation { owner_id: String, instances: Vec<InstanceWire> }
-    InstanceWire {
-        instance_id: String, instance_type: String, launch_time: DateTime<Utc>,
-        placement: Placement, state: StateWire, instance_lifecycle: String,
-        spot_instance_request_id: String, tags: Vec<TagWire>, subnet_id: String, vpc_id: String,
-        iam_instance_profile: Profile, private_dns_name: String, private_ip_address: String,
-        public_ip_address: String, block_device_mappings: Vec<Mapping>, platform: String,
-        capacity_reservation_id: String, operator: OperatorWire,
-    }
-    Placement { availability_zone: String, availability_zone_id: String, tenancy: String }
-    StateWire { name: String }
-    Profile { arn: String }
-    Mapping { device_name: String, ebs: Ebs }
-    Ebs { volume_id: String, delete_on_termination: bool }
-    OperatorWire { managed: bool, principal: String }
-    VolumeWire {
-        volume_id: String, state: String, volume_type: String, size: u64, iops: u32,
-        throughput: u32, availability_zone: String, availability_zone_id: String,
-        create_time: DateTime<Utc>, attachments: Vec<AttachmentWire>, snapshot_id: String,
-        encrypted: bool, kms_key_id: String, multi_attach_enabled: bool, operator: OperatorWire,
-        outpost_arn: String, tags: Vec<TagWire>,
-    }
-    AttachmentWire { instance_id: String, state: String, attach_time: DateTime<Utc>,
-        delete_on_termination: bool }
-    SnapshotWire {
-        snapshot_id: String, volume_id: String, state: String, volume_size: u64,
-        start_time: DateTime<Utc>, owner_id: String, storage_tier: String, description: String,
-        tags: Vec<TagWire>,
-    }
-    ZoneWire { zone_name: String, zone_id: String, zone_type: String, region_name: String }
-    GroupWire {
-        auto_scaling_group_name: String, #[serde(rename = "AutoScalingGroupARN")] arn: String,
-        min_size: u32, max_size: u32, desired_capacity: u32, instances: Vec<GroupInstanceWire>,
-        availability_zones: Vec<String>, #[serde(rename = "VPCZoneIdentifier")] subnets: String,
-        suspended_processes: Vec<Suspended>, tags: Vec<TagWire>,
-        warm_pool_configuration: serde_json::Value, launch_template: LaunchTemplate,
-        mixed_instances_policy: Mixed,
-    }
-    GroupInstanceWire { instance_id: String, instance_type: String, lifecycle_state: String,
-        protected_from_scale_in: bool, availability_zone: String, launch_template: LaunchTemplate }
-    LaunchTemplate { launch_template_id: String }
-    Mixed { launch_template: MixedTemplate }
-    MixedTemplate { launch_template_specification: LaunchTemplate, overrides: Vec<OverrideWire> }
-    OverrideWire { instance_type: String }
-    Suspended { process_name: String }
-    SubnetWire { subnet_id: String, availability_zone_id: String, available_ip_address_count: u32 }
-    SpotWire { spot_instance_request_id: String, instance_id: String,
-        #[serde(rename = "Type")] kind: String, state: String, status: SpotStatus,
-        instance_interruption_behavior: String }
-    SpotStatus { code: String }
-}
-
-wire! { "camelCase"
-    ClusterWire { name: String, arn: String, status: String, version: String,
-        created_at: DateTime<Utc>, tags: Labels }
-    NodeGroupWire {
-        nodegroup_name: String, nodegroup_arn: String, cluster_name: String,
-        capacity_type: String, scaling_config: Scaling, instance_types: Vec<String>,
-        subnets: Vec<String>, resources: GroupResources, status: String, labels: Labels,
-        taints: Vec<TaintWire>,
-    }
-    Scaling { min_size: u32, max_size: u32, desired_size: u32 }
-    GroupResources { auto_scaling_groups: Vec<NamedWire> }
-    NamedWire { name: String }
-    TaintWire { key: String, value: String, effect: String }
-}
-
-/// An object with the account and region that its document names.
-#[derive(Debug)]
+/// Something from an AWS document, with what it says about where it is.
+#[derive(Debug, Clone)]
 pub(super) struct Placed<T> {
-    pub(super) account: Option<AccountId>,
-    pub(super) region: Option<String>,
     pub(super) item: T,
+    pub(super) account: Option<String>,
+    pub(super) region: Option<String>,
 }
 
-/// A warm pool's instances, with the launch template that tells the group.
-#[derive(Debug)]
-pub(super) struct WarmPool {
-    pub(super) template: Option<String>,
-    pub(super) instances: Vec<GroupInstance>,
-}
-
-/// What documents hold.
-#[derive(Debug)]
-pub(super) enum Item {
-    Instances(Vec<Placed<Instance>>),
-    Volume(Placed<Volume>),
-    Snapshot(Placed<EbsSnapshot>),
-    Zone(Placed<Zone>),
-    Group(Placed<AutoScalingGroup>, Option<String>),
-    WarmPool(WarmPool),
-    Subnet(Subnet),
-    Spot(SpotRequest),
-    Cluster(Placed<ClusterRecord>),
-    NodeGroup(Placed<NodeGroup>),
-}
-
-/// Key of the list at the top of each document, its part, and the kind of its items.
-pub(super) const LISTS: [(&str, &str, &str); 7] = [
-    ("Reservations", "instances", "Instance"),
-    ("Volumes", "volumes", "Volume"),
-    ("Snapshots", "ebs_snapshots", "Snapshot"),
-    ("AvailabilityZones", "zones", "AvailabilityZone"),
-    (
-        "AutoScalingGroups",
-        "auto_scaling_groups",
-        "AutoScalingGroup",
-    ),
-    ("Subnets", "subnets", "Subnet"),
-    (
-        "SpotInstanceRequests",
-        "spot_requests",
-        "SpotInstanceRequest",
-    ),
-];
-
-/// Reads one item of the list under `key`, or the object under `cluster` and `nodegroup`.
-pub(super) fn item(key: &str, text: &str) -> Result<Item, Problem> {
-    Ok(match key {
-        "Reservations" => Item::Instances(reservation(parse(text)?)?),
-        "Volumes" => Item::Volume(volume(parse(text)?)?),
-        "Snapshots" => Item::Snapshot(snapshot(parse(text)?)?),
-        "AvailabilityZones" => Item::Zone(zone(parse(text)?)?),
-        "AutoScalingGroups" => {
-            let (group, template) = group(parse(text)?)?;
-            Item::Group(group, template)
-        }
-        "Subnets" => Item::Subnet(subnet(parse(text)?)?),
-        "SpotInstanceRequests" => Item::Spot(spot(parse(text)?)?),
-        "WarmPool" => Item::WarmPool(warm_pool(parse(text)?)?),
-        "cluster" => Item::Cluster(cluster(parse(text)?)?),
-        _ => Item::NodeGroup(node_group(parse(text)?)?),
-    })
-}
-
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|e| {
-        let field = e.path().to_string();
-        Problem::new(field, e.into_inner().to_string())
-    })
-}
-
-fn required(text: Option<String>, field: &str) -> Result<String, Problem> {
-    text.filter(|t| !t.is_empty())
-        .ok_or_else(|| Problem::new(field, "is missing"))
-}
-
-fn some(text: Option<String>) -> Option<String> {
-    text.filter(|t| !t.is_empty())
-}
-
-fn tags(list: Option<Vec<TagWire>>) -> Labels {
-    list.into_iter()
-        .flatten()
-        .filter_map(|t| Some((t.key?, t.value.unwrap_or_default())))
-        .collect()
-}
-
-/// The region of a zone's name: `us-east-1` of `us-east-1a` and of
-/// `us-east-1-atl-1a`.
+/// The region of a zone name: `us-east-1a`, `us-east-1-bos-1a`.
 pub(super) fn region_of_zone(zone: &str) -> Option<String> {
     let mut parts = zone.split('-');
-    let (area, side, rest) = (parts.next()?, parts.next()?, parts.next()?);
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    (!digits.is_empty()).then(|| format!("{area}-{side}-{digits}"))
+    let (area, side, number) = (parts.next()?, parts.next()?, parts.next()?);
+    // `us-gov-west-1a` has one part more.
+    let (head, number) = if number.bytes().next()?.is_ascii_digit() {
+        (format!("{area}-{side}"), number)
+    } else {
+        (format!("{area}-{side}-{number}"), parts.next()?)
+    };
+    let digits = number
+        .bytes()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(number.len());
+    let region = format!("{head}-{}", number.get(..digits)?);
+    let plausible = digits > 0 && area.len() == 2 && area.bytes().all(|b| b.is_ascii_lowercase());
+    plausible.then_some(region)
 }
 
-/// Region and account of an ARN.
-fn of_arn(arn: &str) -> (Option<String>, Option<AccountId>) {
-    let mut parts = arn.split(':').skip(3);
-    let region = parts.next().filter(|r| !r.is_empty()).map(str::to_owned);
-    let account = parts.next().filter(|a| !a.is_empty()).map(AccountId::from);
-    (region, account)
+/// Account and region of an ARN.
+pub(super) fn of_arn(arn: &str) -> (Option<String>, Option<String>) {
+    let mut parts = arn.split(':');
+    if parts.next() != Some("arn") {
+        return (None, None);
+    }
+    let mut rest = parts.skip(2);
+    let take = |part: Option<&str>| part.filter(|p| !p.is_empty()).map(str::to_owned);
+    let region = take(rest.next());
+    let account = take(rest.next()).filter(|a| is_account(a));
+    (account, region)
 }
 
-fn gib(size: Option<u64>) -> Bytes {
-    Bytes::from_gib(size.unwrap_or_default())
+/// Whether it is an account id: twelve digits.
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn managed(operator: Option<OperatorWire>) -> Option<String> {
-    let operator = operator.filter(|o| o.managed == Some(true))?;
-    Some(
-        operator
-            .principal
-            .unwrap_or_else(|| "the provider".to_owned()),
-    )
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawTag {
+    key: Text,
+    value: Text,
 }
 
-fn reservation(wire: Reservation) -> Result<Vec<Placed<Instance>>, Problem> {
-    let owner = some(wire.owner_id).map(AccountId::from);
-    let mut all = Vec::new();
-    for (index, i) in wire.instances.into_iter().flatten().enumerate() {
-        let within = |p: Problem| p.within(&format!("Instances[{index}]"));
-        let placement = i.placement.unwrap_or_default();
-        let zone = some(placement.availability_zone);
-        let instance = Instance {
-            id: required(i.instance_id, "InstanceId")
-                .map_err(within)?
-                .into(),
-            instance_type: required(i.instance_type, "InstanceType")
-                .map_err(within)?
-                .into(),
-            state: match i.state.and_then(|s| s.name).as_deref() {
-                Some("pending") => InstanceState::Pending,
-                Some("running") => InstanceState::Running,
-                Some("shutting-down") => InstanceState::ShuttingDown,
-                Some("stopping") => InstanceState::Stopping,
-                Some("stopped") => InstanceState::Stopped,
-                Some("terminated") => InstanceState::Terminated,
+fn tags(raw: N<Vec<RawTag>>) -> Labels {
+    raw.0.into_iter().map(|t| (t.key.0, t.value.0)).collect()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawOperator {
+    managed: N<bool>,
+    principal: Text,
+}
+
+impl RawOperator {
+    fn managed_by(self) -> Option<String> {
+        self.managed
+            .0
+            .then(|| self.principal.some().unwrap_or_else(|| "aws".to_owned()))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawInstance {
+    instance_id: Text,
+    instance_type: Text,
+    state: N<RawStateName>,
+    placement: N<RawPlacement>,
+    launch_time: Option<Time>,
+    instance_lifecycle: Text,
+    spot_instance_request_id: Text,
+    tags: N<Vec<RawTag>>,
+    subnet_id: Text,
+    vpc_id: Text,
+    iam_instance_profile: N<RawProfile>,
+    private_dns_name: Text,
+    private_ip_address: Text,
+    public_ip_address: Text,
+    network_interfaces: N<Vec<RawInterface>>,
+    block_device_mappings: N<Vec<RawMapping>>,
+    platform: Text,
+    capacity_reservation_id: Text,
+    operator: N<RawOperator>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawStateName {
+    name: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawPlacement {
+    availability_zone: Text,
+    availability_zone_id: Text,
+    tenancy: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawProfile {
+    arn: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawInterface {
+    private_ip_addresses: N<Vec<RawAddress>>,
+    association: Option<RawAssociation>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawAddress {
+    private_ip_address: Text,
+    association: Option<RawAssociation>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawAssociation {
+    public_ip: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawMapping {
+    device_name: Text,
+    ebs: Option<RawEbs>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawEbs {
+    volume_id: Text,
+    delete_on_termination: Option<bool>,
+}
+
+/// Instances of one reservation; the owner stands beside them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawReservationHead {
+    pub(super) owner_id: Text,
+}
+
+pub(super) fn instance(raw: RawInstance, owner: &str) -> Placed<Instance> {
+    let placement = raw.placement.0;
+    let mut private_ips = Vec::new();
+    private_ips.extend(raw.private_ip_address.some());
+    let mut has_public_ip = !raw.public_ip_address.0.is_empty();
+    for interface in raw.network_interfaces.0 {
+        let public =
+            |a: &Option<RawAssociation>| a.as_ref().is_some_and(|a| !a.public_ip.0.is_empty());
+        has_public_ip |= public(&interface.association);
+        for address in interface.private_ip_addresses.0 {
+            has_public_ip |= public(&address.association);
+            private_ips.extend(address.private_ip_address.some());
+        }
+    }
+    private_ips.sort();
+    private_ips.dedup();
+    let zone = placement.availability_zone.some();
+    let account = Some(owner.to_owned()).filter(|o| !o.is_empty());
+    Placed {
+        region: zone.as_deref().and_then(region_of_zone),
+        account: account.clone().filter(|a| is_account(a)),
+        item: Instance {
+            id: InstanceId::new(raw.instance_id.0),
+            instance_type: InstanceType::new(raw.instance_type.0),
+            state: match raw.state.0.name.0.as_str() {
+                "pending" => InstanceState::Pending,
+                "running" => InstanceState::Running,
+                "shutting-down" => InstanceState::ShuttingDown,
+                "stopping" => InstanceState::Stopping,
+                "stopped" => InstanceState::Stopped,
+                "terminated" => InstanceState::Terminated,
                 _ => InstanceState::Unknown,
             },
-            zone: zone.clone().map(Into::into),
-            zone_id: some(placement.availability_zone_id).map(Into::into),
-            launched_at: i.launch_time,
-            capacity_type: match i.instance_lifecycle.as_deref() {
-                Some("spot") => CapacityType::Spot,
-                Some("capacity-block") => CapacityType::Reserved,
+            zone: zone.map(ZoneName::new),
+            zone_id: placement.availability_zone_id.some().map(ZoneId::new),
+            launched_at: at(raw.launch_time),
+            capacity_type: match raw.instance_lifecycle.0.as_str() {
+                "spot" => CapacityType::Spot,
+                "capacity-block" => CapacityType::Reserved,
                 _ => CapacityType::OnDemand,
             },
-            spot_request: some(i.spot_instance_request_id),
-            tags: tags(i.tags),
-            subnet: some(i.subnet_id).map(Into::into),
-            vpc: some(i.vpc_id),
-            instance_profile: i.iam_instance_profile.and_then(|p| some(p.arn)),
-            private_dns: some(i.private_dns_name),
-            private_ips: some(i.private_ip_address).into_iter().collect(),
-            has_public_ip: some(i.public_ip_address).is_some(),
-            block_devices: i
+            spot_request: raw.spot_instance_request_id.some(),
+            tags: tags(raw.tags),
+            subnet: raw.subnet_id.some().map(SubnetId::new),
+            vpc: raw.vpc_id.some(),
+            instance_profile: raw.iam_instance_profile.0.arn.some(),
+            private_dns: raw.private_dns_name.some(),
+            private_ips,
+            has_public_ip,
+            block_devices: raw
                 .block_device_mappings
+                .0
                 .into_iter()
-                .flatten()
                 .filter_map(|m| {
-                    let ebs = m.ebs?;
-                    Some(BlockDevice {
-                        device: m.device_name.unwrap_or_default(),
-                        volume: some(ebs.volume_id)?.into(),
+                    m.ebs.map(|ebs| BlockDevice {
+                        device: m.device_name.0,
+                        volume: VolumeId::new(ebs.volume_id.0),
                         delete_on_termination: ebs.delete_on_termination,
                     })
                 })
                 .collect(),
-            platform: some(i.platform),
-            tenancy: some(placement.tenancy),
-            capacity_reservation: some(i.capacity_reservation_id),
+            platform: raw.platform.some().map(|p| p.to_ascii_lowercase()),
+            tenancy: placement.tenancy.some(),
+            capacity_reservation: raw.capacity_reservation_id.some(),
             termination_protected: None,
             stop_protected: None,
-            managed_by: managed(i.operator),
-            owner: owner.clone(),
-        };
-        all.push(Placed {
-            account: owner.clone(),
-            region: zone.as_deref().and_then(region_of_zone),
-            item: instance,
-        });
+            managed_by: raw.operator.0.managed_by(),
+            owner: account.map(AccountId::new),
+        },
     }
-    Ok(all)
 }
 
-fn volume(v: VolumeWire) -> Result<Placed<Volume>, Problem> {
-    let zone = some(v.availability_zone);
-    Ok(Placed {
-        account: None,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawVolume {
+    volume_id: Text,
+    state: Text,
+    volume_type: Text,
+    size: N<u32>,
+    iops: Option<u32>,
+    throughput: Option<u32>,
+    availability_zone: Text,
+    availability_zone_id: Text,
+    create_time: Option<Time>,
+    attachments: N<Vec<RawAttachment>>,
+    snapshot_id: Text,
+    encrypted: N<bool>,
+    kms_key_id: Text,
+    multi_attach_enabled: N<bool>,
+    operator: N<RawOperator>,
+    outpost_arn: Text,
+    tags: N<Vec<RawTag>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawAttachment {
+    instance_id: Text,
+    state: Text,
+    attach_time: Option<Time>,
+    delete_on_termination: Option<bool>,
+}
+
+pub(super) fn volume(raw: RawVolume) -> Placed<Volume> {
+    let zone = raw.availability_zone.some();
+    Placed {
         region: zone.as_deref().and_then(region_of_zone),
+        account: None,
         item: Volume {
-            id: required(v.volume_id, "VolumeId")?.into(),
-            state: match v.state.as_deref() {
-                Some("creating") => VolumeState::Creating,
-                Some("available") => VolumeState::Available,
-                Some("in-use") => VolumeState::InUse,
-                Some("deleting") => VolumeState::Deleting,
-                Some("deleted") => VolumeState::Deleted,
-                Some("error") => VolumeState::Error,
+            id: VolumeId::new(raw.volume_id.0),
+            state: match raw.state.0.as_str() {
+                "creating" => VolumeState::Creating,
+                "available" => VolumeState::Available,
+                "in-use" => VolumeState::InUse,
+                "deleting" => VolumeState::Deleting,
+                "deleted" => VolumeState::Deleted,
+                "error" => VolumeState::Error,
                 _ => VolumeState::Unknown,
             },
-            volume_type: v.volume_type.unwrap_or_default(),
-            size: gib(v.size),
-            iops: v.iops,
-            throughput_mibps: v.throughput,
-            zone: zone.map(Into::into),
-            zone_id: some(v.availability_zone_id).map(Into::into),
-            created_at: v.create_time,
-            attachments: v
+            volume_type: raw.volume_type.0,
+            size: Bytes::from_gib(u64::from(raw.size.0)),
+            iops: raw.iops,
+            throughput_mibps: raw.throughput,
+            zone: zone.map(ZoneName::new),
+            zone_id: raw.availability_zone_id.some().map(ZoneId::new),
+            created_at: at(raw.create_time),
+            attachments: raw
                 .attachments
+                .0
                 .into_iter()
-                .flatten()
                 .map(|a| Attachment {
-                    instance: a.instance_id.unwrap_or_default().into(),
-                    state: a.state.unwrap_or_default(),
-                    attached_at: a.attach_time,
+                    instance: InstanceId::new(a.instance_id.0),
+                    state: a.state.0,
+                    attached_at: at(a.attach_time),
                     delete_on_termination: a.delete_on_termination,
                 })
                 .collect(),
-            from_snapshot: some(v.snapshot_id).map(Into::into),
-            encrypted: v.encrypted.unwrap_or_default(),
-            kms_key: some(v.kms_key_id),
-            multi_attach: v.multi_attach_enabled.unwrap_or_default(),
-            managed_by: managed(v.operator),
+            from_snapshot: raw.snapshot_id.some().map(SnapshotId::new),
+            encrypted: raw.encrypted.0,
+            kms_key: raw.kms_key_id.some(),
+            multi_attach: raw.multi_attach_enabled.0,
+            managed_by: raw.operator.0.managed_by(),
             modification: None,
-            outpost: some(v.outpost_arn),
-            tags: tags(v.tags),
+            outpost: raw.outpost_arn.some(),
+            tags: tags(raw.tags),
         },
-    })
-}
-
-fn snapshot(s: SnapshotWire) -> Result<Placed<EbsSnapshot>, Problem> {
-    let owner = some(s.owner_id).map(AccountId::from);
-    Ok(Placed {
-        account: owner.clone(),
-        region: None,
-        item: EbsSnapshot {
-            id: required(s.snapshot_id, "SnapshotId")?.into(),
-            volume: some(s.volume_id).map(Into::into),
-            state: s.state.unwrap_or_default(),
-            volume_size: gib(s.volume_size),
-            started_at: s.start_time,
-            owner,
-            storage_tier: some(s.storage_tier),
-            description: super::wire::clean(&s.description.unwrap_or_default()),
-            tags: tags(s.tags),
-        },
-    })
-}
-
-fn zone(z: ZoneWire) -> Result<Placed<Zone>, Problem> {
-    Ok(Placed {
-        account: None,
-        region: some(z.region_name),
-        item: Zone {
-            name: required(z.zone_name, "ZoneName")?.into(),
-            id: required(z.zone_id, "ZoneId")?.into(),
-            kind: z.zone_type.unwrap_or_default(),
-        },
-    })
-}
-
-fn group_instance(i: GroupInstanceWire) -> GroupInstance {
-    GroupInstance {
-        instance: i.instance_id.unwrap_or_default().into(),
-        lifecycle: i.lifecycle_state.unwrap_or_default(),
-        protected_from_scale_in: i.protected_from_scale_in.unwrap_or_default(),
-        zone: some(i.availability_zone).map(Into::into),
     }
 }
 
-fn group(g: GroupWire) -> Result<(Placed<AutoScalingGroup>, Option<String>), Problem> {
-    let (region, account) = of_arn(&g.arn.unwrap_or_default());
-    let mixed = g
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawSnapshot {
+    snapshot_id: Text,
+    volume_id: Text,
+    state: Text,
+    volume_size: N<u32>,
+    start_time: Option<Time>,
+    owner_id: Text,
+    storage_tier: Text,
+    description: Text,
+    tags: N<Vec<RawTag>>,
+}
+
+pub(super) fn snapshot(raw: RawSnapshot) -> Placed<EbsSnapshot> {
+    Placed {
+        region: None,
+        // A shared snapshot belongs to somebody else, so it does not say
+        // whose listing this is.
+        account: None,
+        item: EbsSnapshot {
+            id: SnapshotId::new(raw.snapshot_id.0),
+            // What AWS writes for a snapshot that was copied.
+            volume: raw
+                .volume_id
+                .some()
+                .filter(|id| id != "vol-ffffffff")
+                .map(VolumeId::new),
+            state: raw.state.0,
+            volume_size: Bytes::from_gib(u64::from(raw.volume_size.0)),
+            started_at: at(raw.start_time),
+            owner: raw.owner_id.some().map(AccountId::new),
+            storage_tier: raw.storage_tier.some(),
+            description: redact(&raw.description.0),
+            tags: tags(raw.tags),
+        },
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawZone {
+    zone_name: Text,
+    zone_id: Text,
+    zone_type: Text,
+    region_name: Text,
+}
+
+pub(super) fn zone(raw: RawZone) -> Placed<Zone> {
+    Placed {
+        region: raw
+            .region_name
+            .some()
+            .or_else(|| region_of_zone(&raw.zone_name.0)),
+        account: None,
+        item: Zone {
+            name: ZoneName::new(raw.zone_name.0),
+            id: ZoneId::new(raw.zone_id.0),
+            kind: raw.zone_type.0,
+        },
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawGroup {
+    auto_scaling_group_name: Text,
+    #[serde(rename = "AutoScalingGroupARN")]
+    arn: Text,
+    min_size: N<u32>,
+    max_size: N<u32>,
+    desired_capacity: N<u32>,
+    instances: N<Vec<RawGroupInstance>>,
+    mixed_instances_policy: N<RawMixed>,
+    availability_zones: N<Vec<Text>>,
+    #[serde(rename = "VPCZoneIdentifier")]
+    vpc_zone_identifier: Text,
+    suspended_processes: N<Vec<RawProcess>>,
+    warm_pool_configuration: Option<super::meta::Nothing>,
+    warm_pool_size: N<u32>,
+    tags: N<Vec<RawTag>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawGroupInstance {
+    instance_id: Text,
+    instance_type: Text,
+    lifecycle_state: Text,
+    protected_from_scale_in: N<bool>,
+    availability_zone: Text,
+}
+
+pub(super) fn group_instance(raw: RawGroupInstance) -> GroupInstance {
+    GroupInstance {
+        instance: InstanceId::new(raw.instance_id.0),
+        lifecycle: raw.lifecycle_state.0,
+        protected_from_scale_in: raw.protected_from_scale_in.0,
+        zone: raw.availability_zone.some().map(ZoneName::new),
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawMixed {
+    launch_template: N<RawLaunchTemplate>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawLaunchTemplate {
+    overrides: N<Vec<RawOverride>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawOverride {
+    instance_type: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawProcess {
+    process_name: Text,
+}
+
+pub(super) fn group(raw: RawGroup) -> Placed<AutoScalingGroup> {
+    let (account, region) = of_arn(&raw.arn.0);
+    let mut instance_types: Vec<String> = raw
         .mixed_instances_policy
-        .and_then(|m| m.launch_template)
-        .unwrap_or_default();
-    let template = g
+        .0
         .launch_template
-        .or(mixed.launch_template_specification)
-        .and_then(|t| some(t.launch_template_id));
-    let mut instance_types: Vec<InstanceType> = mixed
+        .0
         .overrides
+        .0
         .into_iter()
-        .flatten()
-        .filter_map(|o| some(o.instance_type))
-        .map(Into::into)
+        .filter_map(|o| o.instance_type.some())
         .collect();
-    let mut instances = Vec::new();
-    for instance in g.instances.into_iter().flatten() {
-        instance_types.extend(instance.instance_type.clone().map(InstanceType::from));
-        instances.push(group_instance(instance));
+    if instance_types.is_empty() {
+        // The type stands in the launch template, which is another document;
+        // what runs shows it.
+        instance_types = raw
+            .instances
+            .0
+            .iter()
+            .filter_map(|i| i.instance_type.clone().some())
+            .collect();
     }
     instance_types.sort();
     instance_types.dedup();
-    let group = AutoScalingGroup {
-        name: required(g.auto_scaling_group_name, "AutoScalingGroupName")?,
-        min_size: g.min_size.unwrap_or_default(),
-        max_size: g.max_size.unwrap_or_default(),
-        desired: g.desired_capacity.unwrap_or_default(),
-        instances,
-        instance_types,
-        zones: g
-            .availability_zones
-            .into_iter()
-            .flatten()
-            .map(Into::into)
-            .collect(),
-        subnets: g
-            .subnets
-            .unwrap_or_default()
-            .split(',')
-            .filter(|s| !s.is_empty())
-            .map(SubnetId::from)
-            .collect(),
-        suspended: g
-            .suspended_processes
-            .into_iter()
-            .flatten()
-            .filter_map(|s| s.process_name)
-            .collect(),
-        has_warm_pool: g.warm_pool_configuration.is_some_and(|w| !w.is_null()),
-        tags: tags(g.tags),
-    };
-    Ok((
-        Placed {
-            account,
-            region,
-            item: group,
+    let zones = strings(raw.availability_zones);
+    Placed {
+        region: region.or_else(|| zones.first().and_then(|z| region_of_zone(z))),
+        account,
+        item: AutoScalingGroup {
+            name: raw.auto_scaling_group_name.0,
+            min_size: raw.min_size.0,
+            max_size: raw.max_size.0,
+            desired: raw.desired_capacity.0,
+            instances: raw.instances.0.into_iter().map(group_instance).collect(),
+            instance_types: instance_types.into_iter().map(InstanceType::new).collect(),
+            zones: zones.into_iter().map(ZoneName::new).collect(),
+            subnets: raw
+                .vpc_zone_identifier
+                .0
+                .split(',')
+                .map(str::trim)
+                .filter(|s| !s.is_empty())
+                .map(SubnetId::from)
+                .collect(),
+            suspended: raw
+                .suspended_processes
+                .0
+                .into_iter()
+                .map(|p| p.process_name.0)
+                .collect(),
+            has_warm_pool: raw.warm_pool_configuration.is_some() || raw.warm_pool_size.0 > 0,
+            tags: tags(raw.tags),
         },
-        template,
-    ))
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-struct WarmPoolWire {
-    instances: Vec<GroupInstanceWire>,
-}
-
-fn warm_pool(wire: WarmPoolWire) -> Result<WarmPool, Problem> {
-    let template = wire.instances.iter().find_map(|i| {
-        i.launch_template
-            .as_ref()
-            .and_then(|t| some(t.launch_template_id.clone()))
-    });
-    for instance in &wire.instances {
-        required(instance.instance_id.clone(), "Instances.InstanceId")?;
     }
-    Ok(WarmPool {
-        template,
-        instances: wire.instances.into_iter().map(group_instance).collect(),
-    })
 }
 
-fn subnet(s: SubnetWire) -> Result<Subnet, Problem> {
-    Ok(Subnet {
-        id: required(s.subnet_id, "SubnetId")?.into(),
-        zone_id: some(s.availability_zone_id).map(Into::into),
-        free_addresses: s
-            .available_ip_address_count
-            .ok_or_else(|| Problem::new("AvailableIpAddressCount", "is missing"))?,
-    })
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawCluster {
+    name: Text,
+    arn: Text,
+    status: Text,
+    version: Text,
+    #[serde(rename = "createdAt")]
+    created_at: Option<Time>,
+    tags: Map,
 }
 
-fn spot(s: SpotWire) -> Result<SpotRequest, Problem> {
-    Ok(SpotRequest {
-        id: required(s.spot_instance_request_id, "SpotInstanceRequestId")?,
-        instance: some(s.instance_id).map(Into::into),
-        persistent: s.kind.as_deref() == Some("persistent"),
-        state: s.state.unwrap_or_default(),
-        status: s.status.and_then(|s| s.code).unwrap_or_default(),
-        interruption_behaviour: s.instance_interruption_behavior.unwrap_or_default(),
-    })
-}
-
-fn cluster(c: ClusterWire) -> Result<Placed<ClusterRecord>, Problem> {
-    let arn = c.arn.unwrap_or_default();
-    let (region, account) = of_arn(&arn);
-    Ok(Placed {
-        account,
+pub(super) fn cluster(raw: RawCluster) -> Placed<ClusterRecord> {
+    let (account, region) = of_arn(&raw.arn.0);
+    Placed {
         region,
+        account,
         item: ClusterRecord {
-            name: required(c.name, "cluster.name")?,
-            arn,
-            status: c.status.unwrap_or_default(),
-            version: some(c.version),
-            created_at: c.created_at,
-            tags: c.tags.unwrap_or_default(),
+            name: raw.name.0,
+            arn: raw.arn.0,
+            status: raw.status.0,
+            version: raw.version.some(),
+            created_at: at(raw.created_at),
+            tags: raw.tags.0,
         },
-    })
+    }
 }
 
-fn node_group(g: NodeGroupWire) -> Result<Placed<NodeGroup>, Problem> {
-    let (region, account) = of_arn(&g.nodegroup_arn.unwrap_or_default());
-    let scaling = g.scaling_config.unwrap_or_default();
-    let taints = g.taints.into_iter().flatten().map(|t| {
-        Ok(Taint {
-            key: t.key.unwrap_or_default(),
-            value: t.value.unwrap_or_default(),
-            effect: match t.effect.as_deref() {
-                Some("NO_SCHEDULE") => TaintEffect::NoSchedule,
-                Some("PREFER_NO_SCHEDULE") => TaintEffect::PreferNoSchedule,
-                Some("NO_EXECUTE") => TaintEffect::NoExecute,
-                other => {
-                    let message = format!("unknown effect {other:?}");
-                    return Err(Problem::new("nodegroup.taints.effect", message));
-                }
-            },
+impl Word for CapacityType {
+    const WORDS: &'static str = "ON_DEMAND, SPOT, CAPACITY_BLOCK";
+
+    fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "ON_DEMAND" => Self::OnDemand,
+            "SPOT" => Self::Spot,
+            "CAPACITY_BLOCK" => Self::Reserved,
+            _ => return None,
         })
-    });
-    Ok(Placed {
-        account,
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct RawNodeGroup {
+    nodegroup_name: Text,
+    nodegroup_arn: Text,
+    cluster_name: Text,
+    capacity_type: Option<One<CapacityType>>,
+    scaling_config: N<RawScaling>,
+    instance_types: N<Vec<Text>>,
+    subnets: N<Vec<Text>>,
+    resources: N<RawGroupResources>,
+    status: Text,
+    labels: Map,
+    taints: N<Vec<RawTaint>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RawScaling {
+    min_size: N<u32>,
+    max_size: N<u32>,
+    desired_size: N<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RawGroupResources {
+    auto_scaling_groups: N<Vec<RawName>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RawName {
+    name: Text,
+}
+
+pub(super) fn node_group(raw: RawNodeGroup) -> Placed<NodeGroup> {
+    let (account, region) = of_arn(&raw.nodegroup_arn.0);
+    let scaling = raw.scaling_config.0;
+    Placed {
         region,
+        account,
         item: NodeGroup {
-            name: required(g.nodegroup_name, "nodegroup.nodegroupName")?,
-            cluster: required(g.cluster_name, "nodegroup.clusterName")?,
-            capacity_type: match g.capacity_type.as_deref() {
-                Some("SPOT") => CapacityType::Spot,
-                Some("CAPACITY_BLOCK") => CapacityType::Reserved,
-                _ => CapacityType::OnDemand,
-            },
-            min_size: scaling.min_size.unwrap_or_default(),
-            max_size: scaling.max_size.unwrap_or_default(),
-            desired: scaling.desired_size.unwrap_or_default(),
-            instance_types: g
-                .instance_types
+            name: raw.nodegroup_name.0,
+            cluster: raw.cluster_name.0,
+            capacity_type: raw.capacity_type.map_or_else(Default::default, |c| c.0),
+            min_size: scaling.min_size.0,
+            max_size: scaling.max_size.0,
+            desired: scaling.desired_size.0,
+            instance_types: strings(raw.instance_types)
                 .into_iter()
-                .flatten()
-                .map(Into::into)
+                .map(InstanceType::new)
                 .collect(),
-            subnets: g.subnets.into_iter().flatten().map(Into::into).collect(),
-            auto_scaling_groups: g
+            subnets: strings(raw.subnets)
+                .into_iter()
+                .map(SubnetId::new)
+                .collect(),
+            auto_scaling_groups: raw
                 .resources
-                .and_then(|r| r.auto_scaling_groups)
+                .0
+                .auto_scaling_groups
+                .0
                 .into_iter()
-                .flatten()
-                .filter_map(|n| n.name)
+                .map(|g| g.name.0)
                 .collect(),
-            status: g.status.unwrap_or_default(),
-            labels: g.labels.unwrap_or_default(),
-            taints: taints.collect::<Result<_, Problem>>()?,
+            status: raw.status.0,
+            labels: raw.labels.0,
+            taints: taints(raw.taints),
         },
-    })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawSubnet {
+    subnet_id: Text,
+    availability_zone: Text,
+    availability_zone_id: Text,
+    available_ip_address_count: N<u32>,
+    owner_id: Text,
+}
+
+pub(super) fn subnet(raw: RawSubnet) -> Placed<Subnet> {
+    Placed {
+        region: region_of_zone(&raw.availability_zone.0),
+        account: raw.owner_id.some().filter(|a| is_account(a)),
+        item: Subnet {
+            id: SubnetId::new(raw.subnet_id.0),
+            zone_id: raw.availability_zone_id.some().map(ZoneId::new),
+            free_addresses: raw.available_ip_address_count.0,
+        },
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawSpotRequest {
+    spot_instance_request_id: Text,
+    instance_id: Text,
+    #[serde(rename = "Type")]
+    kind: Text,
+    state: Text,
+    status: N<RawSpotStatus>,
+    instance_interruption_behavior: Text,
+    launched_availability_zone: Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawSpotStatus {
+    code: Text,
+}
+
+pub(super) fn spot_request(raw: RawSpotRequest) -> Placed<SpotRequest> {
+    Placed {
+        region: region_of_zone(&raw.launched_availability_zone.0),
+        account: None,
+        item: SpotRequest {
+            id: raw.spot_instance_request_id.0,
+            instance: raw.instance_id.some().map(InstanceId::new),
+            persistent: raw.kind.0 == "persistent",
+            state: raw.state.0,
+            status: raw.status.0.code.0,
+            interruption_behaviour: raw.instance_interruption_behavior.0,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_name_tells_its_region() {
+        for (zone, region) in [
+            ("us-east-1a", Some("us-east-1")),
+            ("us-east-1-bos-1a", Some("us-east-1")),
+            ("us-gov-west-1b", Some("us-gov-west-1")),
+            ("eu-west-1", Some("eu-west-1")),
+            ("europe-west1-b", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of_zone(zone).as_deref(), region, "{zone}");
+        }
+    }
+
+    #[test]
+    fn an_arn_tells_account_and_region() {
+        let (account, region) = of_arn("arn:aws:eks:us-east-1:111122223333:cluster/shop");
+        assert_eq!(account.as_deref(), Some("111122223333"));
+        assert_eq!(region.as_deref(), Some("us-east-1"));
+        assert_eq!(of_arn("nothing"), (None, None));
+    }
 }

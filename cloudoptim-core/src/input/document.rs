@@ -1,282 +1,257 @@
-//! Splitting a file into documents and lists, and the cloud's parts together.
+//! From bytes to JSON documents: gzip, encodings, several documents in a row.
 
-use super::aws::{Item, Placed};
-use super::{InputError, Loader};
-use crate::knowledge::{Gap, Knowledge};
-use crate::model::{AccountId, AutoScalingGroup, Cloud, Region};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
 use std::fmt;
+use std::io::Read;
 
-/// A JSON object, split at the top.
+/// The text of a file.
+pub(super) fn text<'a>(bytes: &'a [u8], max_bytes: u64) -> Result<Cow<'a, str>, String> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        if over(bytes.len(), max_bytes) {
+            return Err(format!("larger than {} bytes", max_bytes));
+        }
+        return decode(Cow::Borrowed(bytes));
+    }
+    let mut out = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes)
+        .take(max_bytes.saturating_add(1))
+        .read_to_end(&mut out)
+        .map_err(|error| format!("gzip: {error}"))?;
+    if over(out.len(), max_bytes) {
+        return Err(format!(
+            "larger than {} bytes after decompression",
+            max_bytes
+        ));
+    }
+    decode(Cow::Owned(out))
+}
+
+fn over(len: usize, limit: u64) -> bool {
+    u64::try_from(len).is_ok_and(|len| len > limit)
+}
+
+fn decode(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, String> {
+    // PowerShell's redirection writes UTF-16 with a byte order mark.
+    let units = |read: fn([u8; 2]) -> u16| -> Result<Cow<'_, str>, String> {
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .skip(1)
+            .map(|pair| match pair {
+                [a, b] => read([*a, *b]),
+                _ => 0,
+            })
+            .collect();
+        String::from_utf16(&units)
+            .map(Cow::Owned)
+            .map_err(|_| "not UTF-16 although it begins like it".to_owned())
+    };
+    if bytes.starts_with(&[0xff, 0xfe]) {
+        return units(u16::from_le_bytes);
+    }
+    if bytes.starts_with(&[0xfe, 0xff]) {
+        return units(u16::from_be_bytes);
+    }
+    let not_utf8 = |at: usize| format!("not UTF-8 at byte {at}");
+    match bytes {
+        Cow::Borrowed(bytes) => {
+            let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            std::str::from_utf8(bytes)
+                .map(Cow::Borrowed)
+                .map_err(|e| not_utf8(e.valid_up_to()))
+        }
+        Cow::Owned(bytes) => String::from_utf8(bytes)
+            .map(|text| match text.strip_prefix('\u{feff}') {
+                Some(rest) => Cow::Owned(rest.to_owned()),
+                None => Cow::Owned(text),
+            })
+            .map_err(|e| not_utf8(e.utf8_error().valid_up_to())),
+    }
+}
+
+/// One document of a file.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
+    /// Its whole text.
     pub(super) text: &'a str,
-    pub(super) kind: String,
-    pub(super) continues: bool,
-    pub(super) items: Option<Vec<&'a str>>,
-    fields: Vec<(String, &'a str)>,
+    /// What stands at its top.
+    pub(super) top: Top<'a>,
 }
 
-impl<'a> Document<'a> {
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.fields.iter().any(|(name, _)| name == key)
-    }
+/// What stands at the top of a document.
+#[derive(Debug, Default)]
+pub(super) struct Top<'a> {
+    /// Members that are not lists of objects, by name; the last of each name.
+    pub(super) members: Vec<(String, &'a RawValue)>,
+    /// Lists of objects by name.
+    pub(super) lists: Vec<(String, Vec<&'a RawValue>)>,
+    /// Neither an object nor an array.
+    pub(super) scalar: bool,
+}
 
-    /// The text under `key`: the last one, where it stands twice.
-    pub(super) fn get(&self, key: &str) -> Option<&'a str> {
-        self.fields
+impl<'a> Top<'a> {
+    pub(super) fn member(&self, name: &str) -> Option<&'a RawValue> {
+        self.members
             .iter()
             .rev()
-            .find(|(name, _)| name == key)
-            .map(|(_, text)| *text)
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| *value)
+    }
+
+    /// A member that is a string.
+    pub(super) fn string(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.member(name)?.get()).ok()
+    }
+
+    pub(super) fn list(&self, name: &str) -> Option<&[&'a RawValue]> {
+        self.lists
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, items)| items.as_slice())
     }
 }
 
-/// Splits a file that holds one JSON document or several, one after the other.
-pub(super) fn split(text: &str) -> Result<Vec<Document<'_>>, String> {
-    let mut documents = Vec::new();
-    for raw in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
-        let text = raw.map_err(|e| format!("not JSON: {e}"))?.get();
-        if text.starts_with('[') {
-            // A bare array of objects.
-            for item in items(text)? {
-                documents.push(document(item)?);
-            }
-        } else {
-            documents.push(document(text)?);
-        }
-    }
-    Ok(documents)
-}
+/// Lists whose items are read one by one, so that one broken item does not
+/// take the others with it.
+pub(super) const LISTS: &[&str] = &[
+    "items",
+    "Reservations",
+    "Volumes",
+    "Snapshots",
+    "AvailabilityZones",
+    "AutoScalingGroups",
+    "Instances",
+    "Subnets",
+    "SpotInstanceRequests",
+];
 
-/// The items of an array; none for `null`.
-pub(super) fn items(text: &str) -> Result<Vec<&str>, String> {
-    let raw: Option<Vec<&RawValue>> = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    Ok(raw.into_iter().flatten().map(RawValue::get).collect())
-}
-
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Top<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Fields<'de>;
+        struct TopVisitor;
+        impl<'de> Visitor<'de> for TopVisitor {
+            type Value = Top<'de>;
+
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
+                f.write_str("a JSON document")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry::<String, &RawValue>()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(All)
-    }
-}
 
-fn document(text: &str) -> Result<Document<'_>, String> {
-    let Fields(raw) = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    let fields: Vec<(String, &str)> = raw.into_iter().map(|(k, v)| (k, v.get())).collect();
-    let mut document = Document {
-        text,
-        kind: String::new(),
-        continues: false,
-        items: None,
-        fields,
-    };
-    if let Some(kind) = document.get("kind") {
-        document.kind = serde_json::from_str(kind).unwrap_or_default();
-    }
-    if let Some(list) = document.get("items") {
-        document.items = Some(items(list).map_err(|e| format!("items: {e}"))?);
-        #[derive(serde::Deserialize, Default)]
-        struct ListMeta {
-            #[serde(rename = "continue")]
-            more: Option<String>,
-        }
-        let meta: ListMeta = document
-            .get("metadata")
-            .and_then(|m| serde_json::from_str(m).ok())
-            .unwrap_or_default();
-        document.continues = meta.more.is_some_and(|m| !m.is_empty());
-    }
-    Ok(document)
-}
-
-/// Puts the items of the cloud into one part per region.
-pub(super) fn assemble(loader: &mut Loader, items: Vec<Item>) -> Result<Vec<Cloud>, InputError> {
-    let mut accounts: BTreeSet<AccountId> = BTreeSet::new();
-    let mut regions: BTreeSet<String> = BTreeSet::new();
-    for item in &items {
-        let mut note = |account: &Option<AccountId>, region: &Option<String>| {
-            accounts.extend(account.clone());
-            regions.extend(region.clone());
-        };
-        match item {
-            Item::Instances(all) => all.iter().for_each(|i| note(&i.account, &i.region)),
-            Item::Volume(v) => note(&v.account, &v.region),
-            Item::Zone(z) => note(&z.account, &z.region),
-            Item::Group(g, _) => note(&g.account, &g.region),
-            Item::Cluster(c) => note(&c.account, &c.region),
-            Item::NodeGroup(g) => note(&g.account, &g.region),
-            // A snapshot may be of another owner, shared with this account.
-            Item::Snapshot(_) | Item::WarmPool(_) | Item::Subnet(_) | Item::Spot(_) => {}
-        }
-    }
-    let account = match (&loader.options.account, accounts.len()) {
-        (Some(stated), _) => stated.clone(),
-        (None, 0) => AccountId::default(),
-        (None, 1) => accounts.first().cloned().unwrap_or_default(),
-        (None, _) => {
-            let names: Vec<String> = accounts.iter().map(ToString::to_string).collect();
-            return Err(InputError::SeveralAccounts(names.join(", ")));
-        }
-    };
-    let home = loader
-        .options
-        .region
-        .as_ref()
-        .map(ToString::to_string)
-        .or_else(|| {
-            if regions.len() == 1 {
-                regions.first().cloned()
-            } else {
-                None
-            }
-        })
-        .unwrap_or_default();
-    let mut parts: BTreeMap<String, Parts> = BTreeMap::new();
-    let mut pools = Vec::new();
-    for item in items {
-        match item {
-            Item::Instances(all) => {
-                for Placed {
-                    account: owner,
-                    region,
-                    item,
-                } in all
-                {
-                    if owner.is_some_and(|owner| owner != account) {
-                        *loader
-                            .report
-                            .skipped
-                            .entry("Instance of another account".to_owned())
-                            .or_default() += 1;
-                        continue;
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top<'de>, A::Error> {
+                let mut top = Top::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    if LISTS.contains(&key.as_str()) {
+                        let items = map.next_value::<Option<Vec<&'de RawValue>>>()?;
+                        top.lists.push((key, items.unwrap_or_default()));
+                    } else {
+                        top.members.push((key, map.next_value()?));
                     }
-                    let part = parts
-                        .entry(region.unwrap_or_else(|| home.clone()))
-                        .or_default();
-                    part.instances.push(item);
                 }
+                Ok(top)
             }
-            Item::Volume(v) => part(&mut parts, &home, v.region).volumes.push(v.item),
-            Item::Snapshot(s) => part(&mut parts, &home, s.region).snapshots.push(s.item),
-            Item::Zone(z) => part(&mut parts, &home, z.region).zones.push(z.item),
-            Item::Group(g, template) => part(&mut parts, &home, g.region)
-                .groups
-                .push((g.item, template)),
-            Item::NodeGroup(g) => part(&mut parts, &home, g.region).node_groups.push(g.item),
-            Item::Cluster(c) => part(&mut parts, &home, c.region).clusters.push(c.item),
-            Item::Subnet(s) => part(&mut parts, &home, None).subnets.push(s),
-            Item::Spot(s) => part(&mut parts, &home, None).spot.push(s),
-            Item::WarmPool(pool) => pools.push(pool),
-        }
-    }
-    for pool in pools {
-        // The document does not name its group; the launch template tells.
-        let group = parts
-            .values_mut()
-            .flat_map(|p| &mut p.groups)
-            .find(|(group, template)| {
-                group.has_warm_pool && (template.is_some() && *template == pool.template)
-            });
-        if let Some((group, _)) = group {
-            group.instances.extend(pool.instances);
-        }
-    }
-    if parts.is_empty() {
-        parts.insert(home.clone(), Parts::default());
-    }
-    let several = parts.len() > 1;
-    let mut clouds = Vec::new();
-    for (region, parts) in parts {
-        let mut cloud = Cloud {
-            account: account.clone(),
-            region: Region::new(region),
-            ..Cloud::default()
-        };
-        let provenance = loader.provenance("aws-cli", cloud.scope());
-        let state = |part: &'static str| -> Option<Option<Gap>> {
-            let broken = loader
-                .cloud_broken
-                .get(part)
-                .map(|(count, first)| Gap::Broken {
-                    count: *count,
-                    first: first.clone(),
-                });
-            let paged = loader.cloud_paged.contains(part).then(|| Gap::OutOfScope {
-                what: "further pages".to_owned(),
-            });
-            let seen = loader.cloud_lists.contains(part);
-            if !seen && broken.is_none() {
-                return None;
-            }
-            // Items of several regions in one file: which regions were asked is not said.
-            let several = several.then(|| Gap::OutOfScope {
-                what: "several regions".to_owned(),
-            });
-            Some(loader.state(broken.or(paged).or(several), true))
-        };
-        macro_rules! put {
-            ($field:ident, $items:expr, $part:literal) => {
-                if let Some(gap) = state($part) {
-                    cloud.$field = match gap {
-                        None => Knowledge::complete($items, provenance.clone()),
-                        Some(gap) => Knowledge::partial($items, gap, provenance.clone()),
-                    };
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Top<'de>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element::<&'de RawValue>()? {
+                    items.push(item);
                 }
-            };
+                Ok(Top {
+                    lists: vec![("items".to_owned(), items)],
+                    ..Top::default()
+                })
+            }
+
+            fn visit_unit<E>(self) -> Result<Top<'de>, E> {
+                Ok(scalar())
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Top<'de>, E> {
+                Ok(scalar())
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Top<'de>, E> {
+                Ok(scalar())
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Top<'de>, E> {
+                Ok(scalar())
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Top<'de>, E> {
+                Ok(scalar())
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Top<'de>, E> {
+                Ok(scalar())
+            }
         }
-        let groups: Vec<AutoScalingGroup> = parts.groups.into_iter().map(|(g, _)| g).collect();
-        put!(instances, parts.instances, "instances");
-        put!(volumes, parts.volumes, "volumes");
-        put!(ebs_snapshots, parts.snapshots, "ebs_snapshots");
-        put!(zones, parts.zones, "zones");
-        put!(auto_scaling_groups, groups, "auto_scaling_groups");
-        put!(node_groups, parts.node_groups, "node_groups");
-        put!(cluster_records, parts.clusters, "cluster_records");
-        put!(subnets, parts.subnets, "subnets");
-        put!(spot_requests, parts.spot, "spot_requests");
-        clouds.push(cloud);
+        deserializer.deserialize_any(TopVisitor)
     }
-    Ok(clouds)
 }
 
-fn part<'a>(
-    parts: &'a mut BTreeMap<String, Parts>,
-    home: &str,
-    region: Option<String>,
-) -> &'a mut Parts {
-    parts
-        .entry(region.unwrap_or_else(|| home.to_owned()))
-        .or_default()
+fn scalar<'a>() -> Top<'a> {
+    Top {
+        scalar: true,
+        ..Top::default()
+    }
 }
 
-#[derive(Default)]
-struct Parts {
-    instances: Vec<crate::model::Instance>,
-    volumes: Vec<crate::model::Volume>,
-    snapshots: Vec<crate::model::EbsSnapshot>,
-    zones: Vec<crate::model::Zone>,
-    groups: Vec<(AutoScalingGroup, Option<String>)>,
-    node_groups: Vec<crate::model::NodeGroup>,
-    clusters: Vec<crate::model::ClusterRecord>,
-    subnets: Vec<crate::model::Subnet>,
-    spot: Vec<crate::model::SpotRequest>,
+/// All documents of a text, or why it is not JSON.
+pub(super) fn documents(text: &str) -> Result<Vec<Document<'_>>, String> {
+    let mut out = Vec::new();
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Top<'_>>();
+    let mut start = 0;
+    while let Some(result) = stream.next() {
+        let top = result.map_err(|error| super::broken::message(&error.to_string()))?;
+        if top.scalar {
+            return Err("a JSON value, but neither an object nor an array".to_owned());
+        }
+        let end = stream.byte_offset();
+        out.push(Document {
+            text: text.get(start..end).unwrap_or_default(),
+            top,
+        });
+        start = end;
+    }
+    if out.is_empty() {
+        return Err("empty".to_owned());
+    }
+    Ok(out)
+}
+
+/// API version and kind of an object, read no further than needed.
+pub(super) fn head(object: &str) -> (String, String) {
+    struct Head<'h>(&'h mut Option<String>, &'h mut Option<String>);
+
+    impl<'de> Visitor<'de> for Head<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+                match key.as_ref() {
+                    "apiVersion" => *self.0 = map.next_value::<super::raw::Text>()?.some(),
+                    "kind" => *self.1 = map.next_value::<super::raw::Text>()?.some(),
+                    _ => {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                if self.0.is_some() && self.1.is_some() {
+                    // Enough: the rest is read by the kind's own reader.
+                    return Err(de::Error::custom("enough"));
+                }
+            }
+            Ok(())
+        }
+    }
+
+    let (mut version, mut kind) = (None, None);
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    // An error here is either "enough" or comes again from the kind's reader.
+    let _ = (&mut deserializer).deserialize_map(Head(&mut version, &mut kind));
+    (version.unwrap_or_default(), kind.unwrap_or_default())
 }

@@ -1,51 +1,100 @@
-//! Traffic from its CSV form.
+//! Traffic between workloads as CSV.
 
-use crate::model::TrafficEdge;
+use super::log::Log;
+use super::raw::clean;
+use super::report::Broken;
+use super::slot::Slot;
+use crate::model::{TrafficEdge, ZoneId};
 
-/// First line of the CSV form.
-pub(super) const HEADER: &str = "from_namespace,from_workload,from_zone_id,to_namespace,\
-to_workload,to_zone_id,bytes_per_day";
+/// Columns that must be there, in any order.
+const COLUMNS: [&str; 7] = [
+    "from_namespace",
+    "from_workload",
+    "from_zone_id",
+    "to_namespace",
+    "to_workload",
+    "to_zone_id",
+    "bytes_per_day",
+];
 
-/// Reads the CSV form: seven columns, no quotes, as names and ids need none.
-/// The second part is what is wrong, with the line.
-pub(super) fn edges(text: &str) -> (Vec<TrafficEdge>, Vec<(usize, String)>) {
-    let (mut edges, mut problems) = (Vec::new(), Vec::new());
-    for (index, line) in text.lines().enumerate().skip(1) {
+fn fields(line: &str) -> Vec<&str> {
+    line.split(',')
+        .map(|f| f.trim().trim_matches('"'))
+        .collect()
+}
+
+/// Whether the first line names the columns of traffic.
+pub(super) fn is_traffic(text: &str) -> bool {
+    let header = fields(text.lines().next().unwrap_or_default());
+    COLUMNS.iter().all(|column| header.contains(column))
+}
+
+/// Reads every row; a broken one is reported and left out.
+pub(super) fn read(file: &str, text: &str, slot: &mut Slot<TrafficEdge>, report: &mut Log) {
+    slot.seen.listed = true;
+    let mut lines = text.lines().enumerate();
+    let header = fields(lines.next().map_or("", |(_, line)| line));
+    let index = |name: &str| header.iter().position(|h| *h == name);
+    let places = COLUMNS.map(index);
+    let opened = index("opened_by_sender");
+    for (number, line) in lines {
         if line.trim().is_empty() {
             continue;
         }
-        match edge(line) {
-            Ok(edge) => edges.push(edge),
-            Err(message) => problems.push((index + 1, message)),
+        let row = fields(line);
+        let cell =
+            |place: Option<usize>| place.and_then(|p| row.get(p)).copied().unwrap_or_default();
+        let [
+            from_namespace,
+            from_workload,
+            from_zone,
+            to_namespace,
+            to_workload,
+            to_zone,
+            bytes,
+        ] = places.map(cell);
+        let bytes_per_day = bytes.parse::<u64>();
+        let problem = if row.len() != header.len() {
+            Some((
+                "",
+                format!("{} fields where the header has {}", row.len(), header.len()),
+            ))
+        } else if bytes_per_day.is_err() {
+            Some(("bytes_per_day", "not a whole number of bytes".to_owned()))
+        } else if from_zone.is_empty() || to_zone.is_empty() {
+            Some(("zone", "missing or empty".to_owned()))
+        } else {
+            None
+        };
+        if let Some((field, message)) = problem {
+            let object = Broken {
+                file: file.to_owned(),
+                kind: "TrafficEdge".to_owned(),
+                name: format!("line {}", number.saturating_add(1)),
+                field: field.to_owned(),
+                message,
+                ..Broken::default()
+            };
+            slot.seen.broken = slot.seen.broken.saturating_add(1);
+            slot.seen.first.get_or_insert_with(|| object.to_string());
+            report.break_off(object);
+            continue;
         }
+        let text = |s: &str| clean(s).into_owned();
+        slot.items.push(TrafficEdge {
+            from_namespace: text(from_namespace),
+            from_workload: text(from_workload),
+            from_zone: ZoneId::new(text(from_zone)),
+            to_namespace: text(to_namespace),
+            to_workload: text(to_workload),
+            to_zone: ZoneId::new(text(to_zone)),
+            bytes_per_day: bytes_per_day.unwrap_or_default(),
+            opened_by_sender: match cell(opened) {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            },
+        });
+        report.count("TrafficEdge");
     }
-    (edges, problems)
-}
-
-fn edge(line: &str) -> Result<TrafficEdge, String> {
-    let columns: Vec<&str> = line.trim_end_matches('\r').split(',').collect();
-    let [
-        from_namespace,
-        from_workload,
-        from_zone,
-        to_namespace,
-        to_workload,
-        to_zone,
-        amount,
-    ] = columns.as_slice()
-    else {
-        return Err(format!("must have 7 columns, has {}", columns.len()));
-    };
-    Ok(TrafficEdge {
-        from_namespace: (*from_namespace).to_owned(),
-        from_workload: (*from_workload).to_owned(),
-        from_zone: (*from_zone).into(),
-        to_namespace: (*to_namespace).to_owned(),
-        to_workload: (*to_workload).to_owned(),
-        to_zone: (*to_zone).into(),
-        bytes_per_day: amount
-            .parse()
-            .map_err(|_| format!("bytes_per_day must be a whole number, got {amount:?}"))?,
-        opened_by_sender: None,
-    })
 }

@@ -12,6 +12,7 @@ mod execute;
 mod fixtures;
 mod ghost_probe;
 mod golden;
+mod input;
 mod network;
 mod office_hours;
 mod packing_solver;

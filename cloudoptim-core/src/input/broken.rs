@@ -1,0 +1,128 @@
+//! Objects that cannot be read: which, where, why, and nothing of their text.
+
+use super::raw::{clean, quoted};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Where and why reading failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) field: String,
+    pub(super) message: String,
+}
+
+/// Longest path and message, in characters.
+const LONGEST: usize = 200;
+
+fn cut(text: &str) -> String {
+    let text = clean(text);
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.into_owned(),
+    }
+}
+
+/// A parser's message without the values that it quotes: they may be secrets.
+pub(super) fn message(text: &str) -> String {
+    let mut out = text.to_owned();
+    for (open, close) in [
+        ("invalid type: string \"", "\", expected"),
+        ("invalid value: string \"", "\", expected"),
+    ] {
+        if let Some(start) = out.find(open)
+            && let Some(end) = out.rfind(close)
+        {
+            let from = start.saturating_add(open.len());
+            if let Some(value) = out.get(from..end) {
+                let head = open.trim_end_matches(" \"");
+                let shown = format!(
+                    "{}{head} ({}){}",
+                    out.get(..start).unwrap_or_default(),
+                    quoted(value),
+                    out.get(end.saturating_add(1)..).unwrap_or_default()
+                );
+                out = shown;
+            }
+        }
+    }
+    cut(&out)
+}
+
+/// Reads one object. When a key stands twice, the last one wins, as in Go.
+pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<R, Failure> {
+    match serde_json::from_str::<R>(text) {
+        Ok(value) => Ok(value),
+        Err(error) if error.to_string().starts_with("duplicate field") => {
+            // Only a map forgets the earlier of two equal keys.
+            let value: serde_json::Value = serde_json::from_str(text).map_err(|error| Failure {
+                field: String::new(),
+                message: message(&error.to_string()),
+            })?;
+            serde_path_to_error::deserialize(value).map_err(failure)
+        }
+        Err(_) => serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
+            .map_err(failure),
+    }
+}
+
+fn failure(error: serde_path_to_error::Error<serde_json::Error>) -> Failure {
+    let path = error.path().to_string();
+    let text = error.inner().to_string();
+    // The position within one object of a file says nothing.
+    let text = text.split(" at line ").next().unwrap_or_default();
+    Failure {
+        field: if path == "." {
+            String::new()
+        } else {
+            cut(&path)
+        },
+        message: message(text),
+    }
+}
+
+/// Namespace and name (or id) of an object that could not be read.
+pub(super) fn identity(text: &str, id_field: Option<&str>) -> (String, String) {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct OnlyMeta {
+        metadata: serde_json::Value,
+    }
+    if let Some(id) = id_field {
+        let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        let id = value.get(id).and_then(serde_json::Value::as_str);
+        return (String::new(), cut(id.unwrap_or_default()));
+    }
+    let meta: OnlyMeta = serde_json::from_str(text).unwrap_or_default();
+    let part = |key: &str| {
+        let text = meta.metadata.get(key).and_then(serde_json::Value::as_str);
+        cut(text.unwrap_or_default())
+    };
+    (part("namespace"), part("name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_by_its_path_and_not_shown() {
+        let failed = read::<Vec<std::collections::BTreeMap<String, u32>>>(
+            r#"[{"a":1},{"b":"hunter2hunter2"}]"#,
+        )
+        .unwrap_err();
+        assert_eq!(failed.field, "[1].b");
+        assert_eq!(
+            failed.message,
+            "invalid type: string (a text of 14 characters), expected u32"
+        );
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_wins() {
+        #[derive(Deserialize)]
+        struct One {
+            a: u8,
+        }
+        assert_eq!(read::<One>(r#"{"a":1,"a":2}"#).unwrap().a, 2);
+    }
+}
