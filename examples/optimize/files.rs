@@ -51,11 +51,11 @@ pub(crate) fn settings<T: DeserializeOwned + Default>(path: Option<&Path>) -> Re
     Ok(value)
 }
 
+/// Takes a file's name, its bytes, and its place among how many.
+pub(crate) type Take<'a> = dyn FnMut(&str, &[u8], (u32, u32)) + 'a;
+
 /// Hands over every file that the paths name, with its place among them.
-pub(crate) fn each(
-    paths: &[PathBuf],
-    take: &mut dyn FnMut(&str, &[u8], (u32, u32)),
-) -> Result<(), Failure> {
+pub(crate) fn each(paths: &[PathBuf], take: &mut Take<'_>) -> Result<(), Failure> {
     let mut files: Vec<(String, PathBuf)> = Vec::new();
     for path in paths {
         if !path.is_dir() {

@@ -30,7 +30,7 @@ fn is_unsafe(c: char) -> bool {
 
 /// The text with every unsafe character written as an escape, such as `\u{1b}`.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    let plain = |b: u8| b >= b' ' && b < 0x7f;
+    let plain = |b: u8| (b' '..0x7f).contains(&b);
     if text.bytes().all(plain) || !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
     }
