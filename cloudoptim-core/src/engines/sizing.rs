@@ -1,7 +1,7 @@
 //! What rightsizing and OOM remediation ask of a cluster: who else sets a
 //! workload's size, what its namespace and nodes allow, what its runtime keeps.
 
-use crate::knowledge::Knowledge;
+use crate::knowledge::{Gap, Knowledge};
 use crate::model::{
     Bytes, Cluster, Container, HorizontalPodAutoscaler, OwnerIndex, Pod, PodSpec, ResourceList,
     Resources, ScaledObject, VerticalPodAutoscaler, Workload, WorkloadKind, WorkloadRef,
@@ -80,6 +80,16 @@ impl<T> Part for Knowledge<T> {
     fn state(&self) -> Option<String> {
         (!self.is_complete()).then(|| self.to_string())
     }
+}
+
+/// Whether nobody asked for a part.
+pub(super) fn not_collected<T>(part: &Knowledge<T>) -> bool {
+    matches!(
+        part,
+        Knowledge::Unknown {
+            gap: Gap::NotCollected
+        }
+    )
 }
 
 /// One cluster's workloads with their pods.

@@ -100,6 +100,14 @@ pub struct PodUsage {
     pub memory_last_bytes: Option<u64>,
     /// Samples (the fewer of both metrics).
     pub samples: u64,
+    /// Of the steps from one memory sample to the next, those that rise, in
+    /// thousandths: about half for a steady process, nearly all for a leak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_rising_milli: Option<u64>,
+    /// Median of those steps in bytes an hour, at least 0: what a leak takes.
+    /// A restart is one step of many and does not move it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_rise_per_hour: Option<u64>,
 }
 
 /// Statistics of one metric over the pods of a container; values in the

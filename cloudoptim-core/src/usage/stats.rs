@@ -36,6 +36,7 @@ pub(super) fn pod(name: &str, live: bool, series: &[&UsageSeries]) -> PodUsage {
     let memory = of(UsageMetric::MemoryBytes);
     let sum: u128 = cpu.iter().map(|(_, v)| u128::from(*v)).sum();
     let mean = (!cpu.is_empty()).then(|| mean(sum, cpu.len()));
+    let (memory_rising_milli, memory_rise_per_hour) = rise(&memory).unzip();
     PodUsage {
         pod: name.to_owned(),
         live,
@@ -44,7 +45,29 @@ pub(super) fn pod(name: &str, live: bool, series: &[&UsageSeries]) -> PodUsage {
         memory_peak_bytes: memory.iter().map(|(_, v)| *v).max(),
         memory_last_bytes: memory.last().map(|(_, v)| *v),
         samples: cpu.len().min(memory.len()) as u64,
+        memory_rising_milli,
+        memory_rise_per_hour,
     }
+}
+
+/// The share of steps that rise, in thousandths, and the median step in bytes
+/// an hour. `None` with fewer than two samples.
+fn rise(memory: &[(i64, u64)]) -> Option<(u64, u64)> {
+    let mut steps: Vec<i128> = memory
+        .iter()
+        .zip(memory.iter().skip(1))
+        .filter(|((a, _), (b, _))| b > a)
+        .map(|((a, from), (b, to))| {
+            (i128::from(*to) - i128::from(*from)) * 3600 / i128::from(b - a)
+        })
+        .collect();
+    steps.sort_unstable();
+    let median = *steps.get(steps.len() / 2)?;
+    let rising = steps.iter().filter(|s| **s > 0).count();
+    Some((
+        (rising * 1000 / steps.len()) as u64,
+        u64::try_from(median.max(0)).unwrap_or(u64::MAX),
+    ))
 }
 
 fn mean(sum: u128, count: usize) -> u64 {

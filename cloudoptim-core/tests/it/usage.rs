@@ -95,6 +95,27 @@ fn a_hole_is_counted_and_never_read_as_zero() {
 }
 
 #[test]
+fn a_leak_shows_in_the_share_of_steps_that_rise_restarts_or_not() {
+    // 10 bytes an hour, with a restart in the middle.
+    let saw: Vec<_> = (0..20).map(|i| Some(100 + 10 * (i % 10))).collect();
+    let flat: Vec<_> = (0..20).map(|i| Some(100 + i % 2)).collect();
+    let of = |values: &[Option<u64>]| {
+        let memory = UsageMetric::MemoryBytes;
+        let s = summary(vec![series(
+            "web-1-bbbbb",
+            memory,
+            "2026-11-21T00:00Z",
+            values,
+        )]);
+        let pod = s.containers[0].pods[0].clone();
+        (pod.memory_rising_milli, pod.memory_rise_per_hour)
+    };
+    assert_eq!(of(&saw), (Some(947), Some(10)));
+    assert_eq!(of(&flat), (Some(526), Some(1)));
+    assert_eq!(of(&[Some(1)]), (None, None));
+}
+
+#[test]
 fn the_vpa_takes_of_memory_one_peak_a_day_and_gives_the_end_of_its_bucket() {
     // Two days of a pod: peaks of 5 MB and 25 MB. Buckets end at 10 MB, 20.5 MB,
     // 31.525 MB. The newer peak weighs twice the older one, so the median is its.

@@ -88,6 +88,11 @@ pub struct Config {
     /// What a runtime needs beside a heap of fixed size, in percent of it.
     /// Default 25.
     pub heap_overhead_percent: u32,
+    /// The operator states that no VerticalPodAutoscaler exists, so a list that
+    /// was not collected counts as empty. Default false.
+    pub without_vpa: bool,
+    /// The same of KEDA's ScaledObjects. Default false.
+    pub without_keda: bool,
     /// Also tell which cheaper instance type would hold what a node runs.
     /// Default true.
     pub node_types: bool,
@@ -112,6 +117,8 @@ impl Default for Config {
             min_change_percent: 10, // the VPA updater's threshold
             hold_days_after_kill: 14, // KRR's history; a kill outweighs averages
             heap_overhead_percent: 25, // metaspace, stacks, buffers; Boot guides say 25 %
+            without_vpa: false,
+            without_keda: false,
             node_types: true,
             opt_out_annotation: "cloudoptim.io/opt-out".to_owned(),
         }
@@ -165,6 +172,20 @@ impl Config {
     #[must_use]
     pub const fn with_min_change_percent(mut self, percent: u32) -> Self {
         self.min_change_percent = percent;
+        self
+    }
+
+    /// Sets [`without_vpa`](Self::without_vpa).
+    #[must_use]
+    pub const fn with_without_vpa(mut self, stated: bool) -> Self {
+        self.without_vpa = stated;
+        self
+    }
+
+    /// Sets [`without_keda`](Self::without_keda).
+    #[must_use]
+    pub const fn with_without_keda(mut self, stated: bool) -> Self {
+        self.without_keda = stated;
         self
     }
 

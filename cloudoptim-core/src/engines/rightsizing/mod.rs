@@ -26,7 +26,7 @@ pub use crate::engines::sizing::SizedResource;
 pub use config::{Config, LimitRule, Rule};
 pub use reason::Reason;
 
-use super::sizing::{Part, Workloads, gitops, incomplete};
+use super::sizing::{Part, Workloads, gitops, incomplete, not_collected};
 use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
 use crate::decision::{Decision, MissingEvidence, Subject};
 use crate::model::{Cluster, UsageSummary, Workload, WorkloadKind, WorkloadRef};
@@ -102,17 +102,22 @@ fn containers(
     decisions: &mut Vec<Decision>,
 ) {
     let workloads = Workloads::new(cluster);
-    let missing = incomplete(&[
+    let mut parts: Vec<(&str, &dyn Part)> = vec![
         ("workloads", &cluster.workloads),
         ("pods", &cluster.pods),
         ("nodes", &cluster.nodes),
         ("usage", &cluster.usage),
         ("horizontal autoscalers", &cluster.horizontal_autoscalers),
-        ("vertical autoscalers", &cluster.vertical_autoscalers),
-        ("scaled objects", &cluster.scaled_objects),
         ("limit ranges", &cluster.limit_ranges),
         ("resource quotas", &cluster.resource_quotas),
-    ]);
+    ];
+    if !(config.without_vpa && not_collected(&cluster.vertical_autoscalers)) {
+        parts.push(("vertical autoscalers", &cluster.vertical_autoscalers));
+    }
+    if !(config.without_keda && not_collected(&cluster.scaled_objects)) {
+        parts.push(("scaled objects", &cluster.scaled_objects));
+    }
+    let missing = incomplete(&parts);
     let nothing = UsageSummary::default();
     let usage = cluster.usage.value().unwrap_or(&nothing);
     let mut sizer = container::Sizer::new(config, inputs, &workloads, usage);
