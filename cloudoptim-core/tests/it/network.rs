@@ -85,7 +85,7 @@ fn add_app(cluster: &mut Cluster, line: &Line) {
         });
     }
     if let Some(value) = line.get("opt-out") {
-        let key = "cloudoptim.io/opt-out".to_owned();
+        let key = "cloudoptim/opt-out".to_owned();
         top.meta.annotations.insert(key, value.into());
     }
     if line.has("rolling") {
@@ -147,7 +147,7 @@ fn add_service(cluster: &mut Cluster, line: &Line) {
         service.meta.annotations.insert(key, value);
     }
     if let Some(value) = text("opt-out") {
-        let key = "cloudoptim.io/opt-out".to_owned();
+        let key = "cloudoptim/opt-out".to_owned();
         service.meta.annotations.insert(key, value);
     }
     let mut slice = EndpointSlice {

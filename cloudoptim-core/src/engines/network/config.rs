@@ -32,7 +32,7 @@ pub struct Config {
     pub zone_moves: bool,
     /// Annotation of a service or workload that keeps the engine off it, with
     /// the value `true` or a comma-separated list that names `network`.
-    /// Default `cloudoptim.io/opt-out`.
+    /// Default `cloudoptim/opt-out`.
     pub opt_out_annotation: String,
     /// Names of containers that route for their pod, past the service.
     pub mesh_containers: BTreeSet<String>,
@@ -58,7 +58,7 @@ impl Default for Config {
             min_saves_per_month: MicroUsdPerMonth(1_000_000),
             topology_auto: true,
             zone_moves: true,
-            opt_out_annotation: "cloudoptim.io/opt-out".to_owned(),
+            opt_out_annotation: "cloudoptim/opt-out".to_owned(),
             mesh_containers: set(&["istio-proxy", "linkerd-proxy", "consul-dataplane", "envoy"]),
             own_routing_images: set(&[
                 "cassandra",
@@ -172,8 +172,13 @@ impl Config {
                 self.min_saves_per_month
             ));
         }
-        if self.opt_out_annotation.is_empty() {
-            return bad("opt_out_annotation must not be empty".to_owned());
+        // Readers keep only annotations on a list; another one would be
+        // dropped on the way, and nobody would be left out.
+        if !self.opt_out_annotation.starts_with("cloudoptim/") {
+            return bad(format!(
+                "opt_out_annotation must start with cloudoptim/, got {:?}",
+                self.opt_out_annotation
+            ));
         }
         Ok(())
     }

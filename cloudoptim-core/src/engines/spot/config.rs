@@ -61,7 +61,7 @@ pub struct Config {
     pub assume_no_commitments: bool,
     /// Annotation of a workload that keeps the engine off it, with the value
     /// `true` or a comma-separated list that names `spot`. Default
-    /// `cloudoptim.io/opt-out`.
+    /// `cloudoptim/opt-out`.
     pub opt_out_annotation: String,
 }
 
@@ -105,7 +105,7 @@ impl Default for Config {
             churn_cost: MicroUsd(10_000),
             max_pools: 1_000,
             assume_no_commitments: false,
-            opt_out_annotation: "cloudoptim.io/opt-out".to_owned(),
+            opt_out_annotation: "cloudoptim/opt-out".to_owned(),
         }
     }
 }
@@ -193,8 +193,13 @@ impl Config {
         if self.min_saves_per_month.0 < 0 || self.churn_cost.0 < 0 {
             return bad("min_saves_per_month and churn_cost must not be negative".to_owned());
         }
-        if self.opt_out_annotation.is_empty() {
-            return bad("opt_out_annotation must not be empty".to_owned());
+        // Readers keep only annotations on a list; another one would be
+        // dropped on the way, and nobody would be left out.
+        if !self.opt_out_annotation.starts_with("cloudoptim/") {
+            return bad(format!(
+                "opt_out_annotation must start with cloudoptim/, got {:?}",
+                self.opt_out_annotation
+            ));
         }
         Ok(())
     }
