@@ -629,7 +629,6 @@ fn less_knowledge_never_adds_an_act_of_the_network_engine() {
         nodes,
         workloads,
         horizontal_autoscalers,
-        scaled_objects,
     );
     assert!(before > 0);
     let mut cloudless = base.clone();

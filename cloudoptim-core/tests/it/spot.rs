@@ -379,6 +379,9 @@ fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) 
         let percent = percent.parse().unwrap();
         world.config = world.config.with_on_demand_base_percent(percent);
     }
+    if header.has("no-old") {
+        world.config = world.config.with_old_generations(false);
+    }
     if let Some(churn) = header.get("churn") {
         let churn = MicroUsd::from_usd(churn.parse().unwrap()).unwrap();
         world.config = world.config.with_churn_cost(churn);

@@ -34,8 +34,12 @@ pub struct Config {
     pub accelerators: bool,
     /// Whether burstable types (T families) may be used. Default false.
     pub burstable: bool,
-    /// Whether types of an earlier generation may be used. Default false.
+    /// Whether types that AWS no longer calls current may be used. Default true.
     pub old_generations: bool,
+    /// Most vCPUs of a node: what one interruption may take. By default the
+    /// most that a node of the cluster has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_node_vcpu: Option<u32>,
     /// Spot above this share of the on-demand price of its type is not used,
     /// in percent, 1 to 100. Default 90.
     pub max_price_percent: u32,
@@ -88,8 +92,12 @@ impl Default for Config {
             accelerators: false,
             // Credits make a burst at start-up slow or dear.
             burstable: false,
-            // Pools of retired hardware only shrink.
-            old_generations: false,
+            // AWS calls m6i and r6i earlier ones by now; who may launch them
+            // has said so in the node pool.
+            old_generations: true,
+            // A share of a large node looks cheap, but one replica pays for
+            // all of it until others come.
+            max_node_vcpu: None,
             // Spot near the on-demand price has the risk without the saving.
             max_price_percent: 90,
             // Proposals, against flapping.
@@ -133,6 +141,8 @@ setters!(
     with_max_group_percent max_group_percent: u32,
     with_require_budget require_budget: bool,
     with_accelerators accelerators: bool,
+    with_old_generations old_generations: bool,
+    with_max_node_vcpu max_node_vcpu: Option<u32>,
     with_min_saving_percent min_saving_percent: u32,
     with_min_saves_per_month min_saves_per_month: MicroUsdPerMonth,
     with_quarantine_hours quarantine_hours: u32,

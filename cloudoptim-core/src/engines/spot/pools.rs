@@ -86,8 +86,17 @@ pub(super) fn market<'a>(
         on_demand: Vec::new(),
         left_out: 0,
     };
+    let largest = cluster
+        .nodes
+        .items()
+        .iter()
+        .filter_map(|n| inputs.catalog.instance_type(n.instance_type()?))
+        .map(|info| info.vcpu)
+        .max();
+    let max_vcpu = config.max_node_vcpu.or(largest).unwrap_or(u32::MAX);
     let mut pricer = Pricer {
         config,
+        max_vcpu,
         inputs,
         cloud,
         model,
@@ -132,7 +141,9 @@ pub(super) fn market<'a>(
             }
         }
         let price = inputs.price(cloud, info.name.as_str(), None, CapacityType::OnDemand);
-        if let (Some(price), false) = (price, stable.is_empty()) {
+        // The fallback is as little of a kind that nobody runs as a pool is.
+        let usable = !stable.is_empty() && !info.bare_metal && info.vcpu <= max_vcpu;
+        if let (Some(price), true) = (price, usable) {
             market.on_demand.push(OnDemand {
                 info,
                 price,
@@ -156,6 +167,7 @@ pub(super) fn market<'a>(
 
 struct Pricer<'r, 'a> {
     config: &'r Config,
+    max_vcpu: u32,
     inputs: &'r Inputs<'a>,
     cloud: Option<&'a Cloud>,
     model: &'r dyn RiskModel,
@@ -184,7 +196,7 @@ impl<'a> Pricer<'_, 'a> {
             launched_by: Vec::new(),
             risk_adjusted: None,
             interruptions: MicroUsdPerHour::ZERO,
-            rejected: kind_of(self.config, info),
+            rejected: kind_of(self.config, info, self.max_vcpu),
             reasons: Vec::new(),
         };
         if let Some(event) = self.quarantine(&pool.offering) {
@@ -369,8 +381,14 @@ pub(super) fn is_of(event: &PoolEvent, offering: &Offering) -> bool {
         && (event.offering.zone.is_none() || event.offering.zone == offering.zone)
 }
 
-fn kind_of(config: &Config, info: &InstanceTypeInfo) -> Vec<Reason> {
+fn kind_of(config: &Config, info: &InstanceTypeInfo, max_vcpu: u32) -> Vec<Reason> {
     let mut reasons = Vec::new();
+    if info.vcpu > max_vcpu {
+        reasons.push(Reason::LargerThanNodes {
+            vcpu: info.vcpu,
+            max: max_vcpu,
+        });
+    }
     if info.burstable && !config.burstable {
         reasons.push(Reason::Burstable);
     }

@@ -290,6 +290,13 @@ pub enum Reason {
     Burstable,
     /// A type of an earlier generation.
     OldGeneration,
+    /// A type larger than any node that the cluster has, or than is set.
+    LargerThanNodes {
+        /// Its vCPUs.
+        vcpu: u32,
+        /// The most.
+        max: u32,
+    },
     /// A bare-metal type.
     BareMetal,
     /// A type with GPUs or other accelerators.
@@ -319,6 +326,7 @@ impl Reason {
         "grace_too_long",
         "holds_volume",
         "host_path",
+        "larger_than_nodes",
         "no_budget",
         "no_fallback",
         "no_pool",
@@ -548,6 +556,12 @@ impl fmt::Display for Reason {
             } => write!(f, "{} at {at} rules it out until {until}", event(*kind)),
             Self::Burstable => f.write_str("a burstable type"),
             Self::OldGeneration => f.write_str("a type of an earlier generation"),
+            Self::LargerThanNodes { vcpu, max } => {
+                write!(
+                    f,
+                    "{vcpu} vCPUs are more than the {max} of the largest node"
+                )
+            }
             Self::BareMetal => f.write_str("a bare-metal type"),
             Self::AcceleratedType => f.write_str("a type with accelerators"),
         }
