@@ -381,8 +381,9 @@ fn add_sleepers(ledgers: &mut Ledgers, output: Option<&EngineOutput>, now: DateT
             _ => None,
         })
         .collect();
-    if !sleepers.is_empty() {
-        ledgers.asleep.get_or_insert_default().extend(sleepers);
+    // A ledger that is not there stays so: it may have held more sleepers.
+    if let Some(known) = &mut ledgers.asleep {
+        known.extend(sleepers);
     }
 }
 

@@ -14,12 +14,9 @@ mod ghost_probe;
 mod golden;
 mod input;
 mod network;
-<<<<<<< HEAD
 mod office_hours;
-mod packing_solver;
-=======
 mod oom;
->>>>>>> 4177b1c (oom: raise the limit of what is killed at it, and of nothing else)
+mod packing_solver;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;

@@ -52,7 +52,7 @@ fn sized(line: &Line, name: &str) -> Container {
     c.resources.requests.memory = line.get("memory").map(bytes);
     c.resources.limits.cpu = line.get("cpu-limit").map(cpu);
     c.resources.limits.memory = line.get("limit").map(bytes);
-    if let Some((name, value)) = line.get("runtime").and_then(|r| r.split_once(':')) {
+    if let Some((name, value)) = line.get("runtime").and_then(|r| r.rsplit_once(':')) {
         c.runtime_memory.push(RuntimeMemorySetting {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -71,7 +71,7 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
     if let Some(limit) = line.get("template-limit") {
         template.resources.limits.memory = Some(bytes(limit));
     }
-    let [mut top, mut set] = deployment(&namespace, &name, replicas, template);
+    let [mut top, set] = deployment(&namespace, &name, replicas, template);
     top.kind = kind.into();
     if kind == "CronJob" {
         top.replicas = None;
@@ -87,7 +87,7 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         top.update_strategy = Some("OnDelete".to_owned());
     }
     if line.has("opted-out") {
-        let key = "cloudoptim.io/opt-out".to_owned();
+        let key = "cloudoptim/opt-out".to_owned();
         top.meta.annotations.insert(key, "true".to_owned());
     }
     if line.has("argo") {
@@ -114,12 +114,16 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         mesh.restarts_always = true;
         spec.init_containers.push(mesh);
     }
-    if line.has("old-template") {
-        set.meta.uid = "uid-newer".into();
-    }
     let workloads = cluster.workloads.value_mut().unwrap();
     workloads.push(top.clone());
     if kind == "Deployment" {
+        if line.has("old-template") {
+            let mut newer = set.clone();
+            newer.meta.name = format!("{name}-2");
+            newer.meta.uid = "uid-newer".into();
+            newer.meta.created_at = Some(at(NOW) - TimeDelta::minutes(60));
+            workloads.push(newer);
+        }
         workloads.push(set);
     }
     let kills: u32 = line.get("kills").map_or(0, |k| k.parse().unwrap());

@@ -126,7 +126,7 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         top.observed_generation = None;
     }
     if line.has("opted-out") {
-        let key = "cloudoptim.io/opt-out".to_owned();
+        let key = "cloudoptim/opt-out".to_owned();
         top.meta.annotations.insert(key, "true".to_owned());
     }
     if let Some(release) = line.get("helm") {

@@ -52,7 +52,7 @@ pub struct Config {
     /// was not collected counts as empty. Default false.
     pub without_vpa: bool,
     /// An object with this annotation `true` is left alone. Default
-    /// `cloudoptim.io/opt-out`.
+    /// `cloudoptim/opt-out`.
     pub opt_out_annotation: String,
 }
 
@@ -73,7 +73,7 @@ impl Default for Config {
             assume_no_earlier_raises: false,
             without_usage: false,
             without_vpa: false,
-            opt_out_annotation: "cloudoptim.io/opt-out".to_owned(),
+            opt_out_annotation: "cloudoptim/opt-out".to_owned(),
         }
     }
 }

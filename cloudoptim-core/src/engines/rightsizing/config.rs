@@ -97,7 +97,7 @@ pub struct Config {
     /// Default true.
     pub node_types: bool,
     /// An object with this annotation `true` is left alone. Default
-    /// `cloudoptim.io/opt-out`.
+    /// `cloudoptim/opt-out`.
     pub opt_out_annotation: String,
 }
 
@@ -120,7 +120,7 @@ impl Default for Config {
             without_vpa: false,
             without_keda: false,
             node_types: true,
-            opt_out_annotation: "cloudoptim.io/opt-out".to_owned(),
+            opt_out_annotation: "cloudoptim/opt-out".to_owned(),
         }
     }
 }
