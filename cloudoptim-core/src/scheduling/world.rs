@@ -53,6 +53,8 @@ pub struct World<'a> {
     pub(super) users: BTreeMap<(String, String), BTreeSet<usize>>,
     /// An absent attach limit means none.
     pub(super) attach_known: bool,
+    /// Every volume that is attached without a pod is known.
+    pub(super) attachments_known: bool,
     node_index: BTreeMap<String, usize>,
     pod_index: BTreeMap<(&'a str, &'a str), usize>,
     uid_index: BTreeMap<&'a Uid, usize>,
@@ -153,6 +155,7 @@ impl<'a> World<'a> {
             limits,
             users: BTreeMap::new(),
             attach_known: cluster.csi_nodes.is_complete(),
+            attachments_known: cluster.volume_attachments.is_complete(),
             node_index: BTreeMap::new(),
             pod_index: BTreeMap::new(),
             uid_index: BTreeMap::new(),

@@ -23,6 +23,7 @@ mod report;
 mod rightsizing;
 #[cfg(feature = "schema")]
 mod schema;
+mod scheduling;
 #[cfg(feature = "catalog")]
 mod shop_waste;
 mod spot;
