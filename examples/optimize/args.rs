@@ -21,6 +21,8 @@ What files do not say:
   --region REGION    AWS region
   --cluster NAME     name of the cluster
   --complete         every list is whole: nothing of its kinds exists beside it
+  --collected KINDS  kinds that were asked for and of which there are none, such
+                     as VerticalPodAutoscaler,ScaledObject
 
 Settings (JSON):
   --policy FILE      what is wanted and forbidden
@@ -100,6 +102,12 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
             Long("region") => args.input.region = Some(parser.value()?.string()?.into()),
             Long("cluster") => args.input.cluster = Some(parser.value()?.string()?),
             Long("complete") => args.input.complete = true,
+            Long("collected") => {
+                let kinds = parser.value()?.string()?;
+                args.input
+                    .collected
+                    .extend(kinds.split(',').map(str::to_owned));
+            }
             Long("policy") => args.policy = Some(parser.value()?.into()),
             Long("ledgers") => args.ledgers = Some(parser.value()?.into()),
             Long("overlay") => args.overlay = Some(parser.value()?.into()),
@@ -138,5 +146,8 @@ fn sample(args: &mut Args) -> Result<(), lexopt::Error> {
     input.account.get_or_insert_with(|| "111122223333".into());
     input.region.get_or_insert_with(|| "us-east-1".into());
     input.complete = true;
+    // Its control plane has neither of these kinds: there is nothing to list.
+    let absent = ["VerticalPodAutoscaler", "ScaledObject"];
+    input.collected.extend(absent.map(str::to_owned));
     Ok(())
 }

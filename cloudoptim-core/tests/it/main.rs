@@ -21,9 +21,9 @@ mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;
 mod rightsizing;
+mod scheduling;
 #[cfg(feature = "schema")]
 mod schema;
-mod scheduling;
 #[cfg(feature = "catalog")]
 mod shop_waste;
 mod spot;

@@ -29,7 +29,8 @@ fn zoo() -> Cluster {
     zoo.volume_attachments = parts.volume_attachments;
     zoo.namespaces = parts.namespaces;
     zoo.node_pools = parts.node_pools;
-    // Three zones of amd64, and one arm64 node on demand with 8 cores.
+    // Three zones of amd64, and one arm64 node on demand with 8 cores. All
+    // pods of the zoo stand on the first, which is large enough for them.
     let mut nodes = Vec::new();
     for (name, zone) in [
         ("ip-10-0-1-10.ec2.internal", "us-east-1a"),
@@ -37,7 +38,12 @@ fn zoo() -> Cluster {
         ("c", "us-east-1c"),
         ("arm", "us-east-1a"),
     ] {
-        let mut n = node(name, "8", "32Gi");
+        let (cores, memory) = if name == "ip-10-0-1-10.ec2.internal" {
+            ("64", "256Gi")
+        } else {
+            ("8", "32Gi")
+        };
+        let mut n = node(name, cores, memory);
         n.meta.labels.insert(ZONE_LABEL.into(), zone.into());
         n.allocatable.ephemeral_storage = bytes_of("17Gi");
         n.allocatable.extended.insert("hugepages-2Mi".into(), 0);
