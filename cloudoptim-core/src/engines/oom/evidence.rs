@@ -114,10 +114,13 @@ pub(super) fn eviction(pod: &Pod) -> Option<Reason> {
     })
 }
 
+/// When an event was seen first and last, where it says.
+type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// What nodes and events say about the nodes' own memory.
 pub(super) struct NodeMemory<'a> {
     pressure: BTreeMap<NodeName, Option<DateTime<Utc>>>,
-    system: BTreeMap<&'a str, Vec<(Option<DateTime<Utc>>, Option<DateTime<Utc>>)>>,
+    system: BTreeMap<&'a str, Vec<Span>>,
 }
 
 impl<'a> NodeMemory<'a> {
