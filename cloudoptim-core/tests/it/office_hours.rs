@@ -324,8 +324,11 @@ fn a_sleep_and_a_wake_end_the_same_wherever_they_were_interrupted() {
 
 // --- the schedule ----------------------------------------------------------
 
-/// Weekly windows as (weekday, start minute, length), and their line.
-const REFERENCE: [(&str, &[(u32, u32, u32)]); 4] = [
+/// A weekly window: weekday, start minute, length in minutes.
+type Span = (u32, u32, u32);
+
+/// Lines, and the weekly windows that they mean.
+const REFERENCE: [(&str, &[Span]); 4] = [
     (
         "Mon-Fri 09:00-18:00",
         &[
