@@ -28,3 +28,8 @@ pub mod scheduling;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod usage;
+
+/// Compiles and runs the README's Rust.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -14,10 +14,12 @@
 //! are instants: dicts can go through `json.dumps` and come back. Attributes,
 //! whose type is known, hand out `datetime` in UTC.
 
-use chrono::{DateTime, FixedOffset, SecondsFormat};
+use crate::errors::CloudOptimError;
+use chrono::{DateTime, SecondsFormat, Utc};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDateTime, PyDict, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDateTime, PyDict, PyFloat, PyList, PyString, PyTuple, PyTzInfo};
+use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
@@ -56,6 +58,18 @@ pub(crate) fn object_to_python<'py>(
         dict.set_item(key, to_python(py, value)?)?;
     }
     Ok(dict)
+}
+
+/// A value whose JSON is an object, as a `dict`.
+pub(crate) fn serialized<'py>(
+    py: Python<'py>,
+    value: &impl Serialize,
+) -> PyResult<Bound<'py, PyDict>> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => object_to_python(py, &map),
+        Ok(other) => Err(CloudOptimError::new_err(format!("not an object: {other}"))),
+        Err(err) => Err(CloudOptimError::new_err(err.to_string())),
+    }
 }
 
 /// Why a Python object has no JSON form, and where in the object.
@@ -117,11 +131,7 @@ fn from_python_at(object: &Bound<'_, PyAny>, depth: u8) -> Result<Value, NotJson
             .map(Value::Number)
             .ok_or_else(|| NotJson::new(format!("must be finite, got {}", value.value())))
     } else if object.cast::<PyDateTime>().is_ok() {
-        let instant: DateTime<FixedOffset> = object
-            .extract()
-            .map_err(|_| NotJson::new("a datetime needs a time zone, such as timezone.utc"))?;
-        Ok(instant
-            .to_utc()
+        Ok(instant(object)?
             .to_rfc3339_opts(SecondsFormat::AutoSi, true)
             .into())
     } else if let Ok(dict) = object.cast::<PyDict>() {
@@ -160,6 +170,26 @@ fn from_python_at(object: &Bound<'_, PyAny>, depth: u8) -> Result<Value, NotJson
             type_name(object)
         )))
     }
+}
+
+/// A `datetime` with a time zone, fixed or by name, as an instant.
+pub(crate) fn instant(object: &Bound<'_, PyAny>) -> Result<DateTime<Utc>, NotJson> {
+    if object.cast::<PyDateTime>().is_err() {
+        return Err(NotJson::new(format!(
+            "must be a datetime, got {}",
+            type_name(object)
+        )));
+    }
+    let offset = object.call_method0("utcoffset");
+    if offset.map_or(true, |offset| offset.is_none()) {
+        return Err(NotJson::new(
+            "a datetime needs a time zone, such as timezone.utc",
+        ));
+    }
+    PyTzInfo::utc(object.py())
+        .and_then(|utc| object.call_method1("astimezone", (utc,)))
+        .and_then(|utc| utc.extract())
+        .map_err(|err| NotJson::new(err.to_string()))
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {

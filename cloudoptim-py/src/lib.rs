@@ -7,22 +7,24 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | `convert` | JSON to Python objects and back |
+//! | `engines` | the classes of the engines' settings, and `optimize` |
 //! | `errors` | the exceptions, and Rust errors as their messages |
+//! | `plan` | `Plan` and what it holds: `Step`, `Declined`, `Reason` |
 //! | `quantity` | Kubernetes quantities as integers |
-//! | `settings` | one Python class per engine's settings, made from its `Config` |
+//! | `settings` | how a class of settings is made from a `Config` |
+//! | `snapshot` | `Snapshot`: from documents, from JSON |
 //! | `annotation` | the Python types of a JSON Schema, for the stubs |
 
 mod annotation;
 mod convert;
+mod engines;
 mod errors;
+mod plan;
 mod quantity;
 #[cfg(feature = "testing")]
 mod sample;
-#[cfg_attr(
-    not(feature = "testing"),
-    expect(dead_code, unused_imports, unused_macros, reason = "no engine yet")
-)]
 mod settings;
+mod snapshot;
 
 use pyo3::prelude::*;
 
@@ -36,12 +38,24 @@ mod _cloudoptim {
         AccessDeniedError, CloudOptimError, ConfigError, ProviderError, ThrottledError,
     };
 
+    #[pymodule_export]
+    use super::engines::{
+        BinPacking, GhostProbe, Network, OfficeHours, Oom, Rightsizing, Spot, ZombieVolumes,
+        optimize,
+    };
+
+    #[pymodule_export]
+    use super::plan::{Declined, Plan, Reason, Step};
+
     #[cfg(feature = "testing")]
     #[pymodule_export]
     use super::sample::_Sample;
 
     #[pymodule_export]
     use super::quantity::{parse_bytes, parse_milli_cpu};
+
+    #[pymodule_export]
+    use super::snapshot::Snapshot;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python uses")]
@@ -53,7 +67,6 @@ mod _cloudoptim {
     fn init(py: Python<'_>) -> PyResult<()> {
         #[cfg(feature = "testing")]
         settings::install::<_Sample>(py)?;
-        let _ = py;
-        Ok(())
+        engines::install_all(py)
     }
 }

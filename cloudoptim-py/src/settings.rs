@@ -11,8 +11,8 @@
 //! | types and docs of attributes | the JSON Schema of `Config`, that is, its doc comments |
 //! | which values are refused, and why | serde, then `Config::validate` |
 //!
-//! So an engine is one line here, one `install` in `lib.rs` and its name in
-//! `__init__.py`; the stub follows from `inspect.signature`.
+//! So an engine is one line in `engines.rs`, its class in `lib.rs` and its name
+//! in `__init__.py`; the stub follows from `inspect.signature`.
 
 use crate::annotation::{ANY, DATETIME, annotation};
 use crate::convert::{from_python, to_python};

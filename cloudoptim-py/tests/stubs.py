@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from cloudoptim import _cloudoptim
 
 # What annotations given as text may name.
-MODULES = ("datetime", "inspect", "typing")
+MODULES = ("collections.abc", "datetime", "inspect", "os", "typing")
 HEADER = "# Made by tests/stubs.py from the module: do not edit.\n"
 
 
