@@ -71,10 +71,12 @@ def render(generated: str) -> str:
         for name in ast.walk(node)
         if isinstance(name, ast.Name)
     }
-    imports = {f"import {name}" for name in MODULES if name in used}
+    imports = {f"import {name}" for name in MODULES if name.split(".")[0] in used}
     rest = []
     for node in body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
+            if isinstance(node, ast.ImportFrom) and node.module in MODULES and node.module != "typing":
+                continue
             node.names = [name for name in node.names if (name.asname or name.name) in used]
             if node.names:
                 imports.add(ast.unparse(node))
@@ -103,6 +105,15 @@ class Tidied(ast.NodeTransformer):
                 doc = textwrap.indent(f"{doc}\n", margin).lstrip() + margin
             return ast.Expr(ast.Constant(doc))
         return node
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        # From `from datetime import datetime`, which would hide the module.
+        if node.id == "datetime":
+            return ast.parse("datetime.datetime", mode="eval").body
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
+        return node  # Qualified already.
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         self.depth += 1

@@ -49,6 +49,9 @@ pub(super) fn message(text: &str) -> String {
 }
 
 /// Reads one object. When a key stands twice, the last one wins, as in Go.
+///
+/// The second reader, which knows the field, is made for each type too: only
+/// one, since most of what this crate compiles to is readers.
 pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<R, Failure> {
     match serde_json::from_str::<R>(text) {
         Ok(value) => Ok(value),
@@ -58,11 +61,15 @@ pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<R, Failure> {
                 field: String::new(),
                 message: message(&error.to_string()),
             })?;
-            serde_path_to_error::deserialize(value).map_err(failure)
+            read_with_path(&value.to_string())
         }
-        Err(_) => serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
-            .map_err(failure),
+        Err(_) => read_with_path(text),
     }
+}
+
+fn read_with_path<R: DeserializeOwned>(text: &str) -> Result<R, Failure> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut json).map_err(failure)
 }
 
 fn failure(error: serde_path_to_error::Error<serde_json::Error>) -> Failure {

@@ -1,7 +1,7 @@
 # Made by tests/stubs.py from the module: do not edit.
 """The compiled part of `cloudoptim`. Import `cloudoptim` instead."""
-from datetime import datetime
 from typing import Final, final
+import collections.abc
 import datetime
 import inspect
 import os
@@ -514,7 +514,7 @@ class Plan:
         """
 
     @property
-    def expires_at(self, /) -> datetime:
+    def expires_at(self, /) -> datetime.datetime:
         """From here on no step of it may be done, in UTC."""
 
     def explain(self, /) -> str:
@@ -545,7 +545,7 @@ class Plan:
         """
 
     @property
-    def made_at(self, /) -> datetime:
+    def made_at(self, /) -> datetime.datetime:
         """Moment of the snapshot that it was made from, in UTC."""
 
     @property
@@ -784,7 +784,7 @@ class Snapshot:
         """
 
     @property
-    def taken_at(self, /) -> datetime:
+    def taken_at(self, /) -> datetime.datetime:
         """The one moment at which all of it was so, in UTC."""
 
     def to_json(self, /) -> str:
