@@ -85,7 +85,11 @@ pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
         let seconds = watch.seconds();
         let cost = Cost {
             seconds,
-            cpu_seconds: cpu_seconds().zip(before).map(|(now, then)| now - then),
+            // The kernel counts in ticks of some milliseconds.
+            cpu_seconds: cpu_seconds()
+                .zip(before)
+                .map(|(now, then)| now - then)
+                .filter(|_| seconds >= 0.1),
             peak_rss_mb: peak_rss_mb(),
         };
         let loaded = match loaded {
