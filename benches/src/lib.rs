@@ -18,4 +18,5 @@ pub mod instance;
 pub mod load;
 pub mod process;
 pub mod sample;
+pub mod seeded;
 pub mod tables;
