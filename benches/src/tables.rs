@@ -386,6 +386,15 @@ fn instance_type(judge: &mut Judge<'_>, row: Row<'_>) -> Result<(), LoadError> {
     ] {
         judge.same(column, &(row.text(column) == "1"), &have);
     }
+    let local = info.local_storage.as_ref();
+    let disks = row.number::<u32>("local_disks")?.filter(|n| *n > 0);
+    judge.same("local_disks", &disks, &local.map(|l| l.disks));
+    if let Some(local) = local {
+        let ssd = row.text("local_disk_type") == "ssd";
+        judge.same("local_disk_type", &ssd, &local.ssd);
+        let nvme = row.text("local_nvme") == "1";
+        judge.same("local_nvme", &nvme, &local.nvme);
+    }
     let hypervisor = match row.text("hypervisor") {
         "nitro" => Some(Hypervisor::Nitro),
         "xen" => Some(Hypervisor::Xen),
