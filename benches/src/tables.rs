@@ -658,13 +658,10 @@ fn region(judge: &mut Judge<'_>, row: Row<'_>) -> Result<(), LoadError> {
 mod tests {
     use super::*;
 
-    fn compare_text(text: &str) -> Comparison {
+    fn compare_text(test: &str, text: &str) -> Comparison {
         let catalog = Catalog::embedded().unwrap();
-        let file = std::env::temp_dir().join(format!(
-            "cloudoptim-tables-{}-{}.csv",
-            std::process::id(),
-            text.len()
-        ));
+        let name = format!("cloudoptim-tables-{}-{test}.csv", std::process::id());
+        let file = std::env::temp_dir().join(name);
         fs::write(&file, text).unwrap();
         let found = compare(&catalog, &file);
         fs::remove_file(&file).unwrap();
@@ -674,6 +671,7 @@ mod tests {
     #[test]
     fn a_table_that_agrees_has_no_difference() {
         let found = compare_text(
+            "same",
             "region,instance_type,usd_per_hour,basis,source\nus-east-1,m6i.large,0.096,L,K\n",
         );
         assert_eq!(found.differences, []);
@@ -685,6 +683,7 @@ mod tests {
     #[test]
     fn a_price_off_by_a_micro_dollar_is_a_difference() {
         let found = compare_text(
+            "price",
             "region,instance_type,usd_per_hour,basis,source\nus-east-1,m6i.large,0.096001,L,K\n",
         );
         assert_eq!(found.differences.len(), 1);
@@ -700,6 +699,7 @@ mod tests {
     #[test]
     fn an_estimate_that_the_file_lists_is_a_difference() {
         let found = compare_text(
+            "basis",
             "region,instance_type,usd_per_hour,basis,source\nus-east-1,m6i.large,0.096,E,F\n",
         );
         assert_eq!(found.differences[0].column, "basis");
@@ -708,6 +708,7 @@ mod tests {
     #[test]
     fn a_row_that_the_catalogue_lacks_is_missing() {
         let found = compare_text(
+            "missing",
             "region,instance_type,az_numbers\nus-east-1,m6i.large,1|2|4|5|6\nus-east-1,no.such,1\n",
         );
         assert_eq!(found.tables[0].missing, 1);
@@ -722,6 +723,7 @@ mod tests {
     fn a_price_that_the_file_does_not_know_must_be_unknown() {
         // Linux is priced, so an empty field is a figure out of nowhere.
         let found = compare_text(
+            "unknown",
             "region,instance_type,linux_usd_per_hour,windows_usd_per_hour\nus-east-1,m6i.large,,\n",
         );
         assert!(found.tables[0].different >= 1, "{:?}", found.tables);
