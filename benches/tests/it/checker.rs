@@ -519,3 +519,23 @@ fn any_pod_that_leaves_its_place_in_a_solved_instance_is_caught() {
         }
     }
 }
+
+#[test]
+fn the_solver_starts_no_second_place_out_of_nothing() {
+    // Room for three on a node: the group's own start and the free pod's node
+    // hold six in all, so at least two must wait.
+    let want = PodRule::Affinity {
+        over: Topology::Node,
+        selector: "app=x".to_owned(),
+    };
+    let mut pods: Vec<Pod> = (0..7)
+        .map(|i| labelled(&format!("p{i}"), "app=x", want.clone()))
+        .collect();
+    pods.push(labelled("free", "app=x", PodRule::None));
+    let instance = instance(pods);
+    let (problem, groups) = instance.problem();
+    let solution = solve(&problem, &Effort::default()).unwrap();
+    let answer = instance.assignment(&solution, &groups);
+    assert_eq!(violations(&instance, &answer, solution.cost.0), []);
+    assert!(answer.unplaced.len() >= 2, "{answer:?}");
+}
