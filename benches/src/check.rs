@@ -312,15 +312,21 @@ fn placement(instance: &Instance, assignment: &Assignment, found: &mut Vec<Viola
                             (get(&in_zone[zone], selector), zone)
                         }
                     };
-                    // A group that only has itself could be created in one
-                    // place only.
                     let alone = get(&anywhere, selector) == own(selector);
-                    let first = *groups.entry((selector, *over)).or_insert(place);
-                    let others_exist = instance
-                        .pods
-                        .iter()
+                    // Where no pod without this rule matches, the group began
+                    // by itself. The scheduler lets it do so only while nothing
+                    // matches anywhere, so in one place.
+                    let same_place = |n: usize| match over {
+                        Topology::Node => n == number,
+                        Topology::Zone => assignment.nodes[n].zone == node.zone,
+                    };
+                    let seeded = (0..assignment.nodes.len())
+                        .filter(|n| same_place(*n))
+                        .flat_map(|n| &assignment.nodes[n].pods)
+                        .map(|(p, _)| &instance.pods[*p])
                         .any(|o| o.label == *selector && o.rule != pod.rule);
-                    let together = first == place || others_exist;
+                    let together =
+                        seeded || *groups.entry((selector, *over)).or_insert(place) == place;
                     together && (here > own(selector) || (alone && own(selector) == 1))
                 }
             };

@@ -5,10 +5,18 @@
 //! with prices. [`instance`] turns one into the numeric problem that the core
 //! solves and turns the answer back into "who goes where". [`check`] judges
 //! that answer pod by pod; it knows nothing of the solver.
+//!
+//! [`documents`] reads what users' tools print, as they have it on disk; [`dump`]
+//! makes such documents at any size. [`tables`] judges the embedded catalogue
+//! by the tables that it was made from.
 
 pub mod check;
 pub mod cli;
+pub mod documents;
+pub mod dump;
 pub mod instance;
 pub mod load;
 pub mod process;
 pub mod sample;
+pub mod seeded;
+pub mod tables;

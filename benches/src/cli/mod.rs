@@ -1,7 +1,11 @@
 //! The command line of the harness.
 
+mod catalog;
+mod dump;
+mod load;
 mod packing;
 
+use serde::Serialize;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,6 +18,16 @@ usage: cloudoptim-benches <what> [options] <path>…
 what:
   packing   packs the pods of openb, tclab, dlrm, karpenter_mix or vbp files;
             a path is a folder of such files or one file, plain or .gz
+  load      reads what kubectl, the AWS CLI and Prometheus print; a path is a
+            file, plain or .gz, a folder with its subfolders, or - for standard
+            input; each path is one instance
+  catalog   loads the embedded catalogue and looks figures up; with paths, also
+            compares it with CSV tables of instance types, offerings, regions,
+            prices and measured speed, figure by figure
+  dump      writes the documents of a made-up cluster for `load`: its pods are
+            drawn from one openb file, with a quarter of the CPU and memory and
+            no GPU, and placed first-fit
+  help      this text
 
 options of packing:
   --types FILE        node types from a CSV file instead of the catalogue
@@ -23,10 +37,34 @@ options of packing:
   --seed N            seed of the draw (default 1)
   --assignment FILE   writes who goes where as CSV: instance,pod,node,type,zone
   --effort quick|full how much work to do (default full)
+
+options of load, for what files do not say:
+  --taken-at TIME     when the documents were taken, such as
+                      2026-11-22T02:30:00Z; else the latest time in them
+  --account ID        AWS account
+  --region REGION     AWS region
+  --cluster NAME      name of the cluster
+  --complete          every list is whole
+
+options of dump:
+  --out FILE          where the documents go, gzipped when it ends in .gz; needed
+  --pods N            how many pods (default 20000)
+  --nodes N           how many nodes (default 1000)
+  --node-type TYPE    their instance type, of the catalogue (default m6i.16xlarge)
+  --seed N            seed of the draw (default 1)
+  --managed-fields    with managedFields, as `--show-managed-fields` prints them
+  --compact           without white space, as the API server answers
+
+option of all:
   --json              JSON lines even on a terminal
 
-One JSON line per instance on standard output, a table on a terminal. Exit
-code 0: every instance ran and none has a violation; 1: not so; 2: bad usage.
+One JSON line per instance on standard output, a table on a terminal. Seconds
+are wall-clock time; peak_rss_mb is the largest resident size while the instance
+ran, in 10^6 bytes (of the whole process, so that later instances of one run
+may carry what earlier ones left). cpu_seconds leaves out waiting for a core. Violations are what the checker finds wrong
+with a packing, and for `catalog` figures that differ from the tables.
+
+Exit code 0: every instance ran and none has a violation; 1: not so; 2: bad usage.
 ";
 
 /// A mistake on the command line.
@@ -41,9 +79,15 @@ impl fmt::Display for Usage {
 
 /// Runs the harness with the arguments after the programme's name.
 pub fn main(args: Vec<String>) -> ExitCode {
+    if cfg!(debug_assertions) {
+        let _ = writeln!(io::stderr(), "note: a debug build; its times mean nothing");
+    }
     let mut args = args.into_iter();
     let outcome = match args.next().as_deref() {
         Some("packing") => packing::run(args.collect()),
+        Some("load") => load::run(args.collect()),
+        Some("catalog") => catalog::run(args.collect()),
+        Some("dump") => dump::run(args.collect()),
         Some("help" | "--help" | "-h") => {
             let _ = io::stdout().write_all(HELP.as_bytes());
             Ok(true)
@@ -59,6 +103,18 @@ pub fn main(args: Vec<String>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Reports what failed; the run goes on and ends in failure.
+fn complain(err: &impl fmt::Display) -> bool {
+    let _ = writeln!(io::stderr(), "error: {err}");
+    false
+}
+
+/// Prints a line of the report.
+fn json(line: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_string(line)?;
+    writeln!(io::stdout(), "{text}")
 }
 
 /// The value after an option.

@@ -1,10 +1,10 @@
 //! `packing`: what a packing costs, how far from the bound, how fast.
 
-use super::{Usage, number, value};
+use super::{Usage, complain, json, number, value};
 use crate::check;
 use crate::instance::{Assignment, Instance};
 use crate::load::{self, LoadError};
-use crate::process::{Watch, peak_rss_mb};
+use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
 use crate::sample;
 use cloudoptim_core::engines::bin_packing::solver::{Effort, solve_observed};
 use serde::Serialize;
@@ -144,9 +144,7 @@ pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
             let written = if table {
                 print_row(&line, std::mem::take(&mut first))
             } else {
-                serde_json::to_string(&line)
-                    .map_err(io::Error::from)
-                    .and_then(|text| writeln!(io::stdout(), "{text}"))
+                json(&line)
             };
             let saved = match &mut assignments {
                 Some(out) => save(out, &instance, &assignment),
@@ -167,13 +165,9 @@ pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
     Ok(ok)
 }
 
-fn complain(err: &LoadError) -> bool {
-    let _ = writeln!(io::stderr(), "error: {err}");
-    false
-}
-
 /// Solves one instance and judges the answer.
 fn measure(instance: &Instance, quick: bool) -> Result<(Line, Assignment), String> {
+    reset_peak();
     let (problem, groups) = instance.problem();
     let effort = if quick {
         Effort::quick()
@@ -214,12 +208,6 @@ fn measure(instance: &Instance, quick: bool) -> Result<(Line, Assignment), Strin
         load_average: load_average(),
     };
     Ok((line, assignment))
-}
-
-/// The one-minute load of the machine, so that times can be judged.
-fn load_average() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
-    text.split_whitespace().next()?.parse().ok()
 }
 
 fn print_row(line: &Line, header: bool) -> io::Result<()> {

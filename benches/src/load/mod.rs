@@ -82,7 +82,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
 }
 
 /// The text of a file.
-fn text(path: &Path) -> Result<String, LoadError> {
+pub(crate) fn text(path: &Path) -> Result<String, LoadError> {
     String::from_utf8(read(path)?).map_err(|_| LoadError::Form {
         file: path.to_owned(),
         line: 0,
@@ -183,6 +183,27 @@ pub fn packing(path: &Path, types: Option<&[TypeRow]>) -> Result<Vec<Instance>, 
         return Err(LoadError::Unknown(path.to_owned()));
     }
     Ok(out)
+}
+
+/// CPU in millicores and memory in MiB of every pod of one openb file.
+///
+/// # Errors
+/// [`LoadError`] for another kind of file, or a broken one.
+pub fn openb_pods(path: &Path) -> Result<Vec<(u64, u64)>, LoadError> {
+    let text = text(path)?;
+    if form(&text) != Some(Form::Openb) {
+        return Err(LoadError::Form {
+            file: path.to_owned(),
+            line: 0,
+            problem: "is not a list of openb pods (name,cpu_milli,memory_mib,…,gpu_milli)"
+                .to_owned(),
+        });
+    }
+    let table = Table::parse(path, &text)?;
+    table
+        .rows()
+        .map(|row| Ok((row.need("cpu_milli")?, row.need("memory_mib")?)))
+        .collect()
 }
 
 /// The file's name without its extensions.

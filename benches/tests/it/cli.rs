@@ -1,0 +1,411 @@
+//! The command line, as someone at a terminal or a script meets it.
+
+use crate::{folder, gzip};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const OPENB: &str = "name,cpu_milli,memory_mib,gpu,gpu_milli\n\
+                     a,1000,1024,0,0\nb,500,2048,0,0\nc,1500,512,0,0\n";
+const TYPES: &str = "type,alloc_cpu_milli,alloc_memory_mib,alloc_pods,od_usd_per_h\n\
+                     small,2000,4096,10,0.1\n";
+
+fn harness(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cloudoptim-benches"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// A line without what depends on the machine.
+fn timeless(mut line: Value) -> Value {
+    let fields = line.as_object_mut().unwrap();
+    for field in [
+        "seconds",
+        "cpu_seconds",
+        "first_feasible_seconds",
+        "peak_rss_mb",
+        "load_average",
+    ] {
+        fields.remove(field);
+    }
+    line
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn bad_usage_ends_with_2_and_the_help() {
+    for (args, why) in [
+        (&[][..], "a command is needed"),
+        (&["pack"], "unknown command \"pack\""),
+        (&["packing"], "packing needs a path"),
+        (&["packing", "--fast", "x"], "unknown option --fast"),
+        (&["packing", "--seed"], "--seed needs a value"),
+        (
+            &["packing", "--seed", "one", "x"],
+            "--seed must be a number, got \"one\"",
+        ),
+        (
+            &["packing", "--pods", "0", "x"],
+            "--pods must be at least 1, got 0",
+        ),
+        (
+            &["packing", "--effort", "more", "x"],
+            "--effort must be quick or full, got \"more\"",
+        ),
+        (&["load"], "load needs a path"),
+        (
+            &["load", "--taken-at", "noon", "x"],
+            "--taken-at must be a time",
+        ),
+        (&["catalog", "--pods", "3"], "unknown option --pods"),
+        (&["dump", "x"], "dump needs --out FILE"),
+        (
+            &["dump", "--out", "y"],
+            "dump needs the path of an openb file",
+        ),
+        (
+            &["dump", "--out", "y", "--nodes", "64001", "x"],
+            "--nodes must be at most 64000",
+        ),
+    ] {
+        let output = harness(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        let errors = errors(&output);
+        assert!(
+            errors.contains(&format!("error: {why}")),
+            "{args:?}: {errors}"
+        );
+        assert!(errors.contains("usage: cloudoptim-benches"), "{args:?}");
+    }
+}
+
+#[test]
+fn help_names_every_command_and_ends_with_0() {
+    for word in ["help", "--help", "-h"] {
+        let output = harness(&[word]);
+        assert_eq!(output.status.code(), Some(0));
+        let help = String::from_utf8(output.stdout).unwrap();
+        for command in ["packing", "load", "catalog", "dump"] {
+            assert!(help.contains(&format!("\n  {command} ")), "{command}");
+        }
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_read_ends_with_1_and_is_named() {
+    let gone = folder("gone").join("no-such-file");
+    let gone = text(&gone);
+    let out = folder("gone-out").join("dump.json");
+    for args in [
+        &["packing", gone][..],
+        &["load", gone],
+        &["catalog", gone],
+        &["dump", "--out", text(&out), gone],
+        &["packing", "--types", gone, gone],
+    ] {
+        let output = harness(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let errors = errors(&output);
+        assert!(errors.contains(gone), "{args:?}: {errors}");
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_bad_path_does_not_keep_the_others_from_running() {
+    let folder = folder("one_bad");
+    fs::write(folder.join("pods_x.csv"), OPENB).unwrap();
+    let good = folder.join("pods_x.csv");
+    let bad = folder.join("missing.csv");
+    let output = harness(&["packing", "--effort", "quick", text(&bad), text(&good)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(lines(&output)[0]["instance"], "openb_x");
+}
+
+#[test]
+fn a_packing_line_has_every_field() {
+    let folder = folder("fields");
+    let (pods, types) = (folder.join("pods_x.csv.gz"), folder.join("types.csv"));
+    fs::write(&pods, gzip(OPENB)).unwrap();
+    fs::write(&types, TYPES).unwrap();
+    let output = harness(&["packing", "--types", text(&types), text(&pods)]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    assert_eq!(line["instance"], "openb_x");
+    assert_eq!(line["pods"], 3);
+    assert_eq!(line["types"], 1);
+    // 3,000 m of demand on nodes of 2,000 m at $0.10.
+    assert_eq!(line["nodes"], 2);
+    assert_eq!(line["cost"], 0.2);
+    assert_eq!(line["unplaced"], 0);
+    assert_eq!(line["violations"], 0);
+    assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
+    let bound = line["lower_bound"].as_f64().unwrap();
+    assert!(bound > 0.0 && bound <= 0.2);
+    let gap = line["gap"].as_f64().unwrap();
+    assert!((gap - (0.2 / bound - 1.0)).abs() < 1e-9);
+    for field in ["first_feasible_seconds", "seconds"] {
+        assert!(line[field].as_f64().unwrap() >= 0.0, "{field}");
+    }
+    let fields = line.as_object().unwrap();
+    assert!(fields.contains_key("peak_rss_mb"));
+}
+
+#[test]
+fn an_assignment_names_every_pod_once() {
+    let folder = folder("assignment");
+    let (pods, out) = (folder.join("pods_x.csv"), folder.join("who.csv"));
+    fs::write(&pods, OPENB).unwrap();
+    let args = ["packing", "--assignment", text(&out), text(&pods)];
+    assert_eq!(harness(&args).status.code(), Some(0));
+    let who = fs::read_to_string(&out).unwrap();
+    let mut rows: Vec<&str> = who.lines().collect();
+    assert_eq!(rows.remove(0), "instance,pod,node,type,zone");
+    let mut pods: Vec<&str> = rows.iter().map(|r| r.split(',').nth(1).unwrap()).collect();
+    pods.sort_unstable();
+    assert_eq!(pods, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_seed_draws_the_same_pods_and_gives_the_same_answer() {
+    let folder = folder("seed");
+    let pods = folder.join("pods_x.csv");
+    fs::write(&pods, OPENB).unwrap();
+    let run = |seed: &str, out: &str| {
+        let out = folder.join(out);
+        let args = ["packing", "--pods", "40", "--seed", seed, "--assignment"];
+        let output = harness(&[&args[..], &[text(&out), text(&pods)]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        let line = timeless(lines(&output).remove(0));
+        (line, fs::read_to_string(out).unwrap())
+    };
+    let (first, second) = (run("7", "1"), run("7", "2"));
+    assert_eq!(first, second);
+    assert_eq!(first.0["instance"], "openb_x-40-seed7");
+    assert_eq!(first.0["pods"], 40);
+    assert_ne!(first.1, run("8", "3").1);
+}
+
+#[test]
+fn plain_drops_the_rules() {
+    let folder = folder("plain");
+    let (pods, types) = (folder.join("pods_2.csv"), folder.join("types.csv"));
+    let shun = "pod_anti_affinity_self,l=a,l=a,kubernetes.io/hostname";
+    fs::write(
+        &pods,
+        format!(
+            "name,cpu_milli,memory_mib,constraint,label,selector,topology_key\n\
+             a,100,128,{shun}\nb,100,128,{shun}\n"
+        ),
+    )
+    .unwrap();
+    fs::write(&types, TYPES).unwrap();
+    let nodes = |extra: &[&str]| {
+        let args = ["packing", "--types", text(&types), text(&pods)];
+        let output = harness(&[&args[..], extra].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        lines(&output)[0]["nodes"].as_u64().unwrap()
+    };
+    assert_eq!((nodes(&[]), nodes(&["--plain"])), (2, 1));
+}
+
+const DOCUMENTS: &str = r#"{"apiVersion":"v1","kind":"List","items":[
+  {"apiVersion":"v1","kind":"Node","metadata":{"name":"n","uid":"1",
+   "creationTimestamp":"2026-11-22T02:30:00Z"},"status":{"allocatable":{"cpu":"2"}}},
+  {"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"default","uid":"2",
+   "creationTimestamp":"2026-11-22T02:30:00Z"},"spec":{"containers":[{"name":"c"}]}},
+  {"apiVersion":"v1","kind":"Pod","metadata":{"name":"q","namespace":"default","uid":"3"},
+   "spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"lots"}}}]}},
+  {"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}]}"#;
+
+#[test]
+fn a_load_line_counts_what_was_read_skipped_and_broken() {
+    let folder = folder("load");
+    fs::create_dir(folder.join("deep")).unwrap();
+    fs::write(folder.join("deep/all.json.gz"), gzip(DOCUMENTS)).unwrap();
+    fs::write(folder.join("README.md"), "not a document").unwrap();
+    let output = harness(&["load", text(&folder)]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let line = &lines(&output)[0];
+    assert_eq!(line["instance"], "load");
+    assert_eq!(line["files"], 1);
+    assert_eq!(line["bytes"], DOCUMENTS.len());
+    assert_eq!(line["kinds"], serde_json::json!({"Node": 1, "Pod": 1}));
+    assert_eq!(
+        line["skipped"],
+        serde_json::json!({"Widget.example.com": 1})
+    );
+    assert_eq!(line["broken"], 1);
+    assert_eq!(line["refused_files"], 0);
+    assert!(line["seconds"].as_f64().unwrap() > 0.0);
+    assert!(line.as_object().unwrap().contains_key("peak_rss_mb"));
+    assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
+    let errors = errors(&output);
+    assert!(
+        errors.contains("broken: deep/all.json.gz: Pod default/q: "),
+        "{errors}"
+    );
+}
+
+#[test]
+fn documents_come_from_standard_input_too() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cloudoptim-benches"))
+        .args(["load", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(DOCUMENTS.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(lines(&output)[0]["kinds"]["Pod"], 1);
+}
+
+#[test]
+fn what_is_no_document_ends_with_1_and_is_named() {
+    let folder = folder("prose");
+    let file = folder.join("notes.json");
+    fs::write(&file, "kept by hand").unwrap();
+    let output = harness(&["load", text(&file)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        errors(&output).contains("notes.json"),
+        "{}",
+        errors(&output)
+    );
+    let output = harness(&["load", text(&crate::folder("prose_empty"))]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("prose_empty: no .json or .csv file in it"));
+}
+
+#[test]
+fn a_time_that_no_document_names_can_be_stated() {
+    let file = folder("untimed").join("pods.json");
+    let untimed = DOCUMENTS.replace("\"creationTimestamp\":\"2026-11-22T02:30:00Z\"", "\"x\":1");
+    fs::write(&file, untimed).unwrap();
+    let output = harness(&["load", text(&file)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("no document names a time"));
+    let stated = ["load", "--taken-at", "2026-11-22T02:30:00Z", text(&file)];
+    assert_eq!(harness(&stated).status.code(), Some(0));
+}
+
+#[test]
+fn a_dump_is_what_was_asked_for_and_loads() {
+    let folder = folder("dump");
+    let pods = folder.join("pods_x.csv");
+    fs::write(&pods, OPENB).unwrap();
+    let run = |name: &str, seed: &str, more: &[&str]| {
+        let out = folder.join(name);
+        let args = ["dump", "--pods", "25", "--nodes", "3", "--seed", seed];
+        let args = [&args[..], more, &["--out", text(&out), text(&pods)]].concat();
+        let output = harness(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        (lines(&output).remove(0), out)
+    };
+    let (line, printed) = run("a.json", "1", &[]);
+    assert_eq!(line["placed"], 25);
+    assert_eq!(line["pending"], 0);
+    assert!(line["pod_bytes_min"].as_u64().unwrap() >= 6_144);
+    let loaded = harness(&["load", text(&printed)]);
+    assert_eq!(loaded.status.code(), Some(0), "{}", errors(&loaded));
+    let loaded = lines(&loaded).remove(0);
+    assert_eq!(loaded["kinds"]["Pod"], 25);
+    assert_eq!(loaded["kinds"]["Node"], 3);
+    assert_eq!(loaded["broken"], 0);
+
+    // The same bytes again, others from another seed, the same objects when
+    // packed, without white space or with more fields.
+    assert_eq!(
+        fs::read(&printed).unwrap(),
+        fs::read(run("b.json", "1", &[]).1).unwrap()
+    );
+    assert_ne!(
+        fs::read(&printed).unwrap(),
+        fs::read(run("c.json", "2", &[]).1).unwrap()
+    );
+    for (name, more) in [
+        ("d.json.gz", &[][..]),
+        ("e.json", &["--compact"]),
+        ("f.json", &["--managed-fields"]),
+    ] {
+        let other = harness(&["load", text(&run(name, "1", more).1)]);
+        assert_eq!(lines(&other)[0]["kinds"], loaded["kinds"], "{name}");
+    }
+}
+
+#[test]
+fn a_dump_needs_a_type_of_the_catalogue_and_an_openb_file() {
+    let folder = folder("dump_bad");
+    let (pods, out) = (folder.join("pods_x.csv"), folder.join("out.json"));
+    fs::write(&pods, OPENB).unwrap();
+    let output = harness(&[
+        "dump",
+        "--node-type",
+        "m6i.none",
+        "--out",
+        text(&out),
+        text(&pods),
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("--node-type: m6i.none is not in the catalogue"));
+    fs::write(&pods, TYPES).unwrap();
+    let output = harness(&["dump", "--out", text(&out), text(&pods)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("pods_x.csv: is not a list of openb pods"));
+}
+
+#[test]
+fn the_catalogue_is_measured_and_compared() {
+    let folder = folder("catalog");
+    let header = "region,instance_type,usd_per_hour,basis,source";
+    let (good, bad) = (folder.join("good.csv"), folder.join("bad.csv"));
+    fs::write(&good, format!("{header}\nus-east-1,m6i.large,0.096,L,K\n")).unwrap();
+    fs::write(&bad, format!("{header}\nus-east-1,m6i.large,0.1,L,K\n")).unwrap();
+
+    let output = harness(&["catalog", text(&good)]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let measured = lines(&output);
+    assert_eq!(measured.len(), 2);
+    let line = &measured[0];
+    assert_eq!(line["rows"]["types"], 1415);
+    assert_eq!(line["rows"]["on_demand"], 22_834);
+    for field in [
+        "load_seconds",
+        "lookup_ns",
+        "embedded_bytes",
+        "zone_offerings",
+    ] {
+        assert!(line[field].as_f64().unwrap() > 0.0, "{field}");
+    }
+    assert!(line.as_object().unwrap().contains_key("load_peak_mb"));
+    assert_eq!(measured[1]["violations"], 0);
+
+    let output = harness(&["catalog", text(&bad)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(lines(&output)[1]["violations"], 1);
+    assert!(errors(&output).contains("violation: bad.csv: us-east-1 m6i.large: usd_per_hour"));
+}
