@@ -54,7 +54,8 @@ fn run(config: &Config, snapshot: &Snapshot, catalog: &Catalog) -> EngineOutput 
 
 /// `a:4,b:4` as counts by zone letter.
 fn counts(text: &str) -> Vec<(String, u32)> {
-    text.split(',')
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    parts
         .map(|part| {
             let (zone, n) = part.split_once(':').unwrap();
             (zone.to_owned(), n.parse().unwrap())
