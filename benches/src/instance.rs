@@ -140,17 +140,20 @@ impl Instance {
 
     /// The numeric problem, and the pods behind each of its classes.
     pub fn problem(&self) -> (Problem, Vec<Vec<usize>>) {
+        // A limit counts all pods of the application, those without one too.
+        let own = self.pods.iter().filter(|p| p.max_per_node.is_some());
         let limited: std::collections::BTreeSet<&str> = self
             .app_limits
             .iter()
             .flat_map(|(a, b, _)| [a.as_str(), b.as_str()])
+            .chain(own.map(|p| p.app.as_str()))
             .collect();
         // Pods that differ in name only are one class.
         let mut groups: BTreeMap<Pod, Vec<usize>> = BTreeMap::new();
         for (i, pod) in self.pods.iter().enumerate() {
             let mut key = pod.clone();
             key.name = String::new();
-            if pod.max_per_node.is_none() && !limited.contains(pod.app.as_str()) {
+            if !limited.contains(pod.app.as_str()) {
                 key.app = String::new();
             }
             groups.entry(key).or_default().push(i);

@@ -175,9 +175,17 @@ pub(crate) fn gap(error: &ProviderError) -> Gap {
 /// ```
 /// use cloudoptim_core::{collect::collect, knowledge::Knowledge, providers::Sources};
 /// use chrono::DateTime;
+/// use std::future::Future;
 ///
-/// let reading = collect(&Sources::default(), DateTime::UNIX_EPOCH, Knowledge::default());
-/// # let _ = reading; // a future: the host's runtime runs it
+/// let sources = Sources::default();
+/// let reading = collect(&sources, DateTime::UNIX_EPOCH, Knowledge::default());
+/// // A future, which the host's runtime runs; without sources it never waits.
+/// let mut reading = std::pin::pin!(reading);
+/// let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// let std::task::Poll::Ready(snapshot) = reading.as_mut().poll(&mut context) else {
+///     panic!("it waits for nothing");
+/// };
+/// assert!(snapshot.clusters.is_empty());
 /// ```
 pub async fn collect(
     sources: &Sources,
