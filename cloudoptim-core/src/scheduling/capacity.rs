@@ -49,6 +49,9 @@ pub enum NotTarget {
     ToBeDeleted,
     /// The Node object is being deleted.
     Deleting,
+    /// It joined a short time ago: the pods that it was started for are still
+    /// coming. The scheduler knows no such rule; a packer may.
+    Young,
 }
 
 impl fmt::Display for NotTarget {
@@ -60,6 +63,7 @@ impl fmt::Display for NotTarget {
             Self::Disrupted => f.write_str("Karpenter is about to remove the node"),
             Self::ToBeDeleted => f.write_str("the cluster autoscaler is about to remove the node"),
             Self::Deleting => f.write_str("the node is being deleted"),
+            Self::Young => f.write_str("the node is young, and its pods are still coming"),
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Every word that the autoscalers of this world use to say "leave it" is
 //! honoured, whoever manages the node now: Karpenter's, the cluster
-//! autoscaler's, CAST AI's and the descheduler's.
+//! autoscaler's, CAST AI's, the descheduler's and our own.
 
+use crate::guard::PROTECT_KEY;
 use crate::model::{
     Cluster, Node, ObjectMeta, PersistentVolume, PersistentVolumeClaim, Pod, PodVolumeSource,
     PvSource,
@@ -314,6 +315,11 @@ fn protections(meta: &ObjectMeta, since: Option<DateTime<Utc>>, now: DateTime<Ut
     }
     pins.extend(flag(meta, SAFE_TO_EVICT, "false"));
     pins.extend(flag(meta, REMOVAL_DISABLED, "true"));
+    if let Some(value) = meta.annotation(PROTECT_KEY).or(meta.label(PROTECT_KEY))
+        && value != "false"
+    {
+        pins.push(annotation(PROTECT_KEY, value, None));
+    }
     if let Some(value) = meta.annotation(PREFER_NO_EVICTION) {
         // The descheduler takes the key, whatever its value.
         pins.push(annotation(PREFER_NO_EVICTION, value, None));

@@ -1,10 +1,12 @@
 //! The proven lower bound, and the cheapest set of new nodes.
 
-use super::consolidate::Answer;
 use super::solver::{Class, Effort, Mask, NodeType, Offering, Problem, solve};
 use crate::catalog::NodeOverheads;
 use crate::engines::{Alternative, Inputs};
-use crate::model::{CapacityType, Cluster, MicroUsdPerHour, Node, Pod, Resources, ZONE_LABEL};
+use crate::model::{
+    CapacityType, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, Node, Pod, PodSpec, Resources,
+    ZONE_LABEL,
+};
 use crate::scheduling::capacity::{daemon_overhead, hypothetical_node, selects, untolerated};
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{InfeasibleResize, Movability, effective_request};
@@ -30,15 +32,29 @@ enum Kinds {
     OnDemand,
 }
 
+/// What the search for a green field may do: every strategy, as far as a
+/// fortieth of the solver's default work goes. First fit alone buys one type;
+/// the mix is what the alternative is about.
+fn green_field() -> Effort {
+    Effort::default()
+        .with_placements(5_000_000)
+        .with_bound_pivots(2_000)
+        .with_improvement_rounds(2)
+}
+
 /// The bound over copies of the nodes that the cluster has, any number of each,
 /// and a green field of on-demand types.
 ///
 /// Pods keep their node selectors, affinities and tolerations; spreads,
 /// affinities to pods, volumes and budgets are left out, which can only lower
-/// the bound, so it stays one.
-pub(super) fn bound(inputs: &Inputs<'_>, cluster: &Cluster, answer: &Answer) -> Bound {
+/// the bound, so it stays one. With `unpriced` nodes there is none: pods on
+/// them would be paid for in the bound and not in the cost.
+pub(super) fn bound(inputs: &Inputs<'_>, cluster: &Cluster, unpriced: usize) -> Bound {
     let mut bound = Bound::default();
-    match problem(inputs, cluster, Kinds::AsNow) {
+    let as_now = (unpriced == 0)
+        .then(|| problem(inputs, cluster, Kinds::AsNow))
+        .flatten();
+    match as_now {
         Some(problem) => match solve(&problem, &Effort::quick()) {
             Ok(solution) => {
                 let left_out: u64 = solution.unplaced.iter().map(|u| u64::from(u.count)).sum();
@@ -50,10 +66,13 @@ pub(super) fn bound(inputs: &Inputs<'_>, cluster: &Cluster, answer: &Answer) -> 
             }
             Err(error) => bound.proof = format!("no bound: {error}"),
         },
-        None => bound.proof = "no bound: no node has a known price".to_owned(),
+        None if unpriced > 0 => {
+            bound.proof = format!("no bound: {unpriced} nodes have no known price");
+        }
+        None => bound.proof = "no bound: there is no node".to_owned(),
     }
     if let Some(problem) = problem(inputs, cluster, Kinds::OnDemand)
-        && let Ok(solution) = solve(&problem, &Effort::quick())
+        && let Ok(solution) = solve(&problem, &green_field())
     {
         let now: MicroUsdPerHour = cluster
             .nodes
@@ -79,22 +98,56 @@ pub(super) fn bound(inputs: &Inputs<'_>, cluster: &Cluster, answer: &Answer) -> 
                 solution.cost,
                 solution.lower_bound
             ),
-            saves_per_month: Some((now - solution.cost).per_month()),
+            // Without every pod and every price these are two questions.
+            saves_per_month: (left_out == 0 && unpriced == 0)
+                .then(|| (now - solution.cost).per_month()),
             moves: u64::try_from(cluster.pods.items().len()).unwrap_or(u64::MAX),
         });
     }
-    let _ = answer;
     bound
 }
 
-struct Kind {
+struct Kind<'a> {
     id: String,
+    /// What all of them look like.
     node: Node,
+    /// Those of them that are there, with their own names.
+    members: Vec<&'a Node>,
     capacity: Resources,
     price: MicroUsdPerHour,
 }
 
+impl Kind<'_> {
+    fn takes(&self, spec: &PodSpec) -> bool {
+        let takes = |node: &Node| {
+            selects(spec, node) && untolerated(&spec.tolerations, node).next().is_none()
+        };
+        // Only rules about names tell copies apart.
+        if asks_by_name(spec) {
+            self.members.iter().any(|node| takes(node))
+        } else {
+            takes(&self.node)
+        }
+    }
+}
+
+/// Whether the pod asks for a node by its name.
+fn asks_by_name(spec: &PodSpec) -> bool {
+    let terms = spec.required_node_affinity.iter().flatten();
+    spec.node_selector.contains_key(HOSTNAME_LABEL)
+        || terms.into_iter().any(|term| {
+            let mut expressions = term.match_expressions.iter();
+            !term.match_fields.is_empty() || expressions.any(|r| r.key == HOSTNAME_LABEL)
+        })
+}
+
 fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds) -> Option<Problem> {
+    let names: BTreeSet<&str> = cluster
+        .nodes
+        .items()
+        .iter()
+        .map(|n| n.meta.name.as_str())
+        .collect();
     let kinds = match kinds {
         Kinds::AsNow => kinds_now(inputs, cluster),
         Kinds::OnDemand => kinds_on_demand(inputs, cluster),
@@ -106,11 +159,8 @@ fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds) -> Option<Probl
     let mut groups: BTreeMap<String, (&Pod, Resources, u32)> = BTreeMap::new();
     let mut extended: BTreeSet<String> = BTreeSet::new();
     for pod in cluster.pods.items() {
-        if matches!(
-            movers.judge(pod),
-            Movability::NotCounted | Movability::Stays { .. }
-        ) || pod.node().is_none()
-        {
+        let there = pod.node().is_some_and(|n| names.contains(n.as_str()));
+        if !there || ends(&movers.judge(pod)) {
             continue;
         }
         let request = effective_request(pod, InfeasibleResize::default());
@@ -152,13 +202,12 @@ fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds) -> Option<Probl
             count: *count,
             // Rounded down: a bound may ask for less than a pod does.
             demand: vector(request, false),
-            types: Mask::only(kinds.iter().enumerate().filter_map(|(i, kind)| {
-                let allowed = selects(&pod.spec, &kind.node)
-                    && untolerated(&pod.spec.tolerations, &kind.node)
-                        .next()
-                        .is_none();
-                allowed.then_some(i)
-            })),
+            types: Mask::only(
+                kinds
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(i, kind)| kind.takes(&pod.spec).then_some(i)),
+            ),
             ..Class::default()
         })
         .collect();
@@ -183,18 +232,37 @@ fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds) -> Option<Probl
     })
 }
 
+/// Pods that need no node once theirs is gone.
+const fn ends(movability: &Movability) -> bool {
+    matches!(
+        movability,
+        Movability::NotCounted
+            | Movability::Stays { .. }
+            | Movability::Leaving {
+                placed_again: false
+            }
+    )
+}
+
 /// One kind for each set of nodes that look alike to pods; its capacity is the
-/// largest of them, after the smallest share of pods that end with the node.
-fn kinds_now(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Kind> {
+/// largest of them, after the smallest share of pods that end with the node. A
+/// node that holds more than it has, as after requests were raised, has that.
+fn kinds_now<'a>(inputs: &Inputs<'_>, cluster: &'a Cluster) -> Vec<Kind<'a>> {
     let movers = Movers::new(cluster, inputs.now(), Default::default());
     let mut node_pods: BTreeMap<&str, Resources> = BTreeMap::new();
+    let mut held: BTreeMap<&str, Resources> = BTreeMap::new();
     for pod in cluster.pods.items() {
-        if let (Some(node), Movability::Stays { .. }) = (pod.node(), movers.judge(pod)) {
-            let request = effective_request(pod, InfeasibleResize::default());
-            node_pods.entry(node.as_str()).or_default().add(&request);
-        }
+        let Some(node) = pod.node() else { continue };
+        let movability = movers.judge(pod);
+        let of = match movability {
+            Movability::Stays { .. } => &mut node_pods,
+            _ if ends(&movability) => continue,
+            _ => &mut held,
+        };
+        let request = effective_request(pod, InfeasibleResize::default());
+        of.entry(node.as_str()).or_default().add(&request);
     }
-    let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, Kind<'_>> = BTreeMap::new();
     for node in cluster.nodes.items() {
         let Some(price) = inputs.node_price(cluster, node) else {
             continue;
@@ -203,25 +271,28 @@ fn kinds_now(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Kind> {
         if let Some(taken) = node_pods.get(node.meta.name.as_str()) {
             capacity.subtract(taken);
         }
+        if let Some(held) = held.get(node.meta.name.as_str()) {
+            capacity.raise_to(held);
+        }
         // The host's name is not part of the kind: a copy has another.
         let mut copy = node.clone();
-        copy.meta.labels.remove(crate::model::HOSTNAME_LABEL);
+        copy.meta.labels.remove(HOSTNAME_LABEL);
         copy.unschedulable = false;
         let key =
             serde_json::to_string(&(&copy.meta.labels, &copy.taints, price)).unwrap_or_default();
         match kinds.get_mut(&key) {
-            Some(kind) => kind.capacity.raise_to(&capacity),
+            Some(kind) => {
+                kind.capacity.raise_to(&capacity);
+                kind.members.push(node);
+            }
             None => {
                 let id = format!("{} {}", node.instance_type().unwrap_or("?"), node.meta.name);
-                copy.meta.labels.insert(
-                    crate::model::HOSTNAME_LABEL.to_owned(),
-                    node.meta.name.clone(),
-                );
                 kinds.insert(
                     key,
                     Kind {
                         id,
                         node: copy,
+                        members: vec![node],
                         capacity,
                         price,
                     },
@@ -232,9 +303,10 @@ fn kinds_now(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Kind> {
     kinds.into_values().collect()
 }
 
-/// On-demand types of the catalogue, in each zone that the cluster uses, as
-/// members of each set of labels and taints that its nodes have.
-fn kinds_on_demand(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Kind> {
+/// On-demand types of the catalogue, of the families that the cluster runs now,
+/// in one of its zones, with the labels that every node of the type has and no
+/// taint: pods that ask for more fit none of them, and are counted as left out.
+fn kinds_on_demand<'a>(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Kind<'a>> {
     let Some(cloud) = inputs.snapshot.cloud_of(cluster) else {
         return Vec::new();
     };
@@ -277,6 +349,7 @@ fn kinds_on_demand(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Kind> {
         kinds.push(Kind {
             id: name.to_owned(),
             node,
+            members: Vec::new(),
             capacity,
             price,
         });

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// A node younger than this stays, in minutes. Default 30: pods are still
-    /// coming, and launch and removal would chase each other.
+    /// A node younger than this stays and takes no pods that we move, in
+    /// minutes. Default 30: the pods that it was started for are still coming,
+    /// and launch and removal would chase each other.
     pub min_node_age_minutes: u32,
     /// After one of our plans disrupted a node, the others of its cluster stay
     /// for this long, in minutes. Default 30: three runs of a ten-minute rhythm.

@@ -1,6 +1,7 @@
 //! Which nodes can go, and where each pod would move.
 
-use super::owner::{Groups, group_of, owner_of, pool_forbids};
+use super::owner::{Groups, group_of, owner_of};
+use super::pool::Pools;
 use super::{Config, Reason};
 use crate::decision::{Action, Decision, MissingEvidence, Owner, PodMove, Subject};
 use crate::engines::{EngineError, EngineId, Inputs, NotJudged};
@@ -10,8 +11,8 @@ use crate::model::{
 };
 use crate::scheduling::movability::{Movers, eviction_cost_milli, node_protections};
 use crate::scheduling::{
-    Budgets, InfeasibleResize, Movability, NodeId, PodId, Refusals, World, capacity,
-    effective_request,
+    Budgets, InfeasibleResize, Movability, NodeId, NotTarget, PodId, Refusal, Refusals, World,
+    capacity, effective_request,
 };
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,8 @@ struct Candidate<'a> {
     movers: Vec<&'a Pod>,
     /// Pods that end with the node.
     node_pods: u64,
+    /// What they ask for, and pods that are going.
+    ends: Resources,
     /// Why it stays, whatever happens elsewhere.
     stays: Vec<Reason>,
 }
@@ -61,10 +64,13 @@ pub(super) fn consolidate(
     let owners = OwnerIndex::new(cluster);
     let mut on_node: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
     for pod in cluster.pods.items() {
-        if let Some(node) = pod.node() {
+        // A pod that waits for room by preemption counts where it waits.
+        let place = pod.node().or(pod.status.nominated_node.as_ref());
+        if let Some(node) = place {
             on_node.entry(node.as_str()).or_default().push(pod);
         }
     }
+    let pools = Pools::new(cluster, now);
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     for node in cluster.nodes.items() {
         let Some(id) = world.node_id(&node.name()) else {
@@ -79,27 +85,38 @@ pub(super) fn consolidate(
             owner,
             movers: Vec::new(),
             node_pods: 0,
+            ends: Resources::default(),
             stays: Vec::new(),
         };
         let pods = on_node
             .get(node.meta.name.as_str())
             .map_or(&[][..], Vec::as_slice);
         sort_pods(&mut candidate, pods, &movers, &budgets);
-        static_reasons(config, inputs, cluster, &mut candidate);
+        static_reasons(config, inputs, cluster, &pools, &mut candidate);
         candidates.push(candidate);
     }
     let pairs: Vec<(&Node, String)> = candidates
         .iter()
+        .filter(|c| c.in_service())
         .map(|c| (c.node, c.group.clone()))
         .collect();
-    let mut groups = Groups::new(&pairs, cloud);
+    let mut groups = Groups::new(&pairs, cluster, cloud);
+    for owner in removed_before(inputs, cluster, cloud) {
+        groups.shrunk(&owner);
+    }
+    let mut waiting = place_waiting(&mut world, cluster, &movers);
+    let young: BTreeSet<NodeName> = candidates
+        .iter()
+        .filter(|c| c.stays.iter().any(|r| matches!(r, Reason::Young { .. })))
+        .map(|c| c.node.name())
+        .collect();
     candidates.sort_by_cached_key(order);
 
     let mut answer = Answer::default();
     let mut acts = Vec::new();
     let mut keeps = Vec::new();
     let mut taken: BTreeMap<NodeName, u64> = BTreeMap::new();
-    let mut room = Room::new(cluster, config);
+    let mut room = Room::new(&world, &candidates, config);
     let mut share = Share::new(cluster, &owners, config);
     for candidate in candidates {
         let name = candidate.node.name();
@@ -116,13 +133,14 @@ pub(super) fn consolidate(
                     owner,
                     groups: &groups,
                     taken: &taken,
+                    young: &young,
                     room: &room,
                     removed: answer.removed.len(),
                 };
-                match tried.run(&mut world, &mut share, &owners) {
+                match tried.run(&mut world, &mut share, &owners, &mut waiting) {
                     Ok(moves) => {
                         groups.removed(candidate.node, &candidate.group, owner);
-                        room.removed(candidate.node);
+                        room.removed(&candidate);
                         answer.removed.insert(candidate.node.meta.name.clone());
                         answer.moves += u64::try_from(moves.len()).unwrap_or(0);
                         for moved in moves.iter().filter_map(|m| m.to.clone()) {
@@ -167,6 +185,53 @@ pub(super) fn consolidate(
     Ok(answer)
 }
 
+/// Owners of nodes that an overlay has taken away: their groups are that much
+/// smaller already.
+fn removed_before(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>) -> Vec<Owner> {
+    let before = inputs.snapshot.cluster(&cluster.uid);
+    let removed = inputs.overlay.removed_nodes.iter();
+    let removed = removed.filter(|r| r.cluster == cluster.uid);
+    let nodes = removed.filter_map(|r| {
+        let nodes = before?.nodes.items();
+        nodes.iter().find(|n| n.meta.name == r.node.as_str())
+    });
+    nodes
+        .filter_map(|node| owner_of(node, cluster, cloud))
+        .collect()
+}
+
+/// Pods without a node that have found room in thought, by the node.
+type Waiting = BTreeMap<NodeId, Vec<PodId>>;
+
+/// Puts the pods that wait for a node where they fit, so that nobody takes
+/// their room away. Those that fit nowhere keep nothing from going.
+fn place_waiting(world: &mut World<'_>, cluster: &Cluster, movers: &Movers<'_>) -> Waiting {
+    let pending: Vec<PodId> = world.pending().collect();
+    let mut waiting = Waiting::new();
+    for id in pending {
+        let Some(pod) = world.pod(id) else { continue };
+        let movability = movers.judge(pod);
+        if matches!(movability, Movability::Leaving { .. }) {
+            continue;
+        }
+        if let Ok((node, _)) = fullest(world, cluster, id, None, |_| Ok(())) {
+            world.place_pod(id, node);
+            // A DaemonSet's pod goes with the node that it is for.
+            if !matches!(movability, Movability::Stays { .. }) {
+                waiting.entry(node).or_default().push(id);
+            }
+        }
+    }
+    waiting
+}
+
+impl Candidate<'_> {
+    fn in_service(&self) -> bool {
+        let mut stays = self.stays.iter();
+        !stays.any(|r| matches!(r, Reason::NotInService { .. }))
+    }
+}
+
 fn sort_pods<'a>(
     candidate: &mut Candidate<'a>,
     pods: &[&'a Pod],
@@ -179,12 +244,14 @@ fn sort_pods<'a>(
         let name = NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone());
         match movers.judge(pod) {
             Movability::NotCounted => {}
-            Movability::Leaving { placed_again } => {
-                if placed_again {
-                    candidate.movers.push(pod);
-                }
+            Movability::Leaving { placed_again: true } => candidate.movers.push(pod),
+            Movability::Leaving {
+                placed_again: false,
+            } => candidate.ends.add(&request(pod)),
+            Movability::Stays { .. } => {
+                candidate.node_pods += 1;
+                candidate.ends.add(&request(pod));
             }
-            Movability::Stays { .. } => candidate.node_pods += 1,
             Movability::NeverMoves { why } => {
                 pinned.extend(why.into_iter().next().map(|w| (name, w)))
             }
@@ -219,7 +286,7 @@ fn sort_pods<'a>(
             }),
     );
     candidate.movers.sort_by_cached_key(|pod| {
-        let request = effective_request(pod, InfeasibleResize::default());
+        let request = request(pod);
         let size = (request.memory.0 >> 20).saturating_add(request.cpu.0.saturating_mul(4));
         (
             std::cmp::Reverse(size),
@@ -229,11 +296,16 @@ fn sort_pods<'a>(
     });
 }
 
+fn request(pod: &Pod) -> Resources {
+    effective_request(pod, InfeasibleResize::default())
+}
+
 /// Reasons that hold whatever happens elsewhere.
 fn static_reasons(
     config: &Config,
     inputs: &Inputs<'_>,
     cluster: &Cluster,
+    pools: &Pools<'_>,
     candidate: &mut Candidate<'_>,
 ) {
     let (node, now) = (candidate.node, inputs.now());
@@ -258,7 +330,7 @@ fn static_reasons(
         }
         Some(_) => {}
     }
-    stays.extend(pool_forbids(node, cluster, candidate.movers.is_empty()));
+    stays.extend(pools.forbids(node, candidate.movers.is_empty()));
     match candidate.price {
         None => stays.push(Reason::Unpriced {
             instance_type: node.instance_type().map(str::to_owned),
@@ -362,7 +434,7 @@ fn act(
     )
 }
 
-/// Room that must stay free, over all nodes that stay.
+/// Room that must stay free, over all nodes in service that stay.
 struct Room {
     allocatable: Resources,
     requested: Resources,
@@ -370,33 +442,39 @@ struct Room {
 }
 
 impl Room {
-    fn new(cluster: &Cluster, config: &Config) -> Self {
+    /// What nodes out of service hold will come to the others; what they have
+    /// will not.
+    fn new(world: &World<'_>, candidates: &[Candidate<'_>], config: &Config) -> Self {
         let mut room = Self {
             allocatable: Resources::default(),
             requested: Resources::default(),
             percent: u64::from(config.headroom_percent),
         };
-        for node in cluster.nodes.items() {
-            room.allocatable.add(&node.allocatable);
-        }
-        for pod in cluster.pods.items().iter().filter(|p| !p.is_finished()) {
-            room.requested
-                .add(&effective_request(pod, InfeasibleResize::default()));
+        for candidate in candidates {
+            let mut used = world.used(candidate.id);
+            if candidate.in_service() {
+                room.allocatable.add(&candidate.node.allocatable);
+            } else {
+                used.subtract(&candidate.ends);
+            }
+            room.requested.add(&used);
         }
         room
     }
 
-    fn allows(&self, node: &Node) -> bool {
-        let left = |all: u64, gone: u64| {
-            u128::from(all.saturating_sub(gone)) * u128::from(100 - self.percent.min(100)) / 100
-        };
-        let (MilliCpu(cpu), Bytes(memory)) = (self.requested.cpu, self.requested.memory);
-        u128::from(cpu) <= left(self.allocatable.cpu.0, node.allocatable.cpu.0)
-            && u128::from(memory) <= left(self.allocatable.memory.0, node.allocatable.memory.0)
+    fn allows(&self, candidate: &Candidate<'_>) -> bool {
+        let (mut allocatable, mut requested) = (self.allocatable.clone(), self.requested.clone());
+        allocatable.subtract(&candidate.node.allocatable);
+        requested.subtract(&candidate.ends);
+        let left = |all: u64| u128::from(all) * u128::from(100 - self.percent.min(100)) / 100;
+        let (MilliCpu(cpu), Bytes(memory)) = (requested.cpu, requested.memory);
+        u128::from(cpu) <= left(allocatable.cpu.0)
+            && u128::from(memory) <= left(allocatable.memory.0)
     }
 
-    fn removed(&mut self, node: &Node) {
-        self.allocatable.subtract(&node.allocatable);
+    fn removed(&mut self, candidate: &Candidate<'_>) {
+        self.allocatable.subtract(&candidate.node.allocatable);
+        self.requested.subtract(&candidate.ends);
     }
 }
 
@@ -425,14 +503,20 @@ impl Share {
     }
 
     /// Whether one more pod of the workload may come to the node.
-    fn allows(&self, workload: &WorkloadRef, node: &NodeName) -> bool {
+    fn allows(&self, workload: &WorkloadRef, node: &NodeName) -> Result<(), Refusal> {
         let total = self.total.get(workload).copied().unwrap_or(0);
-        let most = total.saturating_mul(self.percent).div_ceil(100).max(1);
-        self.on
-            .get(&(workload.clone(), node.clone()))
-            .copied()
-            .unwrap_or(0)
-            < most
+        let max = total.saturating_mul(self.percent).div_ceil(100).max(1);
+        let there = self.on.get(&(workload.clone(), node.clone()));
+        let would_be = there.copied().unwrap_or(0).saturating_add(1);
+        if would_be <= max {
+            return Ok(());
+        }
+        Err(Refusal::CountLimit {
+            with: None,
+            of: workload.clone(),
+            would_be,
+            max,
+        })
     }
 
     fn moved(&mut self, workload: &WorkloadRef, from: &NodeName, to: &NodeName) {
@@ -449,8 +533,10 @@ struct Trial<'t, 'a> {
     cluster: &'t Cluster,
     candidate: &'t Candidate<'a>,
     owner: &'t Owner,
-    groups: &'t Groups,
+    groups: &'t Groups<'a>,
     taken: &'t BTreeMap<NodeName, u64>,
+    /// Nodes whose room is for the pods that they were started for.
+    young: &'t BTreeSet<NodeName>,
     room: &'t Room,
     removed: usize,
 }
@@ -463,6 +549,7 @@ impl Trial<'_, '_> {
         world: &mut World<'_>,
         share: &mut Share,
         owners: &OwnerIndex,
+        waiting: &mut Waiting,
     ) -> Result<Vec<PodMove>, Box<Reason>> {
         let node = self.candidate.node;
         let name = node.name();
@@ -477,98 +564,154 @@ impl Trial<'_, '_> {
         if let Some(reason) = self.groups.refuses(node, &self.candidate.group, self.owner) {
             return Err(Box::new(reason));
         }
-        if !self.room.allows(node) {
+        if !self.room.allows(self.candidate) {
             return Err(Box::new(Reason::Headroom {
                 percent: self.config.headroom_percent,
             }));
         }
         let mut moves: Vec<PodMove> = Vec::new();
-        let mut done: Vec<(PodId, NodeId, WorkloadRef, NodeName)> = Vec::new();
+        let mut done: Vec<(PodId, WorkloadRef, NodeName)> = Vec::new();
         for pod in &self.candidate.movers {
             let Some(id) = world.pod_by_uid(&pod.meta.uid) else {
                 continue;
             };
             let workload = owners.top(pod);
-            match self.place(world, share, id, &workload) {
+            let from = Some(self.candidate.id);
+            let allows = |node: &NodeName| {
+                if self.young.contains(node) {
+                    let because = NotTarget::Young;
+                    return Err(Refusal::NotTarget { because });
+                }
+                share.allows(&workload, node)
+            };
+            match fullest(world, self.cluster, id, from, allows) {
                 Ok((target, to)) => {
                     world.place_pod(id, target);
                     share.moved(&workload, &name, &to);
-                    done.push((id, target, workload, to.clone()));
+                    done.push((id, workload, to.clone()));
                     moves.push(PodMove {
-                        pod: NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone()),
+                        pod: named(pod),
                         uid: pod.meta.uid.clone(),
                         to: Some(to),
                     });
                 }
-                Err((tried, nearest)) => {
-                    for (id, _, workload, to) in done.into_iter().rev() {
-                        world.place_pod(id, self.candidate.id);
-                        share.moved(&workload, &to, &name);
-                    }
-                    let pod =
-                        NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone());
-                    return Err(Box::new(Reason::NoRoom {
-                        pod,
-                        tried,
-                        nearest,
-                    }));
+                Err(nowhere) => {
+                    self.undo(world, share, done);
+                    return Err(Box::new(nowhere.reason(named(pod))));
                 }
             }
+        }
+        // Pods that wait for a node and counted on this one.
+        let counting = waiting.get(&self.candidate.id).cloned().unwrap_or_default();
+        let mut found: Vec<(PodId, NodeId)> = Vec::new();
+        for id in counting {
+            let from = Some(self.candidate.id);
+            match fullest(world, self.cluster, id, from, |_| Ok(())) {
+                Ok((target, _)) => {
+                    world.place_pod(id, target);
+                    found.push((id, target));
+                }
+                Err(nowhere) => {
+                    let pod = world.pod(id).map(named).unwrap_or_default();
+                    for (id, _) in found {
+                        world.place_pod(id, self.candidate.id);
+                    }
+                    self.undo(world, share, done);
+                    return Err(Box::new(nowhere.reason(pod)));
+                }
+            }
+        }
+        waiting.remove(&self.candidate.id);
+        for (id, target) in found {
+            waiting.entry(target).or_default().push(id);
         }
         world.remove_node(self.candidate.id);
         Ok(moves)
     }
 
-    /// The fullest node that takes the pod by every rule: what is left free
-    /// stays in large pieces. Else how many were tried, and what the node that
-    /// refuses for the fewest reasons says.
-    fn place(
+    /// Puts the pods back, the last one first.
+    fn undo(
         &self,
-        world: &World<'_>,
-        share: &Share,
-        pod: PodId,
-        workload: &WorkloadRef,
-    ) -> Result<(NodeId, NodeName), (u64, Refusals)> {
-        let mut best: Option<((u64, NodeName), NodeId)> = None;
-        let mut nearest: Option<Refusals> = None;
-        let mut tried = 0;
-        for node in self.cluster.nodes.items() {
-            let name = node.name();
-            let Some(id) = world.node_id(&name) else {
-                continue;
-            };
-            if id == self.candidate.id {
-                continue;
-            }
-            tried += 1;
-            match world.check(pod, id) {
-                Ok(()) => {
-                    if !share.allows(workload, &name) {
-                        continue;
-                    }
-                    let free = world.free(id);
-                    let permille =
-                        |free: u64, of: u64| free.saturating_mul(1000).checked_div(of).unwrap_or(0);
-                    let left = permille(free.cpu.0, node.allocatable.cpu.0)
-                        + permille(free.memory.0 >> 20, node.allocatable.memory.0 >> 20);
-                    let key = (left, name);
-                    if best.as_ref().is_none_or(|(have, _)| key < *have) {
-                        best = Some((key, id));
-                    }
+        world: &mut World<'_>,
+        share: &mut Share,
+        done: Vec<(PodId, WorkloadRef, NodeName)>,
+    ) {
+        for (id, workload, to) in done.into_iter().rev() {
+            world.place_pod(id, self.candidate.id);
+            share.moved(&workload, &to, &self.candidate.node.name());
+        }
+    }
+}
+
+fn named(pod: &Pod) -> NamespacedName {
+    NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone())
+}
+
+/// No node takes a pod.
+struct Nowhere {
+    tried: u64,
+    /// What the node that refuses for the fewest reasons says.
+    nearest: Refusals,
+}
+
+impl Nowhere {
+    fn reason(self, pod: NamespacedName) -> Reason {
+        Reason::NoRoom {
+            pod,
+            tried: self.tried,
+            nearest: self.nearest,
+        }
+    }
+}
+
+/// The fullest node, other than `from`, that takes the pod by every rule and
+/// that `allows` lets have it: what is left free stays in large pieces.
+fn fullest(
+    world: &World<'_>,
+    cluster: &Cluster,
+    pod: PodId,
+    from: Option<NodeId>,
+    allows: impl Fn(&NodeName) -> Result<(), Refusal>,
+) -> Result<(NodeId, NodeName), Nowhere> {
+    let mut best: Option<((u64, NodeName), NodeId)> = None;
+    let mut nearest: Option<Refusals> = None;
+    let mut tried = 0;
+    for node in cluster.nodes.items() {
+        let name = node.name();
+        let Some(id) = world.node_id(&name) else {
+            continue;
+        };
+        if Some(id) == from {
+            continue;
+        }
+        tried += 1;
+        let answer = world.check(pod, id);
+        let answer = answer.and_then(|()| allows(&name).map_err(|r| Refusals(vec![r])));
+        match answer {
+            Ok(()) => {
+                let free = world.free(id);
+                let permille =
+                    |free: u64, of: u64| free.saturating_mul(1000).checked_div(of).unwrap_or(0);
+                let left = permille(free.cpu.0, node.allocatable.cpu.0)
+                    + permille(free.memory.0 >> 20, node.allocatable.memory.0 >> 20);
+                let key = (left, name);
+                if best.as_ref().is_none_or(|(have, _)| key < *have) {
+                    best = Some((key, id));
                 }
-                Err(refusals) => {
-                    if nearest
-                        .as_ref()
-                        .is_none_or(|have| refusals.0.len() < have.0.len())
-                    {
-                        nearest = Some(refusals);
-                    }
+            }
+            Err(refusals) => {
+                let shorter = |have: &Refusals| refusals.0.len() < have.0.len();
+                if nearest.as_ref().is_none_or(shorter) {
+                    nearest = Some(refusals);
                 }
             }
         }
-        match best {
-            Some(((_, name), id)) => Ok((id, name)),
-            None => Err((tried, nearest.unwrap_or(Refusals(Vec::new())))),
-        }
+    }
+    match best {
+        Some(((_, name), id)) => Ok((id, name)),
+        None => Err(Nowhere {
+            tried,
+            nearest: nearest.unwrap_or(Refusals(Vec::new())),
+        }),
     }
 }

@@ -8,10 +8,11 @@
 //! is judged on the cluster that the earlier ones leave.
 //!
 //! It never moves DaemonSet, static, bare or protected pods, never takes the
-//! last node of a pool or group in a zone, never goes below a group's minimum,
-//! never removes a node whose price or owner is unknown, and leaves a young
-//! node and a cluster that was just disrupted alone, so that a run every ten
-//! minutes does not flap.
+//! last node of a pool or group in a zone, never goes below a group's minimum
+//! or out of its balance of zones, never removes a node whose price or owner is
+//! unknown, and leaves a young node and a cluster that was just disrupted
+//! alone, so that a run every ten minutes does not flap. Pods that wait for a
+//! node keep the room that they would find.
 //!
 //! The figures carry a proven lower bound: no set of nodes of the kinds that
 //! the cluster runs now holds these pods for less. Settings and their sources
@@ -21,6 +22,7 @@ mod bound;
 mod config;
 mod consolidate;
 mod owner;
+mod pool;
 mod reason;
 pub mod solver;
 
@@ -83,16 +85,23 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
                 .filter_map(|n| inputs.node_price(cluster, n))
                 .sum()
         };
-        let bound = bound::bound(inputs, cluster, &answer);
+        let unpriced = cluster
+            .nodes
+            .items()
+            .iter()
+            .filter(|n| inputs.node_price(cluster, n).is_none())
+            .count();
+        let bound = bound::bound(inputs, cluster, unpriced);
+        let name = if cluster.name.is_empty() {
+            cluster.uid.as_str()
+        } else {
+            &cluster.name
+        };
         output.figures.push(Figures {
-            of: format!(
-                "nodes of {}",
-                if cluster.name.is_empty() {
-                    cluster.uid.as_str()
-                } else {
-                    &cluster.name
-                }
-            ),
+            of: match unpriced {
+                0 => format!("nodes of {name}"),
+                n => format!("nodes of {name}, but for {n} without a price"),
+            },
             cost_now: Some(priced(false)),
             cost_after: Some(priced(true)),
             lower_bound: bound.lower_bound,

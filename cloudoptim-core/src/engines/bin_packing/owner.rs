@@ -2,8 +2,8 @@
 
 use super::Reason;
 use crate::decision::Owner;
-use crate::model::{Cloud, Cluster, NODE_GROUP_LABEL, NODE_POOL_LABEL, Node};
-use std::collections::BTreeMap;
+use crate::model::{AutoScalingGroup, Cloud, Cluster, NODE_GROUP_LABEL, NODE_POOL_LABEL, Node};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The group that a node counts in: a pool, a node group or a scaling group.
 pub(super) fn group_of(node: &Node, owner: Option<&Owner>) -> String {
@@ -75,103 +75,174 @@ pub(super) fn owner_of(node: &Node, cluster: &Cluster, cloud: Option<&Cloud>) ->
     })
 }
 
-/// What groups and pools allow, counted down as nodes go.
+/// Wanted size and minimum.
+type Size = (u32, u32);
+
+/// What groups allow, counted down as nodes go.
 #[derive(Debug)]
-pub(super) struct Groups {
-    /// Wanted size and minimum of each group.
-    sizes: BTreeMap<String, (u32, u32)>,
-    /// Nodes of each group in each zone.
+pub(super) struct Groups<'a> {
+    node_groups: BTreeMap<&'a str, Size>,
+    scaling_groups: BTreeMap<&'a str, Size>,
+    /// What the list of node groups is, when it is not complete.
+    node_groups_state: Option<String>,
+    /// What the list of scaling groups is, when it is not complete.
+    scaling_groups_state: Option<String>,
+    /// Scaling groups that start and stop nodes to keep their zones equal.
+    balanced: BTreeSet<&'a str>,
+    /// Nodes in service of each group in each zone.
     zones: BTreeMap<(String, String), u32>,
 }
 
-impl Groups {
-    pub(super) fn new(nodes: &[(&Node, String)], cloud: Option<&Cloud>) -> Self {
-        let mut sizes = BTreeMap::new();
-        if let Some(cloud) = cloud {
-            for group in cloud.auto_scaling_groups.items() {
-                sizes.insert(group.name.clone(), (group.desired, group.min_size));
-            }
-            for group in cloud.node_groups.items() {
-                sizes.insert(group.name.clone(), (group.desired, group.min_size));
-            }
-        }
+impl<'a> Groups<'a> {
+    /// Reads the groups of a cluster's nodes: those in service, with the group
+    /// that each counts in.
+    pub(super) fn new(
+        nodes: &[(&Node, String)],
+        cluster: &Cluster,
+        cloud: Option<&'a Cloud>,
+    ) -> Self {
         let mut zones: BTreeMap<(String, String), u32> = BTreeMap::new();
         for (node, group) in nodes {
             *zones.entry((group.clone(), zone_of(node))).or_default() += 1;
         }
-        Self { sizes, zones }
+        let mut groups = Self {
+            node_groups: BTreeMap::new(),
+            scaling_groups: BTreeMap::new(),
+            node_groups_state: Some("unknown".to_owned()),
+            scaling_groups_state: Some("unknown".to_owned()),
+            balanced: BTreeSet::new(),
+            zones,
+        };
+        let Some(cloud) = cloud else {
+            return groups;
+        };
+        for group in cloud.auto_scaling_groups.items() {
+            let size = (group.desired, group.min_size);
+            groups.scaling_groups.insert(&group.name, size);
+            if balances(group) {
+                groups.balanced.insert(&group.name);
+            }
+        }
+        // Other clusters have groups of the same names.
+        let own = cloud.node_groups.items().iter();
+        for group in own.filter(|g| g.cluster == cluster.name) {
+            let size = (group.desired, group.min_size);
+            groups.node_groups.insert(&group.name, size);
+        }
+        groups.node_groups_state =
+            (!cloud.node_groups.is_complete()).then(|| cloud.node_groups.to_string());
+        groups.scaling_groups_state = (!cloud.auto_scaling_groups.is_complete())
+            .then(|| cloud.auto_scaling_groups.to_string());
+        groups
     }
 
     /// Why the group lets the node not go, if it does not.
     pub(super) fn refuses(&self, node: &Node, group: &str, owner: &Owner) -> Option<Reason> {
-        if let Owner::NodeGroup { name, .. } | Owner::AutoScalingGroup { name } = owner
-            && let Some((desired, min_size)) = self.sizes.get(name)
-            && desired <= min_size
-        {
-            return Some(Reason::GroupAtMinimum {
-                group: name.clone(),
-                min_size: *min_size,
-            });
-        }
         let zone = zone_of(node);
-        (self
-            .zones
-            .get(&(group.to_owned(), zone.clone()))
-            .copied()
-            .unwrap_or(0)
-            <= 1)
-            .then(|| Reason::LastInZone {
-                pool: group.to_owned(),
-                zone,
+        let here = self.count(group, &zone);
+        self.size_refuses(owner)
+            .or_else(|| {
+                (here <= 1).then(|| Reason::LastInZone {
+                    pool: group.to_owned(),
+                    zone: zone.clone(),
+                })
             })
+            .or_else(|| {
+                let scaling_group = scaling_group_of(owner)?;
+                let most = self.zones.iter().filter(|((g, _), _)| g == group);
+                let most = most.map(|(_, count)| *count).max()?;
+                (self.balanced.contains(scaling_group) && most > here).then(|| {
+                    Reason::ZoneBalance {
+                        group: scaling_group.to_owned(),
+                        zone,
+                        nodes: here,
+                        most,
+                    }
+                })
+            })
+    }
+
+    fn size_refuses(&self, owner: &Owner) -> Option<Reason> {
+        let missing = |part: &str, state: &str| {
+            Some(Reason::PartMissing {
+                part: part.to_owned(),
+                state: state.to_owned(),
+            })
+        };
+        let at_minimum = |name: &str, size: Option<&Size>| {
+            let (desired, min_size) = *size?;
+            (desired <= min_size).then(|| Reason::GroupAtMinimum {
+                group: name.to_owned(),
+                min_size,
+            })
+        };
+        let node_group = match owner {
+            Owner::NodeGroup { name, .. } => Some(name.as_str()),
+            Owner::AutoScalingGroup { .. } => None,
+            _ => return None,
+        };
+        let scaling_group = scaling_group_of(owner);
+        let own_size = node_group.and_then(|name| self.node_groups.get(name));
+        let size_behind = scaling_group.and_then(|name| self.scaling_groups.get(name));
+        if let (Some(_), None, Some(state)) = (node_group, own_size, &self.node_groups_state) {
+            return missing("node groups", state);
+        }
+        if let (None, Some(state)) = (size_behind, &self.scaling_groups_state) {
+            return missing("auto scaling groups", state);
+        }
+        if own_size.is_none() && size_behind.is_none() {
+            return missing(&format!("the size of {owner}"), "not listed");
+        }
+        node_group
+            .and_then(|name| at_minimum(name, own_size))
+            .or_else(|| scaling_group.and_then(|name| at_minimum(name, size_behind)))
+    }
+
+    fn count(&self, group: &str, zone: &str) -> u32 {
+        let key = (group.to_owned(), zone.to_owned());
+        self.zones.get(&key).copied().unwrap_or(0)
     }
 
     /// Counts a node that goes.
     pub(super) fn removed(&mut self, node: &Node, group: &str, owner: &Owner) {
-        if let Owner::NodeGroup { name, .. } | Owner::AutoScalingGroup { name } = owner
-            && let Some((desired, _)) = self.sizes.get_mut(name)
-        {
-            *desired = desired.saturating_sub(1);
-        }
+        self.shrunk(owner);
         if let Some(count) = self.zones.get_mut(&(group.to_owned(), zone_of(node))) {
             *count = count.saturating_sub(1);
         }
+    }
+
+    /// Counts a node of an owner that is gone already.
+    pub(super) fn shrunk(&mut self, owner: &Owner) {
+        if let Owner::NodeGroup { name, .. } = owner
+            && let Some((desired, _)) = self.node_groups.get_mut(name.as_str())
+        {
+            *desired = desired.saturating_sub(1);
+        }
+        if let Some(name) = scaling_group_of(owner)
+            && let Some((desired, _)) = self.scaling_groups.get_mut(name)
+        {
+            *desired = desired.saturating_sub(1);
+        }
+    }
+}
+
+/// Whether a scaling group makes up for a zone that falls behind: it starts a
+/// node there and stops one elsewhere.
+fn balances(group: &AutoScalingGroup) -> bool {
+    group.zones.len() > 1 && !group.suspended.iter().any(|p| p == "AZRebalance")
+}
+
+fn scaling_group_of(owner: &Owner) -> Option<&str> {
+    match owner {
+        Owner::AutoScalingGroup { name } => Some(name),
+        Owner::NodeGroup {
+            auto_scaling_group, ..
+        } => auto_scaling_group.as_deref(),
+        _ => None,
     }
 }
 
 fn zone_of(node: &Node) -> String {
     node.zone_name()
         .map_or_else(|| "no zone".to_owned(), |z| z.to_string())
-}
-
-/// Why the node's pool does not let it go, if it does not.
-pub(super) fn pool_forbids(node: &Node, cluster: &Cluster, empty: bool) -> Option<Reason> {
-    let name = node.meta.label(NODE_POOL_LABEL)?;
-    let pool = cluster
-        .node_pools
-        .items()
-        .iter()
-        .find(|p| p.meta.name == name)?;
-    let forbids = |setting: String| {
-        Some(Reason::PoolForbids {
-            pool: name.to_owned(),
-            setting,
-        })
-    };
-    if pool.consolidate_after.as_deref() == Some("Never") {
-        return forbids("consolidateAfter: Never".to_owned());
-    }
-    if pool.consolidation_policy.as_deref() == Some("WhenEmpty") && !empty {
-        return forbids("consolidationPolicy: WhenEmpty".to_owned());
-    }
-    // A budget with a schedule holds at times only; the owner checks it again.
-    let closed = pool.budgets.iter().find(|b| {
-        b.schedule.is_none()
-            && (b.nodes == "0" || b.nodes == "0%")
-            && (b.reasons.is_empty()
-                || b.reasons
-                    .iter()
-                    .any(|r| r == if empty { "Empty" } else { "Underutilized" }))
-    });
-    closed.and_then(|b| forbids(format!("budget nodes: {}", b.nodes)))
 }

@@ -109,6 +109,17 @@ pub enum Reason {
         /// Zone.
         zone: String,
     },
+    /// Its group would start another in its zone: the other zones have more.
+    ZoneBalance {
+        /// Group.
+        group: String,
+        /// Zone.
+        zone: String,
+        /// Nodes of the group in the zone.
+        nodes: u32,
+        /// Nodes of the group in the fullest zone.
+        most: u32,
+    },
     /// It is too young.
     Young {
         /// When it joined.
@@ -158,6 +169,7 @@ impl Reason {
         "group_at_minimum",
         "pool_forbids",
         "last_in_zone",
+        "zone_balance",
         "young",
         "cooling_down",
         "takes_pods",
@@ -214,6 +226,15 @@ impl fmt::Display for Reason {
             }
             Self::PoolForbids { pool, setting } => write!(f, "pool {pool} says {setting}"),
             Self::LastInZone { pool, zone } => write!(f, "it is the last of {pool} in {zone}"),
+            Self::ZoneBalance {
+                group,
+                zone,
+                nodes,
+                most,
+            } => write!(
+                f,
+                "group {group} has {nodes} nodes in {zone} and {most} in another zone, and would start one anew to balance them"
+            ),
             Self::Young { since, minutes } => {
                 write!(f, "it joined at {since}, less than {minutes} minutes ago")
             }
@@ -224,6 +245,9 @@ impl fmt::Display for Reason {
                 )
             }
             Self::TakesPods { pods } => write!(f, "it takes {pods} pods of nodes that go"),
+            Self::Headroom { percent: 0 } => {
+                f.write_str("without it the others have too little CPU or memory for all pods")
+            }
             Self::Headroom { percent } => {
                 write!(
                     f,
