@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
+mod bin_packing;
 #[allow(dead_code)] // each engine uses a part
 mod cases;
 mod catalog;

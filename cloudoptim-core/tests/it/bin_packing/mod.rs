@@ -1,0 +1,199 @@
+//! Bin packing: scenarios in a few lines each, runs over time, and properties.
+
+mod build;
+mod naive;
+mod properties;
+mod time;
+
+use crate::cases::{Line, assert_every_code_occurs, run_cases};
+use build::{build, config};
+use cloudoptim_core::catalog::{
+    Architecture, Catalog, InstanceTypeInfo, OperatingSystem, Source, Table,
+};
+use cloudoptim_core::decision::{Action, Decision, Subject};
+use cloudoptim_core::engines::bin_packing::{Config, Reason, decide};
+use cloudoptim_core::engines::{EngineOutput, Inputs};
+use cloudoptim_core::ledger::Ledgers;
+use cloudoptim_core::model::*;
+use cloudoptim_core::overlay::Overlay;
+use cloudoptim_core::policy::Policy;
+
+const FILE: &str = "bin_packing.txt";
+const NOW: &str = "2026-11-24T12:00Z";
+
+/// Types with their shape and on-demand price in us-east-1, in dollars an hour
+/// × 10⁶ (list prices of 2025; those of the issues that the cases quote).
+const TYPES: [(&str, u32, u64, i64); 13] = [
+    ("m6i.large", 2, 8, 96_000),
+    ("m6i.xlarge", 4, 16, 192_000),
+    ("m6i.2xlarge", 8, 32, 384_000),
+    ("t3a.micro", 2, 1, 9_400),
+    ("t3a.medium", 2, 4, 37_600),
+    ("t3a.xlarge", 4, 16, 150_400),
+    ("c5a.xlarge", 4, 8, 154_000),
+    ("m6a.xlarge", 4, 16, 172_800),
+    ("c6a.2xlarge", 8, 16, 306_000),
+    ("c6a.4xlarge", 16, 32, 612_000),
+    ("r6a.2xlarge", 8, 64, 453_600),
+    ("m7g.2xlarge", 8, 32, 326_400),
+    ("r7g.2xlarge", 8, 64, 428_400),
+];
+
+fn catalog() -> Catalog {
+    let date = chrono::NaiveDate::from_ymd_opt(2025, 1, 2).unwrap();
+    let mut table = Table::new(Source::new("test", date));
+    for (name, vcpu, gib, price) in TYPES {
+        let graviton = name.split('.').next().is_some_and(|f| f.ends_with('g'));
+        let arch = if graviton {
+            Architecture::Arm64
+        } else {
+            Architecture::Amd64
+        };
+        let memory = Bytes(gib << 30);
+        table.instance_type(InstanceTypeInfo::new(name, vcpu, memory, arch));
+        let price = MicroUsdPerHour(price);
+        table.on_demand("us-east-1", name, price).unwrap();
+        // Spot at a third, everywhere.
+        table
+            .spot(
+                "us-east-1",
+                name,
+                None,
+                OperatingSystem::Linux,
+                MicroUsdPerHour(price.0 / 3),
+            )
+            .unwrap();
+    }
+    let mut catalog = Catalog::empty();
+    catalog.overlay(table);
+    catalog
+}
+
+/// What a run depends on, beside the catalogue.
+#[derive(Debug, Clone)]
+struct Scenario {
+    snapshot: Snapshot,
+    ledgers: Ledgers,
+    overlay: Overlay,
+}
+
+fn run(config: &Config, scenario: &Scenario) -> EngineOutput {
+    let inputs = Inputs {
+        snapshot: &scenario.snapshot,
+        overlay: &scenario.overlay,
+        catalog: &catalog(),
+        policy: &Policy::default(),
+        ledgers: &scenario.ledgers,
+    };
+    decide(config, &inputs).unwrap()
+}
+
+fn node_of(decision: &Decision) -> &NodeName {
+    match &decision.subject {
+        Subject::Node { node, .. } => node,
+        other => panic!("{other}"),
+    }
+}
+
+fn show(decision: &Decision, explain: bool) -> String {
+    let mut words = vec![if decision.is_keep() { "stay" } else { "go" }.to_owned()];
+    words.push(node_of(decision).to_string());
+    for action in &decision.actions {
+        match action {
+            Action::CordonNode { node, .. } => assert_eq!(node, node_of(decision)),
+            Action::DrainNode { moves, .. } => words.extend(moves.iter().map(|m| {
+                let to = m.to.as_ref().map_or("?", NodeName::as_str);
+                format!("{}>{to}", m.pod.name)
+            })),
+            Action::RemoveNode { via, .. } => words.push(format!("via \"{via}\"")),
+            other => panic!("{other}"),
+        }
+    }
+    if let Some(saves) = decision.saves_per_month {
+        words.push(format!("saves={saves}"));
+    }
+    if let Some(stake) = decision.at_stake_per_month {
+        words.push(format!("stake={stake}"));
+    }
+    words.extend(decision.reasons.iter().map(|r| {
+        let code = r.code().1;
+        if explain {
+            format!("{code}: {r};")
+        } else {
+            code.to_owned()
+        }
+    }));
+    words.join(" ")
+}
+
+fn dollars(amount: Option<MicroUsdPerHour>) -> String {
+    amount.map_or("?".to_owned(), |a| a.to_string())
+}
+
+fn lines_of(header: &Line, output: &EngineOutput) -> Vec<String> {
+    let explain = header.has("explain");
+    let mut lines: Vec<String> = output.decisions.iter().map(|d| show(d, explain)).collect();
+    if header.has("figures") {
+        lines.extend(output.figures.iter().map(|f| {
+            format!(
+                "figures of {}: {} now, {} after, at least {}; {} moves",
+                f.of,
+                dollars(f.cost_now),
+                dollars(f.cost_after),
+                dollars(f.lower_bound),
+                f.moves
+            )
+        }));
+    }
+    if header.has("green") {
+        lines.extend(output.alternatives.iter().map(|a| {
+            let saves = a.saves_per_month.map_or("?".to_owned(), |s| s.to_string());
+            format!("{}, saves={saves}", a.what)
+        }));
+    }
+    lines.extend(
+        output
+            .not_judged
+            .iter()
+            .map(|n| format!("not-judged {}", n.missing)),
+    );
+    lines
+}
+
+#[test]
+fn scenarios_of_nodes_that_go_and_nodes_that_stay() {
+    run_cases(FILE, |header, lines| {
+        lines_of(header, &run(&config(header), &build(header, lines)))
+    });
+}
+
+#[test]
+fn every_reason_occurs_and_every_code_is_listed() {
+    assert_every_code_occurs(Reason::CODES, &[FILE]);
+}
+
+#[test]
+fn settings_out_of_range_are_refused_with_the_value() {
+    let refused = |config: Config| config.validate().unwrap_err().to_string();
+    for (config, message) in [
+        (
+            Config::default().with_headroom_percent(91),
+            "bin_packing: headroom_percent must be from 0 to 90, got 91",
+        ),
+        (
+            Config::default().with_max_workload_share_percent(0),
+            "bin_packing: max_workload_share_percent must be from 1 to 100, got 0",
+        ),
+        (
+            Config::default().with_max_workload_share_percent(101),
+            "bin_packing: max_workload_share_percent must be from 1 to 100, got 101",
+        ),
+        (
+            Config::default().with_min_saving_per_month(MicroUsdPerMonth(-1)),
+            "bin_packing: min_saving_per_month must not be negative, got -$0.000001/mo",
+        ),
+    ] {
+        assert_eq!(refused(config), message);
+    }
+    assert!(Config::default().validate().is_ok());
+}
