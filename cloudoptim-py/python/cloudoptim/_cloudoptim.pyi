@@ -15,8 +15,9 @@ class BinPacking:
 
     @property
     def min_node_age_minutes(self) -> int:
-        """A node younger than this stays, in minutes. Default 30: pods are still
-        coming, and launch and removal would chase each other.
+        """A node younger than this stays and takes no pods that we move, in
+        minutes. Default 30: the pods that it was started for are still coming,
+        and launch and removal would chase each other.
         """
 
     @property

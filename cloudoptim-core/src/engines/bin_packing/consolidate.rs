@@ -116,6 +116,7 @@ pub(super) fn consolidate(
     let mut acts = Vec::new();
     let mut keeps = Vec::new();
     let mut taken: BTreeMap<NodeName, u64> = BTreeMap::new();
+    let mut missing: BTreeMap<(String, String), u64> = BTreeMap::new();
     let mut room = Room::new(&world, &candidates, config);
     let mut share = Share::new(cluster, &owners, config);
     for candidate in candidates {
@@ -154,6 +155,11 @@ pub(super) fn consolidate(
             }
             _ => candidate.stays.clone(),
         };
+        for reason in &reasons {
+            if let Reason::PartMissing { part, state } = reason {
+                *missing.entry((part.clone(), state.clone())).or_default() += 1;
+            }
+        }
         let blocked = reasons
             .iter()
             .any(|r| matches!(r, Reason::BudgetBlocks { .. } | Reason::PodPinned { .. }));
@@ -178,6 +184,15 @@ pub(super) fn consolidate(
             });
         }
         keeps.push(keep);
+    }
+    for ((part, state), count) in missing {
+        answer.not_judged.push(NotJudged {
+            subject: Some(Subject::Cluster {
+                cluster: cluster.uid.clone(),
+            }),
+            count,
+            missing: MissingEvidence::Part { part, state },
+        });
     }
     keeps.sort_by(|a, b| a.subject.cmp(&b.subject));
     answer.decisions = acts;

@@ -73,6 +73,19 @@ impl<'a> Board<'a> {
         here.map(|(uid, _)| self.pods[uid]).collect()
     }
 
+    /// What is free of CPU and memory together, in thousandths of each.
+    pub(super) fn free(&self, node: &str) -> u64 {
+        let allocatable = &self.nodes[node].allocatable;
+        let (mut cpu, mut memory) = (0, 0);
+        for pod in self.on(node) {
+            let used = request(pod);
+            cpu += used.0;
+            memory += used.1;
+        }
+        let free = |of: u64, used: u64| of.saturating_sub(used) * 1000 / of;
+        free(allocatable.cpu.0, cpu) + free(allocatable.memory.0, memory)
+    }
+
     /// Every rule that `pod` would break on `node`, beside the pods that stand
     /// there, the pod itself not counted.
     pub(super) fn broken(&self, uid: &str, node: &str) -> Vec<String> {
