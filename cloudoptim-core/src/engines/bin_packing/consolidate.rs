@@ -229,7 +229,7 @@ fn place_waiting(world: &mut World<'_>, cluster: &Cluster, movers: &Movers<'_>) 
         if matches!(movability, Movability::Leaving { .. }) {
             continue;
         }
-        if let Ok((node, _)) = fullest(world, cluster, id, None, |_| Ok(())) {
+        if let Ok((node, _)) = fullest(world, cluster, id, None, |_| None) {
             world.place_pod(id, node);
             // A DaemonSet's pod goes with the node that it is for.
             if !matches!(movability, Movability::Stays { .. }) {
@@ -517,16 +517,13 @@ impl Share {
         share
     }
 
-    /// Whether one more pod of the workload may come to the node.
-    fn allows(&self, workload: &WorkloadRef, node: &NodeName) -> Result<(), Refusal> {
+    /// Why one more pod of the workload may not come to the node.
+    fn refuses(&self, workload: &WorkloadRef, node: &NodeName) -> Option<Refusal> {
         let total = self.total.get(workload).copied().unwrap_or(0);
         let max = total.saturating_mul(self.percent).div_ceil(100).max(1);
         let there = self.on.get(&(workload.clone(), node.clone()));
         let would_be = there.copied().unwrap_or(0).saturating_add(1);
-        if would_be <= max {
-            return Ok(());
-        }
-        Err(Refusal::CountLimit {
+        (would_be > max).then(|| Refusal::CountLimit {
             with: None,
             of: workload.clone(),
             would_be,
@@ -592,14 +589,13 @@ impl Trial<'_, '_> {
             };
             let workload = owners.top(pod);
             let from = Some(self.candidate.id);
-            let allows = |node: &NodeName| {
-                if self.young.contains(node) {
-                    let because = NotTarget::Young;
-                    return Err(Refusal::NotTarget { because });
-                }
-                share.allows(&workload, node)
+            let refuses = |node: &NodeName| {
+                let because = NotTarget::Young;
+                let young = self.young.contains(node);
+                let young = young.then_some(Refusal::NotTarget { because });
+                young.or_else(|| share.refuses(&workload, node))
             };
-            match fullest(world, self.cluster, id, from, allows) {
+            match fullest(world, self.cluster, id, from, refuses) {
                 Ok((target, to)) => {
                     world.place_pod(id, target);
                     share.moved(&workload, &name, &to);
@@ -621,7 +617,7 @@ impl Trial<'_, '_> {
         let mut found: Vec<(PodId, NodeId)> = Vec::new();
         for id in counting {
             let from = Some(self.candidate.id);
-            match fullest(world, self.cluster, id, from, |_| Ok(())) {
+            match fullest(world, self.cluster, id, from, |_| None) {
                 Ok((target, _)) => {
                     world.place_pod(id, target);
                     found.push((id, target));
@@ -680,13 +676,13 @@ impl Nowhere {
 }
 
 /// The fullest node, other than `from`, that takes the pod by every rule and
-/// that `allows` lets have it: what is left free stays in large pieces.
+/// that `refuses` has nothing against: what is left free stays in large pieces.
 fn fullest(
     world: &World<'_>,
     cluster: &Cluster,
     pod: PodId,
     from: Option<NodeId>,
-    allows: impl Fn(&NodeName) -> Result<(), Refusal>,
+    refuses: impl Fn(&NodeName) -> Option<Refusal>,
 ) -> Result<(NodeId, NodeName), Nowhere> {
     let mut best: Option<((u64, NodeName), NodeId)> = None;
     let mut nearest: Option<Refusals> = None;
@@ -701,7 +697,8 @@ fn fullest(
         }
         tried += 1;
         let answer = world.check(pod, id);
-        let answer = answer.and_then(|()| allows(&name).map_err(|r| Refusals(vec![r])));
+        let answer =
+            answer.and_then(|()| refuses(&name).map_or(Ok(()), |r| Err(Refusals(vec![r]))));
         match answer {
             Ok(()) => {
                 let free = world.free(id);
