@@ -14,8 +14,10 @@ use super::solution::{BoundMethod, Certificate, Note, Share, ShareOf, Split, Spl
 use crate::model::MicroUsdPerHour;
 use std::collections::BTreeMap;
 
-/// Dual feasible functions to try beside the plain share.
-const ROUNDINGS: [u32; 4] = [0, 1, 2, 3];
+/// Dual feasible functions to try beside the plain share, for amounts; and for
+/// devices, of which small shares are common.
+const ROUNDINGS: std::ops::RangeInclusive<u32> = 0..=3;
+const DEVICE_ROUNDINGS: std::ops::RangeInclusive<u32> = 0..=9;
 
 /// Above this many shapes the programme is solved on groups of similar ones.
 const MAX_GROUPS: usize = 300;
@@ -224,7 +226,11 @@ impl Pricer {
             .chain([ShareOf::Devices])
             .chain(model.self_limits.iter().map(|l| ShareOf::Limit(l.rule)));
         for of in resources {
-            for rounding in ROUNDINGS {
+            let roundings = match of {
+                ShareOf::Devices => DEVICE_ROUNDINGS,
+                _ => ROUNDINGS,
+            };
+            for rounding in roundings {
                 let limit = matches!(of, ShareOf::Limit(_));
                 if rounding > 0 && (limit || room.on == SplitOn::Existing) {
                     break;

@@ -190,6 +190,20 @@ impl<'a> Programme<'a> {
         }
     }
 
+    /// Offers fillings from elsewhere.
+    pub(super) fn learn_configs(&mut self, configs: &[Config]) {
+        for config in configs {
+            self.add(config.clone());
+        }
+    }
+
+    /// Generates fillings for `left` (by shape), and hands over all it knows.
+    pub(super) fn explored(mut self, left: &[u32]) -> Vec<Config> {
+        let which: Vec<usize> = (0..self.configs.len()).collect();
+        self.solve(left, &which, 1_000, &SEARCHES);
+        self.configs
+    }
+
     fn add(&mut self, config: Config) -> bool {
         if self.known.contains(&config) {
             return false;

@@ -8,19 +8,19 @@ use super::problem::DeviceRequest;
 pub(super) struct Search {
     /// Shapes that may be chosen.
     pub(super) shapes: Vec<usize>,
-    dims: usize,
-    capacity: Vec<u64>,
+    pub(super) dims: usize,
+    pub(super) capacity: Vec<u64>,
     /// Demands of `shapes`, one after the other.
-    demand: Vec<u64>,
-    requests: Vec<Option<DeviceRequest>>,
+    pub(super) demand: Vec<u64>,
+    pub(super) requests: Vec<Option<DeviceRequest>>,
     /// Model and thousandths of each device.
-    devices: Vec<(usize, u32)>,
+    pub(super) devices: Vec<(usize, u32)>,
     /// Self-limits each of `shapes` is under.
-    limits: Vec<Vec<usize>>,
-    room: Vec<u32>,
+    pub(super) limits: Vec<Vec<usize>>,
+    pub(super) room: Vec<u32>,
     /// Parts that one item of each of `shapes` takes of the rows of a
     /// fractional knapsack; they add up to at most 1 in any filling.
-    parts: Vec<Vec<f64>>,
+    pub(super) parts: Vec<Vec<f64>>,
 }
 
 /// What a search found.

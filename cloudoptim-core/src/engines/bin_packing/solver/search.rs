@@ -5,12 +5,13 @@ use super::bin::{Bin, On};
 use super::bound::{self, Bound};
 use super::columns::{self, Programme};
 use super::greedy::{self, Opens};
+use super::hybrid;
 use super::improve;
 use super::model::Model;
 use super::pack::{Key, Pack, Pick, Scope, price};
 use super::problem::Problem;
 use super::solution::{
-    Effort, NewNode, Note, Placed, Progress, Proof, Reused, Solution, Stopped, Unplaced,
+    BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Solution, Stopped, Unplaced,
     UnplacedReason, Work,
 };
 use super::zones::{self, ZoneRules};
@@ -50,6 +51,8 @@ struct Search<'a> {
     observe: &'a mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     parts: Vec<Part>,
     work: Work,
+    /// Fillings that the bound made on its way.
+    configs: Vec<columns::Config>,
     /// Placements up to which the present part may go on.
     limit: u64,
     stopped: Stopped,
@@ -75,6 +78,7 @@ pub(super) fn run(
         .filter(|(_, n)| !n.closed)
         .map(|(i, n)| Bin::existing(&model, i, n))
         .collect();
+    let nothing_open = open.is_empty();
     let parts = if model.zoned {
         let split = zones::split(problem, &model, &counts);
         let zones = split.into_iter().enumerate();
@@ -93,6 +97,7 @@ pub(super) fn run(
         observe,
         parts,
         work: Work::default(),
+        configs: Vec::new(),
         limit: u64::MAX,
         stopped: Stopped::Finished,
     };
@@ -103,8 +108,14 @@ pub(super) fn run(
             greedy::first_fit(scope, pack, Opens::Cheapest);
         })
     });
-    let bound = bound::fluid(problem, &model, effort.bound_pivots);
+    let mut bound = bound::fluid(problem, &model, effort.bound_pivots);
     search.work.pivots = bound.pivots;
+    search.each_part(&bound, &mut |search, part, scope| {
+        search.greedy(part, scope)
+    });
+    if nothing_open {
+        search.configurations(problem, &mut bound);
+    }
     search.each_part(&bound, &mut |search, part, scope| {
         search.portfolio(part, scope)
     });
@@ -137,15 +148,74 @@ impl Search<'_> {
         }
     }
 
-    /// The strategies in their fixed order.
-    fn portfolio(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
+    /// The bound over whole fillings of all parts together, when it is better;
+    /// its fillings serve the parts.
+    fn configurations(&mut self, problem: &Problem, bound: &mut Bound) {
+        let relaxed = columns::relaxed(self.model);
+        let fits = |s: usize| relaxed.types.iter().any(|t| t.fits[s] > 0);
+        let left: Vec<u32> = (0..relaxed.shapes.len())
+            .map(|s| if fits(s) { relaxed.kinds[s].count } else { 0 })
+            .collect();
+        let some = left.iter().filter(|n| **n > 0).count();
+        if some == 0 || some > columns::MAX_SHAPES || self.effort.bound_labels == 0 {
+            return;
+        }
+        let scope = Scope {
+            model: &relaxed,
+            bound,
+            zone: None,
+        };
+        let plain = Pack::new(&relaxed, left.clone(), Vec::new());
+        let pivots = self.effort.bound_pivots;
+        let budget = self.effort.placements / 20;
+        let mut programme = Programme::new(scope, &plain, pivots, budget);
+        for part in &self.parts {
+            for (pack, _) in &part.elite {
+                programme.learn(self.model, pack);
+            }
+        }
+        let known = programme.explored(&left);
+        let labels = self.effort.bound_labels;
+        let Some(found) = hybrid::bound(&relaxed, &left, bound, &known, pivots, labels) else {
+            bound.notes.push(Note::BoundFallback);
+            return;
+        };
+        self.work.pivots += found.pivots;
+        self.work.labels += found.work;
+        self.configs = found.configs;
+        if found.lower <= bound.lower {
+            return;
+        }
+        bound.lower = found.lower;
+        bound.method = BoundMethod::Configurations;
+        let mut class_values = vec![0u64; problem.classes.len()];
+        for kind in &self.model.kinds {
+            for (class, _) in &kind.classes {
+                class_values[*class] = found.values[kind.shape];
+            }
+        }
+        bound.certificate = Some(Certificate {
+            class_values,
+            splits: Vec::new(),
+        });
+        if found.fluid_types > 0 {
+            let types = found.fluid_types;
+            bound.notes.push(Note::FluidTypes { types });
+        }
+        if found.cut_short {
+            let labels = found.work;
+            bound.notes.push(Note::BoundLabelLimit { labels });
+        }
+    }
+
+    /// Greedy rules, those that do best first.
+    fn greedy(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
         // Every part may spend its share of what is left.
         let waiting = self.parts[part..].iter().filter(|p| p.start.left.total > 0);
         let left = self.effort.placements.saturating_sub(self.work.placements);
         self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
         let area = area_values(self.model);
         let fluid = scope.bound.values.clone();
-        let types = self.model.types.len();
         for (name, pick) in [
             ("scarce", Pick::Scarce),
             ("balanced", Pick::Balance(0.3)),
@@ -159,7 +229,23 @@ impl Search<'_> {
                 })?;
             }
         }
-        self.columns(part, scope)?;
+        ControlFlow::Continue(())
+    }
+
+    /// Columns, then the other strategies in their fixed order.
+    fn portfolio(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
+        let waiting = self.parts[part..].iter().filter(|p| p.start.left.total > 0);
+        let left = self.effort.placements.saturating_sub(self.work.placements);
+        self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
+        let fluid = scope.bound.values.clone();
+        let types = self.model.types.len();
+        self.columns(part, scope, "columns of all")?;
+        if self.parts.len() > 1 {
+            // What is best for all zones together need not be for one.
+            let all = std::mem::take(&mut self.configs);
+            self.columns(part, scope, "columns")?;
+            self.configs = all;
+        }
         // First fit on each type, as long as there are few.
         let used = (0..types).filter(|t| types <= FEW_TYPES || scope.bound.usage[*t] > 0.0);
         for t in used {
@@ -185,22 +271,25 @@ impl Search<'_> {
     }
 
     /// Column generation and dive.
-    fn columns(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
+    fn columns(&mut self, part: usize, scope: Scope<'_>, name: &str) -> ControlFlow<()> {
         let shapes = &self.parts[part].start.left.shapes;
         if shapes.iter().filter(|n| **n > 0).count() > columns::MAX_SHAPES {
             return ControlFlow::Continue(());
         }
         let relaxed = columns::relaxed(self.model);
         let pivots = self.effort.bound_pivots;
-        let budget = self.limit.saturating_sub(self.work.placements) / 2;
+        // Zones try twice; half is for what comes after.
+        let tries = if self.parts.len() > 1 { 4 } else { 2 };
+        let budget = self.limit.saturating_sub(self.work.placements) / tries;
         let elite: Vec<Pack> = self.parts[part]
             .elite
             .iter()
             .map(|(p, _)| p.clone())
             .collect();
+        let configs = std::mem::take(&mut self.configs);
         let mut done = 0;
         let mut work = 0;
-        let outcome = self.consider(part, scope, "columns", &mut |pack| {
+        let outcome = self.consider(part, scope, name, &mut |pack| {
             greedy::fill_open(scope, pack);
             let wide = Scope {
                 model: &relaxed,
@@ -212,6 +301,7 @@ impl Search<'_> {
             for known in &elite {
                 programme.learn(scope.model, known);
             }
+            programme.learn_configs(&configs);
             let plan = programme.dive(&left);
             done = programme.pivots;
             work = programme.work;
@@ -219,6 +309,7 @@ impl Search<'_> {
             greedy::fill_open(scope, pack);
             greedy::by_ratio(scope, pack, Pick::Scarce, &scope.bound.values);
         });
+        self.configs = configs;
         self.work.pivots += done;
         self.work.placements += work;
         outcome

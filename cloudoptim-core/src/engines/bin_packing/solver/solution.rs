@@ -15,6 +15,9 @@ pub struct Effort {
     pub placements: u64,
     /// Simplex pivots spent on the lower bound. Default 20,000.
     pub bound_pivots: u64,
+    /// Labels that the exact pricing of the bound may make. Default 20 million:
+    /// some seconds. Zero leaves the fluid bound.
+    pub bound_labels: u64,
     /// Strategies of the portfolio to try, in their fixed order. Default: all.
     pub strategies: u32,
     /// Rounds of the removal, merging and right-sizing pass. Default 8.
@@ -26,6 +29,7 @@ impl Default for Effort {
         Self {
             placements: 200_000_000,
             bound_pivots: 20_000,
+            bound_labels: 20_000_000,
             strategies: u32::MAX,
             improvement_rounds: 8,
         }
@@ -38,6 +42,7 @@ impl Effort {
         Self {
             placements: 0,
             bound_pivots: 500,
+            bound_labels: 0,
             strategies: 1,
             improvement_rounds: 1,
         }
@@ -54,6 +59,13 @@ impl Effort {
     #[must_use]
     pub fn with_bound_pivots(mut self, bound_pivots: u64) -> Self {
         self.bound_pivots = bound_pivots;
+        self
+    }
+
+    /// Sets [`Effort::bound_labels`].
+    #[must_use]
+    pub fn with_bound_labels(mut self, bound_labels: u64) -> Self {
+        self.bound_labels = bound_labels;
         self
     }
 
@@ -226,6 +238,9 @@ pub enum BoundMethod {
     None,
     /// Nodes and items may be cut into pieces, types and classes kept apart.
     Fluid,
+    /// Nodes are filled with whole items, where the most valuable filling of
+    /// their type could be found or bounded; else as in `Fluid`.
+    Configurations,
 }
 
 /// Why the search stopped.
@@ -264,6 +279,17 @@ pub enum Note {
     },
     /// The linear programme failed; the bound comes from a simpler one.
     BoundFallback,
+    /// Exact pricing stopped early; the bound is valid but weaker than it could
+    /// be.
+    BoundLabelLimit {
+        /// Labels made.
+        labels: u64,
+    },
+    /// Types that are too large for exact pricing are bounded as fluid.
+    FluidTypes {
+        /// How many.
+        types: u32,
+    },
     /// Items that fit nothing are outside both cost and bound.
     ItemsFitNothing {
         /// How many.
@@ -286,6 +312,15 @@ impl fmt::Display for Note {
             Self::BoundFallback => {
                 f.write_str("the linear programme failed, the bound is a simpler one")
             }
+            Self::BoundLabelLimit { labels } => {
+                write!(
+                    f,
+                    "the bound stopped improving at its limit of {labels} labels"
+                )
+            }
+            Self::FluidTypes { types } => {
+                write!(f, "{types} large types are bounded as if items could be cut")
+            }
             Self::ItemsFitNothing { items } => {
                 write!(
                     f,
@@ -306,13 +341,18 @@ impl fmt::Display for Note {
 /// than all of a resource, so no node holds more value than its shares add up
 /// to, and those are at most its price. All items together therefore cost at
 /// least the sum of their values, less what existing nodes hold for free.
+///
+/// Of [`BoundMethod::Configurations`] there are no splits: there the claim is
+/// that no filling of a type that respects its amounts, its devices and the
+/// limits that bind a class by itself is worth more than the type's lowest price.
+/// Who checks it prices every type with `class_values` in their own way.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Certificate {
     /// Value of one item, per class of the problem; zero for classes outside
     /// the bound.
     pub class_values: Vec<u64>,
     /// The split of every priced type that some item fits, and of all open
-    /// existing nodes taken together.
+    /// existing nodes taken together; empty for [`BoundMethod::Configurations`].
     pub splits: Vec<Split>,
 }
 
@@ -390,6 +430,9 @@ pub struct Work {
     pub placements: u64,
     /// Simplex pivots.
     pub pivots: u64,
+    /// Labels made by exact pricing.
+    #[serde(default)]
+    pub labels: u64,
     /// Accepted steps of the improvement pass.
     pub improvements: u64,
 }

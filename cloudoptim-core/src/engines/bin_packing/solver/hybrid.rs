@@ -1,0 +1,406 @@
+//! The configuration bound: whole fillings where they can be priced exactly,
+//! fluid ones where not.
+//!
+//! The fluid programme lets a node hold half an item, which costs a few percent
+//! of the bound where nodes hold few items. This one covers the items with
+//! fillings that are whole, of all types whose most valuable filling
+//! [`Search::labelled`] can find or bound; a type that is too large for that
+//! stays fluid, which is still a bound. Its duals are values of the items. As
+//! no node holds more value than it costs, all items together cost at least
+//! the sum of their values, whatever rules there are besides.
+
+use super::bound::{Bound, Group, Pricer, Room};
+use super::columns::Config;
+use super::lp::{Column, Master};
+use super::model::Model;
+use super::pricing::Search;
+use super::solution::Certificate;
+use crate::model::MicroUsdPerHour;
+use std::collections::BTreeSet;
+
+/// Labels kept per type while there is something to find, and at the end, when
+/// it is to be proven that there is nothing.
+const FEW_LABELS: usize = 60;
+const LABELS: usize = 300;
+const LABELS_TO_PROVE: usize = 20_000;
+
+/// Entries of a table that tells the same, and how many take as long as a label.
+const CELLS: usize = 600_000;
+const ENTRIES_PER_LABEL: u64 = 1_024;
+
+/// How often it is tried.
+const PROOFS: usize = 3;
+
+/// Types with a new filling after which a round ends.
+const FOUND_PER_ROUND: usize = 16;
+
+/// A type that holds more items than this at the fluid optimum is fluid from the
+/// start: half an item matters little there, and fillings are many.
+const MANY_ITEMS: f64 = 32.0;
+
+/// The bound is good enough within this of the programme's optimum.
+const TOLERANCE: f64 = 1e-4;
+
+/// A type whose most valuable filling stays this uncertain becomes fluid.
+const UNCERTAIN: f64 = 5e-4;
+
+/// What the programme proves, and the fillings it made on the way.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hybrid {
+    pub(super) lower: MicroUsdPerHour,
+    /// By shape, in micro-dollars × 2^[`Certificate::SCALE_BITS`].
+    pub(super) values: Vec<u64>,
+    /// Types that stayed fluid.
+    pub(super) fluid_types: u32,
+    pub(super) configs: Vec<Config>,
+    pub(super) pivots: u64,
+    pub(super) work: u64,
+    /// Whether it ended for lack of work or pivots.
+    pub(super) cut_short: bool,
+}
+
+struct Type {
+    ty: usize,
+    price: f64,
+    pricer: Pricer,
+    search: Search,
+    fluid: bool,
+    /// Whether a table can tell its best filling.
+    tables: bool,
+}
+
+struct Programme<'a> {
+    model: &'a Model,
+    /// Shapes with something to place, by row, and how many.
+    shapes: Vec<usize>,
+    right: Vec<f64>,
+    left: Vec<u32>,
+    types: Vec<Type>,
+    master: Master,
+    known: BTreeSet<Config>,
+    configs: Vec<Config>,
+    row_of: Vec<Option<u32>>,
+    work: u64,
+    /// Values with the best bound so far, by row, and that bound.
+    centre: Vec<f64>,
+    proven: f64,
+}
+
+/// Bounds the cost of packing `left` (by shape) on new nodes. `model` must be
+/// without rules between classes; `known` are fillings to start from.
+pub(super) fn bound(
+    model: &Model,
+    left: &[u32],
+    fluid: &Bound,
+    known: &[Config],
+    pivot_limit: u64,
+    budget: u64,
+) -> Option<Hybrid> {
+    let mut programme = Programme::new(model, left)?;
+    for config in known {
+        programme.offer(config.clone());
+    }
+    programme.run(fluid, pivot_limit, budget)
+}
+
+impl<'a> Programme<'a> {
+    fn new(model: &'a Model, left: &[u32]) -> Option<Self> {
+        let shapes: Vec<usize> = (0..model.shapes.len()).filter(|s| left[*s] > 0).collect();
+        let mut row_of = vec![None; model.shapes.len()];
+        for (row, s) in (0..).zip(&shapes) {
+            row_of[*s] = Some(row);
+        }
+        let groups: Vec<Group> = shapes
+            .iter()
+            .map(|s| Group {
+                demand: model.shapes[*s].demand.clone(),
+                shapes: vec![*s],
+                count: f64::from(left[*s]),
+            })
+            .collect();
+        let types: Vec<Type> = (0..model.types.len())
+            .filter_map(|ty| {
+                let offer = model.types[ty].offers.first()?;
+                let pricer = Pricer::new(model, &groups, Room::of(&model.types[ty]));
+                let own: Vec<usize> = pricer.groups.iter().map(|g| shapes[*g]).collect();
+                let parts = pricer.knapsack.columns().to_vec();
+                (!own.is_empty()).then(|| Type {
+                    ty,
+                    price: (offer.price.0 as f64).max(1e-3),
+                    search: Search::new(model, ty, own, parts),
+                    pricer,
+                    fluid: false,
+                    tables: model.types[ty].devices.is_empty(),
+                })
+            })
+            .collect();
+        let right: Vec<f64> = shapes.iter().map(|s| f64::from(left[*s])).collect();
+        let start = shapes
+            .iter()
+            .zip(0..)
+            .map(|(s, row)| {
+                let alone = types.iter().filter_map(|t| {
+                    let fit = model.types[t.ty].fits[*s];
+                    (fit > 0).then(|| (t.price / f64::from(fit), t.price, fit))
+                });
+                let (_, price, fit) = alone.min_by(|a, b| a.0.total_cmp(&b.0))?;
+                Some(Some(Column {
+                    // Dearer than any real filling, so that it leaves.
+                    cost: price * 1.5,
+                    entries: vec![(row, f64::from(fit))],
+                }))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(Self {
+            model,
+            master: Master::new(right.clone(), start),
+            shapes,
+            right,
+            left: left.to_vec(),
+            types,
+            known: BTreeSet::new(),
+            configs: Vec::new(),
+            row_of,
+            work: 0,
+            centre: Vec::new(),
+            proven: 0.0,
+        })
+    }
+
+    /// Adds a whole filling, if it is new.
+    fn offer(&mut self, config: Config) -> bool {
+        let Some(t) = self.types.iter().find(|t| t.ty == config.ty) else {
+            return false;
+        };
+        let cost = t.price;
+        let entries: Vec<(u32, f64)> = config
+            .counts
+            .iter()
+            .filter_map(|(s, n)| Some((self.row_of[*s]?, f64::from(*n))))
+            .collect();
+        if entries.is_empty() || !self.known.insert(config.clone()) {
+            return false;
+        }
+        self.master.add(Column { cost, entries });
+        self.configs.push(config);
+        true
+    }
+
+    fn run(mut self, fluid: &Bound, pivot_limit: u64, budget: u64) -> Option<Hybrid> {
+        self.centre = self.shapes.iter().map(|s| fluid.values[*s]).collect();
+        self.proven = fluid.lower.0 as f64;
+        for t in &mut self.types {
+            let filling = t.pricer.knapsack.solve(&t.pricer.own(&self.centre));
+            let items: f64 = filling.amounts.iter().map(|(_, z)| z).sum();
+            t.fluid = items > MANY_ITEMS;
+        }
+        let mut cut_short = !self.converge(pivot_limit, budget / 2)?;
+        // Prove it; what stays uncertain is fluid, and the rest adapts.
+        let uncertain = self.prove()?;
+        if !uncertain.is_empty() {
+            for t in uncertain {
+                self.types[t].fluid = true;
+            }
+            cut_short |= !self.converge(pivot_limit, budget)?;
+            self.prove()?;
+        }
+        Some(self.result(cut_short))
+    }
+
+    /// Generates fillings until none is found, or the work is done. Whether it
+    /// came to its end; `None` when the programme failed.
+    fn converge(&mut self, pivot_limit: u64, budget: u64) -> Option<bool> {
+        // Duals of late, to which prices lean: they jump less.
+        let mut calm = self.centre.clone();
+        loop {
+            let duals = self.duals(pivot_limit)?;
+            let mut added = false;
+            for lean in [0.5, 0.0] {
+                if self.work >= budget || self.master.pivots >= pivot_limit {
+                    return Some(false);
+                }
+                let values: Vec<f64> = duals
+                    .iter()
+                    .zip(&calm)
+                    .map(|(dual, calm)| (1.0 - lean) * dual + lean * calm)
+                    .collect();
+                added = self.price(&values, &duals, Look::Quick).added;
+                if self.settled() {
+                    return Some(true);
+                }
+                if added {
+                    for (calm, value) in calm.iter_mut().zip(&values) {
+                        *calm = 0.7 * *calm + 0.3 * value;
+                    }
+                    break;
+                }
+            }
+            if !added {
+                return Some(true);
+            }
+        }
+    }
+
+    /// Duals of the programme as it stands.
+    fn duals(&mut self, pivot_limit: u64) -> Option<Vec<f64>> {
+        let left = pivot_limit.saturating_sub(self.master.pivots).max(1_000);
+        self.master.solve(left).ok()?;
+        Some(self.master.duals().iter().map(|d| d.max(0.0)).collect())
+    }
+
+    fn settled(&self) -> bool {
+        self.proven >= self.master.objective() * (1.0 - TOLERANCE)
+    }
+
+    /// Looks hard at every type, a few times while that finds anything. Returns
+    /// the types that stay uncertain.
+    fn prove(&mut self) -> Option<Vec<usize>> {
+        let mut uncertain = Vec::new();
+        for _ in 0..PROOFS {
+            if self.settled() {
+                return Some(Vec::new());
+            }
+            let duals = self.duals(u64::MAX)?;
+            let round = self.price(&duals, &duals, Look::Hard);
+            uncertain = round.uncertain;
+            if !round.added {
+                break;
+            }
+        }
+        Some(uncertain)
+    }
+
+    /// Looks for fillings worth more than their price at `values`, and at
+    /// `duals`, where they are added.
+    fn price(&mut self, values: &[f64], duals: &[f64], look: Look) -> Round {
+        let mut round = Round::default();
+        let mut order: Vec<(f64, usize)> = Vec::new();
+        let mut scale: f64 = 1.0;
+        let mut relaxed = Vec::with_capacity(self.types.len());
+        for (i, t) in self.types.iter_mut().enumerate() {
+            let own = t.pricer.own(values);
+            let filling = t.pricer.knapsack.solve(&own);
+            let worth = filling.value / t.price;
+            if worth > 1.0 + 1e-9 {
+                order.push((worth, i));
+            }
+            relaxed.push(filling);
+        }
+        self.work += self.types.len() as u64;
+        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut found = 0;
+        for (worth, i) in order {
+            let t = &self.types[i];
+            let rows = |counts: &mut dyn Iterator<Item = (usize, f64)>| -> f64 {
+                counts
+                    .filter_map(|(s, n)| Some(duals[self.row_of[s]? as usize] * n))
+                    .sum()
+            };
+            if t.fluid {
+                scale = scale.min(1.0 / worth);
+                let entries: Vec<(u32, f64)> = relaxed[i]
+                    .amounts
+                    .iter()
+                    .map(|(c, z)| (t.pricer.groups[*c] as u32, *z))
+                    .collect();
+                let at_duals: f64 = entries.iter().map(|(r, z)| duals[*r as usize] * z).sum();
+                if at_duals > t.price * (1.0 + 1e-7) {
+                    let cost = t.price;
+                    self.master.add(Column { cost, entries });
+                    round.added = true;
+                    found += 1;
+                }
+            } else {
+                let own: Vec<f64> = t.pricer.own(values);
+                let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
+                let target = t.price * (1.0 + TOLERANCE / 4.0);
+                let knapsack = &t.pricer.knapsack;
+                let few = if t.tables { FEW_LABELS } else { LABELS };
+                let mut priced = t.search.labelled(knapsack, &own, &left, target, few);
+                self.work += priced.work;
+                if priced.upper > target * (1.0 + 1e-7) {
+                    let mut possible = own.clone();
+                    t.search.keep_possible(&mut possible, &relaxed[i], target);
+                    if t.tables
+                        && let Some(tabled) = t.search.tabled(&possible, CELLS)
+                    {
+                        self.work += tabled.work / ENTRIES_PER_LABEL;
+                        let upper = tabled.upper.max(target) * (1.0 + 1e-9);
+                        priced.upper = priced.upper.min(upper);
+                        if tabled.upper > priced.value && t.search.holds(&tabled.counts) {
+                            priced.value = tabled.upper;
+                            priced.counts = tabled.counts;
+                        }
+                    } else if look == Look::Hard {
+                        let more = LABELS_TO_PROVE;
+                        priced = t.search.labelled(knapsack, &own, &left, target, more);
+                        self.work += priced.work;
+                    }
+                }
+                let upper = priced.upper.min(relaxed[i].value);
+                scale = scale.min(t.price / upper);
+                let counts = &mut priced.counts.iter().map(|(s, n)| (*s, f64::from(*n)));
+                let good = rows(counts) > t.price * (1.0 + 1e-7);
+                let (ty, price) = (t.ty, t.price);
+                if upper > price * (1.0 + UNCERTAIN) {
+                    round.uncertain.push(i);
+                }
+                if good && self.offer(Config { ty, counts: priced.counts }) {
+                    round.added = true;
+                    found += 1;
+                }
+            }
+            if found >= FOUND_PER_ROUND && look == Look::Quick {
+                return round;
+            }
+        }
+        let total: f64 = self.right.iter().zip(values).map(|(n, v)| n * v).sum();
+        if scale * total > self.proven {
+            self.proven = scale * total;
+            self.centre = values.iter().map(|v| v * scale).collect();
+        }
+        round.scale = Some(scale);
+        round
+    }
+
+    fn result(self, cut_short: bool) -> Hybrid {
+        let scale = (1u64 << Certificate::SCALE_BITS) as f64;
+        let mut values = vec![0u64; self.model.shapes.len()];
+        let mut total: u128 = 0;
+        for (s, v) in self.shapes.iter().zip(&self.centre) {
+            // Less than floating point could be wrong by.
+            values[*s] = (v * scale * (1.0 - 1e-8)).floor().max(0.0) as u64;
+            total += u128::from(values[*s]) * u128::from(self.left[*s]);
+        }
+        let lower = total.div_ceil(1 << Certificate::SCALE_BITS);
+        Hybrid {
+            lower: MicroUsdPerHour(i64::try_from(lower).unwrap_or(i64::MAX)),
+            values,
+            fluid_types: self.types.iter().filter(|t| t.fluid).count() as u32,
+            configs: self.configs,
+            pivots: self.master.pivots,
+            work: self.work,
+            cut_short,
+        }
+    }
+}
+
+/// How hard to look for a filling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Until some types have one.
+    Quick,
+    /// At all types, with many labels where there is no table.
+    Hard,
+}
+
+/// What one look at all types gave.
+#[derive(Debug, Default)]
+struct Round {
+    added: bool,
+    /// By how much the values must be scaled to hold; `None` when not all
+    /// types were looked at.
+    scale: Option<f64>,
+    /// Types whose most valuable filling is not known well enough.
+    uncertain: Vec<usize>,
+}
