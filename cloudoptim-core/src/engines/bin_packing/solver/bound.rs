@@ -7,6 +7,7 @@
 //! duals are then rewritten as integers that anyone can check
 //! ([`Certificate`]), and only what those prove is reported.
 
+use super::grid::gcd;
 use super::lp::{Column, Knapsack, Master};
 use super::model::{Model, Shape, Type};
 use super::problem::Problem;
@@ -26,6 +27,8 @@ const MAX_GROUPS: usize = 300;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bound {
     pub(super) lower: MicroUsdPerHour,
+    /// What all prices are multiples of.
+    pub(super) price_step: MicroUsdPerHour,
     pub(super) method: BoundMethod,
     pub(super) certificate: Option<Certificate>,
     pub(super) notes: Vec<Note>,
@@ -661,11 +664,30 @@ fn certify(
         }
     }
     let proven = total.saturating_sub(existing_value);
-    let lower = proven.div_ceil(1 << Certificate::SCALE_BITS);
-    bound.lower = MicroUsdPerHour(i64::try_from(lower).unwrap_or(i64::MAX));
+    bound.price_step = price_step(problem);
+    bound.lower = lowest_cost(proven, bound.price_step);
     bound.method = BoundMethod::Fluid;
     bound.certificate = Some(Certificate {
         class_values,
         splits,
+        price_step: bound.price_step,
     });
+}
+
+/// The greatest divisor of all prices on sale.
+fn price_step(problem: &Problem) -> MicroUsdPerHour {
+    let offerings = problem.types.iter().flat_map(|t| &t.offerings);
+    let on_sale = offerings.filter(|o| o.available != Some(0));
+    let prices = on_sale.filter_map(|o| u64::try_from(o.price?.0).ok());
+    let step = prices.fold(0, gcd);
+    MicroUsdPerHour(i64::try_from(step.max(1)).unwrap_or(1))
+}
+
+/// The least multiple of `step` that is no less than a value in micro-dollars
+/// × 2^[`Certificate::SCALE_BITS`].
+pub(super) fn lowest_cost(value: u128, step: MicroUsdPerHour) -> MicroUsdPerHour {
+    let step = u128::from(step.0.unsigned_abs().max(1));
+    let whole = value.div_ceil(1 << Certificate::SCALE_BITS);
+    let lowest = whole.div_ceil(step).saturating_mul(step);
+    MicroUsdPerHour(i64::try_from(lowest).unwrap_or(i64::MAX))
 }

@@ -9,7 +9,7 @@
 //! no node holds more value than it costs, all items together cost at least
 //! the sum of their values, whatever rules there are besides.
 
-use super::bound::{Bound, Group, Pricer, Room};
+use super::bound::{Bound, Group, Pricer, Room, lowest_cost};
 use super::columns::Config;
 use super::lp::{Column, Master};
 use super::model::Model;
@@ -84,19 +84,25 @@ struct Programme<'a> {
     /// Values with the best bound so far, by row, and that bound.
     centre: Vec<f64>,
     proven: f64,
+    price_step: MicroUsdPerHour,
+    /// A cost that was reached: no bound is above it.
+    reached: f64,
 }
 
 /// Bounds the cost of packing `left` (by shape) on new nodes. `model` must be
-/// without rules between classes; `known` are fillings to start from.
+/// without rules between classes; `known` are fillings to start from, `reached`
+/// what the best packing known costs.
 pub(super) fn bound(
     model: &Model,
     left: &[u32],
     fluid: &Bound,
     known: &[Config],
+    reached: Option<MicroUsdPerHour>,
     pivot_limit: u64,
     budget: u64,
 ) -> Option<Hybrid> {
     let mut programme = Programme::new(model, left)?;
+    programme.reached = reached.map_or(f64::INFINITY, |cost| cost.0 as f64);
     for config in known {
         programme.offer(config.clone());
     }
@@ -164,6 +170,8 @@ impl<'a> Programme<'a> {
             work: 0,
             centre: Vec::new(),
             proven: 0.0,
+            price_step: MicroUsdPerHour(1),
+            reached: f64::INFINITY,
         })
     }
 
@@ -189,6 +197,7 @@ impl<'a> Programme<'a> {
     fn run(mut self, fluid: &Bound, pivot_limit: u64, budget: u64) -> Option<Hybrid> {
         self.centre = self.shapes.iter().map(|s| fluid.values[*s]).collect();
         self.proven = fluid.lower.0 as f64;
+        self.price_step = fluid.price_step;
         for t in &mut self.types {
             let filling = t.pricer.knapsack.solve(&t.pricer.own(&self.centre));
             let items: f64 = filling.amounts.iter().map(|(_, z)| z).sum();
@@ -196,13 +205,13 @@ impl<'a> Programme<'a> {
         }
         let mut cut_short = !self.converge(pivot_limit, budget / 2)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.
-        let uncertain = self.prove()?;
+        let uncertain = self.prove(budget)?;
         if !uncertain.is_empty() {
             for t in uncertain {
                 self.types[t].fluid = true;
             }
             cut_short |= !self.converge(pivot_limit, budget)?;
-            self.prove()?;
+            self.prove(budget + budget / 4)?;
         }
         Some(self.result(cut_short))
     }
@@ -224,7 +233,7 @@ impl<'a> Programme<'a> {
                     .zip(&calm)
                     .map(|(dual, calm)| (1.0 - lean) * dual + lean * calm)
                     .collect();
-                added = self.price(&values, &duals, Look::Quick).added;
+                added = self.price(&values, &duals, Look::Quick, budget).added;
                 if self.settled() {
                     return Some(true);
                 }
@@ -248,20 +257,28 @@ impl<'a> Programme<'a> {
         Some(self.master.duals().iter().map(|d| d.max(0.0)).collect())
     }
 
+    /// Whether more work could not raise the bound, or not by much.
     fn settled(&self) -> bool {
-        self.proven >= self.master.objective() * (1.0 - TOLERANCE)
+        let optimum = self.master.objective();
+        let rounded = |cost: f64| {
+            let step = self.price_step.0.max(1) as f64;
+            (cost * (1.0 - 1e-8) / step).ceil() * step
+        };
+        self.proven >= optimum * (1.0 - TOLERANCE)
+            || rounded(self.proven) >= rounded(optimum)
+            || rounded(self.proven) >= self.reached
     }
 
     /// Looks hard at every type, a few times while that finds anything. Returns
     /// the types that stay uncertain.
-    fn prove(&mut self) -> Option<Vec<usize>> {
+    fn prove(&mut self, budget: u64) -> Option<Vec<usize>> {
         let mut uncertain = Vec::new();
         for _ in 0..PROOFS {
             if self.settled() {
                 return Some(Vec::new());
             }
             let duals = self.duals(u64::MAX)?;
-            let round = self.price(&duals, &duals, Look::Hard);
+            let round = self.price(&duals, &duals, Look::Hard, budget);
             uncertain = round.uncertain;
             if !round.added {
                 break;
@@ -272,7 +289,7 @@ impl<'a> Programme<'a> {
 
     /// Looks for fillings worth more than their price at `values`, and at
     /// `duals`, where they are added.
-    fn price(&mut self, values: &[f64], duals: &[f64], look: Look) -> Round {
+    fn price(&mut self, values: &[f64], duals: &[f64], look: Look, budget: u64) -> Round {
         let mut round = Round::default();
         let mut order: Vec<(f64, usize)> = Vec::new();
         let mut scale: f64 = 1.0;
@@ -286,7 +303,8 @@ impl<'a> Programme<'a> {
             }
             relaxed.push(filling);
         }
-        self.work += self.types.len() as u64;
+        let columns: usize = self.types.iter().map(|t| t.search.shapes.len()).sum();
+        self.work += columns as u64;
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let mut found = 0;
         for (worth, i) in order {
@@ -315,8 +333,9 @@ impl<'a> Programme<'a> {
                 let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
                 let target = t.price * (1.0 + TOLERANCE / 4.0);
                 let knapsack = &t.pricer.knapsack;
+                let spare = budget.saturating_sub(self.work) / 4;
                 let few = if t.tables { FEW_LABELS } else { LABELS };
-                let mut priced = t.search.labelled(knapsack, &own, &left, target, few);
+                let mut priced = t.search.labelled(knapsack, &own, &left, target, few, spare);
                 self.work += priced.work;
                 if priced.upper > target * (1.0 + 1e-7) {
                     let mut possible = own.clone();
@@ -333,7 +352,7 @@ impl<'a> Programme<'a> {
                         }
                     } else if look == Look::Hard {
                         let more = LABELS_TO_PROVE;
-                        priced = t.search.labelled(knapsack, &own, &left, target, more);
+                        priced = t.search.labelled(knapsack, &own, &left, target, more, spare);
                         self.work += priced.work;
                     }
                 }
@@ -372,9 +391,8 @@ impl<'a> Programme<'a> {
             values[*s] = (v * scale * (1.0 - 1e-8)).floor().max(0.0) as u64;
             total += u128::from(values[*s]) * u128::from(self.left[*s]);
         }
-        let lower = total.div_ceil(1 << Certificate::SCALE_BITS);
         Hybrid {
-            lower: MicroUsdPerHour(i64::try_from(lower).unwrap_or(i64::MAX)),
+            lower: lowest_cost(total, self.price_step),
             values,
             fluid_types: self.types.iter().filter(|t| t.fluid).count() as u32,
             configs: self.configs,

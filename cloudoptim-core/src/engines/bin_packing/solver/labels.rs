@@ -23,7 +23,7 @@ pub(super) struct Priced {
     pub(super) value: f64,
     /// That filling: shapes and counts, sorted.
     pub(super) counts: Vec<(usize, u32)>,
-    /// Labels made.
+    /// Labels made, and other steps that take as long.
     pub(super) work: u64,
 }
 
@@ -32,6 +32,10 @@ const SLACK: f64 = 1e-9;
 
 /// Labels that one is compared with before it counts as undominated.
 const COMPARED: usize = 48;
+
+/// Comparisons of labels, and parts of a fractional filling, that take as long
+/// as a label.
+const STEPS_PER_LABEL: u64 = 16;
 
 /// No parent: the empty filling.
 const ROOT: u32 = u32::MAX;
@@ -108,12 +112,14 @@ struct Run<'a> {
     dropped: f64,
     most: usize,
     work: u64,
+    steps: u64,
 }
 
 impl Search {
     /// The best filling at `values`, with at most `left` items of each shape
     /// (both by [`Search::shapes`]), as far as it is worth more than `target`;
-    /// at most `most` labels are kept. `knapsack` is that of the type.
+    /// at most `most` labels are kept, and it stops looking after `budget` units
+    /// of work. `knapsack` is that of the type.
     pub(super) fn labelled(
         &self,
         knapsack: &Knapsack,
@@ -121,6 +127,7 @@ impl Search {
         left: &[u32],
         target: f64,
         most: usize,
+        budget: u64,
     ) -> Priced {
         let mut full = knapsack.clone();
         let mut rest: Vec<f64> = values
@@ -148,7 +155,9 @@ impl Search {
             dropped: 0.0,
             most: most.max(1),
             work: 0,
+            steps: 0,
         };
+        let solve_steps = (self.shapes.len() * rows.len()) as u64;
         let mut stage = Stage::default();
         stage.push(0.0, ROOT, &words, &rows);
         // The last shape that each limit binds: later its room tells nothing.
@@ -163,11 +172,17 @@ impl Search {
             // Duals hold for every part of what they were made for.
             if stage.len() > 128 && (typical.is_none() || at % 4 == 0) {
                 typical = Some(self.typical(knapsack, &stage, run.rows, &rest));
+                run.steps += 4 * solve_steps;
             }
             let mut duals = vec![full.solve(&rest).duals];
             duals.extend(typical.clone());
+            run.steps += 2 * solve_steps;
             stage = run.filter(stage, &duals);
             if stage.len() == 0 {
+                break;
+            }
+            if run.spent() > budget {
+                run.give_up(&stage, &duals);
                 break;
             }
             stage = run.extend(stage, *i, &duals);
@@ -199,7 +214,7 @@ impl Search {
             upper: run.best.0.max(run.dropped).max(target) * (1.0 + SLACK),
             value: run.best.0,
             counts,
-            work: run.work,
+            work: run.spent(),
         }
     }
 
@@ -278,6 +293,19 @@ impl Run<'_> {
         value + rest.fold(f64::INFINITY, f64::min)
     }
 
+    fn spent(&self) -> u64 {
+        self.work + self.steps / STEPS_PER_LABEL
+    }
+
+    /// Leaves labels undecided: what they promise stays in the bound.
+    fn give_up(&mut self, stage: &Stage, duals: &[Vec<f64>]) {
+        for i in 0..stage.len() {
+            let rows = &stage.rows[i * self.rows..(i + 1) * self.rows];
+            let promise = self.promise(stage.value[i], rows, duals);
+            self.dropped = self.dropped.max(promise);
+        }
+    }
+
     fn floor(&self) -> f64 {
         self.best.0.max(self.target) * (1.0 + SLACK)
     }
@@ -287,6 +315,7 @@ impl Run<'_> {
     fn filter(&mut self, stage: Stage, duals: &[Vec<f64>]) -> Stage {
         let floor = self.floor();
         let mut kept: Vec<(f64, usize)> = Vec::with_capacity(stage.len());
+        self.steps += (stage.len() * self.rows * duals.len()) as u64;
         for i in 0..stage.len() {
             let rows = &stage.rows[i * self.rows..(i + 1) * self.rows];
             let promise = self.promise(stage.value[i], rows, duals);
@@ -337,6 +366,7 @@ impl Run<'_> {
             for i in from..to {
                 words.clear();
                 words.extend_from_slice(&stage.words[i * self.words..(i + 1) * self.words]);
+                self.steps += self.words as u64;
                 if !self.search.take_amounts(shape, &mut words) {
                     continue;
                 }
@@ -383,6 +413,7 @@ impl Run<'_> {
         for i in order {
             let words = &stage.words[i * self.words..(i + 1) * self.words];
             let group = groups.entry(&words[dims..]).or_default();
+            self.steps += group.len().min(COMPARED) as u64;
             let beaten = group.iter().rev().take(COMPARED).any(|other| {
                 let theirs = &stage.words[other * self.words..][..dims];
                 theirs.iter().zip(words).all(|(theirs, own)| theirs >= own)

@@ -56,6 +56,8 @@ struct Search<'a> {
     /// Placements up to which the present part may go on.
     limit: u64,
     stopped: Stopped,
+    /// No packing costs less.
+    lower: MicroUsdPerHour,
 }
 
 /// Solves a canonical problem.
@@ -100,6 +102,7 @@ pub(super) fn run(
         configs: Vec::new(),
         limit: u64::MAX,
         stopped: Stopped::Finished,
+        lower: MicroUsdPerHour::ZERO,
     };
     // A first answer at once, then the bound, whose values guide the rest.
     let nothing = Bound::none(&model);
@@ -110,15 +113,19 @@ pub(super) fn run(
     });
     let mut bound = bound::fluid(problem, &model, effort.bound_pivots);
     search.work.pivots = bound.pivots;
+    search.lower = bound.lower;
     search.each_part(&bound, &mut |search, part, scope| {
         search.greedy(part, scope)
     });
-    if nothing_open {
+    if nothing_open && !search.done() {
         search.configurations(problem, &mut bound);
+        search.lower = bound.lower;
     }
-    search.each_part(&bound, &mut |search, part, scope| {
-        search.portfolio(part, scope)
-    });
+    if !search.done() {
+        search.each_part(&bound, &mut |search, part, scope| {
+            search.portfolio(part, scope)
+        });
+    }
     let (mut pack, strategy) = search.join();
     if model.zoned {
         settle(problem, &model, &mut pack);
@@ -142,10 +149,27 @@ impl Search<'_> {
             if self.parts[part].start.left.total == 0 {
                 continue;
             }
-            if run(self, part, scope).is_break() {
+            if run(self, part, scope).is_break() || self.done() {
                 return;
             }
         }
+    }
+
+    /// What the best packings of all parts cost; `None` while something is left
+    /// out.
+    fn reached(&self) -> Option<MicroUsdPerHour> {
+        let waiting = self.parts.iter().filter(|p| p.start.left.total > 0);
+        let costs = waiting.map(|part| {
+            let (pack, _) = part.best.as_ref()?;
+            (pack.left.total == 0).then(|| pack.cost(self.model))
+        });
+        Some(MicroUsdPerHour(costs.sum::<Option<i64>>()?))
+    }
+
+    /// Whether nothing better can be found, or the observer broke off.
+    fn done(&self) -> bool {
+        let optimal = self.reached().is_some_and(|cost| cost <= self.lower);
+        optimal || self.stopped == Stopped::Observer
     }
 
     /// The bound over whole fillings of all parts together, when it is better;
@@ -176,7 +200,9 @@ impl Search<'_> {
         }
         let known = programme.explored(&left);
         let labels = self.effort.bound_labels;
-        let Some(found) = hybrid::bound(&relaxed, &left, bound, &known, pivots, labels) else {
+        let reached = self.reached();
+        let found = hybrid::bound(&relaxed, &left, bound, &known, reached, pivots, labels);
+        let Some(found) = found else {
             bound.notes.push(Note::BoundFallback);
             return;
         };
@@ -197,6 +223,7 @@ impl Search<'_> {
         bound.certificate = Some(Certificate {
             class_values,
             splits: Vec::new(),
+            price_step: bound.price_step,
         });
         if found.fluid_types > 0 {
             let types = found.fluid_types;
@@ -388,6 +415,9 @@ impl Search<'_> {
         });
         if answer.is_break() {
             self.stopped = Stopped::Observer;
+        }
+        if self.done() {
+            return ControlFlow::Break(());
         }
         answer
     }

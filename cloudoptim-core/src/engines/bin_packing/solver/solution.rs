@@ -354,6 +354,10 @@ pub struct Certificate {
     /// The split of every priced type that some item fits, and of all open
     /// existing nodes taken together; empty for [`BoundMethod::Configurations`].
     pub splits: Vec<Split>,
+    /// Every price on sale is a multiple of this, so every cost is, and the
+    /// bound is rounded up to one.
+    #[serde(default)]
+    pub price_step: MicroUsdPerHour,
 }
 
 impl Certificate {
