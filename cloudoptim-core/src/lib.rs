@@ -28,6 +28,7 @@ pub mod scheduling;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod usage;
+mod version;
 
 /// Compiles and runs the README's Rust.
 #[cfg(doctest)]

@@ -15,7 +15,8 @@ pub const POLICY_VERSION: u32 = 1;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Version of this JSON: [`POLICY_VERSION`].
+    /// Version of this JSON: [`POLICY_VERSION`]; another one is refused.
+    #[serde(deserialize_with = "known_version")]
     pub version: u32,
     /// Engines that run; all eight by default.
     pub engines: BTreeSet<crate::engines::EngineId>,
@@ -40,6 +41,10 @@ pub struct Policy {
     pub network: network::Config,
     /// Settings of the OOM engine.
     pub oom: oom::Config,
+}
+
+fn known_version<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    crate::version::known(from, "policy", POLICY_VERSION)
 }
 
 impl Default for Policy {

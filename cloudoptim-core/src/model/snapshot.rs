@@ -37,7 +37,8 @@ pub enum TakenAtBasis {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// Version of this JSON: [`SNAPSHOT_VERSION`].
+    /// Version of this JSON: [`SNAPSHOT_VERSION`]; another one is refused.
+    #[serde(deserialize_with = "known_version")]
     pub version: u32,
     /// The moment; every decision takes it for now.
     pub taken_at: DateTime<Utc>,
@@ -186,6 +187,10 @@ pub struct Cluster {
     pub usage: Knowledge<UsageSummary>,
     /// Traffic between workloads.
     pub traffic: Knowledge<Vec<TrafficEdge>>,
+}
+
+fn known_version<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    crate::version::known(from, "snapshot", SNAPSHOT_VERSION)
 }
 
 impl Snapshot {

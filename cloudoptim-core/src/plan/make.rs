@@ -429,11 +429,13 @@ fn totals(inputs: &Inputs<'_>, steps: &[Step], engines: &[EngineSummary]) -> Tot
     totals.saves_per_month = saved(None);
     totals.nodes_per_hour_after =
         totals.nodes_per_hour - MicroUsdPerHour(saved(Some(EngineId::BinPacking)).0 / 730);
+    // One figure for each cluster, for each time that the packer was asked.
+    let clusters = inputs.snapshot.clusters.len().max(1);
     totals.lower_bound_per_hour = engines
         .iter()
         .filter(|e| e.engine == EngineId::BinPacking)
-        .flat_map(|e| &e.figures)
-        .filter_map(|f| f.lower_bound)
+        .flat_map(|e| e.figures.chunks(clusters))
+        .filter_map(|all| all.iter().map(|f| f.lower_bound).sum())
         .min();
     totals.moves = steps
         .iter()

@@ -112,3 +112,19 @@ fn what_was_written_once_is_still_read() {
         },
     );
 }
+
+#[test]
+fn a_document_of_another_version_is_refused_by_its_number() {
+    let refused = |error: serde_json::Error| error.to_string();
+    let mut snapshot = serde_json::to_value(world()).unwrap();
+    snapshot["version"] = 7.into();
+    let error = refused(serde_json::from_value::<Snapshot>(snapshot).unwrap_err());
+    assert_eq!(error, "snapshot version 7 is not known here, only 1 is");
+    let error = refused(serde_json::from_str::<Policy>(r#"{"version": 2}"#).unwrap_err());
+    assert!(
+        error.starts_with("policy version 2 is not known here, only 1 is"),
+        "{error}"
+    );
+    // Without a version it is of this one: files are written by hand.
+    serde_json::from_str::<Policy>("{}").unwrap();
+}

@@ -261,6 +261,27 @@ fn scenarios_of_sleep_and_of_what_stays_awake() {
     });
 }
 
+/// Documents that nobody dated: their latest time is some hours old, perhaps.
+#[test]
+fn nothing_sleeps_while_nobody_stated_the_time_and_what_sleeps_wakes() {
+    let decided = |line: &str, basis: TakenAtBasis| {
+        let (mut snapshot, ledgers, config) = inputs_of(&Line::parse(line));
+        snapshot.taken_at_basis = basis;
+        run(&snapshot, &ledgers, &config).decisions
+    };
+    let acts = |decisions: &[Decision]| decisions.iter().any(|d| !d.is_keep());
+    let night = decided("w in", TakenAtBasis::LatestTimestamp);
+    assert!(!acts(&night));
+    let codes: Vec<String> = night.iter().map(|d| show("w", d)).collect();
+    assert!(
+        codes.iter().any(|c| c.contains("part_missing")),
+        "{codes:?}"
+    );
+    assert!(acts(&decided("w in", TakenAtBasis::Stated)));
+    let day = "w in day notes=mark=2 replicas=0 had=2";
+    assert!(acts(&decided(day, TakenAtBasis::LatestTimestamp)));
+}
+
 #[test]
 fn every_reason_occurs() {
     assert_every_code_occurs(Reason::CODES, &[FILE]);

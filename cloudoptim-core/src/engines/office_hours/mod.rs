@@ -36,7 +36,8 @@ use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
 use crate::decision::{Action, Decision, MissingEvidence, ObjectRef, Subject};
 use crate::ledger::Asleep;
 use crate::model::{
-    Cluster, MicroUsdPerMonth, ObjectMeta, ScaledObject, Workload, WorkloadKind, WorkloadRef,
+    Cluster, MicroUsdPerMonth, ObjectMeta, ScaledObject, TakenAtBasis, Workload, WorkloadKind,
+    WorkloadRef,
 };
 use crate::overlay::{Overlay, ReplicaChange};
 use std::collections::{BTreeMap, BTreeSet};
@@ -569,6 +570,13 @@ impl<'a> Ground<'a> {
                 format!("scaled objects of {name}"),
                 &cluster.scaled_objects,
             ));
+        }
+        // A schedule asks for the time of day, and nobody stated it.
+        if self.inputs.snapshot.taken_at_basis == TakenAtBasis::LatestTimestamp {
+            missing.push(MissingEvidence::Part {
+                part: "present moment".to_owned(),
+                state: "the latest time that the documents name".to_owned(),
+            });
         }
         if self.inputs.ledgers.asleep.is_none() {
             missing.push(MissingEvidence::Ledger {

@@ -2,9 +2,9 @@
 
 use super::naive::{faults, unproven};
 use cloudoptim_core::engines::bin_packing::solver::{
-    Affinity, Class, CountLimit, Device, DeviceRequest, Effort, Existing, ExistingNode, Mask,
-    NodeType, Note, Offering, Per, Problem, ProblemError, Rule, Solution, Stopped, UnplacedReason,
-    ZoneSpread, solve, solve_observed,
+    Affinity, BoundMethod, Class, CountLimit, Device, DeviceRequest, Effort, Existing,
+    ExistingNode, Mask, NodeType, Note, Offering, Per, Problem, ProblemError, Rule, Solution,
+    Stopped, UnplacedReason, ZoneSpread, solve, solve_observed,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use std::ops::ControlFlow;
@@ -60,6 +60,32 @@ fn solved(p: &Problem) -> Solution {
     assert_eq!(faults(p, &solution), Vec::<String>::new());
     assert_eq!(unproven(p, &solution), Vec::<String>::new());
     solution
+}
+
+#[test]
+fn whole_fillings_bound_what_cut_items_do_not() {
+    // 3 × 30 or 2 × 40 leave a rest that no item fits: five nodes of 105, where
+    // cut items would do with less.
+    let p = problem(
+        vec![class("a", 6, 40), class("b", 7, 30)],
+        vec![node_type("m", 105, 100), node_type("s", 41, 57)],
+    );
+    let cut = solve(&p, &Effort::default().with_bound_labels(0)).unwrap();
+    let whole = solved(&p);
+    assert_eq!(cut.proof.method, BoundMethod::Fluid);
+    assert_eq!(whole.proof.method, BoundMethod::Configurations);
+    assert!(cut.lower_bound < whole.lower_bound);
+    assert!(whole.lower_bound <= whole.cost);
+    assert!(whole.work.labels > 0);
+}
+
+#[test]
+fn a_bound_is_a_sum_of_prices() {
+    // Three items of 350 need 1.05 nodes of 1,000: two, at a price of 100 each.
+    let p = problem(vec![class("a", 3, 350)], vec![node_type("m", 1000, 100)]);
+    let solution = solve(&p, &Effort::quick()).unwrap();
+    assert_eq!(solution.lower_bound, MicroUsdPerHour(200));
+    assert_eq!(solution.proof.stopped, Stopped::Optimal);
 }
 
 #[test]
@@ -269,7 +295,9 @@ fn free_room_is_used_before_anything_is_bought() {
     let solution = solved(&p);
     assert_eq!(solution.reused[0].items[0].count, 2);
     assert_eq!(solution.nodes.len(), 1);
-    assert!(solution.lower_bound < MicroUsdPerHour(100));
+    // 300 too much for the free room: a third of a node, so a whole one.
+    assert_eq!(solution.lower_bound, MicroUsdPerHour(100));
+    assert_eq!(solution.proof.method, BoundMethod::Fluid);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! items per node, every rule read literally.
 
 use cloudoptim_core::engines::bin_packing::solver::{
-    Certificate, Class, Device, Per, Problem, Rule, ShareOf, Solution, SplitOn,
+    BoundMethod, Certificate, Class, Device, Per, Problem, Rule, ShareOf, Solution, SplitOn,
 };
 
 /// Everything wrong with a solution, as sentences.
@@ -247,6 +247,22 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
         }
         return faults;
     };
+    let on_sale = problem.types.iter().flat_map(|t| &t.offerings);
+    for offering in on_sale.filter(|o| o.available != Some(0)) {
+        let price = offering.price.map_or(0, |p| p.0);
+        if price % certificate.price_step.0.max(1) != 0 {
+            faults.push(format!("{price} is no multiple of the price step"));
+        }
+    }
+    if solution.proof.method == BoundMethod::Configurations {
+        faults.extend(overfull(problem, &certificate.class_values));
+        let mut total = 0;
+        for (class, value) in problem.classes.iter().zip(&certificate.class_values) {
+            total += u128::from(*value) * u128::from(class.count);
+        }
+        faults.extend(more_than_proven(solution, certificate, total));
+        return faults;
+    }
     let mut held = 0u128;
     let mut covered = vec![false; problem.types.len()];
     let open: Vec<usize> = (0..problem.nodes.len())
@@ -372,16 +388,146 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
             faults.push(format!("{} has a value on a node without split", class.id));
         }
     }
-    let proven = total
-        .saturating_sub(held)
-        .div_ceil(1 << Certificate::SCALE_BITS);
-    if u128::from(solution.lower_bound.0.unsigned_abs()) > proven {
-        faults.push(format!(
-            "{} is claimed, {proven} is proven",
-            solution.lower_bound.0
-        ));
+    faults.extend(more_than_proven(
+        solution,
+        certificate,
+        total.saturating_sub(held),
+    ));
+    faults
+}
+
+fn more_than_proven(solution: &Solution, certificate: &Certificate, value: u128) -> Option<String> {
+    let whole = value.div_ceil(1 << Certificate::SCALE_BITS);
+    let step = u128::from(certificate.price_step.0.unsigned_abs().max(1));
+    let proven = whole.div_ceil(step) * step;
+    let claimed = solution.lower_bound.0;
+    (u128::from(claimed.unsigned_abs()) > proven)
+        .then(|| format!("{claimed} is claimed, {proven} is proven"))
+}
+
+/// Types of which some filling is worth more than a node costs, found by trying
+/// every filling.
+fn overfull(problem: &Problem, values: &[u64]) -> Vec<String> {
+    let mut faults = Vec::new();
+    if problem.nodes.iter().any(|n| !n.closed) {
+        faults.push("whole fillings say nothing about existing nodes".to_owned());
+    }
+    for (t, node_type) in problem.types.iter().enumerate() {
+        let on_sale = node_type.offerings.iter();
+        let prices = on_sale.filter(|o| o.available != Some(0));
+        let Some(price) = prices.filter_map(|o| o.price).min() else {
+            continue;
+        };
+        let price = u128::from(price.0.unsigned_abs()) << Certificate::SCALE_BITS;
+        let mut classes: Vec<usize> = (0..problem.classes.len())
+            .filter(|c| values[*c] > 0 && sold(problem, t, &problem.classes[*c]))
+            .collect();
+        // What needs devices first: there are few ways to do that.
+        classes.sort_by_key(|c| problem.classes[*c].devices.is_none());
+        let mut most = 0;
+        fill_every_way(
+            problem,
+            values,
+            &classes,
+            &mut Node {
+                free: node_type.capacity.clone(),
+                devices: node_type
+                    .devices
+                    .iter()
+                    .map(|d| (d.model, d.milli))
+                    .collect(),
+                held: vec![0; problem.classes.len()],
+                value: 0,
+            },
+            &mut most,
+        );
+        if most > price {
+            faults.push(format!(
+                "{} can hold {most} and costs {price}",
+                node_type.id
+            ));
+        }
     }
     faults
+}
+
+struct Node {
+    free: Vec<u64>,
+    devices: Vec<(usize, u32)>,
+    held: Vec<u32>,
+    value: u128,
+}
+
+fn fill_every_way(
+    problem: &Problem,
+    values: &[u64],
+    classes: &[usize],
+    node: &mut Node,
+    most: &mut u128,
+) {
+    *most = (*most).max(node.value);
+    let Some((c, rest)) = classes.split_first() else {
+        return;
+    };
+    // What follows is worth no more than if every class had the node to itself.
+    let alone = classes.iter().map(|c| {
+        let class = &problem.classes[*c];
+        let fit = class.demand.iter().zip(&node.free);
+        let fit = fit.filter(|(d, _)| **d > 0).map(|(d, f)| f / d).min();
+        let n = fit.unwrap_or(u64::MAX).min(u64::from(class.count));
+        u128::from(values[*c]) * u128::from(n)
+    });
+    if node.value + alone.sum::<u128>() <= *most {
+        return;
+    }
+    // Another of the class, in every way, and none.
+    let class = &problem.classes[*c];
+    let full = problem.rules.iter().any(|rule| match rule {
+        Rule::CountLimit(l) if l.per == Per::Node => {
+            let both = |c: &usize| l.with.contains(c) && l.of.contains(c);
+            let held: u32 = (0..node.held.len())
+                .filter(|c| both(c))
+                .map(|c| node.held[c])
+                .sum();
+            both(c) && held >= l.max
+        }
+        _ => false,
+    });
+    let fits = class.demand.iter().zip(&node.free).all(|(d, f)| d <= f);
+    if node.held[*c] < class.count && fits && !full {
+        let request = class.devices.clone();
+        let count = request.as_ref().map_or(0, |r| r.count as usize);
+        for mask in 0u32..1 << node.devices.len() {
+            let chosen = |i: usize| (mask >> i) & 1 == 1;
+            let good = (0..node.devices.len()).filter(|i| chosen(*i)).all(|i| {
+                let (model, free) = node.devices[i];
+                request
+                    .as_ref()
+                    .is_some_and(|r| free >= r.milli && r.models.contains(model))
+            });
+            if mask.count_ones() as usize != count || !good {
+                continue;
+            }
+            let milli = request.as_ref().map_or(0, |r| r.milli);
+            let before = node.devices.clone();
+            for (i, device) in node.devices.iter_mut().enumerate() {
+                device.1 -= if chosen(i) { milli } else { 0 };
+            }
+            for (free, demand) in node.free.iter_mut().zip(&class.demand) {
+                *free -= demand;
+            }
+            node.held[*c] += 1;
+            node.value += u128::from(values[*c]);
+            fill_every_way(problem, values, classes, node, most);
+            node.value -= u128::from(values[*c]);
+            node.held[*c] -= 1;
+            for (free, demand) in node.free.iter_mut().zip(&class.demand) {
+                *free += demand;
+            }
+            node.devices = before;
+        }
+    }
+    fill_every_way(problem, values, rest, node, most);
 }
 
 /// Whether empty devices serve one item.

@@ -453,6 +453,19 @@ proptest! {
     }
 
     #[test]
+    fn whole_fillings_are_worth_no_more_than_their_node(
+        p in problem(Shape { nodes: 0, ..RICH }),
+        labels in prop_oneof![Just(20_000_000u64), Just(2_000), Just(50)],
+    ) {
+        let solution = solve(&p, &Effort::default().with_bound_labels(labels)).unwrap();
+        let unproven = unproven(&p, &solution);
+        prop_assert!(unproven.is_empty(), "{unproven:?}");
+        if solution.unplaced.iter().all(|u| u.reason == UnplacedReason::FitsNothing) {
+            prop_assert!(solution.lower_bound <= solution.cost);
+        }
+    }
+
+    #[test]
     fn a_shuffled_problem_has_the_same_answer(p in problem(RICH), by in 0usize..7) {
         let other = shuffled(&p, by);
         let a = solve(&p, &Effort::default()).unwrap();

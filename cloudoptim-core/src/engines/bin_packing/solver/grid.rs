@@ -34,7 +34,9 @@ impl Search {
     /// those that are out of the question), with at most `cells` entries a
     /// table. `None` when more than two amounts bind, or devices matter.
     pub(super) fn tabled(&self, values: &[f64], cells: usize) -> Option<Tabled> {
-        let wanted: Vec<usize> = (0..self.shapes.len()).filter(|i| values[*i] > 0.0).collect();
+        let wanted: Vec<usize> = (0..self.shapes.len())
+            .filter(|i| values[*i] > 0.0)
+            .collect();
         if wanted.iter().any(|i| self.requests[*i].is_some()) {
             return None;
         }
@@ -223,13 +225,15 @@ impl Search {
             });
             amounts
                 && self.requests[i].is_none()
-                && self.limits[i].iter().all(|limit| match room[*limit].checked_sub(*n) {
-                    Some(rest) => {
-                        room[*limit] = rest;
-                        true
-                    }
-                    None => false,
-                })
+                && self.limits[i]
+                    .iter()
+                    .all(|limit| match room[*limit].checked_sub(*n) {
+                        Some(rest) => {
+                            room[*limit] = rest;
+                            true
+                        }
+                        None => false,
+                    })
         })
     }
 }

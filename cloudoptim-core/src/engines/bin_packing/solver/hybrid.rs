@@ -26,7 +26,7 @@ const LABELS_TO_PROVE: usize = 20_000;
 
 /// Entries of a table that tells the same, and how many take as long as a label.
 const CELLS: usize = 600_000;
-const ENTRIES_PER_LABEL: u64 = 1_024;
+const ENTRIES_PER_LABEL: u64 = 128;
 
 /// How often it is tried.
 const PROOFS: usize = 3;
@@ -40,6 +40,12 @@ const MANY_ITEMS: f64 = 32.0;
 
 /// The bound is good enough within this of the programme's optimum.
 const TOLERANCE: f64 = 1e-4;
+
+/// By how much right sides are made uneven, relative.
+const UNEVEN: f64 = 1e-6;
+
+/// Pivots that one solution of the programme may take, by row.
+const PIVOTS_PER_ROW: u64 = 50;
 
 /// A type whose most valuable filling stays this uncertain becomes fluid.
 const UNCERTAIN: f64 = 5e-4;
@@ -157,9 +163,16 @@ impl<'a> Programme<'a> {
                 }))
             })
             .collect::<Option<Vec<_>>>()?;
+        // Many equal right sides make the simplex method step in place; values
+        // are judged by the true ones, so this costs a little accuracy at most.
+        let uneven = right
+            .iter()
+            .zip(1u32..)
+            .map(|(n, row)| n * (1.0 + UNEVEN * f64::from(row % 97 + 1) / 97.0))
+            .collect();
         Some(Self {
             model,
-            master: Master::new(right.clone(), start),
+            master: Master::new(uneven, start),
             shapes,
             right,
             left: left.to_vec(),
@@ -252,7 +265,10 @@ impl<'a> Programme<'a> {
 
     /// Duals of the programme as it stands.
     fn duals(&mut self, pivot_limit: u64) -> Option<Vec<f64>> {
-        let left = pivot_limit.saturating_sub(self.master.pivots).max(1_000);
+        let enough = 1_000 + PIVOTS_PER_ROW * self.shapes.len() as u64;
+        let left = pivot_limit
+            .saturating_sub(self.master.pivots)
+            .clamp(1_000, enough);
         self.master.solve(left).ok()?;
         Some(self.master.duals().iter().map(|d| d.max(0.0)).collect())
     }
@@ -262,7 +278,7 @@ impl<'a> Programme<'a> {
         let optimum = self.master.objective();
         let rounded = |cost: f64| {
             let step = self.price_step.0.max(1) as f64;
-            (cost * (1.0 - 1e-8) / step).ceil() * step
+            (cost * (1.0 - 2.0 * UNEVEN) / step).ceil() * step
         };
         self.proven >= optimum * (1.0 - TOLERANCE)
             || rounded(self.proven) >= rounded(optimum)
@@ -352,7 +368,9 @@ impl<'a> Programme<'a> {
                         }
                     } else if look == Look::Hard {
                         let more = LABELS_TO_PROVE;
-                        priced = t.search.labelled(knapsack, &own, &left, target, more, spare);
+                        priced = t
+                            .search
+                            .labelled(knapsack, &own, &left, target, more, spare);
                         self.work += priced.work;
                     }
                 }
@@ -364,7 +382,12 @@ impl<'a> Programme<'a> {
                 if upper > price * (1.0 + UNCERTAIN) {
                     round.uncertain.push(i);
                 }
-                if good && self.offer(Config { ty, counts: priced.counts }) {
+                if good
+                    && self.offer(Config {
+                        ty,
+                        counts: priced.counts,
+                    })
+                {
                     round.added = true;
                     found += 1;
                 }

@@ -479,7 +479,14 @@ impl Search {
         }
         let mut out = Vec::new();
         let mut chosen = Vec::new();
-        self.choose(request.count, request.milli, &classes, &mut chosen, words, &mut out);
+        self.choose(
+            request.count,
+            request.milli,
+            &classes,
+            &mut chosen,
+            words,
+            &mut out,
+        );
         out
     }
 

@@ -11,8 +11,8 @@ use super::model::Model;
 use super::pack::{Key, Pack, Pick, Scope, price};
 use super::problem::Problem;
 use super::solution::{
-    BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Solution, Stopped, Unplaced,
-    UnplacedReason, Work,
+    BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Solution,
+    Stopped, Unplaced, UnplacedReason, Work,
 };
 use super::zones::{self, ZoneRules};
 use crate::model::MicroUsdPerHour;

@@ -319,7 +319,10 @@ impl fmt::Display for Note {
                 )
             }
             Self::FluidTypes { types } => {
-                write!(f, "{types} large types are bounded as if items could be cut")
+                write!(
+                    f,
+                    "{types} large types are bounded as if items could be cut"
+                )
             }
             Self::ItemsFitNothing { items } => {
                 write!(
