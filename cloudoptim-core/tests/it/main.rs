@@ -14,6 +14,7 @@ mod fixtures;
 mod ghost_probe;
 mod golden;
 mod input;
+mod joint;
 mod network;
 mod office_hours;
 mod oom;
