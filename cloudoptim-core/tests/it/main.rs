@@ -11,6 +11,7 @@ mod conformance;
 mod execute;
 #[allow(dead_code)] // each engine uses a part
 mod fixtures;
+mod freshness;
 mod ghost_probe;
 mod golden;
 mod input;
