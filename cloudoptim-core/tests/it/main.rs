@@ -11,9 +11,11 @@ mod conformance;
 mod execute;
 #[allow(dead_code)] // each engine uses a part
 mod fixtures;
+mod freshness;
 mod ghost_probe;
 mod golden;
 mod input;
+mod joint;
 mod network;
 mod office_hours;
 mod oom;

@@ -17,10 +17,10 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 const FILE: &str = "zombie_volumes.txt";
-const NOW: &str = "2026-11-22T02:30Z";
+pub(crate) const NOW: &str = "2026-11-22T02:30Z";
 
 /// us-east-1's list prices of January 2026, in millionths of a dollar.
-fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     let date = chrono::NaiveDate::from_ymd_opt(2026, 1, 19).unwrap();
     let figure = |micro| Figure::new(MicroUsdPerMonth(micro), date, Basis::Listed);
     let price = |per_gib| {
@@ -58,7 +58,7 @@ fn hours(text: &str) -> TimeDelta {
     TimeDelta::hours(text.parse().unwrap())
 }
 
-fn volume(id: &str) -> Volume {
+pub(crate) fn volume(id: &str) -> Volume {
     Volume {
         id: id.into(),
         state: VolumeState::Available,
@@ -73,7 +73,7 @@ fn volume(id: &str) -> Volume {
 }
 
 /// Twenty attached volumes of twenty instances.
-fn busy() -> (Cluster, Cloud) {
+pub(crate) fn busy() -> (Cluster, Cloud) {
     let (cluster, mut cloud) = (cluster(), cloud());
     for i in 0..20 {
         let instance = InstanceId::new(format!("i-{i:02}"));
@@ -106,7 +106,7 @@ fn observed(line: &Line, now: DateTime<Utc>) -> Observed {
     }
 }
 
-fn stateful_set(name: &str, template: &str, replicas: u32) -> Workload {
+pub(crate) fn stateful_set(name: &str, template: &str, replicas: u32) -> Workload {
     Workload {
         meta: meta("db", name),
         kind: WorkloadKind::StatefulSet,

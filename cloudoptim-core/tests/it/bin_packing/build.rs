@@ -457,7 +457,7 @@ fn add_claim(line: &Line, cluster: &mut Cluster) {
 }
 
 /// A snapshot with the account behind it, a ledger and an overlay.
-pub(super) fn build(header: &Line, lines: &[Line]) -> Scenario {
+pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
     let (mut cluster, mut cloud) = (cluster(), cloud());
     let mut overlay = Overlay::default();
     let mut replicas = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! Bin packing: scenarios in a few lines each, runs over time, and properties.
 
-mod build;
+pub(crate) mod build;
 mod naive;
 mod properties;
 mod time;
@@ -19,7 +19,7 @@ use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
 
 const FILE: &str = "bin_packing.txt";
-const NOW: &str = "2026-11-24T12:00Z";
+pub(crate) const NOW: &str = "2026-11-24T12:00Z";
 
 /// Types with their shape and on-demand price in us-east-1, in dollars an hour
 /// × 10⁶ (list prices of 2025; those of the issues that the cases quote).
@@ -39,7 +39,7 @@ const TYPES: [(&str, u32, u64, i64); 13] = [
     ("r7g.2xlarge", 8, 64, 428_400),
 ];
 
-fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     let date = chrono::NaiveDate::from_ymd_opt(2025, 1, 2).unwrap();
     let mut table = Table::new(Source::new("test", date));
     for (name, vcpu, gib, price) in TYPES {
@@ -71,10 +71,10 @@ fn catalog() -> Catalog {
 
 /// What a run depends on, beside the catalogue.
 #[derive(Debug, Clone)]
-struct Scenario {
-    snapshot: Snapshot,
-    ledgers: Ledgers,
-    overlay: Overlay,
+pub(crate) struct Scenario {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) ledgers: Ledgers,
+    pub(crate) overlay: Overlay,
 }
 
 fn run(config: &Config, scenario: &Scenario) -> EngineOutput {

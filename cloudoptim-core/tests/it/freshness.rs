@@ -1,0 +1,186 @@
+//! How old a read may be when a step is permitted: to the second.
+
+use crate::execute::{NOW, approval, planned, world};
+use crate::fixtures::at;
+use chrono::{DateTime, TimeDelta, Utc};
+use cloudoptim_core::collect::Part;
+use cloudoptim_core::decision::Action;
+use cloudoptim_core::guard::{
+    Context, Fresh, Limits, PartRef, Placement, Refusal, ScopeRef, check, needs,
+};
+use cloudoptim_core::journal::History;
+use cloudoptim_core::knowledge::{Knowledge, Provenance};
+use cloudoptim_core::model::{Cluster, NodeName};
+use cloudoptim_core::plan::{Plan, Step};
+
+#[derive(Debug)]
+struct Fits;
+
+impl Placement for Fits {
+    fn fits_elsewhere(&self, _: &Cluster, _: &NodeName) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The step that resizes, which needs workloads: at most 60 s old.
+fn resize(plan: &Plan) -> &Step {
+    let found = plan
+        .steps
+        .iter()
+        .find(|s| matches!(s.action, Action::ResizeContainer { .. }));
+    found.unwrap()
+}
+
+/// The step that copies a volume, which needs volumes: at most 300 s old.
+fn copy(plan: &Plan) -> &Step {
+    let found = plan
+        .steps
+        .iter()
+        .find(|s| matches!(s.action, Action::SnapshotVolume { .. }));
+    found.unwrap()
+}
+
+fn workloads() -> PartRef {
+    PartRef {
+        scope: ScopeRef::Cluster {
+            cluster: "c1".into(),
+        },
+        part: Part::Workloads,
+    }
+}
+
+fn of_cloud(part: Part) -> PartRef {
+    PartRef {
+        scope: ScopeRef::Cloud {
+            account: "111122223333".into(),
+            region: "us-east-1".into(),
+        },
+        part,
+    }
+}
+
+fn observed<T>(part: &mut Knowledge<Vec<T>>, when: Option<DateTime<Utc>>) {
+    let mut provenance = Provenance::new("test", "test");
+    provenance.observed_at = when;
+    *part = Knowledge::complete(std::mem::take(part.value_mut().unwrap()), provenance);
+}
+
+/// Asks for the step with its parts observed at `when`, and asked for so long
+/// ago by a clock that does not jump.
+fn ask(
+    pick: fn(&Plan) -> &Step,
+    when: Option<DateTime<Utc>>,
+    read_ago: TimeDelta,
+) -> Result<(), Refusal> {
+    let mut world = world();
+    let plan = planned(&world);
+    let step = pick(&plan);
+    observed(&mut world.clusters[0].workloads, when);
+    observed(&mut world.clouds[0].volumes, when);
+    observed(&mut world.clouds[0].ebs_snapshots, when);
+    let parts = needs(step, &plan.scope);
+    let fresh = Fresh {
+        snapshot: world,
+        read_ago: parts.into_iter().map(|part| (part, read_ago)).collect(),
+    };
+    let context = Context {
+        plan: &plan,
+        approval: &approval(&plan),
+        now: at(NOW),
+        fresh: &fresh,
+        history: &History::default(),
+        limits: &Limits::default(),
+        placement: &Fits,
+        undoing: false,
+    };
+    check(step, &context).map(|permit| assert_eq!(permit.step(), &step.id))
+}
+
+fn seconds(count: i64) -> TimeDelta {
+    TimeDelta::seconds(count)
+}
+
+#[test]
+fn a_read_as_old_as_its_limit_is_acted_on_and_a_second_older_is_stale() {
+    let observed_ago = |pick, age| ask(pick, Some(at(NOW) - seconds(age)), seconds(0));
+    assert_eq!(observed_ago(resize, 60), Ok(()));
+    assert_eq!(
+        observed_ago(resize, 61),
+        Err(Refusal::Stale {
+            part: workloads(),
+            age_seconds: 61,
+            max_age_seconds: 60,
+        })
+    );
+    assert_eq!(observed_ago(copy, 300), Ok(()));
+    assert_eq!(
+        observed_ago(copy, 301),
+        Err(Refusal::Stale {
+            part: of_cloud(Part::EbsSnapshots),
+            age_seconds: 301,
+            max_age_seconds: 300,
+        })
+    );
+}
+
+#[test]
+fn a_read_that_says_it_is_new_is_as_old_as_the_question() {
+    let asked_ago = |pick, age| ask(pick, Some(at(NOW)), seconds(age));
+    assert_eq!(asked_ago(resize, 60), Ok(()));
+    assert_eq!(
+        asked_ago(resize, 61),
+        Err(Refusal::Stale {
+            part: workloads(),
+            age_seconds: 61,
+            max_age_seconds: 60,
+        })
+    );
+    assert_eq!(asked_ago(copy, 300), Ok(()));
+    assert!(matches!(
+        asked_ago(copy, 301),
+        Err(Refusal::Stale {
+            age_seconds: 301,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_read_that_does_not_say_how_old_it_is_is_not_acted_on() {
+    assert_eq!(
+        ask(resize, None, seconds(0)),
+        Err(Refusal::UnknownAge { part: workloads() })
+    );
+    assert_eq!(
+        ask(copy, None, seconds(0)),
+        Err(Refusal::UnknownAge {
+            part: of_cloud(Part::EbsSnapshots)
+        })
+    );
+    assert_eq!(ask(resize, Some(at(NOW)), seconds(0)), Ok(()));
+}
+
+#[test]
+fn a_read_from_further_ahead_than_clocks_may_differ_stops_the_plan() {
+    let ahead = |by| ask(resize, Some(at(NOW) + seconds(by)), seconds(0));
+    assert_eq!(ahead(60), Ok(()));
+    let refusal = Refusal::FromTheFuture {
+        part: workloads(),
+        by_seconds: 61,
+    };
+    assert!(refusal.stops_the_plan());
+    assert_eq!(ahead(61), Err(refusal));
+}
+
+#[test]
+fn a_read_from_the_future_grows_old_by_the_clock_that_does_not_jump() {
+    let asked_ago = |age| ask(resize, Some(at(NOW) + seconds(30)), seconds(age));
+    assert_eq!(asked_ago(60), Ok(()));
+    assert!(matches!(
+        asked_ago(61),
+        Err(Refusal::Stale {
+            age_seconds: 61,
+            ..
+        })
+    ));
+}
