@@ -103,7 +103,6 @@ fn used(snapshot: &mut Snapshot, app: &str, cpu_text: &str, memory: &str) {
             live: true,
             ..Default::default()
         }],
-        ..Default::default()
     };
     let mut summary = cluster.usage.value_mut().map(std::mem::take);
     let all = summary.get_or_insert_default();

@@ -154,11 +154,7 @@ impl Search {
         let demands = |dim: usize| wanted.iter().map(move |i| self.demand[i * self.dims + dim]);
         let most = |dim: usize| {
             let least = demands(dim).min().unwrap_or(0);
-            if least == 0 {
-                u64::MAX
-            } else {
-                self.capacity[dim] / least
-            }
+            self.capacity[dim].checked_div(least).unwrap_or(u64::MAX)
         };
         // No more items fit than the scarcest amount has room for.
         let items = (0..self.dims).map(most).min().unwrap_or(u64::MAX);
