@@ -15,7 +15,7 @@ use crate::catalog::Catalog;
 use crate::decision::{Decision, MissingEvidence, Subject};
 use crate::ledger::Ledgers;
 use crate::model::{
-    CapacityType, Cloud, Cluster, MicroUsdPerHour, MicroUsdPerMonth, Node, Snapshot,
+    CapacityType, Cloud, Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Node, Snapshot,
 };
 use crate::overlay::Overlay;
 use crate::policy::Policy;
@@ -218,6 +218,9 @@ impl EngineOutput {
 pub struct Figures {
     /// What they are about, such as `cluster 2f1c…: these nodes` or `green field`.
     pub of: String,
+    /// The cluster that they are about, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterUid>,
     /// Now; `None` when a price is unknown.
     pub cost_now: Option<MicroUsdPerHour>,
     /// After the decisions.

@@ -6,7 +6,9 @@ use super::{
 };
 use crate::decision::{Action, Decision, Subject};
 use crate::engines::{EngineId, EngineOutput, Inputs};
-use crate::model::{ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Pod, Snapshot, WorkloadRef};
+use crate::model::{
+    Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Pod, Snapshot, WorkloadRef,
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -429,14 +431,7 @@ fn totals(inputs: &Inputs<'_>, steps: &[Step], engines: &[EngineSummary]) -> Tot
     totals.saves_per_month = saved(None);
     totals.nodes_per_hour_after =
         totals.nodes_per_hour - MicroUsdPerHour(saved(Some(EngineId::BinPacking)).0 / 730);
-    // One figure for each cluster, for each time that the packer was asked.
-    let clusters = inputs.snapshot.clusters.len().max(1);
-    totals.lower_bound_per_hour = engines
-        .iter()
-        .filter(|e| e.engine == EngineId::BinPacking)
-        .flat_map(|e| e.figures.chunks(clusters))
-        .filter_map(|all| all.iter().map(|f| f.lower_bound).sum())
-        .min();
+    totals.lower_bound_per_hour = lower_bound(inputs, engines);
     totals.moves = steps
         .iter()
         .map(|s| match &s.action {
@@ -445,6 +440,24 @@ fn totals(inputs: &Inputs<'_>, steps: &[Step], engines: &[EngineSummary]) -> Tot
         })
         .sum();
     totals
+}
+
+/// The bounds of all clusters together, of each the least that the packer gave
+/// for the requests that it was asked about. `None` when one of them has none:
+/// a cluster that was not judged may cost anything.
+fn lower_bound(inputs: &Inputs<'_>, engines: &[EngineSummary]) -> Option<MicroUsdPerHour> {
+    let packer = engines.iter().find(|e| e.engine == EngineId::BinPacking)?;
+    let of_cluster = |cluster: &Cluster| {
+        let figures = packer.figures.iter();
+        let own = figures.filter(|f| f.cluster.as_ref() == Some(&cluster.uid));
+        let bounds: Option<Vec<MicroUsdPerHour>> = own.map(|f| f.lower_bound).collect();
+        bounds?.into_iter().min()
+    };
+    let clusters = inputs.snapshot.clusters.iter();
+    let bounds: Option<Vec<MicroUsdPerHour>> = clusters.map(of_cluster).collect();
+    bounds
+        .filter(|all| !all.is_empty())
+        .map(|all| all.into_iter().sum())
 }
 
 /// SHA-256 over the JSON of a value, as hexadecimal digits.

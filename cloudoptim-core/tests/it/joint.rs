@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::decision::{Action, Decision, Subject};
 use cloudoptim_core::engines::{EngineId, Inputs, office_hours};
+use cloudoptim_core::knowledge::{Gap, Knowledge};
 use cloudoptim_core::ledger::{Asleep, Ledgers, Observed};
 use cloudoptim_core::model::*;
 use cloudoptim_core::optimize::optimize;
@@ -537,10 +538,27 @@ fn the_acts_on_a_cluster_stay_in_it_and_are_those_of_the_cluster_alone() {
         plan.totals.saves_per_month,
         MicroUsdPerMonth(4 * NODE_PER_MONTH.0)
     );
+    // Half a node is needed in each, so a whole one.
+    assert_eq!(
+        plan.totals.lower_bound_per_hour,
+        Some(MicroUsdPerHour(2 * 192_000))
+    );
     assert_eq!(
         plan.totals.nodes_per_hour_after,
         cost_after(&snapshot, &plan)
     );
+}
+
+#[test]
+fn with_a_cluster_that_was_not_judged_there_is_no_bound() {
+    let both = policy(&[EngineId::BinPacking, EngineId::Rightsizing]);
+    let mut snapshot = two_clusters();
+    snapshot.clusters[1].pods = Knowledge::Unknown {
+        gap: Gap::NotCollected,
+    };
+    let plan = run(&both, &snapshot);
+    assert_eq!(plan.totals.nodes_per_hour, MicroUsdPerHour(6 * 192_000));
+    assert_eq!(plan.totals.lower_bound_per_hour, None);
 }
 
 #[test]

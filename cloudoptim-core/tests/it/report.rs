@@ -162,6 +162,7 @@ fn answers(name: &str) -> PlanInput {
     );
     packing.figures.push(Figures {
         of: name.to_owned(),
+        cluster: Some("c1".into()),
         cost_now: Some(MicroUsdPerHour(1_000_000)),
         cost_after: Some(MicroUsdPerHour(700_000)),
         lower_bound: Some(MicroUsdPerHour(500_000)),

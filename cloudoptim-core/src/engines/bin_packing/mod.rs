@@ -102,6 +102,7 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
                 0 => format!("nodes of {name}"),
                 n => format!("nodes of {name}, but for {n} without a price"),
             },
+            cluster: Some(cluster.uid.clone()),
             cost_now: Some(priced(false)),
             cost_after: Some(priced(true)),
             lower_bound: bound.lower_bound,
