@@ -39,6 +39,7 @@ fn green_field() -> Effort {
     Effort::default()
         .with_placements(5_000_000)
         .with_bound_pivots(2_000)
+        .with_bound_labels(500_000)
         .with_improvement_rounds(2)
 }
 

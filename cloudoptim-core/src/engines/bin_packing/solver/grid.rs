@@ -10,6 +10,9 @@ use super::pricing::Search;
 /// Most bytes that remember what was chosen.
 const MAX_BYTES: usize = 48 << 20;
 
+/// Most tables: beyond that labels are faster.
+const MAX_TABLES: usize = 400;
+
 /// What the table says.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tabled {
@@ -40,12 +43,6 @@ impl Search {
         if wanted.iter().any(|i| self.requests[*i].is_some()) {
             return None;
         }
-        let limited = wanted.iter().filter(|i| !self.limits[**i].is_empty());
-        let tables = wanted.len().max(limited.count());
-        let cells = cells.min(MAX_BYTES / tables.max(1));
-        let [first, second] = self.axes(&wanted, cells)?;
-        let (width, height) = (second.cells, first.cells);
-        let mut table = vec![0.0f64; width * height];
         // What was chosen for each group and entry: 0 = nothing.
         let mut groups: Vec<(Vec<usize>, u32)> = Vec::new();
         for i in &wanted {
@@ -63,6 +60,18 @@ impl Search {
                 None => groups.push((vec![*i], u32::MAX)),
             }
         }
+        // One of what may be repeated, else one for each that there is room for.
+        let tables = groups.iter().map(|(_, room)| match *room {
+            u32::MAX => 1,
+            room => room as usize,
+        });
+        let tables: usize = tables.fold(0, usize::saturating_add);
+        if tables > MAX_TABLES {
+            return None;
+        }
+        let [first, second] = self.axes(&wanted, cells.min(MAX_BYTES / tables.max(1)))?;
+        let (width, height) = (second.cells, first.cells);
+        let mut table = vec![0.0f64; width * height];
         let mut work = 0u64;
         let mut choices: Vec<(usize, Vec<u8>)> = Vec::new();
         for (at, (members, room)) in groups.iter().enumerate() {
@@ -118,9 +127,6 @@ impl Search {
                     work += table.len() as u64;
                 }
                 choices.push((at, chosen));
-                if choices.len() > 400 {
-                    return None;
-                }
             }
         }
         let mut counts: std::collections::BTreeMap<usize, u32> = Default::default();

@@ -15,8 +15,9 @@ pub struct Effort {
     pub placements: u64,
     /// Simplex pivots spent on the lower bound. Default 20,000.
     pub bound_pivots: u64,
-    /// Labels that the exact pricing of the bound may make. Default 20 million:
-    /// some seconds. Zero leaves the fluid bound.
+    /// Labels that the exact pricing of the bound may make, and other steps that
+    /// take as long. Default 20 million: up to some 15 s where no table helps.
+    /// Zero leaves the fluid bound.
     pub bound_labels: u64,
     /// Strategies of the portfolio to try, in their fixed order. Default: all.
     pub strategies: u32,
@@ -358,7 +359,7 @@ pub struct Certificate {
     /// existing nodes taken together; empty for [`BoundMethod::Configurations`].
     pub splits: Vec<Split>,
     /// Every price on sale is a multiple of this, so every cost is, and the
-    /// bound is rounded up to one.
+    /// bound is rounded up to one. Zero, as in older certificates, says nothing.
     #[serde(default)]
     pub price_step: MicroUsdPerHour,
 }
