@@ -2,11 +2,14 @@
 
 use super::naive::{faults, unproven};
 use cloudoptim_core::engines::bin_packing::solver::{
-    Affinity, Class, CountLimit, Device, DeviceRequest, Effort, Existing, ExistingNode, Mask,
-    NodeType, Offering, Per, Problem, Rule, Solution, UnplacedReason, ZoneSpread, exact, solve,
+    Affinity, BoundMethod, Class, CountLimit, Device, DeviceRequest, Effort, Existing,
+    ExistingNode, Mask, NodeType, Offering, Per, Problem, Rule, Solution, UnplacedReason,
+    ZoneSpread, exact, solve,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 /// How large and how rich generated problems are.
 #[derive(Debug, Clone, Copy)]
@@ -567,4 +570,18 @@ proptest! {
             prop_assert!(!solution.unplaced.is_empty());
         }
     }
+}
+
+/// What the property above is about does occur among what it is shown.
+#[test]
+fn many_generated_problems_are_bounded_by_whole_fillings() {
+    let mut runner = TestRunner::deterministic();
+    let problems = problem(Shape { nodes: 0, ..RICH });
+    let by_fillings = (0..200).filter(|_| {
+        let p = problems.new_tree(&mut runner).unwrap().current();
+        let solution = solve(&p, &Effort::default()).unwrap();
+        solution.proof.method == BoundMethod::Configurations
+    });
+    let count = by_fillings.count();
+    assert!(count >= 20, "{count} of 200");
 }
