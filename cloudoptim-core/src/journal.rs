@@ -7,6 +7,7 @@
 use crate::decision::{Action, Undo};
 use crate::guard::{Approval, Charge, Refusal};
 use crate::plan::{Fingerprint, Step, StepId};
+use crate::version::Version;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,8 @@ pub enum End {
 pub enum Entry {
     /// A plan is executed from here on. Its approval is used.
     Begun {
+        /// Version of this JSON; another one is refused.
+        version: Version<Entry>,
         /// When.
         at: DateTime<Utc>,
         /// Who approved what.
@@ -100,6 +103,8 @@ pub enum Entry {
     },
     /// The intent: the call comes next.
     Started {
+        /// Version of this JSON; another one is refused.
+        version: Version<Entry>,
         /// When.
         at: DateTime<Utc>,
         /// Plan.
@@ -118,6 +123,8 @@ pub enum Entry {
     },
     /// The outcome.
     Finished {
+        /// Version of this JSON; another one is refused.
+        version: Version<Entry>,
         /// When.
         at: DateTime<Utc>,
         /// Plan.
@@ -129,6 +136,8 @@ pub enum Entry {
     },
     /// A guard said no.
     Refused {
+        /// Version of this JSON; another one is refused.
+        version: Version<Entry>,
         /// When.
         at: DateTime<Utc>,
         /// Plan.
@@ -140,6 +149,8 @@ pub enum Entry {
     },
     /// The execution is over.
     Ended {
+        /// Version of this JSON; another one is refused.
+        version: Version<Entry>,
         /// When.
         at: DateTime<Utc>,
         /// Plan.
@@ -346,6 +357,7 @@ pub(crate) fn started(
     charge: Option<Charge>,
 ) -> Entry {
     Entry::Started {
+        version: Version::KNOWN,
         at,
         fingerprint: plan.clone(),
         step: step.id.clone(),

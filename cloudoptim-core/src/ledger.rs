@@ -4,6 +4,7 @@
 
 use crate::decision::Offering;
 use crate::model::{ClusterUid, InstanceId, NodeName, VolumeId, WorkloadRef};
+use crate::version::Version;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -113,6 +114,8 @@ pub struct MemoryRaise {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Ledgers {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<Ledgers>,
     /// Instances seen without a node, by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances_without_node: Option<BTreeMap<InstanceId, Observed>>,

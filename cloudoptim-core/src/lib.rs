@@ -28,7 +28,7 @@ pub mod scheduling;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod usage;
-mod version;
+pub mod version;
 
 /// Compiles and runs the README's Rust.
 #[cfg(doctest)]

@@ -19,6 +19,7 @@ use crate::ledger::{Asleep, Ledgers};
 use crate::model::{ContainerResources, ResourceList};
 use crate::overlay::{MovedPod, NodeRef, Overlay, ReplicaChange, RequestChange};
 use crate::plan::{DeclineReason, Declined, Plan, PlanInput};
+use crate::version::Version;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
@@ -455,6 +456,7 @@ impl Packing {
 
     fn finish(self) -> EngineOutput {
         EngineOutput {
+            version: Version::KNOWN,
             engine: EngineId::BinPacking,
             decisions: self.decisions,
             figures: self.figures,

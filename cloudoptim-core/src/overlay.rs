@@ -4,6 +4,7 @@
 use crate::model::{
     ClusterUid, ContainerResources, Node, NodeName, OfferingPrice, Snapshot, Uid, WorkloadRef,
 };
+use crate::version::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,6 +108,8 @@ pub struct MovedPod {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Overlay {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<Overlay>,
     /// Requests.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<RequestChange>,

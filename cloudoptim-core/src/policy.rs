@@ -3,6 +3,7 @@
 use crate::engines::{
     bin_packing, ghost_probe, network, office_hours, oom, rightsizing, spot, zombie_volumes,
 };
+use crate::version::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -16,8 +17,7 @@ pub const POLICY_VERSION: u32 = 1;
 #[non_exhaustive]
 pub struct Policy {
     /// Version of this JSON: [`POLICY_VERSION`]; another one is refused.
-    #[serde(deserialize_with = "known_version")]
-    pub version: u32,
+    pub version: Version<Policy>,
     /// Engines that run; all eight by default.
     pub engines: BTreeSet<crate::engines::EngineId>,
     /// Namespaces whose objects are never changed. Default `kube-system`,
@@ -43,14 +43,10 @@ pub struct Policy {
     pub oom: oom::Config,
 }
 
-fn known_version<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    crate::version::known(from, "policy", POLICY_VERSION)
-}
-
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            version: POLICY_VERSION,
+            version: Version::KNOWN,
             engines: crate::engines::EngineId::ALL.into_iter().collect(),
             protected_namespaces: ["kube-system", "kube-public", "kube-node-lease"]
                 .into_iter()

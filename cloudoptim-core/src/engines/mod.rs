@@ -19,6 +19,7 @@ use crate::model::{
 };
 use crate::overlay::Overlay;
 use crate::policy::Policy;
+use crate::version::Version;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -182,6 +183,8 @@ impl<'a> Inputs<'a> {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EngineOutput {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<EngineOutput>,
     /// Engine.
     pub engine: EngineId,
     /// Decisions, acts and keeps, sorted by subject.
@@ -202,6 +205,7 @@ impl EngineOutput {
     pub fn new(engine: EngineId, mut decisions: Vec<Decision>) -> Self {
         decisions.sort_by(|a, b| a.subject.cmp(&b.subject));
         Self {
+            version: Version::KNOWN,
             engine,
             decisions,
             figures: Vec::new(),

@@ -25,6 +25,7 @@ use crate::guard::{
 use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, StepState, started};
 use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
 use crate::providers::{Actuators, Clock, KillSwitch, ProviderError, Sources};
+use crate::version::Version;
 use chrono::TimeDelta;
 use effect::{Effect, effect};
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,8 @@ pub enum StepResult {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<Report>,
     /// Plan.
     pub fingerprint: Fingerprint,
     /// How it ended.
@@ -147,6 +150,7 @@ pub async fn execute(
     let end = run.all().await?;
     let at = environment.clock.now();
     run.write(Entry::Ended {
+        version: Version::KNOWN,
         at,
         fingerprint: fingerprint.clone(),
         end: end.clone(),
@@ -182,6 +186,7 @@ impl<'a> Run<'a> {
                 return Ok(End::Aborted { because });
             }
             self.write(Entry::Begun {
+                version: Version::KNOWN,
                 at: now,
                 approval: self.approval.clone(),
             })
@@ -280,6 +285,7 @@ impl<'a> Run<'a> {
     async fn finish(&mut self, step: &Step, outcome: Outcome) -> Result<(), ExecuteError> {
         let at = self.env.clock.now();
         self.write(Entry::Finished {
+            version: Version::KNOWN,
             at,
             fingerprint: self.plan.fingerprint.clone(),
             step: step.id.clone(),
@@ -372,6 +378,7 @@ impl<'a> Run<'a> {
             Err(refusal) => {
                 let at = self.env.clock.now();
                 self.write(Entry::Refused {
+                    version: Version::KNOWN,
                     at,
                     fingerprint: self.plan.fingerprint.clone(),
                     step: step.id.clone(),
@@ -569,6 +576,7 @@ impl<'a> Run<'a> {
             (step.id.clone(), result)
         });
         Report {
+            version: Version::KNOWN,
             fingerprint: self.plan.fingerprint.clone(),
             end: end.clone(),
             steps: steps.collect(),

@@ -5,6 +5,7 @@ use crate::collect::Part;
 use crate::decision::Action;
 use crate::model::{ClusterUid, Node, NodeName, Snapshot};
 use crate::plan::{Plan, Step};
+use crate::version::Version;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +124,8 @@ impl Cap {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<Limits>,
     /// Drains of a cluster.
     pub drains: Cap,
     /// Ghosts of an account and region, or of a cluster.
@@ -158,6 +161,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            version: Version::KNOWN,
             // Beside the share of a pool that is disrupted at a time, a guard
             // against a plan that empties a cluster: our choice.
             drains: Cap::new(50, 50, 200),

@@ -38,7 +38,8 @@ pub use protect::PROTECT_KEY;
 use crate::collect::Part;
 use crate::decision::Action;
 use crate::journal::History;
-use crate::plan::{Fingerprint, PLAN_VERSION, Plan, Precondition, Step, StepId};
+use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
+use crate::version::Version;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -48,6 +49,8 @@ use std::fmt;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<Approval>,
     /// Plan.
     pub fingerprint: Fingerprint,
     /// Who.
@@ -71,13 +74,8 @@ impl ApprovedPlan {
     ///
     /// # Errors
     /// [`ApprovalError`] when the plan is another one, was altered since it was
-    /// made, is of another version, or the approval names nobody or no time.
+    /// made, or the approval names nobody or no time.
     pub fn new(plan: Plan, approval: Approval) -> Result<Self, ApprovalError> {
-        if plan.version != PLAN_VERSION {
-            return Err(ApprovalError::Version {
-                version: plan.version,
-            });
-        }
         if plan.computed_fingerprint() != plan.fingerprint {
             return Err(ApprovalError::Altered {
                 fingerprint: plan.fingerprint,
@@ -129,12 +127,6 @@ pub enum ApprovalError {
     Altered {
         /// Its fingerprint.
         fingerprint: Fingerprint,
-    },
-    /// A version that this library does not execute.
-    #[error("plans of version {version} cannot be executed, only of {PLAN_VERSION}")]
-    Version {
-        /// Its version.
-        version: u32,
     },
     /// Nobody is named.
     #[error("an approval must say by whom")]

@@ -1,5 +1,6 @@
 //! What was read, skipped and broken.
 
+use crate::version::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +10,8 @@ use std::fmt;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct LoadReport {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<LoadReport>,
     /// Files, in the order of reading.
     pub files: Vec<FileReport>,
     /// Objects read, by kind.

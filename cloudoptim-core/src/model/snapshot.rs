@@ -10,6 +10,7 @@ use super::{
     ZoneName,
 };
 use crate::knowledge::Knowledge;
+use crate::version::Version;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +39,7 @@ pub enum TakenAtBasis {
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// Version of this JSON: [`SNAPSHOT_VERSION`]; another one is refused.
-    #[serde(deserialize_with = "known_version")]
-    pub version: u32,
+    pub version: Version<Snapshot>,
     /// The moment; every decision takes it for now.
     pub taken_at: DateTime<Utc>,
     /// How that is known.
@@ -189,15 +189,11 @@ pub struct Cluster {
     pub traffic: Knowledge<Vec<TrafficEdge>>,
 }
 
-fn known_version<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    crate::version::known(from, "snapshot", SNAPSHOT_VERSION)
-}
-
 impl Snapshot {
     /// An empty snapshot of that moment: everything is unknown.
     pub fn new(taken_at: DateTime<Utc>) -> Self {
         Self {
-            version: SNAPSHOT_VERSION,
+            version: Version::KNOWN,
             taken_at,
             taken_at_basis: TakenAtBasis::Stated,
             clouds: Vec::new(),

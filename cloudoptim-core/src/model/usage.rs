@@ -1,6 +1,7 @@
 //! Usage: a columnar part for algorithms, and the summary that a snapshot carries.
 
 use super::{NodeName, WorkloadRef};
+use crate::version::Version;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,8 @@ pub struct UsageSeries {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct UsageColumns {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<UsageColumns>,
     /// Series, sorted by namespace, pod, container and metric.
     pub series: Vec<UsageSeries>,
 }

@@ -1,14 +1,15 @@
 //! From decisions to steps.
 
 use super::{
-    DeclineReason, Declined, EngineSummary, Fingerprint, PLAN_VERSION, Plan, Precondition, Scope,
-    Step, StepId, Totals,
+    DeclineReason, Declined, EngineSummary, Fingerprint, Plan, Precondition, Scope, Step, StepId,
+    Totals,
 };
 use crate::decision::{Action, Decision, Subject};
 use crate::engines::{EngineId, EngineOutput, Inputs};
 use crate::model::{
     Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Pod, Snapshot, WorkloadRef,
 };
+use crate::version::Version;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,7 +201,7 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
 
     let totals = totals(inputs, &steps, &engines);
     let mut plan = Plan {
-        version: PLAN_VERSION,
+        version: Version::KNOWN,
         fingerprint: Fingerprint(String::new()),
         inputs: base,
         made_at: inputs.now(),

@@ -19,6 +19,7 @@ pub use text::Row;
 use crate::decision::{Action, Decision, Reason, Subject, Undo};
 use crate::engines::{Alternative, EngineId, Figures, NotJudged};
 use crate::model::{AccountId, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Region};
+use crate::version::Version;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -67,8 +68,8 @@ pub struct Scope {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Version of this JSON: [`PLAN_VERSION`].
-    pub version: u32,
+    /// Version of this JSON: [`PLAN_VERSION`]; another one is refused.
+    pub version: Version<Plan>,
     /// Digest that names it: of the inputs, the validity, the scope and the steps.
     pub fingerprint: Fingerprint,
     /// Digest of everything that it was made from.

@@ -21,6 +21,7 @@ use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::plan::{Plan, PlanInput, plan};
 use cloudoptim_core::policy::Policy;
 use cloudoptim_core::providers::{KillSwitch, NoKillSwitch};
+use cloudoptim_core::version::Version;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -248,6 +249,10 @@ pub(crate) fn decisions() -> Vec<EngineOutput> {
 }
 
 pub(crate) fn planned(world: &Snapshot) -> Plan {
+    planned_of(world, decisions())
+}
+
+pub(crate) fn planned_of(world: &Snapshot, outputs: Vec<EngineOutput>) -> Plan {
     let (catalog, policy) = (Catalog::default(), Policy::default());
     let inputs = Inputs {
         snapshot: world,
@@ -259,7 +264,7 @@ pub(crate) fn planned(world: &Snapshot) -> Plan {
     plan(
         &inputs,
         PlanInput {
-            outputs: decisions(),
+            outputs,
             ..Default::default()
         },
     )
@@ -267,6 +272,7 @@ pub(crate) fn planned(world: &Snapshot) -> Plan {
 
 pub(crate) fn approval(plan: &Plan) -> Approval {
     Approval {
+        version: Version::KNOWN,
         fingerprint: plan.fingerprint.clone(),
         by: "ada".to_owned(),
         at: at(NOW),

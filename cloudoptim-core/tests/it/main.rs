@@ -16,6 +16,8 @@ mod ghost_probe;
 mod golden;
 mod input;
 mod joint;
+#[cfg(feature = "schema")]
+mod json_schema;
 mod network;
 mod office_hours;
 mod oom;

@@ -34,7 +34,10 @@ fn shop() -> Cluster {
 }
 
 fn summary(series: Vec<UsageSeries>) -> UsageSummary {
-    let columns = UsageColumns { series };
+    let columns = UsageColumns {
+        series,
+        ..Default::default()
+    };
     summarise(&columns, &shop(), at("2026-11-22T02:30Z"))
 }
 
