@@ -48,28 +48,50 @@ pub(super) fn message(text: &str) -> String {
     cut(&out)
 }
 
-/// Reads one object. When a key stands twice, the last one wins, as in Go.
+/// Reads one object and counts the fields that nothing reads. When a key stands
+/// twice, the last one wins, as in Go.
 ///
 /// The second reader, which knows the field, is made for each type too: only
 /// one, since most of what this crate compiles to is readers.
-pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<R, Failure> {
-    match serde_json::from_str::<R>(text) {
-        Ok(value) => Ok(value),
+pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<(R, u64), Failure> {
+    match counted::<R>(text) {
+        Ok(read) => Ok(read),
         Err(error) if error.to_string().starts_with("duplicate field") => {
             // Only a map forgets the earlier of two equal keys.
             let value: serde_json::Value = serde_json::from_str(text).map_err(|error| Failure {
                 field: String::new(),
                 message: message(&error.to_string()),
             })?;
-            read_with_path(&value.to_string())
+            let text = value.to_string();
+            counted(&text).or_else(|_| read_with_path(&text))
         }
         Err(_) => read_with_path(text),
     }
 }
 
-fn read_with_path<R: DeserializeOwned>(text: &str) -> Result<R, Failure> {
+fn counted<R: DeserializeOwned>(text: &str) -> Result<(R, u64), serde_json::Error> {
+    let mut skipped: u64 = 0;
     let mut json = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut json).map_err(failure)
+    let value = serde_ignored::deserialize(&mut json, |path| {
+        if !is_head(&path) {
+            skipped = skipped.saturating_add(1);
+        }
+    })?;
+    json.end()?;
+    Ok((value, skipped))
+}
+
+/// Whether it is what told the kind of the object before.
+fn is_head(path: &serde_ignored::Path<'_>) -> bool {
+    use serde_ignored::Path;
+    matches!(path, Path::Map { parent: Path::Root, key } if key == "apiVersion" || key == "kind")
+}
+
+/// Reads what could not be read, to learn where it breaks.
+fn read_with_path<R: DeserializeOwned>(text: &str) -> Result<(R, u64), Failure> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(failure)?;
+    Ok((value, 0))
 }
 
 fn failure(error: serde_path_to_error::Error<serde_json::Error>) -> Failure {
@@ -130,6 +152,24 @@ mod tests {
         struct One {
             a: u8,
         }
-        assert_eq!(read::<One>(r#"{"a":1,"a":2}"#).unwrap().a, 2);
+        let (one, skipped) = read::<One>(r#"{"a":1,"b":{"c":1},"a":2}"#).unwrap();
+        assert_eq!((one.a, skipped), (2, 1));
+    }
+
+    #[test]
+    fn a_field_that_nothing_reads_is_counted_once_whatever_it_holds() {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Outer {
+            inner: Vec<Inner>,
+        }
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Inner {
+            a: u8,
+        }
+        let text = r#"{"inner":[{"a":1,"b":{"c":[1,{"d":2}]}},{"e":null}],"f":[1,2]}"#;
+        let (outer, skipped) = read::<Outer>(text).unwrap();
+        assert_eq!((outer.inner.len(), outer.inner[0].a, skipped), (2, 1, 3));
     }
 }

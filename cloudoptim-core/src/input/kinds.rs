@@ -400,7 +400,7 @@ impl Objects {
         }
         // A kind that we do not know may mean something else by its fields: a
         // failure is no hole in what we know.
-        let Ok(raw) = broken::read::<Obj<RawOtherSpec, Nothing>>(text) else {
+        let Ok((raw, skipped)) = broken::read::<Obj<RawOtherSpec, Nothing>>(text) else {
             return false;
         };
         let spec = raw.spec.0;
@@ -420,6 +420,7 @@ impl Objects {
         self.workloads.seen.mark(came);
         self.workloads.items.push(workload);
         report.count(kind);
+        report.skip_fields(kind, skipped);
         true
     }
 }

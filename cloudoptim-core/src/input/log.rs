@@ -25,6 +25,14 @@ impl Log {
         add(&mut self.report.skipped, kind);
     }
 
+    pub(super) fn skip_fields(&mut self, kind: &str, n: u64) {
+        if n > 0 {
+            let all = &mut self.report.skipped_fields;
+            let count = all.entry(kind.to_owned()).or_default();
+            *count = count.saturating_add(n);
+        }
+    }
+
     pub(super) fn leave_out(&mut self, why: &'static str) {
         let count = self.left_out.entry(why).or_default();
         *count = count.saturating_add(1);

@@ -58,6 +58,8 @@ mod aws;
 mod broken;
 mod clouds;
 mod document;
+mod homes;
+mod identity;
 mod kinds;
 mod log;
 mod meta;

@@ -18,6 +18,12 @@ pub struct LoadReport {
     pub kinds: BTreeMap<String, u64>,
     /// Objects of kinds that no engine reads, by kind.
     pub skipped: BTreeMap<String, u64>,
+    /// Fields that no engine reads, by the kind of the object that was read, at
+    /// any depth: whatever one holds, it counts as one. An annotation that is
+    /// not kept, and a field of which only the presence matters, count too.
+    /// What stands around objects (the list's own fields, a reservation's) does
+    /// not, nor do the fields of objects that were skipped or broken.
+    pub skipped_fields: BTreeMap<String, u64>,
     /// Objects that could not be read; the first thousand.
     pub broken: Vec<Broken>,
     /// How many could not be read in all.

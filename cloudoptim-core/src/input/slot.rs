@@ -62,18 +62,19 @@ impl<T> Slot<T> {
         problem: impl FnOnce(&T) -> Option<&'static str>,
     ) {
         let result = broken::read::<R>(text)
-            .map(convert)
-            .and_then(|item| match problem(&item) {
-                None => Ok(item),
+            .map(|(raw, skipped)| (convert(raw), skipped))
+            .and_then(|(item, skipped)| match problem(&item) {
+                None => Ok((item, skipped)),
                 Some(field) => Err(Failure {
                     field: field.to_owned(),
                     message: "missing or empty".to_owned(),
                 }),
             });
         match result {
-            Ok(item) => {
+            Ok((item, skipped)) => {
                 self.items.push(item);
                 report.count(place.kind);
+                report.skip_fields(place.kind, skipped);
             }
             Err(failure) => self.fail(place, text, report, failure),
         }

@@ -17,6 +17,9 @@ const COLUMNS: [&str; 7] = [
     "bytes_per_day",
 ];
 
+/// A column and what is wrong with it.
+type Why = (&'static str, String);
+
 fn fields(line: &str) -> Vec<&str> {
     line.split(',')
         .map(|f| f.trim().trim_matches('"'))
@@ -37,6 +40,27 @@ pub(super) fn read(file: &str, text: &str, slot: &mut Slot<TrafficEdge>, report:
     let index = |name: &str| header.iter().position(|h| *h == name);
     let places = COLUMNS.map(index);
     let opened = index("opened_by_sender");
+    let known = places.iter().chain([&opened]).flatten().count();
+    let skipped = u64::try_from(header.len().saturating_sub(known)).unwrap_or(u64::MAX);
+    // What ends in the middle of a line may be cut, and its last number another.
+    let cut = (!text.ends_with('\n')).then(|| text.lines().count().saturating_sub(1));
+    let fail = |slot: &mut Slot<TrafficEdge>, report: &mut Log, number: usize, why: Why| {
+        let object = Broken {
+            file: file.to_owned(),
+            kind: "TrafficEdge".to_owned(),
+            name: format!("line {}", number.saturating_add(1)),
+            field: why.0.to_owned(),
+            message: why.1,
+            ..Broken::default()
+        };
+        slot.seen.broken = slot.seen.broken.saturating_add(1);
+        slot.seen.first.get_or_insert_with(|| object.to_string());
+        report.break_off(object);
+    };
+    let no_end = || ("", "no line end: the file may be cut".to_owned());
+    if cut == Some(0) {
+        fail(slot, report, 0, no_end());
+    }
     for (number, line) in lines {
         if line.trim().is_empty() {
             continue;
@@ -54,7 +78,9 @@ pub(super) fn read(file: &str, text: &str, slot: &mut Slot<TrafficEdge>, report:
             bytes,
         ] = places.map(cell);
         let bytes_per_day = bytes.parse::<u64>();
-        let problem = if row.len() != header.len() {
+        let problem = if cut == Some(number) {
+            Some(no_end())
+        } else if row.len() != header.len() {
             Some((
                 "",
                 format!("{} fields where the header has {}", row.len(), header.len()),
@@ -66,18 +92,8 @@ pub(super) fn read(file: &str, text: &str, slot: &mut Slot<TrafficEdge>, report:
         } else {
             None
         };
-        if let Some((field, message)) = problem {
-            let object = Broken {
-                file: file.to_owned(),
-                kind: "TrafficEdge".to_owned(),
-                name: format!("line {}", number.saturating_add(1)),
-                field: field.to_owned(),
-                message,
-                ..Broken::default()
-            };
-            slot.seen.broken = slot.seen.broken.saturating_add(1);
-            slot.seen.first.get_or_insert_with(|| object.to_string());
-            report.break_off(object);
+        if let Some(why) = problem {
+            fail(slot, report, number, why);
             continue;
         }
         let text = |s: &str| clean(s).into_owned();
@@ -96,5 +112,6 @@ pub(super) fn read(file: &str, text: &str, slot: &mut Slot<TrafficEdge>, report:
             },
         });
         report.count("TrafficEdge");
+        report.skip_fields("TrafficEdge", skipped);
     }
 }

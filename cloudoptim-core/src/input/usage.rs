@@ -202,8 +202,8 @@ pub(super) fn prometheus(
         }
     };
     for (index, raw) in series.into_iter().enumerate() {
-        let raw: RawSeries = match broken::read(raw.get()) {
-            Ok(raw) => raw,
+        let (raw, skipped): (RawSeries, u64) = match broken::read(raw.get()) {
+            Ok(read) => read,
             Err(failure) => {
                 let name = format!("data.result[{index}]");
                 broken(report, name, failure.field, failure.message);
@@ -216,6 +216,7 @@ pub(super) fn prometheus(
             Ok(series) => {
                 columns.series.push(series);
                 report.count("UsageSeries");
+                report.skip_fields("UsageSeries", skipped);
             }
             Err(why) => report.leave_out(why),
         }
@@ -373,8 +374,8 @@ pub(super) fn pod_metrics(
         }
     };
     for text in items {
-        let raw: RawPodMetrics = match broken::read(text) {
-            Ok(raw) => raw,
+        let (raw, skipped): (RawPodMetrics, u64) = match broken::read(text) {
+            Ok(read) => read,
             Err(failure) => {
                 let (namespace, name) = broken::identity(text, None);
                 let object = Broken {
@@ -413,6 +414,7 @@ pub(super) fn pod_metrics(
             columns.series.extend(cpu.into_iter().chain(memory));
         }
         report.count("PodMetrics");
+        report.skip_fields("PodMetrics", skipped);
     }
 }
 

@@ -109,6 +109,32 @@ impl InMemoryCluster {
     }
 }
 
+fn conflict(operation: &str, resource: &str, why: &str) -> ProviderError {
+    ProviderError::Conflict {
+        call: Box::new(call(operation, resource).because(why)),
+    }
+}
+
+/// Neither a node runs on it nor is it protected.
+fn is_free(
+    operation: &str,
+    world: &Snapshot,
+    id: &InstanceId,
+    protected: Option<bool>,
+) -> Result<(), ProviderError> {
+    let nodes = world.clusters.iter().flat_map(|c| c.nodes.items());
+    if nodes
+        .into_iter()
+        .any(|n| n.instance_id().as_ref() == Some(id))
+    {
+        return Err(conflict(operation, id.as_str(), "a node runs on it"));
+    }
+    if protected == Some(true) {
+        return Err(conflict(operation, id.as_str(), "it is protected"));
+    }
+    Ok(())
+}
+
 /// Puts a node's instance where the owner would: on its way out.
 fn remove_instance(world: &mut Snapshot, id: &InstanceId) {
     for cloud in &mut world.clouds {
@@ -128,6 +154,8 @@ impl InstanceActuator for InMemoryCloud {
             matches!(permit.action(), Action::StopInstance { instance, .. } if instance == id);
         self.memory
             .act(op, permit, allowed, |world, _| {
+                let protected = self.instance(world, op, id)?.stop_protected;
+                is_free(op, world, id, protected)?;
                 self.instance(world, op, id)?.state = InstanceState::Stopped;
                 Ok(())
             })
@@ -157,6 +185,8 @@ impl InstanceActuator for InMemoryCloud {
             if instance == id && via == owner);
         self.memory
             .act(op, permit, allowed, |world, _| {
+                let protected = self.instance(world, op, id)?.termination_protected;
+                is_free(op, world, id, protected)?;
                 self.instance(world, op, id)?.state = InstanceState::Terminated;
                 Ok(())
             })
@@ -206,6 +236,10 @@ impl VolumeActuator for InMemoryCloud {
                     .part_mut(world)
                     .and_then(|c| c.volumes.value_mut())
                     .ok_or_else(|| missing(op, id.as_str()))?;
+                let attached = |v: &Volume| v.id == *id && !v.attachments.is_empty();
+                if volumes.iter().any(attached) {
+                    return Err(conflict(op, id.as_str(), "it is attached"));
+                }
                 let before = volumes.len();
                 volumes.retain(|v| v.id != *id);
                 if volumes.len() == before {
@@ -371,6 +405,11 @@ impl NodeActuator for InMemoryCluster {
         self.memory
             .act(op, permit, allowed, |world, _| {
                 let instance = self.node(world, op, name)?.instance_id();
+                let pods = cluster_in(world, &self.uid).map(|c| c.pods.items());
+                let stays = |p: &Pod| p.node() == Some(name) && !ends_with_its_node(p);
+                if pods.unwrap_or_default().iter().any(stays) {
+                    return Err(conflict(op, name.as_str(), "pods run on it"));
+                }
                 if let Some(cluster) = cluster_in(world, &self.uid) {
                     if let Some(nodes) = cluster.nodes.value_mut() {
                         nodes.retain(|n| n.meta.name != name.as_str());

@@ -1,41 +1,269 @@
 //! The suite of providers, on the world in memory.
 
-use crate::execute::{Host, block_on};
+use crate::execute::{Host, block_on, demote};
+use crate::fixtures::container;
+use chrono::TimeDelta;
+use cloudoptim_core::collect::Part;
 use cloudoptim_core::conformance::*;
-use cloudoptim_core::memory::{InMemoryCloud, InMemoryCluster};
-use cloudoptim_core::model::WorkloadRef;
-use cloudoptim_core::providers::{CloudSources, ClusterSources};
+use cloudoptim_core::decision::{Offering, Owner, PodMove, SpotPoolShare};
+use cloudoptim_core::memory::{
+    Fault, FaultKind, InMemory, InMemoryCloud, InMemoryCluster, ManualClock, ManualKillSwitch,
+};
+use cloudoptim_core::model::*;
+use cloudoptim_core::providers::{CloudSources, ClusterSources, NoKillSwitch};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-fn handles() -> (Arc<InMemoryCloud>, Arc<InMemoryCluster>) {
-    let host = Host::new();
-    let cloud = host
-        .memory
-        .cloud(&"111122223333".into(), &"us-east-1".into());
-    (cloud, host.memory.cluster(&"c1".into()))
+const ACCOUNT: &str = "111122223333";
+const REGION: &str = "us-east-1";
+
+/// The world of the execution tests, with a protected instance and an attached
+/// volume beside.
+fn prepared() -> InMemory {
+    let memory = Host::new().memory;
+    memory.change(|world| {
+        let cloud = &mut world.clouds[0];
+        let instances = cloud.instances.value_mut().unwrap();
+        let ghost = instances.iter().find(|i| i.id.as_str() == "i-ghost");
+        instances.push(Instance {
+            id: "i-protected".into(),
+            termination_protected: Some(true),
+            stop_protected: Some(true),
+            ..ghost.unwrap().clone()
+        });
+        cloud.volumes.value_mut().unwrap().push(Volume {
+            id: "vol-attached".into(),
+            state: VolumeState::InUse,
+            attachments: vec![Attachment {
+                instance: "i-n1".into(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        });
+    });
+    memory
 }
 
-#[test]
-fn the_world_in_memory_keeps_the_contract_of_sources() {
-    let (cloud, cluster) = handles();
+fn handles(memory: &InMemory) -> (Arc<InMemoryCloud>, Arc<InMemoryCluster>) {
+    let cloud = memory.cloud(&ACCOUNT.into(), &REGION.into());
+    (cloud, memory.cluster(&"c1".into()))
+}
+
+fn sources(memory: &InMemory) -> (CloudSources, ClusterSources) {
+    let (cloud, cluster) = handles(memory);
+    (CloudSources::of(cloud), ClusterSources::of(cluster))
+}
+
+fn check_sources(memory: &InMemory) {
+    let (cloud, cluster) = handles(memory);
+    let scope: (AccountId, Region) = (ACCOUNT.into(), REGION.into());
+    block_on(an_account_knows_itself(&*cloud, &scope.0, &scope.1)).unwrap();
     block_on(a_cluster_knows_itself(&*cluster, &"c1".into())).unwrap();
-    let scope = ("111122223333".into(), "us-east-1".into());
+    block_on(describes_what_it_lists(&*cloud, &"i-ghost".into())).unwrap();
+    let (cloud, cluster) = sources(memory);
     block_on(lists_are_complete_or_say_so(
-        Some((scope, CloudSources::of(cloud))),
-        Some(("c1".into(), ClusterSources::of(cluster))),
+        Some((scope, cloud.clone())),
+        Some(("c1".into(), cluster.clone())),
     ))
+    .unwrap();
+    block_on(lists_say_the_same_in_any_order(&cloud, &cluster, || {
+        memory.change(|world| {
+            world.clouds[0].instances.value_mut().unwrap().reverse();
+            world.clouds[0].zones.value_mut().unwrap().reverse();
+            world.clusters[0].nodes.value_mut().unwrap().reverse();
+            world.clusters[0].pods.value_mut().unwrap().reverse();
+            world.clusters[0].workloads.value_mut().unwrap().reverse();
+        });
+    }))
     .unwrap();
 }
 
 #[test]
-fn the_world_in_memory_keeps_the_contract_of_actuators() {
-    let (cloud, cluster) = handles();
+fn the_world_in_memory_keeps_the_contract_of_sources() {
+    check_sources(&prepared());
+}
+
+#[test]
+fn a_list_of_the_world_in_memory_that_fails_is_never_a_whole() {
+    for kind in [
+        FaultKind::Throttled,
+        FaultKind::Denied,
+        FaultKind::LostRequest,
+        FaultKind::LostAnswer,
+    ] {
+        let memory = prepared();
+        let (cloud, cluster) = sources(&memory);
+        let fail = |name: &str| {
+            let _ = memory.clone().with_fault(Fault::always(name, kind));
+        };
+        block_on(a_failed_list_is_never_a_whole(&cloud, &cluster, fail)).unwrap();
+    }
+}
+
+#[test]
+fn what_the_world_in_memory_may_not_read_whole_is_not_complete() {
+    let memory = prepared().with_fault(Fault::always("list_claims", FaultKind::Denied));
+    memory.change(|world| {
+        demote(world, Part::Pods, false);
+        demote(world, Part::Volumes, true);
+    });
+    let (cloud, cluster) = sources(&memory);
+    // Denied is an error, and the rest is read all the same.
+    let limited = ["list_pods", "list_volumes", "list_claims"];
+    block_on(what_may_not_be_read_whole_is_not_complete(
+        &cloud, &cluster, &limited,
+    ))
+    .unwrap();
+}
+
+fn check_cloud_actuators(memory: &InMemory) {
+    let (cloud, _) = handles(memory);
     let volume = "vol-1".into();
     block_on(act_needs_matching_permit(&*cloud, &volume)).unwrap();
     block_on(act_needs_matching_precondition(&*cloud, &volume)).unwrap();
     block_on(snapshots_once(&*cloud, &volume)).unwrap();
+    block_on(tags_and_untags(&*cloud, "vol-1")).unwrap();
+    block_on(tags_and_untags(&*memory_of_tags(), "i-ghost")).unwrap();
+    block_on(leaves_attached_volumes(&*cloud, &"vol-attached".into())).unwrap();
     block_on(deletes_once(&*cloud, &volume)).unwrap();
+    for left in ["i-protected", "i-n1"] {
+        let left = left.into();
+        block_on(leaves_instances_that_are_protected_or_nodes(&*cloud, &left)).unwrap();
+    }
+    let via = Owner::Unowned;
+    block_on(stops_starts_and_terminates(
+        &*cloud,
+        &"i-ghost".into(),
+        &via,
+    ))
+    .unwrap();
+}
+
+/// Another world: a check's permits are used up in the first.
+fn memory_of_tags() -> Arc<InMemoryCloud> {
+    handles(&prepared()).0
+}
+
+fn offering() -> Offering {
+    Offering {
+        instance_type: "m6i.large".into(),
+        zone: Some("use1-az4".into()),
+        capacity_type: CapacityType::OnDemand,
+    }
+}
+
+fn check_cluster_actuators(memory: &InMemory) {
+    let (_, cluster) = handles(memory);
+    let pool = Owner::NodePool {
+        name: "default".to_owned(),
+    };
+    block_on(launches_once(&*cluster, &offering(), &pool)).unwrap();
     block_on(cordons_and_uncordons(&*cluster, &"n1".into())).unwrap();
+    block_on(annotates_and_removes(&*cluster, "n1")).unwrap();
+    block_on(leaves_nodes_with_pods(&*cluster, &"n1".into())).unwrap();
+    let moves = [PodMove {
+        pod: NamespacedName::new("shop", "web-1"),
+        uid: "uid-shop-web-1".into(),
+        to: Some("n2".into()),
+    }];
+    block_on(drains_once(&*cluster, &"n1".into(), &moves)).unwrap();
+    block_on(removes_once(&*cluster, &"n1".into(), &pool)).unwrap();
+    block_on(deletes_node_object_once(&*cluster, &"n3".into())).unwrap();
     let api = WorkloadRef::new("dev", "Deployment", "api");
+    let resources = container("main", "250m", "512Mi").resources;
+    block_on(resizes_once(&*cluster, &api, "main", &resources)).unwrap();
     block_on(scales_only_from_what_was_seen(&*cluster, &api)).unwrap();
+    block_on(suspends_and_resumes(&*cluster, &api)).unwrap();
+    block_on(prefers_a_zone_and_forgets_it(
+        &*cluster,
+        &api,
+        &"use1-az4".into(),
+    ))
+    .unwrap();
+    let pools = [SpotPoolShare {
+        offering: offering(),
+        replicas: 1,
+        risk_adjusted_price: MicroUsdPerHour(40_000),
+    }];
+    block_on(sets_the_spot_share_once(
+        &*cluster,
+        &api,
+        &pools,
+        &offering(),
+    ))
+    .unwrap();
+    let web = NamespacedName::new("shop", "web");
+    block_on(routes_and_forgets(&*cluster, &web)).unwrap();
+}
+
+#[test]
+fn the_world_in_memory_keeps_the_contract_of_cloud_actuators() {
+    check_cloud_actuators(&prepared());
+}
+
+#[test]
+fn the_world_in_memory_keeps_the_contract_of_cluster_actuators() {
+    check_cluster_actuators(&prepared());
+}
+
+#[test]
+fn clock_and_brakes_keep_their_contract() {
+    let clock = ManualClock::at(crate::fixtures::at(crate::execute::NOW));
+    block_on(time_never_goes_back(&clock, TimeDelta::seconds(5))).unwrap();
+    block_on(the_brake_says_what_it_is(&NoKillSwitch, false)).unwrap();
+    block_on(the_brake_says_what_it_is(
+        &ManualKillSwitch::on_from(0),
+        true,
+    ))
+    .unwrap();
+}
+
+/// A check that lets everything pass is no check: a provider that breaks the
+/// contract is found.
+#[test]
+fn a_provider_that_takes_a_part_for_the_whole_is_found() {
+    let memory = prepared();
+    let (cloud, cluster) = sources(&memory);
+    let found = |run: &mut dyn FnMut()| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err()
+    };
+    // It says that nothing failed.
+    assert!(found(&mut || {
+        let _ = block_on(a_failed_list_is_never_a_whole(&cloud, &cluster, |_| ()));
+    }));
+    // It loses a pod between two reads.
+    assert!(found(&mut || {
+        let lose = || memory.change(|w| w.clusters[0].pods.value_mut().unwrap().truncate(1));
+        let _ = block_on(lists_say_the_same_in_any_order(&cloud, &cluster, lose));
+    }));
+    // It stops an instance that is not protected although it should be.
+    let (cloud, _) = handles(&memory);
+    assert!(found(&mut || {
+        let id = "i-ghost".into();
+        let _ = block_on(leaves_instances_that_are_protected_or_nodes(&*cloud, &id));
+    }));
+}
+
+/// Each method of each trait that reads or acts is called by a check.
+#[test]
+fn every_method_has_a_check() {
+    let memory = prepared();
+    check_sources(&memory);
+    check_cloud_actuators(&memory);
+    check_cluster_actuators(&memory);
+    let called: BTreeSet<String> = memory.calls().into_iter().collect();
+    let traits = [
+        include_str!("../../src/providers/sources.rs"),
+        include_str!("../../src/providers/actuators.rs"),
+    ]
+    .join("\n");
+    let methods: BTreeSet<String> = traits
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("async fn "))
+        .filter_map(|rest| rest.split('(').next())
+        .map(str::to_owned)
+        .collect();
+    assert!(methods.len() > 50, "{methods:?}");
+    let missing: Vec<&String> = methods.difference(&called).collect();
+    assert!(missing.is_empty(), "no check calls {missing:?}");
 }

@@ -38,17 +38,25 @@ fn is_type(value: &Value, name: &str) -> bool {
 /// What is wrong with `value`, each with its place; empty when nothing is.
 pub(crate) fn errors(schema: &Value, value: &Value) -> Vec<String> {
     let mut out = Vec::new();
-    check(schema, schema, value, "", &mut out);
+    check(schema, schema, value, "", false, &mut out);
     out
 }
 
 fn holds(root: &Value, schema: &Value, value: &Value, at: &str) -> bool {
     let mut errors = Vec::new();
-    check(root, schema, value, at, &mut errors);
+    check(root, schema, value, at, true, &mut errors);
     errors.is_empty()
 }
 
-fn check(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<String>) {
+/// `first`: whether one error is enough.
+fn check(
+    root: &Value,
+    schema: &Value,
+    value: &Value,
+    at: &str,
+    first: bool,
+    out: &mut Vec<String>,
+) {
     let schema = match schema {
         Value::Bool(true) => return,
         Value::Bool(false) => return out.push(format!("{at}: nothing is allowed here")),
@@ -56,8 +64,11 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<St
         other => panic!("{at}: a schema that is {other}"),
     };
     for (keyword, rule) in schema {
+        if first && !out.is_empty() {
+            return;
+        }
         match (keyword.as_str(), rule) {
-            ("$ref", Value::String(to)) => check(root, resolve(root, to), value, at, out),
+            ("$ref", Value::String(to)) => check(root, resolve(root, to), value, at, first, out),
             ("type", Value::String(name)) => {
                 if !is_type(value, name) {
                     out.push(format!("{at}: not of type {name}"));
@@ -86,7 +97,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<St
             }
             ("allOf", Value::Array(all)) => {
                 for schema in all {
-                    check(root, schema, value, at, out);
+                    check(root, schema, value, at, first, out);
                 }
             }
             ("minimum", limit) => {
@@ -109,7 +120,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<St
             ("properties", Value::Object(properties)) => {
                 for (name, schema) in properties {
                     if let Some(value) = value.get(name) {
-                        check(root, schema, value, &format!("{at}/{name}"), out);
+                        check(root, schema, value, &format!("{at}/{name}"), first, out);
                     }
                 }
             }
@@ -117,14 +128,14 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<St
                 let named = schema.get("properties");
                 for (name, value) in value.as_object().into_iter().flatten() {
                     if named.is_none_or(|n| n.get(name).is_none()) {
-                        check(root, rest, value, &format!("{at}/{name}"), out);
+                        check(root, rest, value, &format!("{at}/{name}"), first, out);
                     }
                 }
             }
             ("prefixItems", Value::Array(schemas)) => {
                 for (n, value) in value.as_array().into_iter().flatten().enumerate() {
                     if let Some(schema) = schemas.get(n) {
-                        check(root, schema, value, &format!("{at}/{n}"), out);
+                        check(root, schema, value, &format!("{at}/{n}"), first, out);
                     }
                 }
             }
@@ -133,7 +144,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, out: &mut Vec<St
                 let before = before.map_or(0, Vec::len);
                 let values = value.as_array().into_iter().flatten().enumerate();
                 for (n, value) in values.skip(before) {
-                    check(root, items, value, &format!("{at}/{n}"), out);
+                    check(root, items, value, &format!("{at}/{n}"), first, out);
                 }
             }
             ("minItems" | "maxItems", limit) => {
@@ -306,6 +317,6 @@ fn every_rule_refuses_what_breaks_it() {
     let mut broken = whole.clone();
     broken.as_object_mut().unwrap().remove("n");
     assert_eq!(errors(&schema, &broken), [": n is missing"]);
-// Two of the list's items would be the same: it is full all the same.
+    // Two of the list's items would be the same: it is full all the same.
     assert_eq!(fullest(&schema)[0].as_object().unwrap().len(), 7);
 }

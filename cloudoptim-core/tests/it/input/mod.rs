@@ -1,12 +1,12 @@
 //! Loading documents: what is odd in recorded ones, what is kept, what is known.
 
+mod broken;
+mod odd;
+mod usage;
+
 use cloudoptim_core::input::{InputError, InputOptions, Loaded, Loader};
 use cloudoptim_core::knowledge::Gap;
-use cloudoptim_core::model::{
-    Bytes, Cluster, InstanceState, MilliCpu, PodPhase, PvSource, TakenAtBasis, UsageMetric,
-    VolumeState, WorkloadKind,
-};
-use proptest::prelude::*;
+use cloudoptim_core::model::{Bytes, Cluster, TakenAtBasis, WorkloadKind};
 use serde_json::{Value, json};
 
 /// A document of `testdata/input`, as it is stored.
@@ -95,173 +95,6 @@ fn list(items: Value) -> Vec<u8> {
 fn pod(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "n"},
            "spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]}})
-}
-
-#[test]
-fn a_whole_recorded_cluster_loads_with_exact_counts() {
-    let loaded = load(&[
-        ("pods.json.gz", &stored("cluster_1_31_pods")),
-        ("nodes.json.gz", &stored("cluster_1_31_nodes")),
-    ]);
-    assert_eq!(kinds(&loaded), [("Node", 1), ("Pod", 24)]);
-    assert!(loaded.report.broken.is_empty() && loaded.report.skipped.is_empty());
-    let pods = cluster(&loaded).pods.items();
-    assert_eq!(pods.len(), 24);
-    assert!(pods.iter().any(|p| p.is_mirror()));
-    assert_eq!(
-        cluster(&loaded).pods.gap(),
-        Some(&Gap::CompletenessNotStated)
-    );
-    assert_eq!(
-        cluster(&loaded).workloads.to_string(),
-        "unknown: not collected"
-    );
-}
-
-#[test]
-fn the_three_duplicates_of_the_assorted_objects_are_counted_and_the_last_stays() {
-    let loaded = load(&[("a.json", &stored("assorted_objects"))]);
-    assert_eq!(loaded.report.kinds.values().sum::<u64>(), 50);
-    assert_eq!(loaded.report.duplicate_objects, 3);
-    let cluster = cluster(&loaded);
-    let p1 = |ns: &str| {
-        let pods = cluster.pods.items();
-        pods.iter()
-            .filter(|p| p.meta.name == "p1" && p.meta.namespace == ns)
-            .count()
-    };
-    assert_eq!((p1("default"), p1("ns1")), (1, 1));
-    // The two differ and nothing tells which is newer.
-    assert!(matches!(
-        cluster.pods.gap(),
-        Some(Gap::Broken { count: 1, .. })
-    ));
-    // `"mem"` is not `"memory"`, and a bare number is a quantity.
-    let p3 = cluster
-        .pods
-        .items()
-        .iter()
-        .find(|p| p.meta.name == "p3")
-        .unwrap();
-    let limits = &p3.spec.containers[0].resources.limits;
-    assert_eq!(limits.cpu, Some(MilliCpu(1000)));
-    assert_eq!(
-        (limits.memory, limits.extended.get("mem")),
-        (None, Some(&(1 << 20)))
-    );
-    // A node whose spec is null.
-    let n3 = cluster
-        .nodes
-        .items()
-        .iter()
-        .find(|n| n.meta.name == "n3")
-        .unwrap();
-    assert!(!n3.unschedulable && n3.taints.is_empty());
-}
-
-#[test]
-fn odd_pods_and_nodes_read_as_what_they_are() {
-    let loaded = load(&[
-        ("p.json", &stored("pods_failure_states")),
-        ("n.json", &stored("nodes_mixed")),
-    ]);
-    let cluster = cluster(&loaded);
-    let pod = |name: &str| {
-        let pods = cluster.pods.items();
-        pods.iter().find(|p| p.meta.namespace == name).unwrap()
-    };
-    // "CrashLoopBackOff" is no phase.
-    assert_eq!(pod("default-unhealthy").status.phase, PodPhase::Unknown);
-    let oom = &pod("message-oomkill-pod").status;
-    assert_eq!(oom.phase, PodPhase::Failed);
-    let end = oom.containers[0].terminated.as_ref().unwrap();
-    assert_eq!((end.reason.as_str(), end.exit_code), ("OOMKilled", 137));
-    let pending = &pod("message-pending-pod-resources").status;
-    assert!(
-        pending
-            .unschedulable
-            .as_ref()
-            .unwrap()
-            .contains("Insufficient nvidia.com/gpu")
-    );
-    let node = |name: &str| {
-        let nodes = cluster.nodes.items();
-        nodes.iter().find(|n| n.meta.name == name).unwrap()
-    };
-    let gpu = &node("ip-172-31-21-92").allocatable;
-    assert_eq!(gpu.memory, Bytes(16_064_760 << 10));
-    assert_eq!(
-        (gpu.pods, gpu.extended.get("nvidia.com/gpu")),
-        (110, Some(&1))
-    );
-    assert_eq!(node("biggernode-3i745").instance_id(), None);
-    assert_eq!(loaded.snapshot.clouds, []);
-}
-
-#[test]
-fn volumes_of_the_zoo_name_their_disks() {
-    let loaded = load(&[("z.json", &stored("constraint_zoo"))]);
-    assert_eq!(
-        kinds(&loaded),
-        [
-            ("PersistentVolume", 2),
-            ("Pod", 19),
-            ("PodDisruptionBudget", 3)
-        ]
-    );
-    let volumes = cluster(&loaded).persistent_volumes.items();
-    assert!(
-        volumes
-            .iter()
-            .any(|v| matches!(v.source, PvSource::Ebs { .. }))
-    );
-}
-
-#[test]
-fn recorded_aws_answers_are_sorted_into_their_regions() {
-    let loaded = load(&[
-        ("i.json", &stored("describe-instances")),
-        ("v.json", &stored("describe-volumes")),
-        ("s.json", &stored("describe-snapshots")),
-    ]);
-    assert_eq!(
-        kinds(&loaded),
-        [("Instance", 83), ("Snapshot", 21), ("Volume", 30)]
-    );
-    let clouds = &loaded.snapshot.clouds;
-    let scopes: Vec<String> = clouds.iter().map(|c| c.scope()).collect();
-    let account = "123456789012";
-    assert_eq!(
-        scopes,
-        ["", "eu-west-1", "us-east-1", "us-east-2", "us-west-2"].map(|r| format!("{account}/{r}"))
-    );
-    let states = |state| {
-        let all = clouds.iter().flat_map(|c| c.instances.items());
-        all.filter(|i| i.state == state).count()
-    };
-    assert_eq!(states(InstanceState::Running), 55);
-    assert_eq!(states(InstanceState::Terminated), 13);
-    assert_eq!(states(InstanceState::Stopped), 11);
-    let free = clouds.iter().flat_map(|c| c.volumes.items());
-    assert_eq!(
-        free.filter(|v| v.state == VolumeState::Available).count(),
-        12
-    );
-    // Two instances without state and placement, and snapshots, tell no region.
-    assert_eq!(clouds[0].instances.items().len(), 2);
-    assert_eq!(clouds[0].ebs_snapshots.items().len(), 21);
-}
-
-#[test]
-fn documents_of_several_regions_are_never_complete() {
-    let loaded = load_with(complete(), &[("i.json", &stored("describe-instances"))]).unwrap();
-    assert!(
-        loaded
-            .snapshot
-            .clouds
-            .iter()
-            .all(|c| !c.instances.is_complete())
-    );
 }
 
 #[test]
@@ -615,95 +448,6 @@ fn warm_instances_join_the_group_that_their_tag_names() {
 }
 
 #[test]
-fn series_keep_their_holes_and_counters_are_no_usage() {
-    let loaded = load_with(
-        InputOptions::default(),
-        &[
-            ("range_cpu.json", &stored("range_cpu")),
-            ("range_memory.json", &stored("range_memory")),
-            (
-                "c.json",
-                &stored("query_container_cpu_usage_seconds_total_1_31"),
-            ),
-            (
-                "m.json",
-                &stored("query_container_memory_working_set_bytes_1_31"),
-            ),
-        ],
-    )
-    .unwrap();
-    let series = &loaded.usage.series;
-    let demo: Vec<_> = series.iter().filter(|s| s.namespace == "demo").collect();
-    assert_eq!(demo.len(), 6);
-    assert!(
-        demo.iter()
-            .all(|s| s.step_seconds == 60 && s.values.len() >= 200)
-    );
-    // 0.001762 cores use some of two thousandths.
-    let first = demo
-        .iter()
-        .find(|s| s.metric == UsageMetric::CpuMilli)
-        .unwrap();
-    assert_eq!(first.values[0], Some(2));
-    // 58 each: 53 of a pod, 17 of them of a container; 5 of whole nodes.
-    let usage = cluster(&loaded).usage.value().unwrap();
-    assert_eq!(
-        usage.left_out.iter().map(|l| l.count).sum::<u64>(),
-        36 + 53 + 10
-    );
-    assert!(!cluster(&loaded).usage.is_complete());
-}
-
-#[test]
-fn nan_and_absent_samples_are_holes_and_files_of_one_series_are_joined() {
-    let matrix = |values: Value| {
-        json!({"status": "success", "data": {"resultType": "matrix", "result": [
-            {"metric": {"namespace": "n", "pod": "p", "container": "c"}, "values": values}]}})
-        .to_string()
-    };
-    let one = matrix(json!([[0, "0.1"], [60, "NaN"], [180, "0"]]));
-    let two = matrix(json!([[240, "0.2"], [300, "+Inf"]]));
-    let loaded = load(&[("cpu1.json", one.as_bytes()), ("cpu2.json", two.as_bytes())]);
-    let [series] = loaded.usage.series.as_slice() else {
-        panic!("one series expected");
-    };
-    assert_eq!(
-        series.values,
-        [Some(100), None, None, Some(0), Some(200), None]
-    );
-    let failed = br#"{"status":"error","errorType":"timeout","error":"query timed out"}"#;
-    let loaded = load(&[("a.json", one.as_bytes()), ("b.json", failed)]);
-    assert_eq!(loaded.report.broken[0].message, "the query failed: timeout");
-}
-
-/// A list as the metrics server's documentation shows it.
-#[test]
-fn the_metrics_server_gives_one_sample_per_container() {
-    let text = json!({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1",
-        "metadata": {}, "items": [{"metadata": {"name": "web-1", "namespace": "n",
-        "creationTimestamp": "2026-11-22T02:29:50Z"}, "timestamp": "2026-11-22T02:29:33Z",
-        "window": "14.5s", "containers": [{"name": "web",
-        "usage": {"cpu": "12345678n", "memory": "21472Ki"}}]}]})
-    .to_string();
-    let loaded = load(&[("top.json", text.as_bytes())]);
-    let values: Vec<_> = loaded.usage.series.iter().map(|s| s.values[0]).collect();
-    assert_eq!(values, [Some(13), Some(21_472 << 10)]);
-}
-
-#[test]
-fn traffic_is_read_by_its_column_names() {
-    let csv = "bytes_per_day,from_namespace,from_workload,from_zone_id,to_namespace,to_workload,to_zone_id\n\
-               10,a,w,use1-az1,b,x,use1-az2\nmany,a,w,use1-az1,b,x,use1-az2\n";
-    let loaded = load(&[("t.csv", csv.as_bytes())]);
-    assert_eq!(cluster(&loaded).traffic.items()[0].bytes_per_day, 10);
-    assert_eq!(loaded.report.broken[0].name, "line 3");
-    assert!(matches!(
-        cluster(&loaded).traffic.gap(),
-        Some(Gap::Broken { count: 1, .. })
-    ));
-}
-
-#[test]
 fn the_order_of_files_changes_nothing() {
     let files: Vec<(&str, Vec<u8>)> = ALL.iter().map(|n| (*n, stored(n))).collect();
     let snapshot = |files: &mut dyn Iterator<Item = &(&str, Vec<u8>)>| {
@@ -719,80 +463,113 @@ fn the_order_of_files_changes_nothing() {
     );
 }
 
-/// Every place of a document, as JSON pointers.
-fn places(value: &Value, at: &str, out: &mut Vec<String>) {
-    out.push(at.to_owned());
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let key = key.replace('~', "~0").replace('/', "~1");
-                places(value, &format!("{at}/{key}"), out);
-            }
-        }
-        Value::Array(items) => {
-            for (index, value) in items.iter().enumerate() {
-                places(value, &format!("{at}/{index}"), out);
-            }
-        }
-        _ => {}
+/// The fields of an object that nothing reads, at any depth, each counts as one.
+#[test]
+fn fields_that_nothing_reads_are_counted_by_kind() {
+    let pod = |name: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "later": {"a": {"b": 1}},
+        "metadata": {"name": name, "namespace": "n", "selfLink": "/x"},
+        "spec": {"dnsPolicy": "Default", "enableServiceLinks": true, "containers": [
+            {"name": "c", "image": "i", "imagePullPolicy": "Always"}]},
+        "status": {"phase": "Running", "qosClass": "Burstable"}})
+    };
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+        "data": {"a": "b"}, "type": "Opaque"});
+    let mut broken = pod("b");
+    broken["spec"]["priority"] = json!("high");
+    let volumes = json!({"Volumes": [{"VolumeId": "vol-1", "Encrypted": true, "Sse": {"Type": "x"}}],
+        "ResponseMetadata": {}});
+    let series = json!({"status": "success", "data": {"resultType": "vector", "result": [
+        {"metric": {"namespace": "n", "pod": "p", "container": "c"}, "value": [0, "1"],
+         "histogram": [0, {}]}]}});
+    let traffic = "bytes_per_day,from_namespace,from_workload,from_zone_id,to_namespace,\
+                   to_workload,to_zone_id,port,protocol\n1,a,b,z,c,d,z,80,tcp\n2,a,b,z,c,d,z,80,tcp\n";
+    let files = [
+        list(json!([pod("a"), pod("c"), broken, secret])),
+        volumes.to_string().into_bytes(),
+        series.to_string().into_bytes(),
+        traffic.as_bytes().to_vec(),
+    ];
+    let mut loader = Loader::new(options());
+    for file in &files {
+        loader.add("cpu", file);
     }
+    let report = loader.finish().unwrap().report;
+    // later, selfLink, dnsPolicy, enableServiceLinks, image policy, qosClass;
+    // the image is read. The broken pod and the secret are not counted.
+    let skipped: Vec<(&str, u64)> = report
+        .skipped_fields
+        .iter()
+        .map(|(kind, n)| (kind.as_str(), *n))
+        .collect();
+    assert_eq!(
+        skipped,
+        [
+            ("Pod", 2 * 6),
+            ("TrafficEdge", 2 * 2),
+            ("UsageSeries", 1),
+            ("Volume", 2)
+        ]
+    );
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
-    #[test]
-    fn a_document_cut_anywhere_is_refused_and_nothing_is_complete(
-        name in prop::sample::select(ALL), cut in any::<prop::sample::Index>(),
-    ) {
-        let text = text(name);
-        let end = cut.index(text.len() - 1).max(1);
-        let bytes = &text.as_bytes()[..end];
-        let whole = list(json!([pod("a")]));
-        let options = complete();
-        let loaded = load_with(options, &[("whole.json", &whole), ("cut.json", bytes)]).unwrap();
-        // The last byte of a document closes it, so what is cut is no JSON.
-        prop_assert!(loaded.report.files[1].refused.is_some());
-        prop_assert!(!cluster(&loaded).pods.is_complete());
+/// Documents of EC2 and others that no engine reads: each is skipped and
+/// counted, and the file says so; nothing of them is taken for something else.
+#[test]
+fn documents_without_a_reader_are_skipped_and_counted() {
+    let documents = [
+        (
+            "network-interfaces.json",
+            json!({"NetworkInterfaces": [
+            {"NetworkInterfaceId": "eni-1", "Attachment": {"InstanceId": "i-1"},
+             "AvailabilityZone": "us-east-1a"}]}),
+        ),
+        (
+            "spot-price-history.json",
+            json!({"SpotPriceHistory": [
+            {"AvailabilityZone": "us-east-1a", "InstanceType": "m5.large", "SpotPrice": "0.04",
+             "ProductDescription": "Linux/UNIX", "Timestamp": "2021-02-09T01:40:10+00:00"}],
+            "NextToken": ""}),
+        ),
+        (
+            "instance-types.json",
+            json!({"InstanceTypes": [{"InstanceType": "m5.large"}]}),
+        ),
+        (
+            "metric-statistics.json",
+            json!({"Label": "VolumeReadOps", "Datapoints": [
+            {"Timestamp": "2017-01-10T19:51:00.000Z", "Maximum": 14.0, "Unit": "Count"}]}),
+        ),
+        (
+            "products.json",
+            json!({"product": {"sku": "x", "attributes": {"vcpu": "2"}},
+            "terms": {"OnDemand": {}}}),
+        ),
+    ];
+    let mut loader = Loader::new(complete());
+    for (name, document) in &documents {
+        loader.add(name, document.to_string().as_bytes());
     }
-
-    #[test]
-    fn a_gzip_cut_anywhere_is_refused(
-        name in prop::sample::select(ALL), cut in any::<prop::sample::Index>(),
-    ) {
-        let bytes = stored(name);
-        let end = cut.index(bytes.len() - 1).max(2);
-        prop_assert!(load_with(options(), &[("x.json.gz", &bytes[..end])]).is_err());
+    loader.add("pods.json", &list(json!([pod("a")])));
+    let loaded = loader.finish().unwrap();
+    let skipped: Vec<(&str, u64)> = loaded
+        .report
+        .skipped
+        .iter()
+        .map(|(kind, n)| (kind.as_str(), *n))
+        .collect();
+    assert_eq!(skipped, [("document of an unknown form", 5)]);
+    for file in &loaded.report.files[..documents.len()] {
+        assert_eq!(
+            (file.holds.as_str(), &file.refused),
+            ("nothing that is read", &None),
+            "{}",
+            file.name
+        );
     }
-
-    #[test]
-    fn a_field_of_a_wrong_type_is_no_panic_and_no_complete_part(
-        name in prop::sample::select(ALL), place in any::<prop::sample::Index>(),
-        wrong in prop::sample::select(vec![
-            json!(null), json!(true), json!(-1), json!(1e300), json!("canary"), json!([]),
-            json!({}), json!([1, "canary", null]), json!({"canary": ["canary"]}),
-        ]),
-    ) {
-        let mut value: Value = serde_json::from_str(&text(name)).unwrap();
-        let mut all = Vec::new();
-        places(&value, "", &mut all);
-        let at = all[place.index(all.len())].clone();
-        *value.pointer_mut(&at).unwrap() = wrong;
-        let result = load_with(complete(), &[("x.json", value.to_string().as_bytes())]);
-        if let Ok(loaded) = result {
-            for b in &loaded.report.broken {
-                prop_assert!(!b.message.contains("canary"), "{at}: {b}");
-            }
-            for cluster in &loaded.snapshot.clusters {
-                let broken = |kind: &str| loaded.report.broken.iter().any(|b| b.kind == kind);
-                prop_assert!(!(broken("Pod") && cluster.pods.is_complete()), "{at}");
-                prop_assert!(!(broken("Node") && cluster.nodes.is_complete()), "{at}");
-            }
-        }
-    }
-
-    #[test]
-    fn any_bytes_are_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = load_with(options(), &[("x", &bytes)]);
-    }
+    assert_eq!(kinds(&loaded), [("Pod", 1)]);
+    assert!(loaded.snapshot.clouds.is_empty());
+    assert!(loaded.report.broken.is_empty());
+    // They are no hole in what was read.
+    assert!(cluster(&loaded).pods.is_complete());
 }

@@ -1,0 +1,273 @@
+//! Checks of nodes.
+
+use super::act::{Act, answer, cluster_of, is_conflict, permit, shown};
+use crate::decision::{Action, Offering, Owner, PodMove};
+use crate::model::{ClusterUid, NodeName};
+use crate::plan::Precondition;
+use crate::providers::{ClusterIdentity, NodeActuator, NodeSource, PodSource, STEP_KEY};
+
+fn another_node(cluster: &ClusterUid, node: &NodeName) -> Option<Precondition> {
+    Some(Precondition::NodeIs {
+        cluster: cluster.clone(),
+        node: node.clone(),
+        uid: "another-uid".into(),
+        instance: None,
+    })
+}
+
+async fn is_listed(provider: &impl NodeSource, node: &NodeName) -> bool {
+    let found = shown(provider.list_nodes().await, |n| {
+        (n.meta.name == node.as_str()).then_some(())
+    });
+    found.is_some()
+}
+
+/// Nodes asked for twice under one key are launched once, and carry the key,
+/// where nodes themselves carry it.
+///
+/// # Panics
+/// When that is not so.
+pub async fn launches_once<P: ClusterIdentity + NodeSource + NodeActuator>(
+    provider: &P,
+    offering: &Offering,
+    via: &Owner,
+) {
+    let cluster = cluster_of(provider).await;
+    let launch = |count| Action::LaunchNodes {
+        cluster: cluster.clone(),
+        offering: offering.clone(),
+        count,
+        via: via.clone(),
+    };
+    let see = async || {
+        let nodes = answer(provider.list_nodes().await);
+        let ours = nodes
+            .items()
+            .iter()
+            .filter(|n| n.meta.label(STEP_KEY).is_some());
+        (nodes.items().len(), ours.count())
+    };
+    let (before, ours) = see().await;
+    Act {
+        name: "launch",
+        action: launch(2),
+        other: launch(3),
+        unmet: None,
+    }
+    .happens_once(
+        async |p| provider.launch_nodes(p, offering, 2, via).await,
+        see,
+    )
+    .await;
+    assert_eq!(see().await, (before + 2, ours + 2));
+}
+
+/// A node is cordoned and uncordoned, each once, and one that is so already
+/// stays so; a node that is not there is not found.
+///
+/// # Panics
+/// When that is not so.
+pub async fn cordons_and_uncordons<P: ClusterIdentity + NodeSource + NodeActuator>(
+    provider: &P,
+    node: &NodeName,
+) {
+    let cluster = cluster_of(provider).await;
+    let cordon = |node: &NodeName| Action::CordonNode {
+        cluster: cluster.clone(),
+        node: node.clone(),
+    };
+    let uncordon = |node: &NodeName| Action::UncordonNode {
+        cluster: cluster.clone(),
+        node: node.clone(),
+    };
+    let see = async || {
+        shown(provider.list_nodes().await, |n| {
+            (n.meta.name == node.as_str()).then_some(n.unschedulable)
+        })
+    };
+    Act {
+        name: "cordon",
+        action: cordon(node),
+        other: uncordon(node),
+        unmet: another_node(&cluster, node),
+    }
+    .happens_once(async |p| provider.cordon_node(p, node).await, see)
+    .await;
+    let again = permit("cordon a cordoned node", cordon(node), Vec::new());
+    answer(provider.cordon_node(&again, node).await);
+    assert_eq!(see().await, Some(true));
+    Act {
+        name: "uncordon",
+        action: uncordon(node),
+        other: cordon(node),
+        unmet: another_node(&cluster, node),
+    }
+    .happens_once(async |p| provider.uncordon_node(p, node).await, see)
+    .await;
+    assert_eq!(see().await, Some(false));
+    let nowhere = NodeName::new("no-such-node");
+    let nothing = |name, action| Act {
+        name,
+        action,
+        other: cordon(node),
+        unmet: None,
+    };
+    nothing("cordon nothing", cordon(&nowhere))
+        .finds_nothing(async |p| provider.cordon_node(p, &nowhere).await)
+        .await;
+    nothing("uncordon nothing", uncordon(&nowhere))
+        .finds_nothing(async |p| provider.uncordon_node(p, &nowhere).await)
+        .await;
+}
+
+/// The pods that are named, and no others, leave the node once.
+///
+/// # Panics
+/// When that is not so.
+pub async fn drains_once<P: ClusterIdentity + NodeSource + PodSource + NodeActuator>(
+    provider: &P,
+    node: &NodeName,
+    moves: &[PodMove],
+) {
+    let cluster = cluster_of(provider).await;
+    let drain = |node: &NodeName, moves: &[PodMove]| Action::DrainNode {
+        cluster: cluster.clone(),
+        node: node.clone(),
+        moves: moves.to_vec(),
+    };
+    let see = async || {
+        let pods = answer(provider.list_pods().await);
+        let on = pods.items().iter().filter(|p| p.node() == Some(node));
+        on.map(|p| p.meta.uid.clone()).collect::<Vec<_>>()
+    };
+    let before = see().await;
+    assert!(
+        moves.iter().all(|m| before.contains(&m.uid)),
+        "the pods that move must be prepared"
+    );
+    Act {
+        name: "drain",
+        action: drain(node, moves),
+        other: drain(node, &[]),
+        unmet: another_node(&cluster, node),
+    }
+    .happens_once(async |p| provider.drain_node(p, node, moves).await, see)
+    .await;
+    let stay: Vec<_> = before
+        .into_iter()
+        .filter(|uid| moves.iter().all(|m| m.uid != *uid))
+        .collect();
+    assert_eq!(see().await, stay);
+    let nowhere = NodeName::new("no-such-node");
+    Act {
+        name: "drain nothing",
+        action: drain(&nowhere, &[]),
+        other: drain(node, &[]),
+        unmet: None,
+    }
+    .finds_nothing(async |p| provider.drain_node(p, &nowhere, &[]).await)
+    .await;
+}
+
+/// A node with pods that do not end with it is not removed, even with a permit
+/// that says nothing about them.
+///
+/// # Panics
+/// When it is.
+pub async fn leaves_nodes_with_pods<P: ClusterIdentity + NodeSource + NodeActuator>(
+    provider: &P,
+    node: &NodeName,
+) {
+    let cluster = cluster_of(provider).await;
+    assert!(is_listed(provider, node).await, "{node} must be prepared");
+    let via = Owner::Unowned;
+    let remove = Action::RemoveNode {
+        cluster,
+        node: node.clone(),
+        instance: None,
+        via: via.clone(),
+    };
+    let permit = permit("remove a node with pods", remove, Vec::new());
+    is_conflict("remove", provider.remove_node(&permit, node, &via).await);
+    assert!(is_listed(provider, node).await);
+}
+
+/// A node without pods is removed once.
+///
+/// # Panics
+/// When that is not so.
+pub async fn removes_once<P: ClusterIdentity + NodeSource + NodeActuator>(
+    provider: &P,
+    node: &NodeName,
+    via: &Owner,
+) {
+    let cluster = cluster_of(provider).await;
+    let remove = |node: &NodeName| Action::RemoveNode {
+        cluster: cluster.clone(),
+        node: node.clone(),
+        instance: None,
+        via: via.clone(),
+    };
+    let nowhere = NodeName::new("no-such-node");
+    Act {
+        name: "remove",
+        action: remove(node),
+        other: remove(&nowhere),
+        unmet: another_node(&cluster, node),
+    }
+    .happens_once(
+        async |p| provider.remove_node(p, node, via).await,
+        async || is_listed(provider, node).await,
+    )
+    .await;
+    Act {
+        name: "remove nothing",
+        action: remove(&nowhere),
+        other: remove(node),
+        unmet: None,
+    }
+    .finds_nothing(async |p| provider.remove_node(p, &nowhere, via).await)
+    .await;
+}
+
+/// The object of a node is deleted once, if it is the one that the plan saw.
+///
+/// # Panics
+/// When that is not so.
+pub async fn deletes_node_object_once<P: ClusterIdentity + NodeSource + NodeActuator>(
+    provider: &P,
+    node: &NodeName,
+) {
+    let cluster = cluster_of(provider).await;
+    let uid = shown(provider.list_nodes().await, |n| {
+        (n.meta.name == node.as_str()).then(|| n.meta.uid.clone())
+    });
+    let Some(uid) = uid else {
+        panic!("{node} must be prepared")
+    };
+    let delete = |node: &NodeName| Action::DeleteNodeObject {
+        cluster: cluster.clone(),
+        node: node.clone(),
+        uid: uid.clone(),
+    };
+    let nowhere = NodeName::new("no-such-node");
+    Act {
+        name: "delete a node object",
+        action: delete(node),
+        other: delete(&nowhere),
+        unmet: another_node(&cluster, node),
+    }
+    .happens_once(
+        async |p| provider.delete_node_object(p, node).await,
+        async || is_listed(provider, node).await,
+    )
+    .await;
+    Act {
+        name: "delete no node object",
+        action: delete(&nowhere),
+        other: delete(node),
+        unmet: None,
+    }
+    .finds_nothing(async |p| provider.delete_node_object(p, &nowhere).await)
+    .await;
+}
