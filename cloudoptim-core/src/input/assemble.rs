@@ -29,7 +29,7 @@ pub(super) fn assemble(loader: Loader) -> Result<Loaded, InputError> {
             Some(format!("{}: {}", refused.name, refused.refused.as_ref()?))
         });
         return Err(InputError::Nothing(
-            first.unwrap_or_else(|| "no document".to_owned()),
+            first.unwrap_or_else(|| why_nothing(&report)),
         ));
     }
     for kind in &options.collected {
@@ -110,6 +110,19 @@ pub(super) fn assemble(loader: Loader) -> Result<Loaded, InputError> {
         report: report.report,
         usage: columns,
     })
+}
+
+/// Why documents that were read hold nothing.
+fn why_nothing(log: &Log) -> String {
+    if log.report.files.is_empty() {
+        return "no document".to_owned();
+    }
+    if log.left_out.is_empty() {
+        return "the documents hold no object and no series".to_owned();
+    }
+    let why = log.left_out.iter().map(|(why, n)| format!("{n}: {why}"));
+    let why: Vec<String> = why.collect();
+    format!("no series is of use ({})", why.join("; "))
 }
 
 fn with_source<T>(part: Knowledge<T>, source: &str) -> Knowledge<T> {

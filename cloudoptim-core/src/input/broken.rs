@@ -69,6 +69,12 @@ pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<(R, u64), Failure>
     }
 }
 
+/// Reads one object whose type counts its fields itself: the reader around the
+/// reader that [`read`] takes costs half as much time again.
+pub(super) fn read_as_it_is<R: DeserializeOwned>(text: &str) -> Result<R, Failure> {
+    serde_json::from_str(text).or_else(|_| read_with_path(text).map(|(value, _)| value))
+}
+
 fn counted<R: DeserializeOwned>(text: &str) -> Result<(R, u64), serde_json::Error> {
     let mut skipped: u64 = 0;
     let mut json = serde_json::Deserializer::from_str(text);

@@ -72,11 +72,12 @@ pub struct Broken {
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ", self.file, self.kind)?;
-        if !self.namespace.is_empty() {
-            write!(f, "{}/", self.namespace)?;
+        write!(f, "{}: {}", self.file, self.kind)?;
+        match (self.namespace.as_str(), self.name.as_str()) {
+            ("", "") => f.write_str(": ")?,
+            ("", name) => write!(f, " {name}: ")?,
+            (namespace, name) => write!(f, " {namespace}/{name}: ")?,
         }
-        write!(f, "{}: ", self.name)?;
         if !self.field.is_empty() {
             write!(f, "{}: ", self.field)?;
         }

@@ -8,7 +8,7 @@ use super::raw::{Amounts, Map, N, Text, Time};
 use super::report::Broken;
 use crate::model::{Labels, NodeName, UsageColumns, UsageMetric, UsageSeries};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -39,12 +39,43 @@ struct Data<'a> {
     result: &'a RawValue,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// Series are most of what is read: they count their other fields themselves.
+#[derive(Default)]
 struct RawSeries {
     metric: Map,
     values: N<Samples>,
     value: Option<Sample>,
+    skipped: u64,
+}
+
+impl<'de> Deserialize<'de> for RawSeries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SeriesVisitor;
+        impl<'de> Visitor<'de> for SeriesVisitor {
+            type Value = RawSeries;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a series")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawSeries, A::Error> {
+                let mut series = RawSeries::default();
+                while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+                    match key.as_ref() {
+                        "metric" => series.metric = map.next_value()?,
+                        "values" => series.values = map.next_value()?,
+                        "value" => series.value = map.next_value()?,
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                            series.skipped = series.skipped.saturating_add(1);
+                        }
+                    }
+                }
+                Ok(series)
+            }
+        }
+        deserializer.deserialize_map(SeriesVisitor)
+    }
 }
 
 /// Time and value; `None` for NaN and what is no amount.
@@ -202,8 +233,8 @@ pub(super) fn prometheus(
         }
     };
     for (index, raw) in series.into_iter().enumerate() {
-        let (raw, skipped): (RawSeries, u64) = match broken::read(raw.get()) {
-            Ok(read) => read,
+        let raw: RawSeries = match broken::read_as_it_is(raw.get()) {
+            Ok(raw) => raw,
             Err(failure) => {
                 let name = format!("data.result[{index}]");
                 broken(report, name, failure.field, failure.message);
@@ -216,7 +247,7 @@ pub(super) fn prometheus(
             Ok(series) => {
                 columns.series.push(series);
                 report.count("UsageSeries");
-                report.skip_fields("UsageSeries", skipped);
+                report.skip_fields("UsageSeries", raw.skipped);
             }
             Err(why) => report.leave_out(why),
         }

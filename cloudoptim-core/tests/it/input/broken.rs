@@ -208,8 +208,11 @@ fn parts(loaded: &Loaded) -> Vec<(&'static [&'static str], bool)> {
 #[test]
 fn every_document_is_read_whole_before_it_is_broken() {
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
+    let pods = list(json!([pod("a")]));
     for (name, value) in documents() {
-        let loaded = load_with(complete(), &[(name, value.to_string().as_bytes())]).unwrap();
+        let text = value.to_string();
+        let files: &[(&str, &[u8])] = &[("pods.json", &pods), (name, text.as_bytes())];
+        let loaded = load_with(complete(), files).unwrap();
         assert_eq!(loaded.report.broken, [], "{name}");
         for (kind, n) in loaded.report.kinds {
             *kinds.entry(kind).or_default() += n;
@@ -243,7 +246,7 @@ fn traffic_cut_at_any_byte_is_no_other_traffic() {
         let files: &[(&str, &[u8])] = &[("pods.json", &pods), ("t.csv", cut.as_bytes())];
         let loaded = load_with(complete(), files).unwrap();
         let found = cluster(&loaded).traffic.items();
-        assert_eq!(found, &edges[..found.len()], "{cut}");
+        assert!(found.iter().all(|edge| edges.contains(edge)), "{cut}");
         // Only between two lines does nothing tell that more was to come.
         let between = cut.ends_with('\n');
         assert_eq!(cluster(&loaded).traffic.is_complete(), between, "{cut}");

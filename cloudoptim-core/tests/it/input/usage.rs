@@ -97,7 +97,19 @@ fn traffic_is_read_by_its_column_names() {
 }
 
 /// By name: series, what is broken, what is skipped, what is said of the usage.
-const TOLD: [&str; 7] = [""; 7];
+const TOLD: [&str; 7] = [
+    "bad_data_error: 0 series, broken [the query failed: bad_data], skipped [], \
+     usage unavailable: cpu.json: UsageSeries: status: the query failed: bad_data",
+    "empty_matrix: 0 series, broken [], skipped [], usage not collected",
+    "empty_vector: 0 series, broken [], skipped [], usage not collected",
+    "nan_and_inf: 0 series, broken [], skipped [], usage not collected",
+    "scalar: 0 series, broken [], skipped [answer that is neither matrix nor vector], \
+     usage not collected",
+    "timeout_error: 0 series, broken [the query failed: timeout], skipped [], \
+     usage unavailable: cpu.json: UsageSeries: status: the query failed: timeout",
+    "warnings: 1 series, broken [], skipped [], \
+     usage 1 unreadable, first: cpu.json: an answer with a warning, which may be partial",
+];
 
 /// Each envelope alone: what it gives, skips, and leaves unknown.
 #[test]
@@ -125,6 +137,29 @@ fn every_envelope_of_an_answer_is_told_apart() {
         ));
     }
     assert_eq!(told, TOLD, "{told:#?}");
+}
+
+#[test]
+fn answers_without_usage_alone_say_why_nothing_was_read() {
+    let all: BTreeMap<String, Value> = serde_json::from_str(&text("envelopes")).unwrap();
+    let said = |bytes: &[u8]| {
+        let error = load_with(InputOptions::default(), &[("x.json", bytes)]).unwrap_err();
+        error.to_string()
+    };
+    let envelope = |name: &str| said(all[name].to_string().as_bytes());
+    assert_eq!(
+        envelope("empty_vector"),
+        "nothing to read: the documents hold no object and no series"
+    );
+    assert_eq!(
+        envelope("nan_and_inf"),
+        "nothing to read: no series is of use (3: no namespace or pod label)"
+    );
+    assert_eq!(
+        said(&stored("query_container_cpu_usage_seconds_total_1_31")),
+        "nothing to read: no series is of use (53: a counter of CPU seconds, \
+         not its rate; 5: no namespace or pod label)"
+    );
 }
 
 /// A file that ends in the middle of a line may be cut: its last number may be
