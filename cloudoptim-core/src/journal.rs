@@ -95,7 +95,7 @@ pub enum Entry {
     /// A plan is executed from here on. Its approval is used.
     Begun {
         /// Version of this JSON; another one is refused.
-        version: Version<Entry>,
+        version: Version<Self>,
         /// When.
         at: DateTime<Utc>,
         /// Who approved what.
@@ -104,7 +104,7 @@ pub enum Entry {
     /// The intent: the call comes next.
     Started {
         /// Version of this JSON; another one is refused.
-        version: Version<Entry>,
+        version: Version<Self>,
         /// When.
         at: DateTime<Utc>,
         /// Plan.
@@ -124,7 +124,7 @@ pub enum Entry {
     /// The outcome.
     Finished {
         /// Version of this JSON; another one is refused.
-        version: Version<Entry>,
+        version: Version<Self>,
         /// When.
         at: DateTime<Utc>,
         /// Plan.
@@ -137,7 +137,7 @@ pub enum Entry {
     /// A guard said no.
     Refused {
         /// Version of this JSON; another one is refused.
-        version: Version<Entry>,
+        version: Version<Self>,
         /// When.
         at: DateTime<Utc>,
         /// Plan.
@@ -150,7 +150,7 @@ pub enum Entry {
     /// The execution is over.
     Ended {
         /// Version of this JSON; another one is refused.
-        version: Version<Entry>,
+        version: Version<Self>,
         /// When.
         at: DateTime<Utc>,
         /// Plan.

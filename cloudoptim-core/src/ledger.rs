@@ -115,7 +115,7 @@ pub struct MemoryRaise {
 #[serde(default, deny_unknown_fields)]
 pub struct Ledgers {
     /// Version of this JSON; another one is refused.
-    pub version: Version<Ledgers>,
+    pub version: Version<Self>,
     /// Instances seen without a node, by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances_without_node: Option<BTreeMap<InstanceId, Observed>>,

@@ -109,7 +109,7 @@ pub struct MovedPod {
 #[serde(default, deny_unknown_fields)]
 pub struct Overlay {
     /// Version of this JSON; another one is refused.
-    pub version: Version<Overlay>,
+    pub version: Version<Self>,
     /// Requests.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<RequestChange>,

@@ -17,7 +17,7 @@ pub const POLICY_VERSION: u32 = 1;
 #[non_exhaustive]
 pub struct Policy {
     /// Version of this JSON: [`POLICY_VERSION`]; another one is refused.
-    pub version: Version<Policy>,
+    pub version: Version<Self>,
     /// Engines that run; all eight by default.
     pub engines: BTreeSet<crate::engines::EngineId>,
     /// Namespaces whose objects are never changed. Default `kube-system`,

@@ -29,7 +29,8 @@
 //! [`TransferPrice`](crate::catalog::TransferPrice), a
 //! [`SpotAdvice`](crate::catalog::SpotAdvice)). The catalogue itself is no JSON:
 //! its packed file has a version of its own, checked by
-//! [`Catalog`](crate::catalog::Catalog).
+//! [`Catalog`](crate::catalog::Catalog). A price table that people write is a
+//! plain list of rows, of which an unknown column is refused.
 //!
 //! ```
 //! use cloudoptim_core::overlay::Overlay;

@@ -90,7 +90,7 @@ pub async fn resizes_once<P: ClusterIdentity + WorkloadSource + WorkloadActuator
         asks,
     )
     .await;
-    assert_eq!(asks().await, [to.clone()]);
+    assert_eq!(asks().await, std::slice::from_ref(to));
     let other = "no-such-container";
     Act {
         name: "resize nothing",

@@ -184,7 +184,7 @@ impl<'a> Inputs<'a> {
 #[serde(deny_unknown_fields)]
 pub struct EngineOutput {
     /// Version of this JSON; another one is refused.
-    pub version: Version<EngineOutput>,
+    pub version: Version<Self>,
     /// Engine.
     pub engine: EngineId,
     /// Decisions, acts and keeps, sorted by subject.

@@ -83,7 +83,7 @@ pub enum StepResult {
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// Version of this JSON; another one is refused.
-    pub version: Version<Report>,
+    pub version: Version<Self>,
     /// Plan.
     pub fingerprint: Fingerprint,
     /// How it ended.

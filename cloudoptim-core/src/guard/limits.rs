@@ -125,7 +125,7 @@ impl Cap {
 #[non_exhaustive]
 pub struct Limits {
     /// Version of this JSON; another one is refused.
-    pub version: Version<Limits>,
+    pub version: Version<Self>,
     /// Drains of a cluster.
     pub drains: Cap,
     /// Ghosts of an account and region, or of a cluster.

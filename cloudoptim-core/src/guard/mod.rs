@@ -50,7 +50,7 @@ use std::fmt;
 #[serde(deny_unknown_fields)]
 pub struct Approval {
     /// Version of this JSON; another one is refused.
-    pub version: Version<Approval>,
+    pub version: Version<Self>,
     /// Plan.
     pub fingerprint: Fingerprint,
     /// Who.

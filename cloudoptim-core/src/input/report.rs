@@ -11,7 +11,7 @@ use std::fmt;
 #[serde(default, deny_unknown_fields)]
 pub struct LoadReport {
     /// Version of this JSON; another one is refused.
-    pub version: Version<LoadReport>,
+    pub version: Version<Self>,
     /// Files, in the order of reading.
     pub files: Vec<FileReport>,
     /// Objects read, by kind.

@@ -39,7 +39,7 @@ pub enum TakenAtBasis {
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// Version of this JSON: [`SNAPSHOT_VERSION`]; another one is refused.
-    pub version: Version<Snapshot>,
+    pub version: Version<Self>,
     /// The moment; every decision takes it for now.
     pub taken_at: DateTime<Utc>,
     /// How that is known.

@@ -52,7 +52,7 @@ pub struct UsageSeries {
 #[serde(default, deny_unknown_fields)]
 pub struct UsageColumns {
     /// Version of this JSON; another one is refused.
-    pub version: Version<UsageColumns>,
+    pub version: Version<Self>,
     /// Series, sorted by namespace, pod, container and metric.
     pub series: Vec<UsageSeries>,
 }

@@ -69,7 +69,7 @@ pub struct Scope {
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Version of this JSON: [`PLAN_VERSION`]; another one is refused.
-    pub version: Version<Plan>,
+    pub version: Version<Self>,
     /// Digest that names it: of the inputs, the validity, the scope and the steps.
     pub fingerprint: Fingerprint,
     /// Digest of everything that it was made from.

@@ -208,7 +208,7 @@ fn intent_act_and_outcome_come_in_that_order_for_each_step() {
     let written = |journal: &mut MockJournal, order: &mut Sequence, is: fn(&Entry) -> bool| {
         journal
             .expect_append()
-            .withf(move |entry| is(entry))
+            .withf(is)
             .once()
             .in_sequence(order)
             .returning(|_| Ok(()));
