@@ -117,10 +117,20 @@ pub(super) struct SelectedBy {
 }
 
 impl<'a> World<'a> {
-    /// Indexes a cluster as it is.
+    /// Indexes a cluster as it is, with the kube-scheduler's rule for resizes
+    /// that a node refused.
     ///
     /// `limits` are the operator's rules; those of other clusters are ignored.
     pub fn new(cluster: &'a Cluster, limits: &[CountLimit]) -> Self {
+        Self::with_infeasible_resize(cluster, limits, InfeasibleResize::default())
+    }
+
+    /// As [`World::new`], with another rule for resizes that a node refused.
+    pub fn with_infeasible_resize(
+        cluster: &'a Cluster,
+        limits: &[CountLimit],
+        infeasible: InfeasibleResize,
+    ) -> Self {
         let pools = cluster.node_pools.items();
         let mut nodes: Vec<&Node> = cluster.nodes.items().iter().collect();
         nodes.sort_by(|a, b| (&a.meta.name, &a.meta.uid).cmp(&(&b.meta.name, &b.meta.uid)));
@@ -161,7 +171,7 @@ impl<'a> World<'a> {
             uid_index: BTreeMap::new(),
         };
         let storage = Storage::new(cluster);
-        world.read_pods(cluster, &pods, &storage);
+        world.read_pods(cluster, &pods, &storage, infeasible);
         let csi: BTreeMap<&str, BTreeMap<String, u32>> = cluster
             .csi_nodes
             .items()
@@ -549,7 +559,13 @@ impl<'a> World<'a> {
         }
     }
 
-    fn read_pods(&mut self, cluster: &'a Cluster, pods: &[&'a Pod], storage: &Storage<'_>) {
+    fn read_pods(
+        &mut self,
+        cluster: &'a Cluster,
+        pods: &[&'a Pod],
+        storage: &Storage<'_>,
+        infeasible: InfeasibleResize,
+    ) {
         let namespaces =
             Namespaces::new(cluster.namespaces.items(), cluster.namespaces.is_complete());
         let owners = (!self.limits.is_empty()).then(|| OwnerIndex::new(cluster));
@@ -669,7 +685,7 @@ impl<'a> World<'a> {
             self.uid_index.insert(&pod.meta.uid, index);
             self.pods.push(PodEntry {
                 pod,
-                request: effective_request(pod, InfeasibleResize::default()),
+                request: effective_request(pod, infeasible),
                 place: None,
                 away: false,
                 needs,
