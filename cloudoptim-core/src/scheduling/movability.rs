@@ -449,7 +449,7 @@ const DEFAULT_GRACE: i64 = 30;
 ///
 /// | more | for |
 /// | --- | --- |
-/// | 1000 | `alone`: the only pod of its workload, which is away while it moves |
+/// | 500 | `alone`: the only pod of its workload, which is away while it moves; still less than two pods that have company |
 /// | 0 to 1000 | grace above the usual 30 s, 1000 at 600 s |
 /// | 0 to 1000 | time from start to ready, 1000 at 600 s |
 ///
@@ -467,5 +467,5 @@ pub fn move_cost_milli(pod: &Pod, alone: bool) -> i64 {
         }
         _ => 0,
     };
-    eviction_cost_milli(pod) + i64::from(alone) * 1000 + waits(grace) + waits(warm_up)
+    eviction_cost_milli(pod) + i64::from(alone) * 500 + waits(grace) + waits(warm_up)
 }

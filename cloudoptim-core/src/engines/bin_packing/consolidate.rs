@@ -703,9 +703,16 @@ fn fullest(
             continue;
         }
         tried += 1;
-        let answer = world.check(pod, id);
-        let answer =
-            answer.and_then(|()| refuses(&name).map_or(Ok(()), |r| Err(Refusals(vec![r]))));
+        // A second eviction is worth no move.
+        let leaves_again = || {
+            let tolerations = &world.pod(pod)?.spec.tolerations;
+            let taint = capacity::tolerated_for_a_time(tolerations, node)?.clone();
+            Some(Refusal::Taint { taint })
+        };
+        let refused = || refuses(&name).or_else(leaves_again);
+        let answer = world
+            .check(pod, id)
+            .and_then(|()| refused().map_or(Ok(()), |r| Err(Refusals(vec![r]))));
         match answer {
             Ok(()) => {
                 let free = world.free(id);

@@ -5,7 +5,7 @@
 //!        [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
 //!       [pool= | group= | asg=] [unowned] [spot] [cordoned] [not-ready] [deleting]
-//! pod   <app>-<n> <node or -> <cpu> <memory> [kind= ns= selector=k:v tolerates= avoids= near=
+//! pod   <app>-<n> <node or -> <cpu> <memory> [kind= ns= selector=k:v tolerates= for= avoids= near=
 //!       spread= port= claim= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] …
 //! pods  <app> <node or -> <count> <cpu> <memory> …    <app>-<node>-1, -2, …
 //! pdb   <name> [app=] [min= | max=] [allowed=] [policy=] [replicas=]
@@ -261,6 +261,7 @@ fn add_pod(
         spec.tolerations.push(Toleration {
             key: key.to_owned(),
             exists: true,
+            seconds: number(line, "for"),
             ..Default::default()
         });
     }

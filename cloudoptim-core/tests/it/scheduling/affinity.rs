@@ -71,7 +71,7 @@ fn an_affinity_wants_one_pod_for_all_its_terms_or_starts_the_group() {
     label(&mut other.meta, "tier", "db");
     let both_terms = wants(vec![term("b", ZONE_LABEL), second]);
     let mut c = two_zones(vec![on("b", "x"), other, both_terms]);
-    assert_eq!(refused(&c, "x"), "pod_affinity pod_affinity");
+    assert_eq!(refused(&c, "x"), "pod_affinity");
     label(&mut c.pods.value_mut().unwrap()[0].meta, "tier", "db");
     assert_eq!(refused(&c, "x"), "");
 }

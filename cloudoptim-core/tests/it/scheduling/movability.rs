@@ -264,8 +264,8 @@ fn a_move_costs_more_of_the_only_pod_and_of_one_that_is_slow_to_go_or_to_come() 
         (None, 6_000, 0, false, 2000),
         // Ready since a restart, not since a start.
         (None, 6_000, 3, false, 1000),
-        (None, 0, 0, true, 2000),
-        (Some(600), 600, 0, true, 4000),
+        (None, 0, 0, true, 1500),
+        (Some(600), 600, 0, true, 3500),
     ] {
         let mut p = pod("n", "a", "p", "x", small());
         p.spec.termination_grace_seconds = grace;
@@ -276,7 +276,7 @@ fn a_move_costs_more_of_the_only_pod_and_of_one_that_is_slow_to_go_or_to_come() 
         let got = move_cost_milli(&p, alone);
         assert_eq!(got, milli, "{grace:?} {warm_up} {restarts} {alone}");
     }
-    assert_eq!(move_cost_milli(&costing("-134217728", 0), true), 1000);
+    assert_eq!(move_cost_milli(&costing("-134217728", 0), true), 500);
 }
 
 #[test]

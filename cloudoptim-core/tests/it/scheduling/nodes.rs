@@ -3,6 +3,7 @@
 use super::*;
 use cloudoptim_core::input::{InputOptions, Loader};
 use cloudoptim_core::overlay::CountLimit;
+use cloudoptim_core::scheduling::capacity::tolerated_for_a_time;
 
 #[test]
 fn every_rule_that_fails_is_listed() {
@@ -246,6 +247,28 @@ fn taints_refuse_whom_they_are_not_tolerated_by() {
         assert_eq!(with(effect, vec![]), "taint");
     }
     assert_eq!(with(PreferNoSchedule, vec![]), "");
+    // The packer asks for the time too: a pod that leaves again is not moved.
+    let mut x = node("x", "8", "32Gi");
+    let tolerated = |x: &Node, tolerations: &[Toleration]| {
+        tolerated_for_a_time(tolerations, x).map(|t| t.key.clone())
+    };
+    let some_time = toleration("team", true, "", None, Some(300));
+    let always = toleration("team", true, "", None, None);
+    assert_eq!(tolerated(&x, std::slice::from_ref(&some_time)), None);
+    for (effect, evicts) in [(NoExecute, true), (NoSchedule, false)] {
+        x.taints = vec![Taint {
+            key: "team".into(),
+            value: "ml".into(),
+            effect,
+        }];
+        let key = evicts.then(|| "team".to_owned());
+        assert_eq!(tolerated(&x, std::slice::from_ref(&some_time)), key);
+        assert_eq!(tolerated(&x, std::slice::from_ref(&always)), None);
+        // The first that fits counts.
+        assert_eq!(tolerated(&x, &[some_time.clone(), always.clone()]), key);
+        assert_eq!(tolerated(&x, &[always.clone(), some_time.clone()]), None);
+        assert_eq!(tolerated(&x, &[]), None);
+    }
     // A toleration of one effect leaves the other.
     let mut x = node("x", "8", "32Gi");
     for effect in [NoSchedule, NoExecute] {
