@@ -46,7 +46,7 @@ pub enum LocalData {
     Keeps,
 }
 
-/// What may be lost by a move.
+/// What may be lost by a move, and what a pod counts for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -63,9 +63,9 @@ pub struct MovePolicy {
     pub local_volumes: LocalData,
     /// Pods without a controller. Default false: nobody makes them anew.
     pub move_bare_pods: bool,
-    /// What a resize that a node refused for good counts for. Default `drop`,
-    /// the kube-scheduler's rule; `keep` is Karpenter's, which also finds room
-    /// for what the pod will ask for when it is made anew.
+    /// What a resize that a node refused for good counts for. Default `keep`,
+    /// Karpenter's rule: a pod that moves is made anew and asks for it. `drop`
+    /// is the kube-scheduler's rule for the pod where it stands.
     pub infeasible_resize: InfeasibleResize,
 }
 
@@ -77,7 +77,7 @@ impl Default for MovePolicy {
             host_path: LocalData::Keeps,
             local_volumes: LocalData::Keeps,
             move_bare_pods: false,
-            infeasible_resize: InfeasibleResize::Drop,
+            infeasible_resize: InfeasibleResize::Keep,
         }
     }
 }

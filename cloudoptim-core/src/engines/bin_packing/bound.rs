@@ -1,6 +1,5 @@
 //! The proven lower bound, and the cheapest set of new nodes.
 
-use super::Config;
 use super::solver::{Class, Effort, Mask, NodeType, Offering, Problem, solve};
 use crate::catalog::NodeOverheads;
 use crate::engines::{Alternative, Inputs};
@@ -51,16 +50,10 @@ fn green_field() -> Effort {
 /// affinities to pods, volumes and budgets are left out, which can only lower
 /// the bound, so it stays one. With `unpriced` nodes there is none: pods on
 /// them would be paid for in the bound and not in the cost.
-pub(super) fn bound(
-    config: &Config,
-    inputs: &Inputs<'_>,
-    cluster: &Cluster,
-    unpriced: usize,
-) -> Bound {
-    let infeasible = config.moves.infeasible_resize;
+pub(super) fn bound(inputs: &Inputs<'_>, cluster: &Cluster, unpriced: usize) -> Bound {
     let mut bound = Bound::default();
     let as_now = (unpriced == 0)
-        .then(|| problem(inputs, cluster, Kinds::AsNow, infeasible))
+        .then(|| problem(inputs, cluster, Kinds::AsNow))
         .flatten();
     match as_now {
         Some(problem) => match solve(&problem, &Effort::quick()) {
@@ -79,7 +72,7 @@ pub(super) fn bound(
         }
         None => bound.proof = "no bound: there is no node".to_owned(),
     }
-    if let Some(problem) = problem(inputs, cluster, Kinds::OnDemand, infeasible)
+    if let Some(problem) = problem(inputs, cluster, Kinds::OnDemand)
         && let Ok(solution) = solve(&problem, &green_field())
     {
         let now: MicroUsdPerHour = cluster
@@ -149,12 +142,7 @@ fn asks_by_name(spec: &PodSpec) -> bool {
         })
 }
 
-fn problem(
-    inputs: &Inputs<'_>,
-    cluster: &Cluster,
-    kinds: Kinds,
-    infeasible: InfeasibleResize,
-) -> Option<Problem> {
+fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds) -> Option<Problem> {
     let names: BTreeSet<&str> = cluster
         .nodes
         .items()
@@ -162,7 +150,7 @@ fn problem(
         .map(|n| n.meta.name.as_str())
         .collect();
     let kinds = match kinds {
-        Kinds::AsNow => kinds_now(inputs, cluster, infeasible),
+        Kinds::AsNow => kinds_now(inputs, cluster),
         Kinds::OnDemand => kinds_on_demand(inputs, cluster),
     };
     if kinds.is_empty() {
@@ -176,7 +164,7 @@ fn problem(
         if !there || ends(&movers.judge(pod)) {
             continue;
         }
-        let request = effective_request(pod, infeasible);
+        let request = effective_request(pod, InfeasibleResize::default());
         extended.extend(request.extended.keys().cloned());
         let spec = &pod.spec;
         let rules = (
@@ -260,11 +248,7 @@ const fn ends(movability: &Movability) -> bool {
 /// One kind for each set of nodes that look alike to pods; its capacity is the
 /// largest of them, after the smallest share of pods that end with the node. A
 /// node that holds more than it has, as after requests were raised, has that.
-fn kinds_now<'a>(
-    inputs: &Inputs<'_>,
-    cluster: &'a Cluster,
-    infeasible: InfeasibleResize,
-) -> Vec<Kind<'a>> {
+fn kinds_now<'a>(inputs: &Inputs<'_>, cluster: &'a Cluster) -> Vec<Kind<'a>> {
     let movers = Movers::new(cluster, inputs.now(), Default::default());
     let mut node_pods: BTreeMap<&str, Resources> = BTreeMap::new();
     let mut held: BTreeMap<&str, Resources> = BTreeMap::new();
@@ -276,7 +260,7 @@ fn kinds_now<'a>(
             _ if ends(&movability) => continue,
             _ => &mut held,
         };
-        let request = effective_request(pod, infeasible);
+        let request = effective_request(pod, InfeasibleResize::default());
         of.entry(node.as_str()).or_default().add(&request);
     }
     let mut kinds: BTreeMap<String, Kind<'_>> = BTreeMap::new();

@@ -91,7 +91,7 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
             .iter()
             .filter(|n| inputs.node_price(cluster, n).is_none())
             .count();
-        let bound = bound::bound(config, inputs, cluster, unpriced);
+        let bound = bound::bound(inputs, cluster, unpriced);
         let name = if cluster.name.is_empty() {
             cluster.uid.as_str()
         } else {

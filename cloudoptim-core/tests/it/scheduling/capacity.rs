@@ -185,6 +185,48 @@ fn a_node_that_is_not_there_yet_has_what_the_kubelet_would_leave() {
     assert_eq!(less.allocatable.pods, 10);
 }
 
+#[test]
+fn a_node_that_is_added_has_room_after_its_daemons_and_the_slots_that_are_known() {
+    let mut p = pod("n", "a", "p", "gone", container("c", "1800m", "64Mi"));
+    p.spec.volumes.push(PodVolume {
+        name: "data".into(),
+        source: PodVolumeSource::Claim { name: "c-0".into() },
+    });
+    let mut c = world_of(vec![], vec![p]);
+    c.claims = complete(vec![PersistentVolumeClaim {
+        meta: meta("n", "c-0"),
+        volume_name: Some("pv-0".into()),
+        phase: ClaimPhase::Bound,
+        ..Default::default()
+    }]);
+    c.persistent_volumes = complete(vec![PersistentVolume {
+        meta: meta("", "pv-0"),
+        source: PvSource::Ebs {
+            volume: "vol-0".into(),
+        },
+        ..Default::default()
+    }]);
+    let added = |daemons: &str, ebs_limit: Option<u32>| {
+        let mut world = World::new(&c, &[]);
+        let mut taken = Resources::new(cpu(daemons), Bytes(0));
+        taken.pods = 2;
+        let new = hypothetical(None, &NodeOverheads::default());
+        let id = world.add_node(new.clone(), &taken, ebs_limit).unwrap();
+        assert_eq!(world.used(id), taken);
+        assert_eq!(
+            world.add_node(new, &taken, ebs_limit),
+            None,
+            "its name is taken"
+        );
+        rules(&world, "n", "p", "new").join(" ")
+    };
+    // 1930m in all.
+    assert_eq!(added("130m", Some(1)), "");
+    assert_eq!(added("131m", Some(1)), "resource");
+    assert_eq!(added("0", Some(0)), "attach_limit");
+    assert_eq!(added("0", None), "attach_limit_unknown");
+}
+
 fn daemon(name: &str, change: impl Fn(&mut PodSpec)) -> Workload {
     let [mut set, _] = deployment("n", name, 1, small());
     set.kind = WorkloadKind::DaemonSet;

@@ -281,8 +281,11 @@ fn a_move_costs_more_of_the_only_pod_and_of_one_that_is_slow_to_go_or_to_come() 
 
 #[test]
 fn the_rule_for_refused_resizes_is_a_setting() {
-    let policy: MovePolicy = serde_json::from_str(r#"{"infeasible_resize": "keep"}"#).unwrap();
-    assert_eq!(policy.infeasible_resize, InfeasibleResize::Keep);
+    let policy: MovePolicy = serde_json::from_str(r#"{"infeasible_resize": "drop"}"#).unwrap();
+    assert_eq!(policy.infeasible_resize, InfeasibleResize::Drop);
+    // A pod that moves is made anew, and asks for what it wants.
+    let default = MovePolicy::default().infeasible_resize;
+    assert_eq!(default, InfeasibleResize::Keep);
     // Of 1 CPU the pod that stands there holds 200m, and wants 500m.
     let mut on = pod("n", "b", "on", "x", container("c", "500m", "64Mi"));
     on.status.resize_pending = Some("Infeasible".into());

@@ -161,6 +161,9 @@ fn every_pod_of_the_zoo_moves_or_stays_as_written_here() {
     assert_eq!(said("terminating"), "Leaving { placed_again: false }");
 }
 
+/// A pod, and what each node says.
+type Answer<'t> = (&'t str, Vec<(&'t str, Vec<&'t str>)>);
+
 /// Every refusal of a node, as sentences.
 fn sentences(world: &World<'_>, namespace: &str, pod: &str, node: &str) -> Vec<String> {
     let pod = world.pod_id(namespace, pod).unwrap();
@@ -205,7 +208,7 @@ fn every_pod_of_the_zoo_goes_where_is_written_here() {
     let avoided = format!("1 pods in kubernetes.io/hostname={HOST} avoid it");
     let avoids = format!("1 pods that it avoids are in kubernetes.io/hostname={HOST}");
     let selected = vec![wants_arm, wants_cores];
-    let answers: Vec<(&str, Vec<(&str, Vec<&str>)>)> = vec![
+    let answers: Vec<Answer<'_>> = vec![
         // Anti carries app=web too: the pods of web are two, in one zone, and a
         // second there would be 2 to 0. Its spread over hosts is soft.
         (
