@@ -1,14 +1,13 @@
 //! From decisions to steps.
 
+use super::duration::Durations;
 use super::{
     DeclineReason, Declined, EngineSummary, Fingerprint, Plan, Precondition, Scope, Step, StepId,
     Totals,
 };
 use crate::decision::{Action, Decision, Subject};
 use crate::engines::{EngineId, EngineOutput, Inputs};
-use crate::model::{
-    Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Pod, Snapshot, WorkloadRef,
-};
+use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, WorkloadRef};
 use crate::version::Version;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -105,6 +104,8 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
     let mut changed: BTreeMap<String, EngineId> = BTreeMap::new();
     let mut chains = Chains::default();
     let valid_seconds = u64::try_from(config.valid_for().num_seconds()).unwrap_or(0);
+    let settle_seconds = u64::from(config.settle_seconds);
+    let mut durations = Durations::new(snapshot, inputs.now(), settle_seconds);
     let mut spent_seconds = 0_u64;
     let mut group = 0_u32;
     for candidate in candidates {
@@ -128,11 +129,7 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
             });
             continue;
         }
-        let seconds: Vec<u64> = decision
-            .actions
-            .iter()
-            .map(|a| estimated_seconds(a, snapshot, u64::from(config.settle_seconds)))
-            .collect();
+        let seconds: Vec<u64> = decision.actions.iter().map(|a| durations.of(a)).collect();
         let needs_seconds = spent_seconds.saturating_add(seconds.iter().sum());
         if needs_seconds > valid_seconds {
             chains.break_at(&decision, candidate.phase);
@@ -348,66 +345,6 @@ fn cluster_of(subject: &Subject) -> Option<&ClusterUid> {
         | Subject::Service { cluster, .. }
         | Subject::TrafficPair { cluster, .. } => Some(cluster),
         Subject::Instance { .. } | Subject::Volume { .. } | Subject::Offering { .. } => None,
-    }
-}
-
-/// How long a step takes, in seconds.
-///
-/// | step | seconds | why |
-/// | --- | --- | --- |
-/// | drain | longest grace of the pods that leave, and the settle time | pods end side by side |
-/// | launch | 180 | boot, join, images: 2 to 3 minutes on EC2 |
-/// | remove | 30 | asked for, not waited for |
-/// | resize, spot share, zone | 60 a replica | a rolling update, one by one |
-/// | snapshot | 600 | grows with what was written; most are done by then |
-/// | else | 5 | one call |
-fn estimated_seconds(action: &Action, snapshot: &Snapshot, settle_seconds: u64) -> u64 {
-    let replicas = |cluster: &ClusterUid, workload: &WorkloadRef| {
-        snapshot
-            .cluster(cluster)
-            .and_then(|c| {
-                c.workloads
-                    .items()
-                    .iter()
-                    .find(|w| w.reference() == *workload)
-            })
-            .and_then(|w| w.replicas)
-            .map_or(1, u64::from)
-    };
-    match action {
-        Action::DrainNode { cluster, moves, .. } => {
-            let grace = |pod: &Pod| {
-                u64::try_from(pod.spec.termination_grace_seconds.unwrap_or(30)).unwrap_or(0)
-            };
-            let uids: BTreeSet<_> = moves.iter().map(|m| &m.uid).collect();
-            let longest = snapshot
-                .cluster(cluster)
-                .into_iter()
-                .flat_map(|c| c.pods.items())
-                .filter(|pod| uids.contains(&pod.meta.uid))
-                .map(grace)
-                .max();
-            longest.unwrap_or(0).saturating_add(settle_seconds)
-        }
-        Action::LaunchNodes { .. } => 180,
-        Action::RemoveNode { .. } => 30,
-        Action::ResizeContainer {
-            cluster,
-            workload,
-            restarts: true,
-            ..
-        }
-        | Action::SetSpotShare {
-            cluster, workload, ..
-        }
-        | Action::PreferZone {
-            cluster, workload, ..
-        } => {
-            // Rollouts of different workloads run side by side: one step's share.
-            replicas(cluster, workload).saturating_mul(60).min(600)
-        }
-        Action::SnapshotVolume { .. } => 600,
-        _ => 5,
     }
 }
 

@@ -6,6 +6,7 @@
 //! what can be done before the plan expires is in it.
 
 mod config;
+mod duration;
 mod make;
 mod precondition;
 mod text;

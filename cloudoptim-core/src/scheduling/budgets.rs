@@ -214,6 +214,23 @@ impl<'a> Budgets<'a> {
         all.next().is_none().then(|| name(state.budget))
     }
 
+    /// The budget that the eviction of a pod is taken off, and how many it
+    /// allows now, 0 where that is not known. `None` for a pod that goes
+    /// without asking a budget, and for one that none lets go.
+    pub fn taken_off(&self, pod: &Pod) -> Option<(NamespacedName, u32)> {
+        let index = match self.judge(pod) {
+            Ok(index) => index?,
+            Err(_) => {
+                let budget = self.budget_of(pod)?;
+                return Some((budget, 0));
+            }
+        };
+        let states = self.by_namespace.get(pod.meta.namespace.as_str())?;
+        let state = states.get(index)?;
+        let allowed = state.numbers.as_ref().map_or(0, |n| n.allowed);
+        Some((name(state.budget), allowed))
+    }
+
     fn of(&self, pod: &Pod) -> impl Iterator<Item = (usize, &State<'a>)> {
         let states = self.by_namespace.get(pod.meta.namespace.as_str());
         let meta = pod.meta.clone();

@@ -152,6 +152,16 @@ pub fn untolerated<'n>(
     })
 }
 
+/// A `NoExecute` taint that is tolerated for a time only: the scheduler places
+/// such a pod, and it is evicted again when the time is up. As there, the first
+/// toleration that fits a taint counts.
+pub fn tolerated_for_a_time<'n>(tolerations: &[Toleration], node: &'n Node) -> Option<&'n Taint> {
+    node.taints.iter().find(|taint| {
+        let first = tolerations.iter().find(|t| taint.tolerated_by(t));
+        taint.effect == TaintEffect::NoExecute && first.is_some_and(|t| t.seconds.is_some())
+    })
+}
+
 /// What a node of a type would look like.
 ///
 /// Labels are those that EKS nodes and Karpenter's carry; a pool adds its

@@ -243,7 +243,7 @@ impl World<'_> {
                 continue;
             }
             let stop = match n.attach_limits.get(driver) {
-                Some(limit) if self.attachments_known => {
+                Some(Some(limit)) if self.attachments_known => {
                     let would_be = there.map_or(0, std::collections::BTreeMap::len) + new.len();
                     let would_be = u32::try_from(would_be).unwrap_or(u32::MAX);
                     would_be > *limit
@@ -255,7 +255,7 @@ impl World<'_> {
                 }
                 limit => {
                     // Without a limit there is none, if all limits were read.
-                    !(self.attach_known && (limit.is_none() || self.attachments_known))
+                    !(self.attach_known && limit.is_none())
                         && sink.refuse(|| Refusal::AttachLimitUnknown {
                             driver: driver.clone(),
                         })

@@ -17,6 +17,7 @@ pub mod budgets;
 pub mod capacity;
 mod check;
 pub mod movability;
+mod pods;
 mod refusal;
 pub mod request;
 mod terms;

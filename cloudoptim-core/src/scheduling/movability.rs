@@ -4,6 +4,7 @@
 //! honoured, whoever manages the node now: Karpenter's, the cluster
 //! autoscaler's, CAST AI's, the descheduler's and our own.
 
+use super::request::InfeasibleResize;
 use crate::guard::PROTECT_KEY;
 use crate::model::{
     Cluster, Node, ObjectMeta, PersistentVolume, PersistentVolumeClaim, Pod, PodVolumeSource,
@@ -45,7 +46,7 @@ pub enum LocalData {
     Keeps,
 }
 
-/// What may be lost by a move.
+/// What may be lost by a move, and what a pod counts for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -62,6 +63,10 @@ pub struct MovePolicy {
     pub local_volumes: LocalData,
     /// Pods without a controller. Default false: nobody makes them anew.
     pub move_bare_pods: bool,
+    /// What a resize that a node refused for good counts for. Default `keep`,
+    /// Karpenter's rule: a pod that moves is made anew and asks for it. `drop`
+    /// is the kube-scheduler's rule for the pod where it stands.
+    pub infeasible_resize: InfeasibleResize,
 }
 
 impl Default for MovePolicy {
@@ -72,6 +77,7 @@ impl Default for MovePolicy {
             host_path: LocalData::Keeps,
             local_volumes: LocalData::Keeps,
             move_bare_pods: false,
+            infeasible_resize: InfeasibleResize::Keep,
         }
     }
 }
@@ -430,4 +436,36 @@ pub fn eviction_cost_milli(pod: &Pod) -> i64 {
     let priority = i64::from(pod.spec.priority.unwrap_or(0));
     let milli = 1000 + cost * 1000 / (1 << 27) + priority * 1000 / (1 << 25);
     milli.clamp(-10_000, 10_000)
+}
+
+/// Seconds of waiting that weigh as much as one eviction: the cluster
+/// autoscaler's `max-graceful-termination-sec`.
+const WAIT_PER_EVICTION: i64 = 600;
+/// Grace of a pod that states none.
+const DEFAULT_GRACE: i64 = 30;
+
+/// What moving a pod costs, in thousandths of an ordinary eviction:
+/// [`eviction_cost_milli`], and what that formula does not see.
+///
+/// | more | for |
+/// | --- | --- |
+/// | 500 | `alone`: the only pod of its workload, which is away while it moves; still less than two pods that have company |
+/// | 0 to 1000 | grace above the usual 30 s, 1000 at 600 s |
+/// | 0 to 1000 | time from start to ready, 1000 at 600 s |
+///
+/// Restarts add nothing: they do not tell whether the pod fares better or
+/// worse elsewhere. But a pod that restarted tells no warm-up, as it became
+/// ready more than once.
+pub fn move_cost_milli(pod: &Pod, alone: bool) -> i64 {
+    let waits = |seconds: i64| seconds.clamp(0, WAIT_PER_EVICTION) * 1000 / WAIT_PER_EVICTION;
+    let grace = pod.spec.termination_grace_seconds.unwrap_or(DEFAULT_GRACE);
+    let grace = if grace <= DEFAULT_GRACE { 0 } else { grace };
+    let restarted = pod.status.containers.iter().any(|c| c.restart_count > 0);
+    let warm_up = match (pod.status.started_at, pod.status.ready_since) {
+        (Some(start), Some(ready)) if pod.status.ready == Some(true) && !restarted => {
+            (ready - start).num_seconds()
+        }
+        _ => 0,
+    };
+    eviction_cost_milli(pod) + i64::from(alone) * 500 + waits(grace) + waits(warm_up)
 }

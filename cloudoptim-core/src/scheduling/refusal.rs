@@ -25,6 +25,8 @@ pub enum ClaimProblem {
     VolumeMissing,
     /// Its storage class does not exist or was not collected.
     ClassUnknown,
+    /// Nobody makes volumes of its class, and none is free.
+    NoFreeVolume,
 }
 
 impl fmt::Display for ClaimProblem {
@@ -37,6 +39,7 @@ impl fmt::Display for ClaimProblem {
             Self::UnboundImmediate => "waits for a volume that is made at once",
             Self::VolumeMissing => "names a volume that does not exist",
             Self::ClassUnknown => "has a storage class that is not known",
+            Self::NoFreeVolume => "waits for a volume that nobody makes",
         })
     }
 }

@@ -4,9 +4,13 @@ use super::capacity::EBS_DRIVER;
 use super::refusal::ClaimProblem;
 use crate::model::{
     BindingMode, ClaimPhase, Cluster, NodeSelectorTerm, Operator, PersistentVolume,
-    PersistentVolumeClaim, Pod, PodVolumeSource, PvSource, Requirement, StorageClass, ZONE_LABEL,
+    PersistentVolumeClaim, Pod, PodVolumeSource, PvPhase, PvSource, Requirement, StorageClass,
+    ZONE_LABEL,
 };
 use std::collections::BTreeMap;
+
+/// Provisioner of classes whose volumes somebody makes by hand.
+const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 /// What a pod's volumes ask of a node.
 #[derive(Debug, Clone, Default)]
@@ -111,6 +115,10 @@ impl<'a> Storage<'a> {
             problem(ClaimProblem::UnboundImmediate);
             return;
         }
+        if class.provisioner == NO_PROVISIONER && !ephemeral {
+            self.waiting(needs, claim, class);
+            return;
+        }
         if !class.allowed_topologies.is_empty() {
             needs.topologies.push((
                 name.to_owned(),
@@ -121,6 +129,45 @@ impl<'a> Storage<'a> {
         needs
             .attached
             .push((class.provisioner.clone(), format!("{namespace}/{name}")));
+    }
+
+    /// Nobody makes volumes of the class: the pod goes where a free one is.
+    fn waiting(&self, needs: &mut Needs, claim: &PersistentVolumeClaim, class: &StorageClass) {
+        let name = &claim.meta.name;
+        if !self.volumes_known {
+            needs.problems.push((name.clone(), ClaimProblem::Unknown));
+            return;
+        }
+        let own = |volume: &PersistentVolume| {
+            let of = volume.claim.as_ref();
+            of.is_none_or(|of| of.namespace == claim.meta.namespace && of.name == *name)
+        };
+        let free = self.volumes.values().filter(|v| {
+            v.phase == PvPhase::Available
+                && v.meta.deleted_at.is_none()
+                && v.storage_class.as_deref() == Some(class.meta.name.as_str())
+                && own(v)
+                && v.capacity >= claim.storage
+                && claim
+                    .access_modes
+                    .iter()
+                    .all(|m| v.access_modes.contains(m))
+        });
+        let free: Vec<&PersistentVolume> = free.copied().collect();
+        if free.is_empty() {
+            needs
+                .problems
+                .push((name.clone(), ClaimProblem::NoFreeVolume));
+        } else if let Some(terms) = free
+            .iter()
+            .map(|v| v.node_affinity.clone())
+            .collect::<Option<Vec<_>>>()
+        {
+            let terms = terms.into_iter().flatten().collect();
+            needs
+                .topologies
+                .push((name.clone(), class.meta.name.clone(), terms));
+        }
     }
 
     fn bound(&self, needs: &mut Needs, claim: &PersistentVolumeClaim, volume: &str) {

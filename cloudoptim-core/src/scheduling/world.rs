@@ -1,14 +1,11 @@
 //! An index of one cluster in which pods move in thought.
 
 use super::capacity::{EBS_DRIVER, NotTarget, not_target, selects, untolerated};
-use super::request::{InfeasibleResize, effective_request};
-use super::terms::{
-    AffinityGroup, AntiTerm, Matcher, Namespaces, SpreadGroup, SpreadKey, Tally, Topology,
-};
+use super::request::InfeasibleResize;
+use super::terms::{AffinityGroup, AntiTerm, SpreadGroup, SpreadKey, Tally, Topology};
 use super::volumes::{Needs, Storage};
 use crate::model::{
-    Cluster, Labels, Node, NodeName, OwnerIndex, Pod, Resources, Taint, TaintEffect, Toleration,
-    Uid, WhenUnsatisfiable,
+    Cluster, Labels, Node, NodeName, Pod, Resources, Taint, TaintEffect, Toleration, Uid,
 };
 use crate::overlay::CountLimit;
 use std::borrow::Cow;
@@ -56,8 +53,8 @@ pub struct World<'a> {
     /// Every volume that is attached without a pod is known.
     pub(super) attachments_known: bool,
     node_index: BTreeMap<String, usize>,
-    pod_index: BTreeMap<(&'a str, &'a str), usize>,
-    uid_index: BTreeMap<&'a Uid, usize>,
+    pub(super) pod_index: BTreeMap<(&'a str, &'a str), usize>,
+    pub(super) uid_index: BTreeMap<&'a Uid, usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +69,8 @@ pub(super) struct NodeEntry<'a> {
     pub(super) ports: BTreeMap<(u16, String), BTreeMap<String, u32>>,
     /// Pods by driver and volume.
     pub(super) attached: BTreeMap<String, BTreeMap<String, u32>>,
-    pub(super) attach_limits: BTreeMap<String, u32>,
+    /// `None`: the driver has a limit that is not known.
+    pub(super) attach_limits: BTreeMap<String, Option<u32>>,
     /// Thousandths free of each device.
     pub(super) devices: Vec<u32>,
     /// Pods of `with` and of `of`, for each limit.
@@ -117,10 +115,20 @@ pub(super) struct SelectedBy {
 }
 
 impl<'a> World<'a> {
-    /// Indexes a cluster as it is.
+    /// Indexes a cluster as it is, with the kube-scheduler's rule for resizes
+    /// that a node refused.
     ///
     /// `limits` are the operator's rules; those of other clusters are ignored.
     pub fn new(cluster: &'a Cluster, limits: &[CountLimit]) -> Self {
+        Self::with_infeasible_resize(cluster, limits, InfeasibleResize::default())
+    }
+
+    /// As [`World::new`], with another rule for resizes that a node refused.
+    pub fn with_infeasible_resize(
+        cluster: &'a Cluster,
+        limits: &[CountLimit],
+        infeasible: InfeasibleResize,
+    ) -> Self {
         let pools = cluster.node_pools.items();
         let mut nodes: Vec<&Node> = cluster.nodes.items().iter().collect();
         nodes.sort_by(|a, b| (&a.meta.name, &a.meta.uid).cmp(&(&b.meta.name, &b.meta.uid)));
@@ -161,14 +169,14 @@ impl<'a> World<'a> {
             uid_index: BTreeMap::new(),
         };
         let storage = Storage::new(cluster);
-        world.read_pods(cluster, &pods, &storage);
-        let csi: BTreeMap<&str, BTreeMap<String, u32>> = cluster
+        world.read_pods(cluster, &pods, &storage, infeasible);
+        let csi: BTreeMap<&str, BTreeMap<String, Option<u32>>> = cluster
             .csi_nodes
             .items()
             .iter()
             .map(|c| {
                 let limits = c.drivers.iter();
-                let limits = limits.filter_map(|d| Some((d.name.clone(), d.attach_limit?)));
+                let limits = limits.filter_map(|d| Some((d.name.clone(), Some(d.attach_limit?))));
                 (c.meta.name.as_str(), limits.collect())
             })
             .collect();
@@ -360,8 +368,9 @@ impl<'a> World<'a> {
 
     /// Adds a node, empty but for `daemons`, what DaemonSets take of it.
     ///
-    /// `ebs_limit` is how many EBS volumes can be attached; without it, none
-    /// is known. A name that is taken gives `None`.
+    /// `ebs_limit` is how many EBS volumes can be attached; without it that is
+    /// not known, and pods with such volumes are refused. A name that is taken
+    /// gives `None`.
     pub fn add_node(
         &mut self,
         node: Node,
@@ -373,8 +382,8 @@ impl<'a> World<'a> {
             return None;
         }
         let why = not_target(&node, &[]);
-        let limits = ebs_limit.map(|limit| (EBS_DRIVER.to_owned(), limit));
-        let index = self.push_node(Cow::Owned(node), why, limits.into_iter().collect());
+        let limits = BTreeMap::from([(EBS_DRIVER.to_owned(), ebs_limit)]);
+        let index = self.push_node(Cow::Owned(node), why, limits);
         if let Some(entry) = self.nodes.get_mut(index) {
             entry.used.add(daemons);
         }
@@ -385,7 +394,7 @@ impl<'a> World<'a> {
         &mut self,
         node: Cow<'a, Node>,
         not_target: Vec<NotTarget>,
-        attach_limits: BTreeMap<String, u32>,
+        attach_limits: BTreeMap<String, Option<u32>>,
     ) -> usize {
         let index = self.nodes.len();
         for topology in &mut self.topologies {
@@ -548,194 +557,6 @@ impl<'a> World<'a> {
             }
         }
     }
-
-    fn read_pods(&mut self, cluster: &'a Cluster, pods: &[&'a Pod], storage: &Storage<'_>) {
-        let namespaces =
-            Namespaces::new(cluster.namespaces.items(), cluster.namespaces.is_complete());
-        let owners = (!self.limits.is_empty()).then(|| OwnerIndex::new(cluster));
-        let mut interned = Interned::default();
-        for (index, pod) in pods.iter().enumerate() {
-            let spec = &pod.spec;
-            let affinity = (!spec.required_pod_affinity.is_empty()).then(|| {
-                let matchers: Vec<Matcher> = spec
-                    .required_pod_affinity
-                    .iter()
-                    .map(|t| Matcher::of_term(t, &pod.meta))
-                    .collect();
-                let own = matchers
-                    .iter()
-                    .all(|m| m.matches(&namespaces, &pod.meta, false));
-                let topologies: Vec<usize> = spec
-                    .required_pod_affinity
-                    .iter()
-                    .map(|t| interned.topology(&mut self.topologies, &t.topology_key))
-                    .collect();
-                let key = (matchers, topologies);
-                let group = match interned.affinities.get(&key) {
-                    Some(group) => *group,
-                    None => {
-                        let group = self.affinities.len();
-                        self.affinities.push(AffinityGroup {
-                            matchers: key.0.clone(),
-                            counts: vec![Tally::default(); key.1.len()],
-                            topologies: key.1.clone(),
-                            total: 0,
-                        });
-                        interned.affinities.insert(key, group);
-                        group
-                    }
-                };
-                (group, own)
-            });
-            let mut antis = Vec::new();
-            for term in &spec.required_pod_anti_affinity {
-                let matcher = Matcher::of_term(term, &pod.meta);
-                let own = matcher.matches(&namespaces, &pod.meta, true);
-                let topology = interned.topology(&mut self.topologies, &term.topology_key);
-                let key = (matcher, topology);
-                let term = match interned.antis.get(&key) {
-                    Some(term) => *term,
-                    None => {
-                        let term = self.antis.len();
-                        self.antis.push(AntiTerm {
-                            matcher: key.0.clone(),
-                            topology,
-                            selected: Tally::default(),
-                            carriers: Tally::default(),
-                        });
-                        interned.antis.insert(key, term);
-                        term
-                    }
-                };
-                if !antis.contains(&(term, own)) {
-                    antis.push((term, own));
-                }
-            }
-            let hard = || {
-                spec.topology_spread
-                    .iter()
-                    .filter(|s| s.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule)
-            };
-            let all_keys: BTreeSet<String> = hard().map(|s| s.topology_key.clone()).collect();
-            let mut spreads = Vec::new();
-            for spread in hard() {
-                let matcher = Matcher::of_spread(spread, &pod.meta);
-                let selects_itself = matcher.matches(&namespaces, &pod.meta, false);
-                let affinity = spread.honour_node_affinity.unwrap_or(true).then(|| {
-                    (
-                        spec.node_selector.clone(),
-                        spec.required_node_affinity.clone(),
-                    )
-                });
-                let tolerations = spread
-                    .honour_node_taints
-                    .unwrap_or(false)
-                    .then(|| spec.tolerations.clone());
-                let key = SpreadKey {
-                    matcher,
-                    topology: interned.topology(&mut self.topologies, &spread.topology_key),
-                    all_keys: all_keys.clone(),
-                    affinity,
-                    tolerations,
-                };
-                let group = match interned.spreads.get(&key) {
-                    Some(group) => *group,
-                    None => {
-                        let group = self.spreads.len();
-                        self.spreads.push(SpreadGroup::new(key.clone()));
-                        interned.spreads.insert(key, group);
-                        group
-                    }
-                };
-                spreads.push(Spread {
-                    group,
-                    max_skew: spread.max_skew,
-                    min_domains: spread.min_domains.unwrap_or(1),
-                    selects_itself,
-                });
-            }
-            let needs = storage.needs(pod);
-            for (claim, _) in &needs.exclusive {
-                let key = (pod.meta.namespace.clone(), claim.clone());
-                self.users.entry(key).or_default().insert(index);
-            }
-            let owner = owners.as_ref().map(|o| o.top(pod));
-            let member = |of: &dyn Fn(&CountLimit) -> bool| -> Vec<usize> {
-                let limits = self.limits.iter().enumerate();
-                limits.filter(|(_, l)| of(l)).map(|(i, _)| i).collect()
-            };
-            let key = (pod.meta.namespace.as_str(), pod.meta.name.as_str());
-            self.pod_index.insert(key, index);
-            self.uid_index.insert(&pod.meta.uid, index);
-            self.pods.push(PodEntry {
-                pod,
-                request: effective_request(pod, InfeasibleResize::default()),
-                place: None,
-                away: false,
-                needs,
-                ports: host_ports(pod),
-                affinity,
-                antis,
-                spreads,
-                selected_by: Arc::default(),
-                devices: Vec::new(),
-                in_with: member(&|l| l.with.is_some() && l.with.as_ref() == owner.as_ref()),
-                in_of: member(&|l| Some(&l.of) == owner.as_ref()),
-            });
-        }
-        // Pods of equal namespace and labels are selected by the same terms.
-        let mut known: BTreeMap<(&str, &Labels), Arc<SelectedBy>> = BTreeMap::new();
-        for entry in &mut self.pods {
-            let meta = &entry.pod.meta;
-            let key = (meta.namespace.as_str(), &meta.labels);
-            let selected = known.entry(key).or_insert_with(|| {
-                let matching = |count: usize, by: &dyn Fn(usize) -> bool| {
-                    (0..count).filter(|i| by(*i)).collect::<Vec<_>>()
-                };
-                Arc::new(SelectedBy {
-                    affinities: matching(self.affinities.len(), &|i| {
-                        self.affinities.get(i).is_some_and(|g| {
-                            g.matchers
-                                .iter()
-                                .all(|m| m.matches(&namespaces, meta, false))
-                        })
-                    }),
-                    antis: matching(self.antis.len(), &|i| {
-                        // What may be avoided is avoided.
-                        self.antis
-                            .get(i)
-                            .is_some_and(|t| t.matcher.matches(&namespaces, meta, true))
-                    }),
-                    spreads: matching(self.spreads.len(), &|i| {
-                        self.spreads
-                            .get(i)
-                            .is_some_and(|g| g.key.matcher.matches(&namespaces, meta, false))
-                    }),
-                })
-            });
-            entry.selected_by = Arc::clone(selected);
-        }
-    }
-}
-
-#[derive(Default)]
-struct Interned {
-    topologies: BTreeMap<String, usize>,
-    affinities: BTreeMap<(Vec<Matcher>, Vec<usize>), usize>,
-    antis: BTreeMap<(Matcher, usize), usize>,
-    spreads: BTreeMap<SpreadKey, usize>,
-}
-
-impl Interned {
-    fn topology(&mut self, all: &mut Vec<Topology>, key: &str) -> usize {
-        if let Some(index) = self.topologies.get(key) {
-            return *index;
-        }
-        let index = all.len();
-        all.push(Topology::new(key));
-        self.topologies.insert(key.to_owned(), index);
-        index
-    }
 }
 
 fn release<K: Ord, V: Ord>(of: &mut BTreeMap<K, BTreeMap<V, u32>>, key: &K, value: &V) {
@@ -777,34 +598,4 @@ fn tolerates(tolerations: &[Toleration], node: &Node) -> bool {
     };
     untolerated(tolerations, node).next().is_none()
         && (!node.unschedulable || tolerations.iter().any(|t| cordon.tolerated_by(t)))
-}
-
-/// Ports of containers and sidecars: those of init containers that end are
-/// free by the time others come.
-fn host_ports(pod: &Pod) -> Vec<(u16, String, String)> {
-    let sidecars = pod
-        .spec
-        .init_containers
-        .iter()
-        .filter(|c| c.restarts_always);
-    let mut ports: Vec<_> = pod
-        .spec
-        .containers
-        .iter()
-        .chain(sidecars)
-        .flat_map(|c| &c.host_ports)
-        .filter(|p| p.port > 0)
-        .map(|p| {
-            let protocol = if p.protocol.is_empty() {
-                "TCP"
-            } else {
-                &p.protocol
-            };
-            let ip = if p.ip.is_empty() { "0.0.0.0" } else { &p.ip };
-            (p.port, protocol.to_owned(), ip.to_owned())
-        })
-        .collect();
-    ports.sort();
-    ports.dedup();
-    ports
 }

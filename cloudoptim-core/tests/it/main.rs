@@ -8,6 +8,7 @@ mod cases;
 mod catalog;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod drain_time;
 mod execute;
 #[allow(dead_code)] // each engine uses a part
 mod fixtures;

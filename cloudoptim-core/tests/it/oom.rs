@@ -249,7 +249,7 @@ fn build(lines: &[Line]) -> (Snapshot, Ledgers) {
                     vpas.push(VerticalPodAutoscaler {
                         meta,
                         target,
-                        update_mode: "Recreate".to_owned(),
+                        update_mode: line.get("mode").unwrap_or("Recreate").to_owned(),
                         ..Default::default()
                     });
                 } else {
@@ -300,6 +300,22 @@ fn build(lines: &[Line]) -> (Snapshot, Ledgers) {
                         ..Default::default()
                     });
             }
+            "pdb" => {
+                let (namespace, name) = named(line);
+                let labels = Labels::from([("app".to_owned(), name.clone())]);
+                let budgets = cluster.disruption_budgets.value_mut().unwrap();
+                budgets.push(PodDisruptionBudget {
+                    meta: meta(&namespace, &name),
+                    selector: Some(LabelSelector {
+                        match_labels: labels,
+                        ..Default::default()
+                    }),
+                    max_unavailable: line
+                        .get("max")
+                        .map(|m| IntOrPercent::Count(m.parse().unwrap())),
+                    ..Default::default()
+                });
+            }
             "unknown" => gone.push(line.word(1).to_owned()),
             other => panic!("{other}?"),
         }
@@ -340,6 +356,7 @@ fn forget(cluster: &mut Cluster, part: &str, demote: bool) {
         "vpa" => vertical_autoscalers,
         "limits" => limit_ranges,
         "quotas" => resource_quotas,
+        "budgets" => disruption_budgets,
     );
 }
 

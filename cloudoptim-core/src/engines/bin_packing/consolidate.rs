@@ -9,7 +9,7 @@ use crate::model::{
     Bytes, Cloud, Cluster, MicroUsdPerHour, MilliCpu, NamespacedName, Node, NodeName, OwnerIndex,
     Pod, Resources, WorkloadRef,
 };
-use crate::scheduling::movability::{Movers, eviction_cost_milli, node_protections};
+use crate::scheduling::movability::{Movers, move_cost_milli, node_protections};
 use crate::scheduling::{
     Budgets, InfeasibleResize, Movability, NodeId, NotTarget, PodId, Refusal, Refusals, World,
     capacity, effective_request,
@@ -58,7 +58,8 @@ pub(super) fn consolidate(
         .filter(|l| l.cluster == cluster.uid)
         .cloned()
         .collect();
-    let mut world = World::new(cluster, &limits);
+    let infeasible = config.moves.infeasible_resize;
+    let mut world = World::with_infeasible_resize(cluster, &limits, infeasible);
     let budgets = Budgets::new(cluster, now);
     let movers = Movers::new(cluster, now, config.moves.clone());
     let owners = OwnerIndex::new(cluster);
@@ -91,7 +92,7 @@ pub(super) fn consolidate(
         let pods = on_node
             .get(node.meta.name.as_str())
             .map_or(&[][..], Vec::as_slice);
-        sort_pods(&mut candidate, pods, &movers, &budgets);
+        sort_pods(&mut candidate, pods, &movers, &budgets, infeasible);
         static_reasons(config, inputs, cluster, &pools, &mut candidate);
         candidates.push(candidate);
     }
@@ -110,7 +111,8 @@ pub(super) fn consolidate(
         .filter(|c| c.stays.iter().any(|r| matches!(r, Reason::Young { .. })))
         .map(|c| c.node.name())
         .collect();
-    candidates.sort_by_cached_key(order);
+    let mut share = Share::new(cluster, &owners, config);
+    candidates.sort_by_cached_key(|c| order(c, |pod| share.is_alone(&owners.top(pod))));
 
     let mut answer = Answer::default();
     let mut acts = Vec::new();
@@ -118,7 +120,6 @@ pub(super) fn consolidate(
     let mut taken: BTreeMap<NodeName, u64> = BTreeMap::new();
     let mut missing: BTreeMap<(String, String), u64> = BTreeMap::new();
     let mut room = Room::new(&world, &candidates, config);
-    let mut share = Share::new(cluster, &owners, config);
     for candidate in candidates {
         let name = candidate.node.name();
         let subject = Subject::Node {
@@ -252,7 +253,9 @@ fn sort_pods<'a>(
     pods: &[&'a Pod],
     movers: &Movers<'_>,
     budgets: &Budgets<'_>,
+    infeasible: InfeasibleResize,
 ) {
+    let request = |pod: &Pod| effective_request(pod, infeasible);
     let mut pinned = Vec::new();
     let mut blocked = Vec::new();
     for pod in pods.iter().copied() {
@@ -309,10 +312,6 @@ fn sort_pods<'a>(
             pod.meta.name.clone(),
         )
     });
-}
-
-fn request(pod: &Pod) -> Resources {
-    effective_request(pod, InfeasibleResize::default())
 }
 
 /// Reasons that hold whatever happens elsewhere.
@@ -383,13 +382,16 @@ fn static_reasons(
     stays.sort();
 }
 
-/// Empty nodes first, the dearest of them first; then by eviction cost per
-/// dollar, in thousandths of both.
-fn order(candidate: &Candidate<'_>) -> (bool, u64, std::cmp::Reverse<MicroUsdPerHour>, String) {
+/// Empty nodes first, the dearest of them first; then by what the moves cost
+/// per dollar, in thousandths of both.
+fn order(
+    candidate: &Candidate<'_>,
+    alone: impl Fn(&Pod) -> bool,
+) -> (bool, u64, std::cmp::Reverse<MicroUsdPerHour>, String) {
     let cost: i64 = candidate
         .movers
         .iter()
-        .map(|p| eviction_cost_milli(p).max(100))
+        .map(|p| move_cost_milli(p, alone(p)).max(100))
         .sum();
     let price = candidate.price.unwrap_or_default();
     let per_dollar = u64::try_from(cost).unwrap_or(0).saturating_mul(1_000_000)
@@ -515,6 +517,11 @@ impl Share {
             }
         }
         share
+    }
+
+    /// Whether a workload has one pod only.
+    fn is_alone(&self, workload: &WorkloadRef) -> bool {
+        self.total.get(workload) == Some(&1)
     }
 
     /// Why one more pod of the workload may not come to the node.
@@ -696,9 +703,16 @@ fn fullest(
             continue;
         }
         tried += 1;
-        let answer = world.check(pod, id);
-        let answer =
-            answer.and_then(|()| refuses(&name).map_or(Ok(()), |r| Err(Refusals(vec![r]))));
+        // A second eviction is worth no move.
+        let leaves_again = || {
+            let tolerations = &world.pod(pod)?.spec.tolerations;
+            let taint = capacity::tolerated_for_a_time(tolerations, node)?.clone();
+            Some(Refusal::Taint { taint })
+        };
+        let refused = || refuses(&name).or_else(leaves_again);
+        let answer = world
+            .check(pod, id)
+            .and_then(|()| refused().map_or(Ok(()), |r| Err(Refusals(vec![r]))));
         match answer {
             Ok(()) => {
                 let free = world.free(id);

@@ -13,6 +13,11 @@
 //! answered), and never acts without that ledger unless the host states that no
 //! raise was made before: without memory, three steps never end.
 //!
+//! The raise comes by a rollout, which asks no disruption budget: a budget that
+//! lets nobody go is named beside it. Where the new size comes with an eviction
+//! instead (a vertical autoscaler, `OnDelete`), such a budget blocks it, and
+//! the keep says so.
+//!
 //! A raise saves nothing, so `saves_per_month` is `None`; a request that grows
 //! may cost a node, which a joint run counts.
 
@@ -32,9 +37,10 @@ use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
 use crate::decision::{Action, Decision, MissingEvidence, Subject};
 use crate::ledger::MemoryRaise;
 use crate::model::{
-    Bytes, Cluster, Container, NamespacedName, PodSpec, PodUsage, PodVolumeSource, Workload,
+    Bytes, Cluster, Container, NamespacedName, Pod, PodSpec, PodUsage, PodVolumeSource, Workload,
     WorkloadKind, WorkloadRef,
 };
+use crate::scheduling::{Budgets, EvictionRefusal};
 use chrono::{DateTime, Utc};
 use evidence::{End, Kill, NodeMemory, bytes};
 use raise::Ceiling;
@@ -103,6 +109,7 @@ struct Judge<'a> {
     cluster: &'a Cluster,
     workloads: &'a Workloads<'a>,
     nodes: NodeMemory<'a>,
+    budgets: Budgets<'a>,
     missing: Vec<(String, String)>,
     now: DateTime<Utc>,
     /// Quota that this run has given away, by namespace and whether of limits.
@@ -145,6 +152,7 @@ impl<'a> Judge<'a> {
             cluster,
             workloads,
             nodes: NodeMemory::new(cluster),
+            budgets: Budgets::new(cluster, inputs.now()),
             missing: incomplete(&parts),
             now: inputs.now(),
             given: BTreeMap::new(),
@@ -215,7 +223,10 @@ impl<'a> Judge<'a> {
         let (workload, container, init, plan, answers) = match found {
             Ok(found) => found,
             Err(why) => {
+                let evicts = waits_for_eviction(&why);
                 reasons.push(why);
+                let held = self.held(reference).filter(|_| evicts);
+                reasons.extend(held.map(|(pods, why)| Reason::BudgetBlocksEviction { pods, why }));
                 return keep(subject, reasons);
             }
         };
@@ -225,6 +236,8 @@ impl<'a> Judge<'a> {
         let restarts = workload.kind != WorkloadKind::CronJob;
         if restarts {
             reasons.push(Reason::Restarts { pods });
+            let held = self.held(reference);
+            reasons.extend(held.map(|(pods, why)| Reason::BudgetNotAsked { pods, why }));
         }
         if let Some(release) = helm_release(workload) {
             reasons.push(Reason::ManagedByHelm { release });
@@ -554,6 +567,18 @@ impl<'a> Judge<'a> {
         u32::try_from(live).unwrap_or(u32::MAX)
     }
 
+    /// Pods that a disruption budget holds now, and why it holds the first.
+    fn held(&self, reference: &WorkloadRef) -> Option<(u32, EvictionRefusal)> {
+        let mut pods: Vec<&Pod> = self.workloads.pods_of(reference).to_vec();
+        pods.sort_by(|a, b| a.meta.name.cmp(&b.meta.name));
+        let held = pods.iter().filter_map(|p| self.budgets.can_evict(p).err());
+        // Without the budgets nobody knows, and nothing is said.
+        let held = held.filter(|why| !matches!(why, EvictionRefusal::Unknown { budget: None, .. }));
+        let held: Vec<EvictionRefusal> = held.collect();
+        let pods = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        Some((pods, held.into_iter().next()?))
+    }
+
     /// How many of the pods were killed. One of three or more is a matter of
     /// that pod, except where each has its own part of the data.
     fn fleet(
@@ -710,6 +735,18 @@ impl<'a> Judge<'a> {
             more_request,
             more_limit,
         })
+    }
+}
+
+/// Whether pods get another size only when they are evicted.
+fn waits_for_eviction(why: &Reason) -> bool {
+    match why {
+        Reason::OnDelete => true,
+        // The other modes wait for new pods, or never evict.
+        Reason::SizedByVpa { mode, .. } => ["Auto", "Recreate", "InPlaceOrRecreate"]
+            .iter()
+            .any(|m| mode.eq_ignore_ascii_case(m)),
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reasons.
 
 use crate::model::{Bytes, NodeName};
+use crate::scheduling::EvictionRefusal;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -263,6 +264,22 @@ reasons! {
         /// Pods.
         pods: u32,
     },
+    /// A rollout replaces pods without asking a disruption budget, and this one
+    /// would let none of them be evicted now.
+    BudgetNotAsked = "budget_not_asked" {
+        /// Pods that it holds.
+        pods: u32,
+        /// Why the first of them could not be evicted.
+        why: EvictionRefusal,
+    },
+    /// The new size comes only with an eviction, which a disruption budget
+    /// refuses now.
+    BudgetBlocksEviction = "budget_blocks_eviction" {
+        /// Pods that it holds.
+        pods: u32,
+        /// Why the first of them could not be evicted.
+        why: EvictionRefusal,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -414,6 +431,14 @@ impl fmt::Display for Reason {
             ),
             Self::Answers { kills } => write!(f, "answers {} kills", kills.len()),
             Self::Restarts { pods } => write!(f, "restarts {pods} pods in a rollout"),
+            Self::BudgetNotAsked { pods, why } => write!(
+                f,
+                "the rollout does not ask what would keep {pods} pods from eviction: {why}"
+            ),
+            Self::BudgetBlocksEviction { pods, why } => write!(
+                f,
+                "{pods} pods cannot be evicted to get another size: {why}"
+            ),
         }
     }
 }

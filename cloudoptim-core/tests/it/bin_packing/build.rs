@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! decide [headroom=5] [age=30] [cooldown=30] [min-saving=5] [share=50] [max-nodes=100]
-//!        [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [figures] [green] [explain]
+//!        [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
 //!       [pool= | group= | asg=] [unowned] [spot] [cordoned] [not-ready] [deleting]
-//! pod   <app>-<n> <node or -> <cpu> <memory> [kind= ns= selector=k:v tolerates= avoids= near=
-//!       spread= port= claim= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] …
+//! pod   <app>-<n> <node or -> <cpu> <memory> [kind= ns= selector=k:v tolerates= for= avoids= near=
+//!       spread= port= claim= held= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] …
 //! pods  <app> <node or -> <count> <cpu> <memory> …    <app>-<node>-1, -2, …
 //! pdb   <name> [app=] [min= | max=] [allowed=] [policy=] [replicas=]
 //! pool  <name> [policy= after= budget= schedule= duration= reason= startup=]
@@ -28,6 +28,7 @@ use cloudoptim_core::knowledge::{Gap, Knowledge};
 use cloudoptim_core::ledger::{Disrupted, Ledgers};
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::{CountLimit, NodeRef, Overlay};
+use cloudoptim_core::scheduling::InfeasibleResize;
 use cloudoptim_core::scheduling::movability::LocalData;
 use std::collections::BTreeMap;
 
@@ -61,6 +62,9 @@ pub(super) fn config(header: &Line) -> Config {
     }
     if header.get("local") == Some("disposable") {
         config.moves.local_volumes = LocalData::Disposable;
+    }
+    if header.get("refused-resize") == Some("drop") {
+        config.moves.infeasible_resize = InfeasibleResize::Drop;
     }
     config.moves.move_bare_pods = header.get("bare") == Some("moves");
     config
@@ -238,6 +242,12 @@ fn add_pod(
     }
     p.status.started_at =
         Some(at(NOW) - TimeDelta::minutes(number(line, "started").unwrap_or(300)));
+    if let Some(held) = line.get("held") {
+        p.status.resize_pending = Some("Infeasible".to_owned());
+        let mut allocated = p.spec.containers[0].resources.requests.clone();
+        allocated.cpu = Some(cpu(held));
+        p.status.containers[0].allocated = Some(allocated);
+    }
     p.status.nominated_node = line.get("nominated").map(NodeName::new);
     let spec = &mut p.spec;
     spec.scheduling_gates = line.get("gate").map(str::to_owned).into_iter().collect();
@@ -261,6 +271,7 @@ fn add_pod(
         spec.tolerations.push(Toleration {
             key: key.to_owned(),
             exists: true,
+            seconds: number(line, "for"),
             ..Default::default()
         });
     }
