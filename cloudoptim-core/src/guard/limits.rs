@@ -3,6 +3,7 @@
 use super::{Context, Refusal};
 use crate::collect::Part;
 use crate::decision::Action;
+use crate::engines::office_hours::KEDA_PAUSED;
 use crate::model::{ClusterUid, Node, NodeName, Snapshot};
 use crate::plan::{Plan, Step};
 use chrono::TimeDelta;
@@ -89,6 +90,13 @@ impl Charge {
             | Action::SetSpotShare { cluster, .. }
             | Action::PreferZone { cluster, .. }
             | Action::RouteService { cluster, .. } => in_cluster(Kind::Patches, cluster),
+            // KEDA's way to sleep.
+            Action::Annotate {
+                cluster,
+                key,
+                to: Some(_),
+                ..
+            } if key == KEDA_PAUSED => in_cluster(Kind::Patches, cluster),
             _ => None,
         }
     }

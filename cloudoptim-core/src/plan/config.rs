@@ -15,7 +15,8 @@ pub struct Config {
     /// Most containers that a plan resizes downwards. Default 20.
     pub max_resizes: u32,
     /// Most of the workloads that a plan resizes downwards, in percent, rounded
-    /// down; one is always allowed from three workloads on. Default 10.
+    /// down; from three workloads on one is always allowed, unless this is 0.
+    /// Default 10.
     pub max_resizes_percent: u32,
     /// Seconds to wait after a drain before the next. Default 60: endpoints,
     /// load balancers and autoscalers need about as long to follow.
@@ -78,7 +79,10 @@ impl Config {
     /// Most containers of `population` workloads that one plan resizes downwards.
     pub fn resize_limit(&self, population: u64) -> u64 {
         let share = population.saturating_mul(u64::from(self.max_resizes_percent)) / 100;
-        let share = if population >= 3 { share.max(1) } else { share };
+        let share = match (self.max_resizes_percent, population) {
+            (0, _) | (_, 0..=2) => share,
+            _ => share.max(1),
+        };
         share.min(u64::from(self.max_resizes))
     }
 }

@@ -87,6 +87,9 @@ fn inputs_of(line: &Line) -> (Snapshot, Ledgers, Config) {
         top.meta.owners.push(owner("Cluster", owner_name, "u"));
     }
     top.meta.field_managers = line.get("manager").map(str::to_owned).into_iter().collect();
+    if let Some(generation) = line.get("generation") {
+        top.meta.generation = generation.parse().ok();
+    }
     let up = top.replicas != Some(0);
     let reference = top.reference();
     push(&mut cluster.workloads, top);
@@ -142,7 +145,7 @@ fn inputs_of(line: &Line) -> (Snapshot, Ledgers, Config) {
             workload: reference,
             replicas: had.parse().unwrap(),
             since: at(line.get("since").unwrap_or("2026-11-20T18:00Z")),
-            generation: None,
+            generation: line.get("slept_in").and_then(|g| g.parse().ok()),
         });
     }
     fn away<T>(part: &mut Knowledge<T>) {

@@ -24,6 +24,7 @@ mod reason;
 pub use config::Config;
 pub use reason::Reason;
 
+use super::room::{Rooms, roomiest};
 use super::sizing::{
     Part, SizedResource, Workloads, defaulted, fixed_heap, gitops, helm_release, incomplete,
     is_share, not_collected, pod_request, qos_class,
@@ -103,6 +104,7 @@ struct Judge<'a> {
     cluster: &'a Cluster,
     workloads: &'a Workloads<'a>,
     nodes: NodeMemory<'a>,
+    rooms: Rooms<'a>,
     missing: Vec<(String, String)>,
     now: DateTime<Utc>,
     /// Quota that this run has given away, by namespace and whether of limits.
@@ -145,6 +147,7 @@ impl<'a> Judge<'a> {
             cluster,
             workloads,
             nodes: NodeMemory::new(cluster),
+            rooms: Rooms::new(cluster),
             missing: incomplete(&parts),
             now: inputs.now(),
             given: BTreeMap::new(),
@@ -615,7 +618,10 @@ impl<'a> Judge<'a> {
         let first = u128::from(original) * percent / 100;
         let own = SizedResource::Memory.of(&defaulted(container)).unwrap_or(0);
         let others = pod_request(spec).memory.0.saturating_sub(own);
-        let largest = self.workloads.largest(SizedResource::Memory);
+        let classes = self.rooms.classes(reference, spec);
+        let needs = pod_request(spec).cpu.0;
+        let room = roomiest(&classes, &reference.kind, SizedResource::Memory, needs);
+        let largest = room.map_or(0, |class| class.room(SizedResource::Memory));
         let mut ceilings = vec![
             Ceiling {
                 bytes: u64::try_from(first).unwrap_or(u64::MAX),

@@ -4,6 +4,7 @@ use super::config::{Config, LimitRule};
 use super::reason::Reason;
 use super::rules::{round_up, wanted, with_margin};
 use crate::decision::{Action, Decision, MissingEvidence, Subject};
+use crate::engines::room::{Class, Rooms, roomiest};
 use crate::engines::sizing::{
     SizedResource, Workloads, defaulted, fixed_heap, helm_release, is_memory_setting, is_share,
     pod_request, qos_class,
@@ -29,6 +30,16 @@ pub(super) struct Sizer<'a> {
     nodes: Option<(MicroUsdPerMonth, Resources)>,
     /// Quota that this run has given away, by namespace and what it is of.
     given: BTreeMap<(String, SizedResource, bool), u64>,
+    rooms: Rooms<'a>,
+}
+
+/// What a container shares with the rest of its pod.
+struct Beside<'s> {
+    /// The pod with the larger of old and new sizes of the containers that
+    /// were judged before.
+    pod: &'s PodSpec,
+    /// Nodes that take it.
+    classes: &'s [Class],
 }
 
 /// Why a resource stays, or what it becomes and why.
@@ -62,6 +73,7 @@ impl<'a> Sizer<'a> {
             now: inputs.now(),
             nodes: price.map(|p| (p, total)),
             given: BTreeMap::new(),
+            rooms: Rooms::new(cluster),
         }
     }
 
@@ -121,9 +133,34 @@ impl<'a> Sizer<'a> {
             let reason = whole.cloned().unwrap_or(Reason::Injected);
             decisions.push(keep(subject(name), vec![reason]));
         }
+        let classes = self.rooms.classes(reference, spec);
+        let mut pod = spec.clone();
         for (subject, container, init) in pending {
-            decisions
-                .push(self.container(subject, reference, workload, spec, container, init, whole));
+            let beside = Beside {
+                pod: &pod,
+                classes: &classes,
+            };
+            let decision = self.container(
+                subject, reference, workload, spec, &beside, container, init, whole,
+            );
+            for action in &decision.actions {
+                if let Action::ResizeContainer { from, to, .. } = action {
+                    // Whether a lower request is taken is not known yet.
+                    let mut larger = (**to).clone();
+                    for resource in [SizedResource::Cpu, SizedResource::Memory] {
+                        let before = resource.of(&from.requests.or(&from.limits));
+                        let most = resource.of(&to.requests).max(before);
+                        resource.set(&mut larger.requests, most);
+                    }
+                    pod = with(&pod, &container.name, &larger);
+                }
+            }
+            decisions.push(decision);
+        }
+        if reference.kind == WorkloadKind::DaemonSet {
+            let mut more = pod_request(&pod);
+            more.subtract(&pod_request(spec));
+            self.rooms.grow(reference, &more);
         }
         decisions
     }
@@ -135,6 +172,7 @@ impl<'a> Sizer<'a> {
         reference: &WorkloadRef,
         workload: &Workload,
         spec: &PodSpec,
+        beside: &Beside<'_>,
         container: &Container,
         init: bool,
         whole: Option<&Reason>,
@@ -154,7 +192,7 @@ impl<'a> Sizer<'a> {
         for resource in [SizedResource::Cpu, SizedResource::Memory] {
             let now = resource.of(&current);
             let sized = self
-                .target(reference, workload, spec, container, resource, now)
+                .target(reference, workload, beside, container, &to, resource)
                 .and_then(|(target, why)| {
                     let mut next = to.clone();
                     self.set(&mut next, container, resource, now, target, qos_class(spec));
@@ -263,11 +301,12 @@ impl<'a> Sizer<'a> {
         &self,
         reference: &WorkloadRef,
         workload: &Workload,
-        spec: &PodSpec,
+        beside: &Beside<'_>,
         container: &Container,
+        so_far: &ContainerResources,
         resource: SizedResource,
-        now: Option<u64>,
     ) -> Sized {
+        let now = resource.of(&defaulted(container));
         let usage = self.usage.get(&(reference, container.name.as_str()));
         let stats = usage.and_then(|u| match resource {
             SizedResource::Cpu => u.cpu.as_ref(),
@@ -279,7 +318,7 @@ impl<'a> Sizer<'a> {
         let runs = workload.kind == WorkloadKind::CronJob;
         self.history(usage, stats, runs)?;
         self.scaled_by(reference, resource)?;
-        let containers = u64::try_from(spec.containers.len()).unwrap_or(1);
+        let containers = u64::try_from(beside.pod.containers.len()).unwrap_or(1);
         let want = wanted(self.config.rule, resource, stats, containers, runs);
         let mut to = want.target;
         let mut why = vec![Reason::Wanted {
@@ -311,7 +350,9 @@ impl<'a> Sizer<'a> {
             }
         }
         let floor = to;
-        self.bounded(reference, spec, resource, now, &mut to, &mut why);
+        self.in_limit_range(reference, resource, &mut to, &mut why);
+        let pod = with(beside.pod, &container.name, so_far);
+        in_node(reference, &pod, beside.classes, resource, now, &mut to, &mut why)?;
         if to < floor && now.is_some_and(|now| to < now) {
             // The namespace allows less than is used: lowering would kill.
             why.remove(0);
@@ -470,13 +511,11 @@ impl<'a> Sizer<'a> {
         Ok(floor)
     }
 
-    /// Holds a request within the limit range and the largest node.
-    fn bounded(
+    /// Holds a request within the limit range.
+    fn in_limit_range(
         &self,
         reference: &WorkloadRef,
-        spec: &PodSpec,
         resource: SizedResource,
-        now: Option<u64>,
         to: &mut u64,
         why: &mut Vec<Reason>,
     ) {
@@ -493,18 +532,6 @@ impl<'a> Sizer<'a> {
         if let Some(max) = bounds.max.filter(|max| *to > *max) {
             *to = max;
             why.push(outside("max", max));
-        }
-        let pod = pod_request(spec);
-        let whole = match resource {
-            SizedResource::Cpu => pod.cpu.0,
-            SizedResource::Memory => pod.memory.0,
-        };
-        let others = whole.saturating_sub(now.unwrap_or(0));
-        let largest = self.workloads.largest(resource);
-        let room = largest.saturating_sub(others).max(now.unwrap_or(0));
-        if *to > room {
-            *to = room;
-            why.push(Reason::AboveLargestNode { resource, largest });
         }
     }
 
@@ -706,6 +733,56 @@ impl<'a> Sizer<'a> {
         let net = MicroUsdPerMonth(saved.0.saturating_sub(costs.0));
         ((net.0 > 0).then_some(net), false)
     }
+}
+
+/// Holds a raised request to what a node has room for, beside what runs on it
+/// anyway and the rest of the pod; `pod` has the sizes that are decided already.
+fn in_node(
+    reference: &WorkloadRef,
+    pod: &PodSpec,
+    classes: &[Class],
+    resource: SizedResource,
+    now: Option<u64>,
+    to: &mut u64,
+    why: &mut Vec<Reason>,
+) -> Result<(), Vec<Reason>> {
+    let now = now.unwrap_or(0);
+    if *to <= now {
+        return Ok(());
+    }
+    let whole = pod_request(pod);
+    let (whole, needs) = match resource {
+        SizedResource::Cpu => (whole.cpu.0, whole.memory.0),
+        SizedResource::Memory => (whole.memory.0, whole.cpu.0),
+    };
+    let others = whole.saturating_sub(now);
+    let Some(class) = roomiest(classes, &reference.kind, resource, needs) else {
+        return Err(vec![Reason::NoNodeTakesIt]);
+    };
+    let room = class.room(resource).saturating_sub(others);
+    if *to <= room {
+        return Ok(());
+    }
+    let daemons = class.daemons(resource);
+    let reason = if daemons == 0 {
+        Reason::AboveLargestNode {
+            resource,
+            largest: class.room(resource),
+        }
+    } else {
+        Reason::BesideDaemonSets {
+            resource,
+            node: class.node.clone(),
+            daemons,
+            leaves: class.room(resource),
+        }
+    };
+    if room <= now {
+        return Err(vec![reason]);
+    }
+    *to = room;
+    why.push(reason);
+    Ok(())
 }
 
 /// A specification with one container's resources replaced.

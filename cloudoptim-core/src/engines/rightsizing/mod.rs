@@ -121,7 +121,11 @@ fn containers(
     let nothing = UsageSummary::default();
     let usage = cluster.usage.value().unwrap_or(&nothing);
     let mut sizer = container::Sizer::new(config, inputs, &workloads, usage);
-    for (reference, workload) in &workloads.sized {
+    // What runs on every node comes first: the others get what it leaves.
+    let is_set = |w: &Workload| w.kind == WorkloadKind::DaemonSet;
+    let sets = workloads.sized.iter().filter(|(_, w)| is_set(w));
+    let others = workloads.sized.iter().filter(|(_, w)| !is_set(w));
+    for (reference, workload) in sets.chain(others) {
         let whole = workload_reason(config, inputs, &workloads, reference, workload);
         for mut decision in sizer.workload(reference, workload, whole.as_ref()) {
             if !missing.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::config::Rule;
 use crate::engines::sizing::SizedResource;
-use crate::model::{Bytes, InstanceType, MicroUsdPerHour, MilliCpu};
+use crate::model::{Bytes, InstanceType, MicroUsdPerHour, MilliCpu, NodeName};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -196,6 +196,22 @@ pub enum Reason {
         /// The most that a node has.
         largest: u64,
     },
+    /// No node could hold the pod beside the DaemonSet pods and static pods
+    /// that run on it.
+    BesideDaemonSets {
+        /// Resource.
+        resource: SizedResource,
+        /// The node that leaves the most; for a DaemonSet, the one of its
+        /// nodes that leaves the least.
+        node: NodeName,
+        /// What DaemonSet pods and static pods take of it.
+        daemons: u64,
+        /// What it leaves for the pod.
+        leaves: u64,
+    },
+    /// A larger pod needs a node, and none takes it: its selector, its affinity
+    /// or the nodes' taints keep it off, or they take no pods now.
+    NoNodeTakesIt,
     /// The change is too small to be worth a rollout.
     WithinDeadBand {
         /// Resource.
@@ -330,6 +346,8 @@ impl Reason {
         "outside_limit_range",
         "quota_exceeded",
         "above_largest_node",
+        "beside_daemon_sets",
+        "no_node_takes_it",
         "within_dead_band",
         "wanted",
         "held_at_use",
@@ -464,6 +482,18 @@ impl fmt::Display for Reason {
                 "no node has more {resource} than {}",
                 resource.show(*largest)
             ),
+            Self::BesideDaemonSets {
+                resource,
+                node,
+                daemons,
+                leaves,
+            } => write!(
+                f,
+                "beside DaemonSets that take {} of {resource}, {node} leaves {} for the pod",
+                resource.show(*daemons),
+                resource.show(*leaves)
+            ),
+            Self::NoNodeTakesIt => f.write_str("no node takes a larger pod of it"),
             Self::WithinDeadBand {
                 resource,
                 now,
