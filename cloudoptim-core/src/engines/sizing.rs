@@ -251,7 +251,12 @@ impl<'a> Workloads<'a> {
 pub(crate) fn running_workloads(cluster: &Cluster) -> u64 {
     let workloads = Workloads::new(cluster);
     let running = workloads.sized.iter().filter(|(reference, workload)| {
-        let live = || workloads.pods_of(reference).iter().any(|p| !p.is_finished());
+        let live = || {
+            workloads
+                .pods_of(reference)
+                .iter()
+                .any(|p| !p.is_finished())
+        };
         workload.kind == WorkloadKind::CronJob || live()
     });
     u64::try_from(running.count()).unwrap_or(u64::MAX)
@@ -332,7 +337,12 @@ pub(super) fn is_share(name: &str) -> bool {
 
 /// Whether a setting is about memory at all (`GOMAXPROCS` is not).
 pub(super) fn is_memory_setting(name: &str) -> bool {
-    !matches!(name, "GOMAXPROCS" | "DOTNET_GCHeapAffinitizeMask")
+    !is_processor_setting(name) && name != "DOTNET_GCHeapAffinitizeMask"
+}
+
+/// Whether a setting fixes how many processors a runtime reckons with.
+pub(super) fn is_processor_setting(name: &str) -> bool {
+    matches!(name, "GOMAXPROCS" | "-XX:ActiveProcessorCount")
 }
 
 /// A container's requests with the API server's defaulting: a limit without a

@@ -30,9 +30,9 @@ impl Ground<'_> {
         }
         let mut draft = Draft::keep(Reason::Wakes { replicas });
         draft.reasons.extend(state.because);
-        draft.reasons.extend(
-            changed.map(|(then, now)| Reason::UpdatedWhileAsleep { then, now }),
-        );
+        draft
+            .reasons
+            .extend(changed.map(|(then, now)| Reason::UpdatedWhileAsleep { then, now }));
         draft.missing = self.missing_to_wake();
         if !draft.missing.is_empty() {
             push_parts(&mut draft);
@@ -78,7 +78,12 @@ impl Ground<'_> {
         draft
     }
 
-    pub(super) fn sleep(&self, workload: &Workload, schedule: Option<Schedule>, state: wish::Now) -> Draft {
+    pub(super) fn sleep(
+        &self,
+        workload: &Workload,
+        schedule: Option<Schedule>,
+        state: wish::Now,
+    ) -> Draft {
         if let Some(reason) = self.obstacle(workload) {
             return Draft::keep(reason);
         }

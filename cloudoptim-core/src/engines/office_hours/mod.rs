@@ -135,6 +135,19 @@ pub fn overlay_when_asleep(config: &Config, inputs: &Inputs<'_>, candidates: boo
     overlay
 }
 
+/// The schedules of a cluster's workloads that are opted in and may sleep.
+pub(super) fn schedules(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+) -> BTreeMap<WorkloadRef, Schedule> {
+    let ground = Ground::new(config, inputs, cluster);
+    let opted_in = ground.sleepers(false).into_iter();
+    opted_in
+        .map(|(w, schedule)| (w.reference(), schedule))
+        .collect()
+}
+
 /// The smallest share of the week, in thousandths, that what
 /// [`overlay_when_asleep`] puts to sleep sleeps: while all of it does, its
 /// nodes can be gone. 0 when nothing sleeps.
@@ -505,7 +518,6 @@ impl<'a> Ground<'a> {
             })
             .collect()
     }
-
 }
 
 const fn awake(because: Reason) -> wish::Now {

@@ -166,12 +166,17 @@ impl<'a> Judge<'a> {
                         End::Other(why) => others.entry(container).or_default().push(why),
                     }
                 }
-                if let Some(reason) = evidence::eviction(pod) {
+                let whole = evidence::eviction(pod);
+                let whole = whole
+                    .into_iter()
+                    .chain(evidence::child_kill(self.cluster, pod));
+                let whole: Vec<Reason> = whole.collect();
+                if !whole.is_empty() {
                     let subject = Subject::Pod {
                         cluster: self.cluster.uid.clone(),
                         pod: NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone()),
                     };
-                    decisions.push(keep(subject, vec![reason]));
+                    decisions.push(keep(subject, whole));
                 }
             }
             let names: BTreeSet<&str> = kills.keys().chain(others.keys()).copied().collect();

@@ -18,9 +18,12 @@
 
 mod config;
 mod container;
+mod history;
 mod nodes;
 mod reason;
+mod room;
 mod rules;
+mod runtime;
 
 pub use crate::engines::sizing::SizedResource;
 pub use config::{Config, LimitRule, Rule};

@@ -102,6 +102,13 @@ pub enum Reason {
         /// Longest hole in seconds.
         longest_gap_seconds: u64,
     },
+    /// Evidence: it slept while its usage has holes.
+    AsleepMeanwhile {
+        /// Holes that its sleep explains.
+        gaps: u64,
+        /// The longest of them in seconds.
+        longest_gap_seconds: u64,
+    },
     /// The usage ends too long before the snapshot.
     StaleUsage {
         /// Last sample.
@@ -137,6 +144,38 @@ pub enum Reason {
         scaled_object: String,
         /// Resource.
         resource: SizedResource,
+    },
+    /// Its CPU limit holds it back: what it uses is less than what it needs, so
+    /// the CPU request is not lowered.
+    Throttled {
+        /// Share of the periods of the pod that is held back most, in thousandths.
+        throttled_milli: u64,
+        /// The most that counts as free, in percent.
+        max_percent: u32,
+    },
+    /// Not judged: no counters say whether its CPU limit holds it back.
+    ThrottlingUnknown,
+    /// Evidence: a runtime that counts the processors of its limit starts fewer
+    /// threads, those of its garbage collector too.
+    FewerProcessors {
+        /// Whole processors by the limit before.
+        from: u64,
+        /// After.
+        to: u64,
+    },
+    /// Evidence: a setting fixes more processors than the limit leaves, so
+    /// their threads hold each other back.
+    ProcessorsFixed {
+        /// Setting.
+        setting: String,
+        /// Its value.
+        value: String,
+    },
+    /// Evidence: a volume in memory counts as memory of its container, whether
+    /// or not it was full while it was seen.
+    MemoryVolume {
+        /// Volume.
+        volume: String,
     },
     /// The runtime takes a share of the container's memory, or its setting
     /// cannot be read: what it needs does not show in what it uses.
@@ -280,6 +319,12 @@ pub enum Reason {
         /// Pods.
         pods: u32,
     },
+    /// Evidence: the kubelets could also change the running pods in place. The
+    /// act changes the template, which new pods need, and so restarts them.
+    ResizableInPlace {
+        /// The container's resize policy restarts it.
+        restarts_container: bool,
+    },
     /// The node's type cannot be judged.
     NodeNotJudged {
         /// What is missing.
@@ -334,11 +379,17 @@ impl Reason {
         "too_little_history",
         "too_few_samples",
         "holes",
+        "asleep_meanwhile",
         "stale_usage",
         "new_release",
         "too_few_runs",
         "hpa_steers",
         "scaled_object_steers",
+        "throttled",
+        "throttling_unknown",
+        "fewer_processors",
+        "processors_fixed",
+        "memory_volume",
         "runtime_heap",
         "heap_floor",
         "recent_kill",
@@ -355,6 +406,7 @@ impl Reason {
         "request",
         "frees",
         "restarts",
+        "resizable_in_place",
         "node_not_judged",
         "node_fits",
         "cheaper_type_holds",
@@ -408,6 +460,14 @@ impl fmt::Display for Reason {
                 "{missing} values are missing beside {samples}, the longest hole is {} h",
                 longest_gap_seconds / 3600
             ),
+            Self::AsleepMeanwhile {
+                gaps,
+                longest_gap_seconds,
+            } => write!(
+                f,
+                "it slept in {gaps} holes of its usage, the longest of {} h",
+                longest_gap_seconds / 3600
+            ),
             Self::StaleUsage { last_at } => write!(f, "usage ends at {last_at}"),
             Self::NewRelease {
                 since,
@@ -439,6 +499,29 @@ impl fmt::Display for Reason {
                 f,
                 "the scaled object {scaled_object} steers replicas by {resource}"
             ),
+            Self::Throttled {
+                throttled_milli,
+                max_percent,
+            } => write!(
+                f,
+                "its cpu limit holds it back in {}.{} % of the periods, more than {max_percent} %",
+                throttled_milli / 10,
+                throttled_milli % 10
+            ),
+            Self::ThrottlingUnknown => {
+                f.write_str("no counters say whether its cpu limit holds it back")
+            }
+            Self::FewerProcessors { from, to } => write!(
+                f,
+                "a runtime that counts processors by the limit sees {to} instead of {from}, and starts fewer threads"
+            ),
+            Self::ProcessorsFixed { setting, value } => write!(
+                f,
+                "{setting}={value} is more than the processors that its limit leaves"
+            ),
+            Self::MemoryVolume { volume } => {
+                write!(f, "the volume {volume} lies in memory and counts as such")
+            }
             Self::RuntimeHeap { setting, value } => write!(
                 f,
                 "{setting}={value} lets the heap follow the memory that is there"
@@ -553,6 +636,15 @@ impl fmt::Display for Reason {
                 memory.mib()
             ),
             Self::Restarts { pods } => write!(f, "restarts {pods} pods in a rollout"),
+            Self::ResizableInPlace { restarts_container } => write!(
+                f,
+                "running pods could change in place, {} their container",
+                if *restarts_container {
+                    "restarting"
+                } else {
+                    "without a restart of"
+                }
+            ),
             Self::NodeNotJudged { missing } => {
                 write!(f, "its type cannot be judged without {missing}")
             }
