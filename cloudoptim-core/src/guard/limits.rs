@@ -415,6 +415,26 @@ mod tests {
     }
 
     #[test]
+    fn a_sleep_by_keda_counts_as_a_sleep_and_its_waking_does_not() {
+        let annotate = |key: &str, to: Option<&str>| Action::Annotate {
+            cluster: "c".into(),
+            object: crate::decision::ObjectRef {
+                api_version: String::new(),
+                kind: "ScaledObject".to_owned(),
+                namespace: "n".to_owned(),
+                name: "web".to_owned(),
+            },
+            key: key.to_owned(),
+            from: None,
+            to: to.map(str::to_owned),
+        };
+        let kind = |action| Charge::of(&action).map(|c| c.kind);
+        assert_eq!(kind(annotate(KEDA_PAUSED, Some("0"))), Some(Kind::Patches));
+        assert_eq!(kind(annotate(KEDA_PAUSED, None)), None);
+        assert_eq!(kind(annotate("other", Some("0"))), None);
+    }
+
+    #[test]
     fn a_limit_out_of_range_is_named() {
         let error = Limits::default().with_pool_percent(0).validate();
         assert_eq!(

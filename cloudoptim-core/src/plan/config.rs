@@ -96,3 +96,20 @@ pub struct ConfigError {
     high: u32,
     value: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_percent_allows_no_resize_and_a_small_one_allows_one_from_three_workloads_on() {
+        let limit = |percent, population| {
+            Config::default()
+                .with_max_resizes(20, percent)
+                .resize_limit(population)
+        };
+        assert_eq!((limit(0, 3), limit(0, 1_000)), (0, 0));
+        assert_eq!((limit(1, 2), limit(1, 3)), (0, 1));
+        assert_eq!((limit(10, 50), limit(10, 1_000)), (5, 20));
+    }
+}

@@ -52,6 +52,12 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
     let snapshot = inputs.snapshot;
     let config = &inputs.policy.plan;
     let mut declined = input.declined;
+    // What was set aside before is at stake as well.
+    let mut aside: BTreeMap<EngineId, MicroUsdPerMonth> = BTreeMap::new();
+    for decision in declined.iter().map(|d| &d.decision) {
+        *aside.entry(decision.engine).or_default() +=
+            decision.at_stake_per_month.unwrap_or_default();
+    }
     let mut candidates = Vec::new();
     let mut engines = Vec::new();
     for output in input.outputs {
@@ -64,6 +70,7 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
                 .decisions
                 .iter()
                 .filter_map(|d| d.at_stake_per_month)
+                .chain(aside.remove(&output.engine))
                 .sum(),
             figures: output.figures,
             alternatives: output.alternatives,

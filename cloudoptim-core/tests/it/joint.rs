@@ -23,19 +23,24 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Of one node, in a month of 730 hours.
 const NODE_PER_MONTH: MicroUsdPerMonth = MicroUsdPerMonth(192_000 * 730);
 
-fn policy(engines: &[EngineId]) -> Policy {
+pub(crate) fn policy(engines: &[EngineId]) -> Policy {
     let mut policy = Policy::default();
     policy.engines = engines.iter().copied().collect();
     policy
 }
 
 /// With room for as many resizes as are proposed.
-fn any_number_of_resizes(mut policy: Policy) -> Policy {
+pub(crate) fn any_number_of_resizes(mut policy: Policy) -> Policy {
     policy.plan = policy.plan.with_max_resizes(100, 100);
     policy
 }
 
-fn run_on(catalog: &Catalog, policy: &Policy, snapshot: &Snapshot, ledgers: &Ledgers) -> Plan {
+pub(crate) fn run_on(
+    catalog: &Catalog,
+    policy: &Policy,
+    snapshot: &Snapshot,
+    ledgers: &Ledgers,
+) -> Plan {
     optimize(&Inputs {
         snapshot,
         overlay: &Overlay::default(),
@@ -46,13 +51,13 @@ fn run_on(catalog: &Catalog, policy: &Policy, snapshot: &Snapshot, ledgers: &Led
     .unwrap()
 }
 
-fn run(policy: &Policy, snapshot: &Snapshot) -> Plan {
+pub(crate) fn run(policy: &Policy, snapshot: &Snapshot) -> Plan {
     let catalog = bin_packing::catalog();
     run_on(&catalog, policy, snapshot, &Ledgers::default())
 }
 
 /// The snapshot of the lines; see the packer's builder.
-fn world(text: &str) -> Snapshot {
+pub(crate) fn world(text: &str) -> Snapshot {
     let lines: Vec<Line> = text
         .lines()
         .map(str::trim)
@@ -62,7 +67,7 @@ fn world(text: &str) -> Snapshot {
     build(&Line::default(), &lines).snapshot
 }
 
-fn workload_of<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut Workload {
+pub(crate) fn workload_of<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut Workload {
     let all = cluster.workloads.value_mut().unwrap();
     all.iter_mut()
         .find(|w| w.meta.name == name && w.kind != WorkloadKind::ReplicaSet)
@@ -70,7 +75,7 @@ fn workload_of<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut Workload {
 }
 
 /// Gives a workload the requests of its pods and a week of use, as told.
-fn used(snapshot: &mut Snapshot, app: &str, cpu_text: &str, memory: &str) {
+pub(crate) fn used(snapshot: &mut Snapshot, app: &str, cpu_text: &str, memory: &str) {
     let now = snapshot.taken_at;
     let cluster = &mut snapshot.clusters[0];
     let pods = cluster.pods.items().iter();
@@ -112,7 +117,7 @@ fn used(snapshot: &mut Snapshot, app: &str, cpu_text: &str, memory: &str) {
 }
 
 /// `engine verb what` of each step, in order.
-fn steps(plan: &Plan) -> Vec<String> {
+pub(crate) fn steps(plan: &Plan) -> Vec<String> {
     let show = |step: &Step| match &step.action {
         Action::ResizeContainer {
             workload, from, to, ..
@@ -251,6 +256,50 @@ fn of_more_resizes_than_a_plan_may_make_the_largest_stay_and_the_rest_are_over_t
     }
 }
 
+/// Of ten Deployments with a ReplicaSet each, an old ReplicaSet of each, and
+/// what has no pod, ten count.
+#[test]
+fn the_limit_counts_what_has_pods_and_each_once() {
+    let mut text = "node n1 64 256Gi".to_owned();
+    for i in 0..10 {
+        text += &format!("\npod w{i}-1 n1 2 1Gi");
+    }
+    let mut snapshot = world(&text);
+    for i in 0..10 {
+        used(&mut snapshot, &format!("w{i}"), "100m", "900Mi");
+    }
+    let workloads = snapshot.clusters[0].workloads.value_mut().unwrap();
+    let sets = workloads
+        .iter()
+        .filter(|w| w.kind == WorkloadKind::ReplicaSet);
+    let old: Vec<Workload> = sets.cloned().collect();
+    assert_eq!(old.len(), 10);
+    for mut set in old {
+        set.meta.name += "-old";
+        set.meta.uid = Uid::new(format!("{}-old", set.meta.uid));
+        set.replicas = Some(0);
+        workloads.push(set);
+    }
+    let [mut down, _] = deployment("shop", "down", 0, container("main", "1", "1Gi"));
+    down.meta.uid = "uid-down".into();
+    workloads.push(down);
+    snapshot.normalize();
+    let mut policy = policy(&[EngineId::Rightsizing]);
+    policy.plan = policy.plan.with_max_resizes(20, 20);
+    let plan = run(&policy, &snapshot);
+    assert_eq!(plan.steps.len(), 2, "{}", plan.explain());
+    for declined in set_aside(&plan) {
+        assert_eq!(
+            declined.because,
+            DeclineReason::OverLimit {
+                limit: 2,
+                candidates: 10,
+                population: 10,
+            }
+        );
+    }
+}
+
 #[test]
 fn a_plan_with_as_many_resizes_as_it_may_make_sets_none_aside() {
     let snapshot = four_too_large();
@@ -328,6 +377,55 @@ fn a_node_that_waits_for_one_that_is_too_late_builds_on_what_is_declined() {
             }));
     assert_eq!(plan.totals.saves_per_month, MicroUsdPerMonth::ZERO);
     assert_eq!(plan.totals.nodes_per_hour_after, plan.totals.nodes_per_hour);
+}
+
+/// The resize of the three pods of `a` takes 180 s of 120; the node of `c` goes
+/// without it, in 65 s.
+#[test]
+fn a_resize_that_is_too_late_leaves_the_nodes_that_go_without_it() {
+    let mut snapshot = world(
+        "node n1 4 16Gi
+        node n2 4 16Gi
+        node n3 4 16Gi
+        pod a-1 n1 1 1Gi
+        pod a-2 n1 1 1Gi
+        pod a-3 n1 1 1Gi
+        pod b-1 n2 1300m 1Gi
+        pod c-1 n3 50m 1Gi",
+    );
+    used(&mut snapshot, "a", "100m", "900Mi");
+    let mut both = policy(&[EngineId::BinPacking, EngineId::Rightsizing]);
+    both.plan = both.plan.with_valid_minutes(60);
+    both.plan.settle_seconds = 0;
+    let all = run(&any_number_of_resizes(both.clone()), &snapshot);
+    let removed = |plan: &Plan| {
+        let removes = plan.steps.iter().filter(|s| s.saves_per_month.is_some());
+        removes.count()
+    };
+    assert_eq!(steps(&all)[0], "resize a 1000m>700m", "{}", all.explain());
+    assert_eq!(removed(&all), 2, "{}", all.explain());
+
+    both.plan = both.plan.with_valid_minutes(2);
+    let plan = run(&any_number_of_resizes(both), &snapshot);
+    assert_eq!(removed(&plan), 1, "{}", plan.explain());
+    assert_eq!(plan.totals.saves_per_month, NODE_PER_MONTH);
+    let aside = set_aside(&plan);
+    assert_eq!(aside.len(), 2, "{}", plan.explain());
+    let late = aside
+        .iter()
+        .find(|d| d.decision.engine == EngineId::Rightsizing)
+        .unwrap();
+    assert_eq!(
+        late.because,
+        DeclineReason::TooLate {
+            needs_seconds: 180,
+            valid_seconds: 120,
+        }
+    );
+    assert!(aside.iter().any(|d| {
+        let subject = Box::new(late.decision.subject.clone());
+        d.because == DeclineReason::BuildsOnDeclined { subject }
+    }));
 }
 
 // --- volumes of what sleeps --------------------------------------------------
@@ -421,6 +519,82 @@ fn a_volume_of_what_this_run_puts_to_sleep_is_no_zombie() {
     assert_eq!(code, "asleep");
 }
 
+/// Gives a workload to KEDA.
+fn scaled_by_keda(cluster: &mut Cluster, target: WorkloadRef) {
+    let meta = meta(&target.namespace, "keda-hpa-so");
+    let scalers = cluster.horizontal_autoscalers.value_mut().unwrap();
+    scalers.push(HorizontalPodAutoscaler {
+        meta: meta.clone(),
+        target: target.clone(),
+        ..Default::default()
+    });
+    let objects = cluster.scaled_objects.value_mut().unwrap();
+    objects.push(ScaledObject {
+        meta,
+        target,
+        ..Default::default()
+    });
+}
+
+#[test]
+fn a_volume_of_what_this_run_puts_to_sleep_by_keda_is_no_zombie() {
+    let mut policy = policy(&[EngineId::OfficeHours, EngineId::ZombieVolumes]);
+    policy.office_hours = office_hours::Config::default().with_namespace("db");
+    let (mut cluster, cloud, ledgers) = free_volume(vec![]);
+    cluster.namespaces.value_mut().unwrap().push(Namespace {
+        meta: meta("", "db"),
+    });
+    let set = zombie_volumes::stateful_set("web", "data", 1);
+    scaled_by_keda(&mut cluster, set.reference());
+    cluster.workloads.value_mut().unwrap().push(set);
+    let (plan, code) = fate((cluster, cloud, ledgers), &policy);
+    let keda = "annotate keda-hpa-so";
+    assert_eq!(steps(&plan), [keda, keda], "{}", plan.explain());
+    assert_eq!(code, "asleep");
+}
+
+/// Pods of three cores each, of which `b` sleeps.
+fn one_sleeps(by_keda: bool) -> Plan {
+    let mut snapshot = world(
+        "node n1 4 16Gi
+        node n2 4 16Gi
+        pod a-1 n1 3 1Gi
+        pod b-1 n2 3 1Gi",
+    );
+    let cluster = &mut snapshot.clusters[0];
+    let opted_in = (office_hours::OPT_IN.to_owned(), "true".to_owned());
+    let workload = workload_of(cluster, "b");
+    workload.meta.annotations.extend([opted_in]);
+    let reference = workload.reference();
+    if by_keda {
+        scaled_by_keda(cluster, reference);
+    }
+    let mut policy = policy(&[EngineId::BinPacking, EngineId::OfficeHours]);
+    policy.office_hours.schedule = "Mon-Fri 16:00-20:00 UTC".to_owned();
+    let ledgers = Ledgers {
+        asleep: Some(vec![]),
+        ..Default::default()
+    };
+    run_on(&bin_packing::catalog(), &policy, &snapshot, &ledgers)
+}
+
+#[test]
+fn what_sleeps_lets_a_node_go_for_as_long_whether_keda_scales_it_or_not() {
+    let node = "cordon n2;remove n2".split(';');
+    let node: Vec<String> = node.map(str::to_owned).collect();
+    for (by_keda, sleep) in [
+        (false, ["annotate b", "scale b 1>0"]),
+        (true, ["annotate keda-hpa-so", "annotate keda-hpa-so"]),
+    ] {
+        let plan = one_sleeps(by_keda);
+        let all = steps(&plan);
+        assert_eq!(all[..2], sleep, "{}", plan.explain());
+        assert_eq!(all[2..], node, "{}", plan.explain());
+        // 148 of 168 hours.
+        assert_eq!(plan.totals.saves_per_month, NODE_PER_MONTH.ratio(880, 1000));
+    }
+}
+
 // --- every dollar once -------------------------------------------------------
 
 /// What the nodes cost that the steps leave, in millionths of a dollar an hour.
@@ -473,6 +647,22 @@ fn what_is_at_stake_is_in_no_sum() {
     let stake = plan.declined.iter().map(|d| &d.decision);
     let stake: MicroUsdPerMonth = stake.filter_map(|d| d.at_stake_per_month).sum();
     assert!(stake > MicroUsdPerMonth::ZERO, "{}", plan.explain());
+}
+
+#[test]
+fn an_act_that_counts_nothing_keeps_its_stake_in_the_summary() {
+    let stake = |most| {
+        let mut policy = policy(&[EngineId::Rightsizing]);
+        policy.plan = policy.plan.with_max_resizes(most, 100);
+        let plan = run(&policy, &four_too_large());
+        (plan.steps.len(), plan.engines[0].at_stake_per_month)
+    };
+    // Whether they are over the limit of a plan, or in it.
+    let (none, over) = stake(0);
+    let (all, done) = stake(4);
+    assert_eq!((none, all), (0, 4));
+    assert!(done > MicroUsdPerMonth::ZERO);
+    assert_eq!(over, done);
 }
 
 // --- two clusters ------------------------------------------------------------

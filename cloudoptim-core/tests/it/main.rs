@@ -16,6 +16,7 @@ mod ghost_probe;
 mod golden;
 mod input;
 mod joint;
+mod joint_properties;
 mod network;
 mod office_hours;
 mod oom;

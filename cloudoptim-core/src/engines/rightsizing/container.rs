@@ -370,7 +370,16 @@ impl<'a> Sizer<'a> {
         }
         let floor = to;
         self.in_limit_range(reference, resource, &mut to, &mut why);
-        let pod = with(beside.pod, &container.name, so_far);
+        let mut asked = so_far.clone();
+        if resource == SizedResource::Cpu
+            && let Some(memory) = &usage.memory
+        {
+            // More CPU is worth nothing on a node that has not the memory.
+            let request = SizedResource::Memory.of(&asked.requests.or(&asked.limits));
+            let needs = request.unwrap_or(0).max(memory.max);
+            SizedResource::Memory.set(&mut asked.requests, Some(needs));
+        }
+        let pod = with(beside.pod, &container.name, &asked);
         in_node(
             reference,
             &pod,

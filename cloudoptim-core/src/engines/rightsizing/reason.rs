@@ -562,7 +562,7 @@ impl fmt::Display for Reason {
             ),
             Self::AboveLargestNode { resource, largest } => write!(
                 f,
-                "no node has more {resource} than {}",
+                "no node with room for the pod has more {resource} than {}",
                 resource.show(*largest)
             ),
             Self::BesideDaemonSets {
