@@ -595,6 +595,29 @@ fn what_sleeps_lets_a_node_go_for_as_long_whether_keda_scales_it_or_not() {
     }
 }
 
+/// Whatever brings back comes first, whoever scales it.
+#[test]
+fn what_keda_wakes_wakes_before_anything_is_resized() {
+    let mut snapshot = four_too_large();
+    let cluster = &mut snapshot.clusters[0];
+    let d = workload_of(cluster, "d");
+    d.replicas = Some(0);
+    let reference = d.reference();
+    scaled_by_keda(cluster, reference.clone());
+    let notes = &mut cluster.scaled_objects.value_mut().unwrap()[0]
+        .meta
+        .annotations;
+    for (key, value) in [(office_hours::KEDA_PAUSED, "0"), (office_hours::MARK, "1")] {
+        notes.insert(key.to_owned(), value.to_owned());
+    }
+    let policy = policy(&[EngineId::Rightsizing, EngineId::OfficeHours]);
+    let plan = run(&any_number_of_resizes(policy), &snapshot);
+    let keda = "annotate keda-hpa-so";
+    let all = steps(&plan);
+    assert_eq!(all[..2], [keda, keda], "{}", plan.explain());
+    assert!(all[2].starts_with("resize"), "{}", plan.explain());
+}
+
 // --- every dollar once -------------------------------------------------------
 
 /// What the nodes cost that the steps leave, in millionths of a dollar an hour.

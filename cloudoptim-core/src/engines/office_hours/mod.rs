@@ -106,7 +106,7 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
         }));
         let ground = Ground::new(config, inputs, cluster);
         decisions.extend(ground.workloads());
-        figures.extend(ground.zone_data(&name));
+        figures.extend(ground.zone_data(name));
         decisions.extend(ground.namespaces());
     }
     let mut output = EngineOutput::new(EngineId::OfficeHours, decisions);
