@@ -406,12 +406,18 @@ impl<'a> Sizer<'a> {
             }
             let change = u128::from(to.abs_diff(now)) * 100;
             if to == now || change < u128::from(now) * u128::from(self.config.min_change_percent) {
-                return Err(vec![Reason::WithinDeadBand {
+                let mut stays = vec![Reason::WithinDeadBand {
                     resource,
                     now,
                     wanted: to,
                     min_percent: self.config.min_change_percent,
-                }]);
+                }];
+                // That its use is held back stays worth knowing.
+                stays.extend(
+                    why.into_iter()
+                        .filter(|r| matches!(r, Reason::Throttled { .. })),
+                );
+                return Err(stays);
             }
         }
         Ok((to, why))

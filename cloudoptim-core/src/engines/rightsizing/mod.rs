@@ -13,6 +13,19 @@
 //! that it frees (half of a node's price counts for its CPU, half for its
 //! memory); a joint run counts the nodes that the packer can then remove.
 //!
+//! A raised request has to fit on one node with the rest of its pod, beside
+//! what DaemonSets and static pods ask for there; a DaemonSet has to fit on each
+//! of its nodes.
+//!
+//! | workload | the act changes | restarts |
+//! | --- | --- | --- |
+//! | Deployment, StatefulSet, DaemonSet | the template | its pods, in a rollout |
+//! | CronJob | the template | nothing: the next run has it |
+//!
+//! Where every kubelet could resize the running pods in place, a reason says so
+//! ([`Reason::ResizableInPlace`]), and whether the container's resize policy
+//! would restart it then. The act stays the template's: new pods need it.
+//!
 //! Rules are published formulas ([`Rule`]); where the settings' defaults come
 //! from stands in [`Config`].
 
