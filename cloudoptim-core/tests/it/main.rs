@@ -17,6 +17,7 @@ mod golden;
 mod input;
 mod joint;
 mod joint_properties;
+mod joint_sleep;
 mod network;
 mod office_hours;
 mod oom;
