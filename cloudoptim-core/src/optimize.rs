@@ -13,10 +13,11 @@
 use crate::decision::{Action, Decision, Subject};
 use crate::engines::{
     Alternative, Engine, EngineError, EngineId, EngineOutput, Figures, Inputs, NotJudged,
-    bin_packing, ghost_probe, network, office_hours, oom, rightsizing, spot, zombie_volumes,
+    bin_packing, ghost_probe, network, office_hours, oom, rightsizing, running_workloads, spot,
+    zombie_volumes,
 };
 use crate::ledger::{Asleep, Ledgers};
-use crate::model::{ContainerResources, ResourceList};
+use crate::model::{ClusterUid, ContainerResources, ResourceList, WorkloadRef};
 use crate::overlay::{MovedPod, NodeRef, Overlay, ReplicaChange, RequestChange};
 use crate::plan::{DeclineReason, Declined, Plan, PlanInput};
 use crate::version::Version;
@@ -146,7 +147,7 @@ fn decide_jointly(
                 packing.next(second, Because::LowerRequests);
             }
         }
-        let asleep = replicas_after(office_hours.as_ref());
+        let asleep = asleep_after(office_hours.as_ref());
         if !asleep.replicas.is_empty() {
             overlay = overlay.then(asleep);
             if let Some(third) = run.ask(EngineId::BinPacking, &overlay, ledgers)? {
@@ -198,13 +199,8 @@ fn limit_resizes(inputs: &Inputs<'_>, output: Option<&mut EngineOutput>) -> Vec<
     let Some(output) = output else {
         return Vec::new();
     };
-    let workloads: usize = inputs
-        .snapshot
-        .clusters
-        .iter()
-        .map(|c| c.workloads.items().len())
-        .sum();
-    let population = u64::try_from(workloads).unwrap_or(u64::MAX);
+    let clusters = inputs.snapshot.clusters.iter();
+    let population = clusters.map(running_workloads).sum();
     let limit = inputs.policy.plan.resize_limit(population);
     let mut order: Vec<usize> = (0..output.decisions.len())
         .filter(|i| output.decisions.get(*i).is_some_and(lowers))
@@ -306,29 +302,71 @@ fn higher(a: &ResourceList, b: &ResourceList) -> ResourceList {
     }
 }
 
-/// Replicas after the decisions.
-fn replicas_after(output: Option<&EngineOutput>) -> Overlay {
-    let mut overlay = Overlay::default();
-    for action in output
-        .into_iter()
-        .flat_map(|o| &o.decisions)
-        .flat_map(|d| &d.actions)
-    {
-        if let Action::ScaleWorkload {
+/// A workload whose replicas a decision changes.
+struct Scaled {
+    cluster: ClusterUid,
+    workload: WorkloadRef,
+    from: u32,
+    to: u32,
+}
+
+/// What a decision scales: by its replicas, or by pausing what KEDA scales,
+/// where the mark of the same decision says what it had.
+fn scaled(decision: &Decision) -> Option<Scaled> {
+    let annotation = |wanted: &str| {
+        decision.actions.iter().find_map(|action| match action {
+            Action::Annotate { key, to, .. } if key == wanted => to.as_deref(),
+            _ => None,
+        })
+    };
+    let by_replicas = decision.actions.iter().find_map(|action| match action {
+        Action::ScaleWorkload {
             cluster,
             workload,
+            from,
             to,
-            ..
-        } = action
-        {
-            overlay.replicas.push(ReplicaChange {
-                cluster: cluster.clone(),
-                workload: workload.clone(),
-                replicas: *to,
-            });
-        }
+        } => Some(Scaled {
+            cluster: cluster.clone(),
+            workload: workload.clone(),
+            from: *from,
+            to: *to,
+        }),
+        _ => None,
+    });
+    by_replicas.or_else(|| {
+        let Subject::Workload { cluster, workload } = &decision.subject else {
+            return None;
+        };
+        let to = annotation(office_hours::KEDA_PAUSED)?.parse().ok()?;
+        let from = annotation(office_hours::MARK)?.parse().ok()?;
+        Some(Scaled {
+            cluster: cluster.clone(),
+            workload: workload.clone(),
+            from,
+            to,
+        })
+    })
+}
+
+/// What the decisions put to sleep.
+fn sleeping(output: Option<&EngineOutput>) -> impl Iterator<Item = Scaled> {
+    let decisions = output.into_iter().flat_map(|o| &o.decisions);
+    decisions.filter_map(scaled).filter(|s| s.to < s.from)
+}
+
+/// Replicas after what goes to sleep. What wakes is not in it: where its pods
+/// will go is not known, and they find the nodes as they are.
+fn asleep_after(output: Option<&EngineOutput>) -> Overlay {
+    Overlay {
+        replicas: sleeping(output)
+            .map(|s| ReplicaChange {
+                cluster: s.cluster,
+                workload: s.workload,
+                replicas: s.to,
+            })
+            .collect(),
+        ..Default::default()
     }
-    overlay
 }
 
 /// The cluster after the packer's decisions.
@@ -361,31 +399,17 @@ fn after_packing(output: &EngineOutput) -> Overlay {
 
 /// Adds what goes to sleep now: its volumes are no zombies.
 fn add_sleepers(ledgers: &mut Ledgers, output: Option<&EngineOutput>, now: DateTime<Utc>) {
-    let actions = output
-        .into_iter()
-        .flat_map(|o| &o.decisions)
-        .flat_map(|d| &d.actions);
-    let sleepers: Vec<Asleep> = actions
-        .filter_map(|action| match action {
-            Action::ScaleWorkload {
-                cluster,
-                workload,
-                from,
-                to: 0,
-            } => Some(Asleep {
-                cluster: cluster.clone(),
-                workload: workload.clone(),
-                replicas: *from,
-                since: now,
-                generation: None,
-            }),
-            _ => None,
-        })
-        .collect();
     // A ledger that is not there stays so: it may have held more sleepers.
-    if let Some(known) = &mut ledgers.asleep {
-        known.extend(sleepers);
-    }
+    let Some(known) = &mut ledgers.asleep else {
+        return;
+    };
+    known.extend(sleeping(output).filter(|s| s.to == 0).map(|s| Asleep {
+        cluster: s.cluster,
+        workload: s.workload,
+        replicas: s.from,
+        since: now,
+        generation: None,
+    }));
 }
 
 /// Why a node can go in a later answer and not in the first.

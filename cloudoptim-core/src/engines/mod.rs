@@ -7,9 +7,12 @@ mod observed;
 pub mod office_hours;
 pub mod oom;
 pub mod rightsizing;
+mod room;
 mod sizing;
 pub mod spot;
 pub mod zombie_volumes;
+
+pub(crate) use sizing::running_workloads;
 
 use crate::catalog::Catalog;
 use crate::decision::{Decision, MissingEvidence, Subject};

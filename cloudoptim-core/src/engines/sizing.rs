@@ -101,7 +101,6 @@ pub(super) struct Workloads<'a> {
     /// Live and finished pods by the workload at the top of their chain; by
     /// the pod's Kubernetes workload when an operator stands above that.
     pub(super) pods: BTreeMap<WorkloadRef, Vec<&'a Pod>>,
-    largest: Resources,
 }
 
 impl<'a> Workloads<'a> {
@@ -140,29 +139,16 @@ impl<'a> Workloads<'a> {
         for pod in cluster.pods.items() {
             pods.entry(index.top(pod)).or_default().push(pod);
         }
-        let mut largest = Resources::default();
-        for node in cluster.nodes.items() {
-            largest.raise_to(&node.allocatable);
-        }
         Self {
             cluster,
             sized,
             pods,
-            largest,
         }
     }
 
     /// Pods of a workload.
     pub(super) fn pods_of(&self, workload: &WorkloadRef) -> &[&'a Pod] {
         self.pods.get(workload).map_or(&[], Vec::as_slice)
-    }
-
-    /// The most that any node has for pods.
-    pub(super) fn largest(&self, resource: SizedResource) -> u64 {
-        match resource {
-            SizedResource::Cpu => self.largest.cpu.0,
-            SizedResource::Memory => self.largest.memory.0,
-        }
     }
 
     /// The VPA that sizes a workload, unless it is off.
@@ -259,6 +245,23 @@ impl<'a> Workloads<'a> {
     }
 }
 
+/// Workloads of a cluster that have something to size: those with a live pod,
+/// each once whatever stands between it and its pods, and CronJobs, whose next
+/// run has.
+pub(crate) fn running_workloads(cluster: &Cluster) -> u64 {
+    let workloads = Workloads::new(cluster);
+    let running = workloads.sized.iter().filter(|(reference, workload)| {
+        let live = || {
+            workloads
+                .pods_of(reference)
+                .iter()
+                .any(|p| !p.is_finished())
+        };
+        workload.kind == WorkloadKind::CronJob || live()
+    });
+    u64::try_from(running.count()).unwrap_or(u64::MAX)
+}
+
 /// What a namespace allows a container.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Bounds {
@@ -334,7 +337,12 @@ pub(super) fn is_share(name: &str) -> bool {
 
 /// Whether a setting is about memory at all (`GOMAXPROCS` is not).
 pub(super) fn is_memory_setting(name: &str) -> bool {
-    !matches!(name, "GOMAXPROCS" | "DOTNET_GCHeapAffinitizeMask")
+    !is_processor_setting(name) && name != "DOTNET_GCHeapAffinitizeMask"
+}
+
+/// Whether a setting fixes how many processors a runtime reckons with.
+pub(super) fn is_processor_setting(name: &str) -> bool {
+    matches!(name, "GOMAXPROCS" | "-XX:ActiveProcessorCount")
 }
 
 /// A container's requests with the API server's defaulting: a limit without a

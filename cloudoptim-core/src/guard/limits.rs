@@ -3,6 +3,7 @@
 use super::{Context, Refusal};
 use crate::collect::Part;
 use crate::decision::Action;
+use crate::engines::office_hours::KEDA_PAUSED;
 use crate::model::{ClusterUid, Node, NodeName, Snapshot};
 use crate::plan::{Plan, Step};
 use crate::version::Version;
@@ -90,6 +91,13 @@ impl Charge {
             | Action::SetSpotShare { cluster, .. }
             | Action::PreferZone { cluster, .. }
             | Action::RouteService { cluster, .. } => in_cluster(Kind::Patches, cluster),
+            // KEDA's way to sleep.
+            Action::Annotate {
+                cluster,
+                key,
+                to: Some(_),
+                ..
+            } if key == KEDA_PAUSED => in_cluster(Kind::Patches, cluster),
             _ => None,
         }
     }
@@ -408,6 +416,26 @@ mod tests {
             Charge::of(&scale(3, 0)).map(|c| c.kind),
             Some(Kind::Patches)
         );
+    }
+
+    #[test]
+    fn a_sleep_by_keda_counts_as_a_sleep_and_its_waking_does_not() {
+        let annotate = |key: &str, to: Option<&str>| Action::Annotate {
+            cluster: "c".into(),
+            object: crate::decision::ObjectRef {
+                api_version: String::new(),
+                kind: "ScaledObject".to_owned(),
+                namespace: "n".to_owned(),
+                name: "web".to_owned(),
+            },
+            key: key.to_owned(),
+            from: None,
+            to: to.map(str::to_owned),
+        };
+        let kind = |action| Charge::of(&action).map(|c| c.kind);
+        assert_eq!(kind(annotate(KEDA_PAUSED, Some("0"))), Some(Kind::Patches));
+        assert_eq!(kind(annotate(KEDA_PAUSED, None)), None);
+        assert_eq!(kind(annotate("other", Some("0"))), None);
     }
 
     #[test]

@@ -123,10 +123,20 @@ impl<'de> Deserialize<'de> for Sample {
     }
 }
 
-/// Whether a series is CPU in cores or a working set in bytes, or why neither.
+/// Whether a series is CPU in cores, a working set in bytes or throttling, or
+/// why none of them.
 fn metric_of(labels: &Labels, file: &str, samples: &[Sample]) -> Result<UsageMetric, &'static str> {
     let name = labels.get("__name__").map_or("", String::as_str);
     if !name.is_empty() {
+        if name.contains("cfs_throttled_periods_total") {
+            return Ok(UsageMetric::CpuThrottledPeriods);
+        }
+        if name.contains("cfs_periods_total") {
+            return Ok(UsageMetric::CpuPeriods);
+        }
+        if name.contains("throttl") {
+            return Err("throttling that is no count of periods");
+        }
         if name.contains("cpu") {
             // The counter itself grows for ever; a rule's name has its rate.
             return if name.contains("rate") {
@@ -143,13 +153,22 @@ fn metric_of(labels: &Labels, file: &str, samples: &[Sample]) -> Result<UsageMet
     }
     let base = file.rsplit(['/', '\\']).next().unwrap_or_default();
     let base = base.to_ascii_lowercase();
+    // The largest value, for what no name tells.
+    let largest = samples.iter().filter_map(|s| s.1).fold(0.0, f64::max);
+    if base.contains("throttl") {
+        // One counter's rate divided by the other's.
+        return if largest <= 1.0 {
+            Ok(UsageMetric::CpuThrottledMilli)
+        } else {
+            Err("throttling that is no share of periods")
+        };
+    }
     match (base.contains("cpu"), base.contains("mem")) {
         (true, false) => return Ok(UsageMetric::CpuMilli),
         (false, true) => return Ok(UsageMetric::MemoryBytes),
         _ => {}
     }
     // No machine has 10,000 cores, and no container lives in 10,000 bytes.
-    let largest = samples.iter().filter_map(|s| s.1).fold(0.0, f64::max);
     if largest >= 10_000.0 {
         Ok(UsageMetric::MemoryBytes)
     } else if largest > 0.0 {
@@ -162,8 +181,10 @@ fn metric_of(labels: &Labels, file: &str, samples: &[Sample]) -> Result<UsageMet
 /// An amount in the metric's unit, rounded up: who uses some does not use none.
 fn amount(metric: UsageMetric, value: f64) -> Option<u64> {
     let scaled = match metric {
-        UsageMetric::CpuMilli => value * 1000.0,
-        UsageMetric::MemoryBytes => value,
+        UsageMetric::CpuMilli | UsageMetric::CpuThrottledMilli => value * 1000.0,
+        UsageMetric::MemoryBytes | UsageMetric::CpuPeriods | UsageMetric::CpuThrottledPeriods => {
+            value
+        }
     };
     // A millionth absorbs what the decimal text lost in binary.
     let rounded = (scaled - 1e-6).ceil().max(0.0);

@@ -18,6 +18,12 @@ pub enum UsageMetric {
     CpuMilli,
     /// Working set in bytes.
     MemoryBytes,
+    /// Counter of the periods in which the container wanted CPU under a limit.
+    CpuPeriods,
+    /// Counter of those in which the limit held it back.
+    CpuThrottledPeriods,
+    /// The second counter's rate divided by the first's, in thousandths.
+    CpuThrottledMilli,
 }
 
 /// One series: a container of one pod.
@@ -95,6 +101,9 @@ pub struct PodUsage {
     /// Mean CPU in thousandths of a core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_mean_milli: Option<u64>,
+    /// Share of the periods in which its CPU limit held it back, in thousandths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_throttled_milli: Option<u64>,
     /// Largest memory in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_peak_bytes: Option<u64>,
@@ -133,6 +142,10 @@ pub struct UsageStats {
     pub missing: u64,
     /// Longest hole in seconds.
     pub longest_gap_seconds: u64,
+    /// Holes of six hours and more, of one pod or of all together: the 200
+    /// longest, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<UsageGap>,
     /// Mean.
     pub mean: u64,
     /// Median.
@@ -150,6 +163,20 @@ pub struct UsageStats {
     pub daily_peaks: Vec<DailyPeak>,
     /// Percentiles of the VPA recommender's decaying histogram.
     pub vpa: VpaPercentiles,
+}
+
+/// A time without values between two that have one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct UsageGap {
+    /// Last value before.
+    pub from: DateTime<Utc>,
+    /// First value after.
+    pub until: DateTime<Utc>,
+    /// Values that series lack in it: none where one pod had ended and another
+    /// not begun.
+    pub missing: u64,
 }
 
 /// The largest value of a day.

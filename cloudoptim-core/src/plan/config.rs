@@ -15,7 +15,8 @@ pub struct Config {
     /// Most containers that a plan resizes downwards. Default 20.
     pub max_resizes: u32,
     /// Most of the workloads that a plan resizes downwards, in percent, rounded
-    /// down; one is always allowed from three workloads on. Default 10.
+    /// down; from three workloads on one is always allowed, unless this is 0.
+    /// Default 10.
     pub max_resizes_percent: u32,
     /// Seconds to wait after a drain before the next. Default 60: endpoints,
     /// load balancers and autoscalers need about as long to follow.
@@ -78,7 +79,10 @@ impl Config {
     /// Most containers of `population` workloads that one plan resizes downwards.
     pub fn resize_limit(&self, population: u64) -> u64 {
         let share = population.saturating_mul(u64::from(self.max_resizes_percent)) / 100;
-        let share = if population >= 3 { share.max(1) } else { share };
+        let share = match (self.max_resizes_percent, population) {
+            (0, _) | (_, 0..=2) => share,
+            _ => share.max(1),
+        };
         share.min(u64::from(self.max_resizes))
     }
 }
@@ -91,4 +95,21 @@ pub struct ConfigError {
     low: u32,
     high: u32,
     value: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_percent_allows_no_resize_and_a_small_one_allows_one_from_three_workloads_on() {
+        let limit = |percent, population| {
+            Config::default()
+                .with_max_resizes(20, percent)
+                .resize_limit(population)
+        };
+        assert_eq!((limit(0, 3), limit(0, 1_000)), (0, 0));
+        assert_eq!((limit(1, 2), limit(1, 3)), (0, 1));
+        assert_eq!((limit(10, 50), limit(10, 1_000)), (5, 20));
+    }
 }

@@ -6,6 +6,7 @@ use super::{
     Totals,
 };
 use crate::decision::{Action, Decision, Subject};
+use crate::engines::office_hours::KEDA_PAUSED;
 use crate::engines::{EngineId, EngineOutput, Inputs};
 use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, WorkloadRef};
 use crate::version::Version;
@@ -51,6 +52,12 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
     let snapshot = inputs.snapshot;
     let config = &inputs.policy.plan;
     let mut declined = input.declined;
+    // What was set aside before is at stake as well.
+    let mut aside: BTreeMap<EngineId, MicroUsdPerMonth> = BTreeMap::new();
+    for decision in declined.iter().map(|d| &d.decision) {
+        *aside.entry(decision.engine).or_default() +=
+            decision.at_stake_per_month.unwrap_or_default();
+    }
     let mut candidates = Vec::new();
     let mut engines = Vec::new();
     for output in input.outputs {
@@ -63,6 +70,7 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
                 .decisions
                 .iter()
                 .filter_map(|d| d.at_stake_per_month)
+                .chain(aside.remove(&output.engine))
                 .sum(),
             figures: output.figures,
             alternatives: output.alternatives,
@@ -145,9 +153,12 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
         changed.extend(resources.into_iter().map(|r| (r, decision.engine)));
         if let Some(summary) = engines.iter_mut().find(|s| s.engine == decision.engine) {
             summary.acts += 1;
-            summary.saves_per_month += decision.saves_per_month.unwrap_or_default();
-            // What is counted is no longer at stake.
-            summary.at_stake_per_month -= decision.at_stake_per_month.unwrap_or_default();
+            // What is counted is no longer at stake; of an act that counts
+            // nothing itself, the stake is all there is to show.
+            if let Some(saves) = decision.saves_per_month {
+                summary.saves_per_month += saves;
+                summary.at_stake_per_month -= decision.at_stake_per_month.unwrap_or_default();
+            }
         }
         let mut before = chains.before(&decision, candidate.phase);
         let last = decision.actions.len().saturating_sub(1);
@@ -228,6 +239,7 @@ fn phase(decision: &Decision, builds_on: u8) -> Phase {
             let wakes = decision.actions.iter().any(|a| match a {
                 Action::ScaleWorkload { from, to, .. } => to > from,
                 Action::SuspendWorkload { suspend, .. } => !suspend,
+                Action::Annotate { key, to, .. } => key == KEDA_PAUSED && to.is_none(),
                 _ => false,
             });
             if wakes { Phase::Restore } else { Phase::Sleep }
@@ -242,31 +254,44 @@ fn phase(decision: &Decision, builds_on: u8) -> Phase {
 ///
 /// The packer's answers build on each other: each node is emptied on the
 /// cluster that the earlier ones leave. So they form one chain per cluster,
-/// and a link that is missing takes the rest with it.
+/// and a link that is missing takes the rest with it. A resize or a sleep that
+/// is missing takes only what was found with it: the nodes before went by the
+/// requests and replicas of today.
 #[derive(Default)]
 struct Chains {
     last_pack: BTreeMap<ClusterUid, StepId>,
     resizes: BTreeMap<ClusterUid, Vec<StepId>>,
     sleeps: BTreeMap<ClusterUid, Vec<StepId>>,
-    broken: BTreeMap<ClusterUid, Subject>,
+    /// From which answer of the packer on nothing holds, and because of what.
+    broken: BTreeMap<ClusterUid, (u8, Subject)>,
     touched: BTreeSet<(ClusterUid, WorkloadRef)>,
 }
 
 impl Chains {
     fn broken_for(&self, decision: &Decision, phase: Phase) -> Option<Subject> {
-        let Phase::Pack { .. } = phase else {
+        let Phase::Pack { builds_on } = phase else {
             return None;
         };
-        self.broken.get(cluster_of(&decision.subject)?).cloned()
+        let (from, subject) = self.broken.get(cluster_of(&decision.subject)?)?;
+        (builds_on >= *from).then(|| subject.clone())
     }
 
     fn break_at(&mut self, decision: &Decision, phase: Phase) {
-        if let (Phase::Pack { .. } | Phase::Resize | Phase::Sleep, Some(cluster)) =
-            (phase, cluster_of(&decision.subject))
-        {
-            self.broken
-                .entry(cluster.clone())
-                .or_insert_with(|| decision.subject.clone());
+        let from = match phase {
+            Phase::Pack { builds_on } => builds_on,
+            Phase::Resize => 1,
+            Phase::Sleep => 2,
+            Phase::Restore | Phase::Raise | Phase::Route | Phase::Clean => return,
+        };
+        let Some(cluster) = cluster_of(&decision.subject) else {
+            return;
+        };
+        let broken = self
+            .broken
+            .entry(cluster.clone())
+            .or_insert_with(|| (from, decision.subject.clone()));
+        if from < broken.0 {
+            *broken = (from, decision.subject.clone());
         }
     }
 

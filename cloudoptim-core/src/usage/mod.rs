@@ -35,8 +35,12 @@ const BAD_TIME: &str = "times out of range or after the snapshot";
 ///
 /// Percentiles are by nearest rank over all samples of all pods. `missing`
 /// counts the holes inside each series; `longest_gap_seconds` is the longest
-/// time in which one pod, or all of them together, show nothing. A hole is
-/// never read as zero.
+/// time in which one pod, or all of them together, show nothing; holes of six
+/// hours and more stand in `gaps`, since a workload's own sleep explains some.
+/// A hole is never read as zero.
+///
+/// Throttling is the increase of one counter divided by that of the other; a
+/// counter that falls began anew.
 ///
 /// The VPA's percentiles come from its decaying histograms with their default
 /// settings: CPU samples of equal weight, and of memory the peak of each pod
@@ -163,6 +167,9 @@ fn digest(series: &[&UsageSeries]) -> String {
         text(match s.metric {
             UsageMetric::CpuMilli => "cpu_milli",
             UsageMetric::MemoryBytes => "memory_bytes",
+            UsageMetric::CpuPeriods => "cpu_periods",
+            UsageMetric::CpuThrottledPeriods => "cpu_throttled_periods",
+            UsageMetric::CpuThrottledMilli => "cpu_throttled_milli",
         });
     }
     for s in series {

@@ -3,9 +3,16 @@
 use super::vpa::{
     CPU_SAMPLE_WEIGHT, Histogram, MEMORY_INTERVAL_SECONDS, MEMORY_SAMPLE_WEIGHT, history_milli_days,
 };
-use crate::model::{DailyPeak, PodUsage, UsageMetric, UsageSeries, UsageStats, VpaPercentiles};
+use crate::model::{
+    DailyPeak, PodUsage, UsageGap, UsageMetric, UsageSeries, UsageStats, VpaPercentiles,
+};
 use chrono::{DateTime, NaiveDate, Utc};
 use std::collections::BTreeMap;
+
+/// Holes from this length on are kept one by one.
+const LONG_GAP_SECONDS: i64 = 6 * 3600;
+/// Most of them: the nights of half a year.
+const MAX_GAPS: usize = 200;
 
 fn samples(s: &UsageSeries) -> impl Iterator<Item = (i64, u64)> + '_ {
     let step = i64::from(s.step_seconds);
@@ -42,12 +49,42 @@ pub(super) fn pod(name: &str, live: bool, series: &[&UsageSeries]) -> PodUsage {
         live,
         cpu_peak_milli: cpu.iter().map(|(_, v)| *v).max(),
         cpu_mean_milli: mean,
+        cpu_throttled_milli: throttled(series),
         memory_peak_bytes: memory.iter().map(|(_, v)| *v).max(),
         memory_last_bytes: memory.last().map(|(_, v)| *v),
         samples: cpu.len().min(memory.len()) as u64,
         memory_rising_milli,
         memory_rise_per_hour,
     }
+}
+
+/// The share of throttled periods in thousandths: of the counters where both
+/// are there, else the mean of the shares. `None` without a period.
+fn throttled(series: &[&UsageSeries]) -> Option<u64> {
+    let of = |metric: UsageMetric| series.iter().filter(move |s| s.metric == metric);
+    let grown = |metric: UsageMetric| {
+        let values = of(metric).map(|s| increase(s));
+        values.fold(0_u128, u128::saturating_add)
+    };
+    let periods = grown(UsageMetric::CpuPeriods);
+    if periods > 0 && of(UsageMetric::CpuThrottledPeriods).next().is_some() {
+        let held = grown(UsageMetric::CpuThrottledPeriods).min(periods);
+        return u64::try_from((held * 1000).div_ceil(periods)).ok();
+    }
+    let shares = of(UsageMetric::CpuThrottledMilli).flat_map(|s| samples(s));
+    let shares: Vec<u64> = shares.map(|(_, share)| share).collect();
+    let sum: u128 = shares.iter().map(|s| u128::from(*s)).sum();
+    let count = u128::try_from(shares.len()).ok().filter(|n| *n > 0)?;
+    u64::try_from(sum.div_ceil(count)).ok()
+}
+
+/// By how much a counter grew; one that falls was set to zero in between.
+fn increase(series: &UsageSeries) -> u128 {
+    let values: Vec<u64> = samples(series).map(|(_, v)| v).collect();
+    let pairs = values.iter().zip(values.iter().skip(1));
+    pairs
+        .map(|(a, b)| u128::from(b.checked_sub(*a).unwrap_or(*b)))
+        .sum()
 }
 
 /// The share of steps that rise, in thousandths, and the median step in bytes
@@ -147,6 +184,7 @@ struct Gathered {
     step: u32,
     missing: u64,
     longest_gap: u64,
+    gaps: Vec<UsageGap>,
     peaks: BTreeMap<NaiveDate, u64>,
     sum: u128,
 }
@@ -158,11 +196,16 @@ impl Gathered {
         let mut times = Vec::new();
         let mut peaks: BTreeMap<NaiveDate, u64> = BTreeMap::new();
         let (mut missing, mut longest_gap, mut sum) = (0, 0, 0_u128);
+        let mut gaps: BTreeMap<(i64, i64), u64> = BTreeMap::new();
         for pod in pods {
             for s in pod {
                 let (holes, longest) = holes(s);
                 missing += holes;
                 longest_gap = longest_gap.max(longest);
+                for (from, until, lacks) in long_holes(s) {
+                    let gap = gaps.entry((from, until)).or_default();
+                    *gap = gap.saturating_add(lacks);
+                }
                 for (at, value) in samples(s) {
                     values.push(value);
                     times.push(at);
@@ -185,6 +228,12 @@ impl Gathered {
         if unseen > u64::from(step) {
             longest_gap = longest_gap.max(unseen);
         }
+        for (from, until) in times.iter().zip(times.iter().skip(1)) {
+            let span = until.saturating_sub(*from);
+            if span >= LONG_GAP_SECONDS && span > i64::from(step) {
+                gaps.entry((*from, *until)).or_default();
+            }
+        }
         values.sort_unstable();
         Some(Self {
             values,
@@ -193,6 +242,7 @@ impl Gathered {
             step,
             missing,
             longest_gap,
+            gaps: longest_of(gaps),
             peaks,
             sum,
         })
@@ -212,6 +262,7 @@ impl Gathered {
             step_seconds: self.step,
             missing: self.missing,
             longest_gap_seconds: self.longest_gap,
+            gaps: self.gaps.clone(),
             mean: mean(self.sum, self.values.len()),
             p50: self.percentile(50),
             p90: self.percentile(90),
@@ -229,6 +280,38 @@ impl Gathered {
             vpa,
         }
     }
+}
+
+/// The longest of them, in order of time.
+fn longest_of(gaps: BTreeMap<(i64, i64), u64>) -> Vec<UsageGap> {
+    let mut all: Vec<((i64, i64), u64)> = gaps.into_iter().collect();
+    all.sort_by_key(|((from, until), _)| (std::cmp::Reverse(until - from), *from));
+    all.truncate(MAX_GAPS);
+    all.sort_unstable();
+    let gap = |((from, until), missing)| {
+        Some(UsageGap {
+            from: instant(from)?,
+            until: instant(until)?,
+            missing,
+        })
+    };
+    all.into_iter().filter_map(gap).collect()
+}
+
+/// Long holes of a series: the values around each, and how many it lacks.
+fn long_holes(s: &UsageSeries) -> Vec<(i64, i64, u64)> {
+    let step = i64::from(s.step_seconds);
+    let times: Vec<i64> = samples(s).map(|(at, _)| at).collect();
+    let pairs = times.iter().zip(times.iter().skip(1));
+    pairs
+        .map(|(from, until)| (*from, *until, until.saturating_sub(*from)))
+        .filter(|(_, _, span)| *span >= LONG_GAP_SECONDS && *span > step)
+        .map(|(from, until, span)| {
+            let steps = span.checked_div(step).unwrap_or(0);
+            let lacks = u64::try_from(steps.saturating_sub(1)).unwrap_or(0);
+            (from, until, lacks)
+        })
+        .collect()
 }
 
 /// Values that a series lacks between its first and last, and the longest

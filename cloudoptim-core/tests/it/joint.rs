@@ -3,39 +3,44 @@
 //!
 //! Nodes are m6i.xlarge at $0.192 an hour, so $140.16 a month each.
 
+use crate::bin_packing;
 use crate::bin_packing::build::build;
 use crate::cases::Line;
 use crate::fixtures::*;
-use crate::{bin_packing, zombie_volumes};
 use chrono::TimeDelta;
 use cloudoptim_core::catalog::Catalog;
-use cloudoptim_core::decision::{Action, Decision, Subject};
-use cloudoptim_core::engines::{EngineId, Inputs, office_hours};
+use cloudoptim_core::decision::{Action, Subject};
+use cloudoptim_core::engines::{EngineId, Inputs};
 use cloudoptim_core::knowledge::{Gap, Knowledge};
-use cloudoptim_core::ledger::{Asleep, Ledgers, Observed};
+use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
 use cloudoptim_core::optimize::optimize;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::plan::{DeclineReason, Declined, Plan, Step};
 use cloudoptim_core::policy::Policy;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Of one node, in a month of 730 hours.
-const NODE_PER_MONTH: MicroUsdPerMonth = MicroUsdPerMonth(192_000 * 730);
+pub(crate) const NODE_PER_MONTH: MicroUsdPerMonth = MicroUsdPerMonth(192_000 * 730);
 
-fn policy(engines: &[EngineId]) -> Policy {
+pub(crate) fn policy(engines: &[EngineId]) -> Policy {
     let mut policy = Policy::default();
     policy.engines = engines.iter().copied().collect();
     policy
 }
 
 /// With room for as many resizes as are proposed.
-fn any_number_of_resizes(mut policy: Policy) -> Policy {
+pub(crate) fn any_number_of_resizes(mut policy: Policy) -> Policy {
     policy.plan = policy.plan.with_max_resizes(100, 100);
     policy
 }
 
-fn run_on(catalog: &Catalog, policy: &Policy, snapshot: &Snapshot, ledgers: &Ledgers) -> Plan {
+pub(crate) fn run_on(
+    catalog: &Catalog,
+    policy: &Policy,
+    snapshot: &Snapshot,
+    ledgers: &Ledgers,
+) -> Plan {
     optimize(&Inputs {
         snapshot,
         overlay: &Overlay::default(),
@@ -46,13 +51,13 @@ fn run_on(catalog: &Catalog, policy: &Policy, snapshot: &Snapshot, ledgers: &Led
     .unwrap()
 }
 
-fn run(policy: &Policy, snapshot: &Snapshot) -> Plan {
+pub(crate) fn run(policy: &Policy, snapshot: &Snapshot) -> Plan {
     let catalog = bin_packing::catalog();
     run_on(&catalog, policy, snapshot, &Ledgers::default())
 }
 
 /// The snapshot of the lines; see the packer's builder.
-fn world(text: &str) -> Snapshot {
+pub(crate) fn world(text: &str) -> Snapshot {
     let lines: Vec<Line> = text
         .lines()
         .map(str::trim)
@@ -62,7 +67,7 @@ fn world(text: &str) -> Snapshot {
     build(&Line::default(), &lines).snapshot
 }
 
-fn workload_of<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut Workload {
+pub(crate) fn workload_of<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut Workload {
     let all = cluster.workloads.value_mut().unwrap();
     all.iter_mut()
         .find(|w| w.meta.name == name && w.kind != WorkloadKind::ReplicaSet)
@@ -70,7 +75,7 @@ fn workload_of<'a>(cluster: &'a mut Cluster, name: &str) -> &'a mut Workload {
 }
 
 /// Gives a workload the requests of its pods and a week of use, as told.
-fn used(snapshot: &mut Snapshot, app: &str, cpu_text: &str, memory: &str) {
+pub(crate) fn used(snapshot: &mut Snapshot, app: &str, cpu_text: &str, memory: &str) {
     let now = snapshot.taken_at;
     let cluster = &mut snapshot.clusters[0];
     let pods = cluster.pods.items().iter();
@@ -112,7 +117,7 @@ fn used(snapshot: &mut Snapshot, app: &str, cpu_text: &str, memory: &str) {
 }
 
 /// `engine verb what` of each step, in order.
-fn steps(plan: &Plan) -> Vec<String> {
+pub(crate) fn steps(plan: &Plan) -> Vec<String> {
     let show = |step: &Step| match &step.action {
         Action::ResizeContainer {
             workload, from, to, ..
@@ -206,7 +211,7 @@ fn a_raise_after_a_kill_wins_over_another_size_of_the_same_container() {
 
 /// Four StatefulSets of one pod that ask for more than they use: `a` the least,
 /// `d` the most.
-fn four_too_large() -> Snapshot {
+pub(crate) fn four_too_large() -> Snapshot {
     let mut snapshot = world(
         "node n1 16 64Gi
         pod a-1 n1 1 1Gi kind=StatefulSet
@@ -246,6 +251,50 @@ fn of_more_resizes_than_a_plan_may_make_the_largest_stay_and_the_rest_are_over_t
                 limit: 2,
                 candidates: 4,
                 population: 4,
+            }
+        );
+    }
+}
+
+/// Of ten Deployments with a ReplicaSet each, an old ReplicaSet of each, and
+/// what has no pod, ten count.
+#[test]
+fn the_limit_counts_what_has_pods_and_each_once() {
+    let mut text = "node n1 64 256Gi".to_owned();
+    for i in 0..10 {
+        text += &format!("\npod w{i}-1 n1 2 1Gi");
+    }
+    let mut snapshot = world(&text);
+    for i in 0..10 {
+        used(&mut snapshot, &format!("w{i}"), "100m", "900Mi");
+    }
+    let workloads = snapshot.clusters[0].workloads.value_mut().unwrap();
+    let sets = workloads
+        .iter()
+        .filter(|w| w.kind == WorkloadKind::ReplicaSet);
+    let old: Vec<Workload> = sets.cloned().collect();
+    assert_eq!(old.len(), 10);
+    for mut set in old {
+        set.meta.name += "-old";
+        set.meta.uid = Uid::new(format!("{}-old", set.meta.uid));
+        set.replicas = Some(0);
+        workloads.push(set);
+    }
+    let [mut down, _] = deployment("shop", "down", 0, container("main", "1", "1Gi"));
+    down.meta.uid = "uid-down".into();
+    workloads.push(down);
+    snapshot.normalize();
+    let mut policy = policy(&[EngineId::Rightsizing]);
+    policy.plan = policy.plan.with_max_resizes(20, 20);
+    let plan = run(&policy, &snapshot);
+    assert_eq!(plan.steps.len(), 2, "{}", plan.explain());
+    for declined in set_aside(&plan) {
+        assert_eq!(
+            declined.because,
+            DeclineReason::OverLimit {
+                limit: 2,
+                candidates: 10,
+                population: 10,
             }
         );
     }
@@ -330,95 +379,53 @@ fn a_node_that_waits_for_one_that_is_too_late_builds_on_what_is_declined() {
     assert_eq!(plan.totals.nodes_per_hour_after, plan.totals.nodes_per_hour);
 }
 
-// --- volumes of what sleeps --------------------------------------------------
-
-/// The unattached volume `vol-x` of the claim `db/data-web-0`, seen so for ten
-/// days, and the ledgers.
-fn free_volume(asleep: Vec<Asleep>) -> (Cluster, Cloud, Ledgers) {
-    let (cluster, mut cloud) = zombie_volumes::busy();
-    let mut free = zombie_volumes::volume("vol-x");
-    for (key, value) in [
-        ("KubernetesCluster", "test"),
-        ("kubernetes.io/cluster/test", "owned"),
-        ("kubernetes.io/created-for/pvc/name", "data-web-0"),
-        ("kubernetes.io/created-for/pvc/namespace", "db"),
-    ] {
-        free.tags.insert(key.to_owned(), value.to_owned());
-    }
-    let now = at(zombie_volumes::NOW);
-    let seen = Observed {
-        first_at: now - TimeDelta::days(10),
-        last_at: now - TimeDelta::hours(12),
-        count: 20,
-        longest_gap_seconds: 86_400,
+/// The resize of the three pods of `a` takes 180 s of 120; the node of `c` goes
+/// without it, in 65 s.
+#[test]
+fn a_resize_that_is_too_late_leaves_the_nodes_that_go_without_it() {
+    let mut snapshot = world(
+        "node n1 4 16Gi
+        node n2 4 16Gi
+        node n3 4 16Gi
+        pod a-1 n1 1 1Gi
+        pod a-2 n1 1 1Gi
+        pod a-3 n1 1 1Gi
+        pod b-1 n2 1300m 1Gi
+        pod c-1 n3 50m 1Gi",
+    );
+    used(&mut snapshot, "a", "100m", "900Mi");
+    let mut both = policy(&[EngineId::BinPacking, EngineId::Rightsizing]);
+    both.plan = both.plan.with_valid_minutes(60);
+    both.plan.settle_seconds = 0;
+    let all = run(&any_number_of_resizes(both.clone()), &snapshot);
+    let removed = |plan: &Plan| {
+        let removes = plan.steps.iter().filter(|s| s.saves_per_month.is_some());
+        removes.count()
     };
-    let ledgers = Ledgers {
-        volumes_unattached: Some(BTreeMap::from([(free.id.clone(), seen)])),
-        asleep: Some(asleep),
-        ..Default::default()
-    };
-    cloud.volumes.value_mut().unwrap().push(free);
-    (cluster, cloud, ledgers)
-}
+    assert_eq!(steps(&all)[0], "resize a 1000m>700m", "{}", all.explain());
+    assert_eq!(removed(&all), 2, "{}", all.explain());
 
-/// The steps, and the first reason of what was decided about `vol-x`.
-fn fate((cluster, cloud, ledgers): (Cluster, Cloud, Ledgers), policy: &Policy) -> (Plan, String) {
-    let snapshot = snapshot(zombie_volumes::NOW, cluster, cloud);
-    let plan = run_on(&zombie_volumes::catalog(), policy, &snapshot, &ledgers);
-    let about = |subject: &Subject| matches!(subject, Subject::Volume { volume, .. } if volume.as_str() == "vol-x");
-    let kept = plan.declined.iter().map(|d| &d.decision);
-    let kept = kept
-        .filter(|d| about(&d.subject))
-        .map(|d: &Decision| d.reasons[0].code().1)
-        .next();
-    let done = plan.steps.iter().find(|s| about(&s.subject));
-    let code = kept
-        .or_else(|| done.map(|s| s.reasons[0].code().1))
+    both.plan = both.plan.with_valid_minutes(2);
+    let plan = run(&any_number_of_resizes(both), &snapshot);
+    assert_eq!(removed(&plan), 1, "{}", plan.explain());
+    assert_eq!(plan.totals.saves_per_month, NODE_PER_MONTH);
+    let aside = set_aside(&plan);
+    assert_eq!(aside.len(), 2, "{}", plan.explain());
+    let late = aside
+        .iter()
+        .find(|d| d.decision.engine == EngineId::Rightsizing)
         .unwrap();
-    (plan, code)
-}
-
-#[test]
-fn a_volume_of_what_an_earlier_run_put_to_sleep_is_no_zombie() {
-    let policy = policy(&[EngineId::OfficeHours, EngineId::ZombieVolumes]);
-    let (plan, code) = fate(free_volume(vec![]), &policy);
-    assert_eq!(steps(&plan), ["snapshot vol-x", "delete vol-x"]);
-    assert_eq!(code, "grace_elapsed");
-    assert_eq!(plan.totals.saves_per_month, MicroUsdPerMonth(3_000_000));
-
-    let asleep = Asleep {
-        cluster: "c1".into(),
-        workload: WorkloadRef::new("db", "StatefulSet", "web"),
-        replicas: 1,
-        since: at("2026-11-20T18:00Z"),
-        generation: None,
-    };
-    let (plan, code) = fate(free_volume(vec![asleep]), &policy);
-    assert_eq!(steps(&plan), Vec::<String>::new());
-    assert_eq!(code, "asleep");
-    assert_eq!(plan.totals.saves_per_month, MicroUsdPerMonth::ZERO);
-}
-
-#[test]
-fn a_volume_of_what_this_run_puts_to_sleep_is_no_zombie() {
-    let mut policy = policy(&[EngineId::OfficeHours, EngineId::ZombieVolumes]);
-    let with_set = || {
-        let (mut cluster, cloud, ledgers) = free_volume(vec![]);
-        cluster.namespaces.value_mut().unwrap().push(Namespace {
-            meta: meta("", "db"),
-        });
-        let set = zombie_volumes::stateful_set("web", "data", 1);
-        cluster.workloads.value_mut().unwrap().push(set);
-        (cluster, cloud, ledgers)
-    };
-    let (plan, code) = fate(with_set(), &policy);
-    assert_eq!(steps(&plan), Vec::<String>::new());
-    assert_eq!(code, "stateful_set_template");
-
-    policy.office_hours = office_hours::Config::default().with_namespace("db");
-    let (plan, code) = fate(with_set(), &policy);
-    assert_eq!(steps(&plan), ["annotate web", "scale web 1>0"]);
-    assert_eq!(code, "asleep");
+    assert_eq!(
+        late.because,
+        DeclineReason::TooLate {
+            needs_seconds: 180,
+            valid_seconds: 120,
+        }
+    );
+    assert!(aside.iter().any(|d| {
+        let subject = Box::new(late.decision.subject.clone());
+        d.because == DeclineReason::BuildsOnDeclined { subject }
+    }));
 }
 
 // --- every dollar once -------------------------------------------------------
@@ -473,6 +480,22 @@ fn what_is_at_stake_is_in_no_sum() {
     let stake = plan.declined.iter().map(|d| &d.decision);
     let stake: MicroUsdPerMonth = stake.filter_map(|d| d.at_stake_per_month).sum();
     assert!(stake > MicroUsdPerMonth::ZERO, "{}", plan.explain());
+}
+
+#[test]
+fn an_act_that_counts_nothing_keeps_its_stake_in_the_summary() {
+    let stake = |most| {
+        let mut policy = policy(&[EngineId::Rightsizing]);
+        policy.plan = policy.plan.with_max_resizes(most, 100);
+        let plan = run(&policy, &four_too_large());
+        (plan.steps.len(), plan.engines[0].at_stake_per_month)
+    };
+    // Whether they are over the limit of a plan, or in it.
+    let (none, over) = stake(0);
+    let (all, done) = stake(4);
+    assert_eq!((none, all), (0, 4));
+    assert!(done > MicroUsdPerMonth::ZERO);
+    assert_eq!(over, done);
 }
 
 // --- two clusters ------------------------------------------------------------

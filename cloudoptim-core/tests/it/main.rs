@@ -19,6 +19,8 @@ mod input;
 mod joint;
 #[cfg(feature = "schema")]
 mod json_schema;
+mod joint_properties;
+mod joint_sleep;
 mod network;
 mod office_hours;
 mod oom;

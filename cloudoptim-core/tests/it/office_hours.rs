@@ -9,7 +9,7 @@ use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::decision::{Action, Decision, MissingEvidence};
 use cloudoptim_core::engines::office_hours::{
     ASLEEP_UNTIL, AWAKE_UNTIL, Config, Desired, MARK, OPT_IN, Override, Reason, Schedule,
-    asleep_fraction_milli, decide, overlay_when_asleep,
+    asleep_fraction_milli, decide, overlay_when_asleep, schedule,
 };
 use cloudoptim_core::engines::{EngineOutput, Inputs};
 use cloudoptim_core::knowledge::{Gap, Knowledge};
@@ -87,6 +87,9 @@ fn inputs_of(line: &Line) -> (Snapshot, Ledgers, Config) {
         top.meta.owners.push(owner("Cluster", owner_name, "u"));
     }
     top.meta.field_managers = line.get("manager").map(str::to_owned).into_iter().collect();
+    if let Some(generation) = line.get("generation") {
+        top.meta.generation = generation.parse().ok();
+    }
     let up = top.replicas != Some(0);
     let reference = top.reference();
     push(&mut cluster.workloads, top);
@@ -142,7 +145,7 @@ fn inputs_of(line: &Line) -> (Snapshot, Ledgers, Config) {
             workload: reference,
             replicas: had.parse().unwrap(),
             since: at(line.get("since").unwrap_or("2026-11-20T18:00Z")),
-            generation: None,
+            generation: line.get("slept_in").and_then(|g| g.parse().ok()),
         });
     }
     fn away<T>(part: &mut Knowledge<T>) {
@@ -280,6 +283,23 @@ fn nothing_sleeps_while_nobody_stated_the_time_and_what_sleeps_wakes() {
     assert!(acts(&decided("w in", TakenAtBasis::Stated)));
     let day = "w in day notes=mark=2 replicas=0 had=2";
     assert!(acts(&decided(day, TakenAtBasis::LatestTimestamp)));
+}
+
+#[test]
+fn an_answer_names_the_zone_data_that_it_was_read_by() {
+    let figures = |line: &str| {
+        let (snapshot, ledgers, config) = inputs_of(&Line::parse(line));
+        run(&snapshot, &ledgers, &config).figures
+    };
+    let [figures_of_one] = &figures("w in")[..] else {
+        panic!("one cluster");
+    };
+    assert_eq!(figures_of_one.of, "schedules of test");
+    assert_eq!(
+        figures_of_one.proof,
+        format!("read by the IANA zone data {}", schedule::tz_version())
+    );
+    assert_eq!(figures("w"), []);
 }
 
 #[test]

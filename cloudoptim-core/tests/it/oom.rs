@@ -114,6 +114,11 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         mesh.restarts_always = true;
         spec.init_containers.push(mesh);
     }
+    if line.has("init") {
+        let mut setup = container("setup", "10m", "64Mi");
+        setup.resources.limits.memory = Some(bytes("128Mi"));
+        spec.init_containers.push(setup);
+    }
     let workloads = cluster.workloads.value_mut().unwrap();
     workloads.push(top.clone());
     if kind == "Deployment" {
@@ -151,11 +156,16 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         if i < kills {
             let end = Termination {
                 reason: line.get("reason").unwrap_or("OOMKilled").to_owned(),
-                exit_code: 137,
+                exit_code: line.get("exit").map_or(137, |e| e.parse().unwrap()),
                 finished_at: ago(line, "kill-minutes"),
                 ..Default::default()
             };
-            p.status.containers.push(ContainerStatus {
+            let statuses = if line.has("init") && in_container == "setup" {
+                &mut p.status.init_containers
+            } else {
+                &mut p.status.containers
+            };
+            statuses.push(ContainerStatus {
                 name: in_container.to_owned(),
                 restart_count: line.get("restarts").map_or(1, |r| r.parse().unwrap()),
                 last_terminated: Some(end),
@@ -196,6 +206,21 @@ fn build(lines: &[Line]) -> (Snapshot, Ledgers) {
                         ..Default::default()
                     });
                 }
+            }
+            "small-node" => {
+                let n = node(line.word(1), "16", line.word(2));
+                cluster.nodes.value_mut().unwrap().push(n);
+            }
+            "child-oom" => {
+                let (namespace, pod) = named(line);
+                cluster.events.value_mut().unwrap().push(Event {
+                    meta: meta(&namespace, &format!("{pod}.oom")),
+                    reason: "OOMKilling".to_owned(),
+                    object_kind: "Pod".to_owned(),
+                    object: NamespacedName::new(namespace, pod),
+                    last_at: ago(line, "minutes"),
+                    ..Default::default()
+                });
             }
             "system-oom" => cluster.events.value_mut().unwrap().push(Event {
                 meta: meta("default", "event"),

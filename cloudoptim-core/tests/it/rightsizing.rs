@@ -5,10 +5,11 @@ use crate::fixtures::*;
 use chrono::{DateTime, TimeDelta, Utc};
 use cloudoptim_core::catalog::{Catalog, InstanceTypeInfo, Source, Table};
 use cloudoptim_core::decision::{Action, Decision};
+use cloudoptim_core::engines::office_hours;
 use cloudoptim_core::engines::rightsizing::{Config, LimitRule, Reason, Rule, decide};
 use cloudoptim_core::engines::{EngineOutput, Inputs};
 use cloudoptim_core::knowledge::{Gap, Knowledge};
-use cloudoptim_core::ledger::Ledgers;
+use cloudoptim_core::ledger::{Asleep, Ledgers};
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
@@ -44,12 +45,16 @@ fn catalog() -> Catalog {
 }
 
 fn run(config: &Config, snapshot: &Snapshot) -> EngineOutput {
+    run_with(config, snapshot, &Ledgers::default())
+}
+
+fn run_with(config: &Config, snapshot: &Snapshot, ledgers: &Ledgers) -> EngineOutput {
     let inputs = Inputs {
         snapshot,
         overlay: &Overlay::default(),
         catalog: &catalog(),
         policy: &Policy::default(),
-        ledgers: &Ledgers::default(),
+        ledgers,
     };
     decide(config, &inputs).unwrap()
 }
@@ -87,7 +92,21 @@ fn sized(line: &Line, name: &str) -> Container {
             });
         }
     }
+    if let Some(policies) = line.get("resize") {
+        for policy in policies.split(',') {
+            let (resource, does) = policy.split_once(':').unwrap();
+            c.resize_policy.push(ResizePolicy {
+                resource: resource.to_owned(),
+                restarts_container: does == "restart",
+            });
+        }
+    }
     c
+}
+
+fn pair(text: &str) -> (String, String) {
+    let (key, value) = text.split_once(':').unwrap();
+    (key.to_owned(), value.to_owned())
 }
 
 fn add_workload(cluster: &mut Cluster, line: &Line) {
@@ -111,7 +130,24 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
     if line.has("pod-level") {
         template.spec.resources = Some(ContainerResources::default());
     }
+    template
+        .spec
+        .node_selector
+        .extend(line.get("selector").map(pair));
+    if let Some(volume) = line.get("tmpfs") {
+        template.spec.volumes.push(PodVolume {
+            name: volume.to_owned(),
+            source: PodVolumeSource::EmptyDir { in_memory: true },
+        });
+    }
+    if let Some(second) = line.get("second") {
+        template.spec.containers.push(sized(line, second));
+    }
     top.kind = kind.into();
+    if let Some(hours) = line.get("hours") {
+        let key = office_hours::OPT_IN.to_owned();
+        top.meta.annotations.insert(key, hours.to_owned());
+    }
     if kind == "CronJob" {
         top.replicas = None;
     }
@@ -150,6 +186,9 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
     for i in 0..replicas {
         let mut p = pod(&namespace, &name, &format!("{name}-1-{i}"), "n1", c.clone());
         p.meta.created_at = Some(now() - TimeDelta::hours(i64::try_from(released).unwrap()));
+        if let Some(live) = line.get("live-cpu") {
+            p.spec.containers[0].resources.requests.cpu = Some(cpu(live));
+        }
         if kind != "Deployment" {
             let uid = format!("uid-{namespace}-{name}");
             p.meta.owners = vec![owner(kind, &name, &uid)];
@@ -197,6 +236,7 @@ fn stats(line: &Line, memory: bool) -> Option<UsageStats> {
         step_seconds: 3600,
         missing: number(line, "missing", 0),
         longest_gap_seconds: number(line, "gap-hours", 0) * 3600,
+        gaps: line.get("gaps").map_or_else(Vec::new, gaps),
         p90,
         p95,
         p99,
@@ -209,6 +249,38 @@ fn stats(line: &Line, memory: bool) -> Option<UsageStats> {
         },
         ..Default::default()
     })
+}
+
+/// `from~until~missing`, separated by commas.
+fn gaps(text: &str) -> Vec<UsageGap> {
+    let gap = |text: &str| match text.split('~').collect::<Vec<_>>()[..] {
+        [from, until, missing] => UsageGap {
+            from: at(from),
+            until: at(until),
+            missing: missing.parse().unwrap(),
+        },
+        _ => panic!("{text}"),
+    };
+    text.split(',').map(gap).collect()
+}
+
+/// What was put to sleep when.
+fn ledgers(lines: &[Line]) -> Ledgers {
+    let rows = lines.iter().filter(|l| l.word(0) == "slept");
+    let row = |line: &Line| {
+        let (namespace, name) = named(line);
+        Asleep {
+            cluster: "c1".into(),
+            workload: WorkloadRef::new(namespace, "Deployment", name),
+            replicas: 1,
+            since: at(line.get("since").unwrap()),
+            generation: None,
+        }
+    };
+    Ledgers {
+        asleep: Some(rows.map(row).collect()),
+        ..Default::default()
+    }
 }
 
 fn add_usage(summary: &mut UsageSummary, cluster: &Cluster, line: &Line) {
@@ -232,6 +304,7 @@ fn add_usage(summary: &mut UsageSummary, cluster: &Cluster, line: &Line) {
                 pod: format!("{name}-1-{i}"),
                 live: true,
                 cpu_mean_milli: line.get("busiest").map(|b| cpu(b).0),
+                cpu_throttled_milli: line.get("throttled").map(|t| t.parse().unwrap()),
                 ..Default::default()
             })
             .collect(),
@@ -307,6 +380,14 @@ fn build(lines: &[Line]) -> Snapshot {
                 if let Some(t) = line.get("type") {
                     n.meta.labels.insert(INSTANCE_TYPE_LABEL.into(), t.into());
                 }
+                n.meta.labels.extend(line.get("label").map(pair));
+                n.unschedulable = line.has("cordoned");
+                n.kubelet_version = line.get("kubelet").map(str::to_owned);
+                n.taints.extend(line.get("taint").map(|key| Taint {
+                    key: key.to_owned(),
+                    effect: TaintEffect::NoSchedule,
+                    ..Default::default()
+                }));
                 cluster.nodes.value_mut().unwrap().push(n);
             }
             "bare" => {
@@ -340,6 +421,7 @@ fn build(lines: &[Line]) -> Snapshot {
                 quota.used.insert(key, cpu(line.get("used").unwrap()).0);
                 cluster.resource_quotas.value_mut().unwrap().push(quota);
             }
+            "slept" => {}
             "unknown" => gone.push(line.word(1).to_owned()),
             other => panic!("{other}?"),
         }
@@ -439,7 +521,7 @@ fn describe(decision: &Decision) -> String {
 #[test]
 fn case_tables_hold() {
     run_cases("rightsizing.txt", |header, lines| {
-        let output = run(&config(header), &build(lines));
+        let output = run_with(&config(header), &build(lines), &ledgers(lines));
         let mut out: Vec<String> = output.decisions.iter().map(describe).collect();
         if !header.has("nodes") {
             out.retain(|l| !l.contains(" node "));

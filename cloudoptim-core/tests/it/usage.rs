@@ -98,6 +98,61 @@ fn a_hole_is_counted_and_never_read_as_zero() {
 }
 
 #[test]
+fn long_holes_are_kept_one_by_one_with_what_they_lack() {
+    // One pod that sleeps from the second to the eleventh hour, one by night
+    // only in that the next comes at noon.
+    let mut slept = vec![Some(1); 12];
+    slept[2..11].fill(None);
+    let memory = UsageMetric::MemoryBytes;
+    let gaps = |series| {
+        let stats = summary(series).containers[0].memory.clone().unwrap();
+        let gaps = stats.gaps.iter().map(|g| (g.from, g.until, g.missing));
+        (gaps.collect::<Vec<_>>(), stats.longest_gap_seconds)
+    };
+    let one = series("web-1-bbbbb", memory, "2026-11-21T00:00Z", &slept);
+    let (from, until) = (at("2026-11-21T01:00Z"), at("2026-11-21T11:00Z"));
+    assert_eq!(gaps(vec![one.clone()]), (vec![(from, until, 9)], 36_000));
+    // The same hole of two pods is one, and both lack its values.
+    let mut two = one.clone();
+    two.pod = "web-1-ccccc".to_owned();
+    assert_eq!(
+        gaps(vec![one.clone(), two]),
+        (vec![(from, until, 18)], 36_000)
+    );
+    // Between pods that follow each other nothing is lacking.
+    let first = series("web-1-bbbbb", memory, "2026-11-20T00:00Z", &[Some(1); 2]);
+    let next = series("web-1-ccccc", memory, "2026-11-20T07:00Z", &[Some(1)]);
+    let (from, until) = (at("2026-11-20T01:00Z"), at("2026-11-20T07:00Z"));
+    assert_eq!(
+        gaps(vec![first.clone(), next]),
+        (vec![(from, until, 0)], 21_600)
+    );
+    // Below six hours a hole is only counted.
+    let soon = series("web-1-ccccc", memory, "2026-11-20T06:00Z", &[Some(1)]);
+    assert_eq!(gaps(vec![first, soon]), (vec![], 18_000));
+}
+
+#[test]
+fn throttling_is_one_counter_by_the_other_over_restarts() {
+    let counter = |metric, values: &[u64]| {
+        let values: Vec<_> = values.iter().map(|v| Some(*v)).collect();
+        series("web-1-bbbbb", metric, "2026-11-21T00:00Z", &values)
+    };
+    let throttled = |series| summary(series).containers[0].pods[0].cpu_throttled_milli;
+    // 100 + 100 periods and, after a restart, 50; 10 + 0 + 15 of them throttled.
+    let periods = counter(UsageMetric::CpuPeriods, &[1000, 1100, 1200, 50]);
+    let held = counter(UsageMetric::CpuThrottledPeriods, &[500, 510, 510, 15]);
+    assert_eq!(throttled(vec![periods.clone(), held.clone()]), Some(100));
+    // One counter alone says nothing, nor does one that stands still.
+    assert_eq!(throttled(vec![periods]), None);
+    let still = counter(UsageMetric::CpuPeriods, &[7, 7]);
+    assert_eq!(throttled(vec![still, held]), None);
+    // A share that was divided before is averaged.
+    let share = counter(UsageMetric::CpuThrottledMilli, &[0, 100, 201]);
+    assert_eq!(throttled(vec![share]), Some(101));
+}
+
+#[test]
 fn a_leak_shows_in_the_share_of_steps_that_rise_restarts_or_not() {
     // 10 bytes an hour, with a restart in the middle.
     let saw: Vec<_> = (0..20).map(|i| Some(100 + 10 * (i % 10))).collect();

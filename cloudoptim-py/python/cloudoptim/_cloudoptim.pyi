@@ -642,7 +642,15 @@ class Rightsizing:
 
     @property
     def max_gap_hours(self) -> int:
-        """Longest time without a sample, in hours. Default 24."""
+        """Longest time without a sample, in hours, the workload's own sleep not
+        counted. Default 24.
+        """
+
+    @property
+    def max_throttled_percent(self) -> int:
+        """Most of the periods in which a CPU limit may have held a pod back, in
+        percent, before its CPU use counts as a lower bound. Default 5.
+        """
 
     @property
     def min_release_hours(self) -> int:
@@ -709,13 +717,13 @@ class Rightsizing:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, rule: typing.Literal['peak_margin', 'vpa', 'krr']='peak_margin', min_history_days: int=7, min_samples: int=100, max_missing_percent: int=20, max_gap_hours: int=24, min_release_hours: int=24, min_runs: int=3, max_shrink_percent: int=30, min_change_percent: int=10, hold_days_after_kill: int=14, heap_overhead_percent: int=25, without_vpa: bool=False, without_keda: bool=False, node_types: bool=True, opt_out_annotation: str='cloudoptim/opt-out', cpu_limits: typing.Literal['keep', 'ratio', 'equal_request', 'remove'] | None=None, memory_limits: typing.Literal['keep', 'ratio', 'equal_request', 'remove'] | None=None) -> Rightsizing:
+    def __new__(cls, *, rule: typing.Literal['peak_margin', 'vpa', 'krr']='peak_margin', min_history_days: int=7, min_samples: int=100, max_missing_percent: int=20, max_gap_hours: int=24, max_throttled_percent: int=5, min_release_hours: int=24, min_runs: int=3, max_shrink_percent: int=30, min_change_percent: int=10, hold_days_after_kill: int=14, heap_overhead_percent: int=25, without_vpa: bool=False, without_keda: bool=False, node_types: bool=True, opt_out_annotation: str='cloudoptim/opt-out', cpu_limits: typing.Literal['keep', 'ratio', 'equal_request', 'remove'] | None=None, memory_limits: typing.Literal['keep', 'ratio', 'equal_request', 'remove'] | None=None) -> Rightsizing:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, rule: typing.Literal['peak_margin', 'vpa', 'krr']=..., min_history_days: int=..., min_samples: int=..., max_missing_percent: int=..., max_gap_hours: int=..., min_release_hours: int=..., min_runs: int=..., max_shrink_percent: int=..., min_change_percent: int=..., hold_days_after_kill: int=..., heap_overhead_percent: int=..., without_vpa: bool=..., without_keda: bool=..., node_types: bool=..., opt_out_annotation: str=..., cpu_limits: typing.Literal['keep', 'ratio', 'equal_request', 'remove'] | None=..., memory_limits: typing.Literal['keep', 'ratio', 'equal_request', 'remove'] | None=...) -> Rightsizing:
+    def replace(self, *, rule: typing.Literal['peak_margin', 'vpa', 'krr']=..., min_history_days: int=..., min_samples: int=..., max_missing_percent: int=..., max_gap_hours: int=..., max_throttled_percent: int=..., min_release_hours: int=..., min_runs: int=..., max_shrink_percent: int=..., min_change_percent: int=..., hold_days_after_kill: int=..., heap_overhead_percent: int=..., without_vpa: bool=..., without_keda: bool=..., node_types: bool=..., opt_out_annotation: str=..., cpu_limits: typing.Literal['keep', 'ratio', 'equal_request', 'remove'] | None=..., memory_limits: typing.Literal['keep', 'ratio', 'equal_request', 'remove'] | None=...) -> Rightsizing:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:

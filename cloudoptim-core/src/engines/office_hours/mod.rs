@@ -19,7 +19,9 @@
 //! Namespaces that nobody opted in are listed too, with what is at stake in
 //! those that look like candidates.
 
+mod acts;
 mod config;
+mod namespaces;
 mod reason;
 pub mod schedule;
 mod wish;
@@ -32,15 +34,14 @@ pub use schedule::{Desired, Schedule};
 use self::wish::Wish;
 use self::worth::Held;
 use super::observed::{cluster_name, part};
-use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
-use crate::decision::{Action, Decision, MissingEvidence, ObjectRef, Subject};
+use super::{Engine, EngineError, EngineId, EngineOutput, Figures, Inputs, NotJudged};
+use crate::decision::{Action, Decision, MissingEvidence, Subject};
 use crate::ledger::Asleep;
 use crate::model::{
-    Cluster, MicroUsdPerMonth, ObjectMeta, ScaledObject, TakenAtBasis, Workload, WorkloadKind,
-    WorkloadRef,
+    Cluster, MicroUsdPerMonth, ObjectMeta, ScaledObject, Workload, WorkloadKind, WorkloadRef,
 };
 use crate::overlay::{Overlay, ReplicaChange};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Label or annotation that opts a namespace or a workload in: `true` for the
 /// default schedule, the name of one of the settings, a schedule in full
@@ -53,7 +54,8 @@ pub const ASLEEP_UNTIL: &str = "cloudoptim/asleep-until";
 /// Annotation that a sleeping workload carries: the replicas that it had.
 pub const MARK: &str = "cloudoptim/replicas-before-sleep";
 
-const KEDA_PAUSED: &str = "autoscaling.keda.sh/paused-replicas";
+/// KEDA's own annotation: it holds what it scales at so many replicas.
+pub const KEDA_PAUSED: &str = "autoscaling.keda.sh/paused-replicas";
 
 /// The engine with its settings.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +89,7 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
     config.validate()?;
     let mut decisions = Vec::new();
     let mut not_judged = Vec::new();
+    let mut figures = Vec::new();
     for cluster in &inputs.snapshot.clusters {
         let name = cluster_name(cluster);
         let subject = Subject::Cluster {
@@ -103,11 +106,13 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
         }));
         let ground = Ground::new(config, inputs, cluster);
         decisions.extend(ground.workloads());
+        figures.extend(ground.zone_data(name));
         decisions.extend(ground.namespaces());
     }
     let mut output = EngineOutput::new(EngineId::OfficeHours, decisions);
     not_judged.sort();
     output.not_judged = not_judged;
+    output.figures = figures;
     Ok(output)
 }
 
@@ -128,6 +133,19 @@ pub fn overlay_when_asleep(config: &Config, inputs: &Inputs<'_>, candidates: boo
             }));
     }
     overlay
+}
+
+/// The schedules of a cluster's workloads that are opted in and may sleep.
+pub(super) fn schedules(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+) -> BTreeMap<WorkloadRef, Schedule> {
+    let ground = Ground::new(config, inputs, cluster);
+    let opted_in = ground.sleepers(false).into_iter();
+    opted_in
+        .map(|(w, schedule)| (w.reference(), schedule))
+        .collect()
 }
 
 /// The smallest share of the week, in thousandths, that what
@@ -226,6 +244,25 @@ impl<'a> Ground<'a> {
             decisions.push(self.settle(workload.reference(), draft));
         }
         decisions
+    }
+
+    /// By which zone data schedules were read, where one was: the rules of a
+    /// zone change, and an answer with them.
+    fn zone_data(&self, cluster: &str) -> Option<Figures> {
+        let wishes = self.tops().map(|w| {
+            let namespace = self.namespace(&w.meta.namespace);
+            wish::of(self.config, w, namespace).0
+        });
+        let any = wishes.into_iter().any(|wish| matches!(wish, Wish::On(_)));
+        any.then(|| Figures {
+            of: format!("schedules of {cluster}"),
+            cluster: Some(self.cluster.uid.clone()),
+            cost_now: None,
+            cost_after: None,
+            lower_bound: None,
+            proof: format!("read by the IANA zone data {}", schedule::tz_version()),
+            moves: 0,
+        })
     }
 
     fn settle(&self, workload: WorkloadRef, draft: Draft) -> Decision {
@@ -436,277 +473,6 @@ impl<'a> Ground<'a> {
         draft
     }
 
-    /// Parts without which nobody can say that it is wanted.
-    fn missing_to_wake(&self) -> Vec<MissingEvidence> {
-        let name = cluster_name(self.cluster);
-        let namespaces = part(format!("namespaces of {name}"), &self.cluster.namespaces);
-        namespaces.into_iter().collect()
-    }
-
-    fn wake(&self, workload: &Workload, replicas: u32, state: wish::Now) -> Draft {
-        if self.inputs.policy.protects(&workload.meta.namespace) {
-            return Draft::keep(Reason::NamespaceProtected {
-                namespace: workload.meta.namespace.clone(),
-            });
-        }
-        let is_cron = workload.kind == WorkloadKind::CronJob;
-        if replicas == 0 && !is_cron {
-            return Draft::keep(Reason::ZeroBeforeSleep);
-        }
-        let mut draft = Draft::keep(Reason::Wakes { replicas });
-        draft.reasons.extend(state.because);
-        draft.missing = self.missing_to_wake();
-        if !draft.missing.is_empty() {
-            push_parts(&mut draft);
-            return draft;
-        }
-        let cluster = self.cluster.uid.clone();
-        let reference = workload.reference();
-        if let Some(object) = self.scaled_object(workload)
-            && let Some(paused) = object.meta.annotation(KEDA_PAUSED)
-        {
-            draft.reasons.push(Reason::PausesKeda {
-                scaled_object: object.meta.name.clone(),
-            });
-            draft
-                .actions
-                .push(self.annotate_keda(object, KEDA_PAUSED, Some(paused), None));
-            if let Some(mark) = object.meta.annotation(MARK) {
-                draft
-                    .actions
-                    .push(self.annotate_keda(object, MARK, Some(mark), None));
-            }
-            return draft;
-        }
-        draft.actions.push(if is_cron {
-            Action::SuspendWorkload {
-                cluster,
-                workload: reference,
-                suspend: false,
-            }
-        } else {
-            Action::ScaleWorkload {
-                cluster,
-                workload: reference,
-                from: 0,
-                to: replicas,
-            }
-        });
-        if let Some(mark) = workload.meta.annotation(MARK) {
-            draft
-                .actions
-                .push(self.annotate(workload, MARK, Some(mark), None));
-        }
-        draft
-    }
-
-    fn sleep(&self, workload: &Workload, schedule: Option<Schedule>, state: wish::Now) -> Draft {
-        if let Some(reason) = self.obstacle(workload) {
-            return Draft::keep(reason);
-        }
-        let Some(schedule) = schedule else {
-            return Draft::keep(Reason::NotOptedIn);
-        };
-        let is_cron = workload.kind == WorkloadKind::CronJob;
-        let Some(replicas) = workload.replicas.or(is_cron.then_some(1)) else {
-            return Draft::keep(Reason::ReplicasUnknown);
-        };
-        if self.changed_since(workload, &schedule) {
-            return Draft::keep(Reason::ChangedWhileAsleep { replicas });
-        }
-        let (at_stake, stake_reason) = self.stake(&[workload], &schedule);
-        let (actions, evidence) = match self.ways_to_sleep(workload, replicas) {
-            Ok(ways) => ways,
-            Err(reason) => return Draft::keep(reason),
-        };
-        let mut draft = self.stays(
-            &Some(schedule),
-            state,
-            Reason::AsleepUntil {
-                until: None,
-                schedule: String::new(),
-            },
-        );
-        draft.reasons.extend(evidence);
-        draft.reasons.extend(stake_reason);
-        draft.at_stake = at_stake;
-        draft.missing = self.missing_to_sleep();
-        if draft.missing.is_empty() {
-            draft.actions = actions;
-        } else {
-            push_parts(&mut draft);
-        }
-        draft
-    }
-
-    /// Whether somebody scaled a sleeper up. A row of an earlier night, before
-    /// the last waking, says nothing.
-    fn changed_since(&self, workload: &Workload, schedule: &Schedule) -> bool {
-        let now = self.inputs.now();
-        match self.entry(workload) {
-            Some(entry) => schedule
-                .next_change(entry.since)
-                .is_none_or(|woke| woke > now),
-            None => self.mark(workload).is_some(),
-        }
-    }
-
-    fn missing_to_sleep(&self) -> Vec<MissingEvidence> {
-        let cluster = self.cluster;
-        let name = cluster_name(cluster);
-        let mut missing: Vec<MissingEvidence> = [
-            part(format!("namespaces of {name}"), &cluster.namespaces),
-            part(format!("workloads of {name}"), &cluster.workloads),
-            part(
-                format!("horizontal autoscalers of {name}"),
-                &cluster.horizontal_autoscalers,
-            ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if self.keda {
-            missing.extend(part(
-                format!("scaled objects of {name}"),
-                &cluster.scaled_objects,
-            ));
-        }
-        // A schedule asks for the time of day, and nobody stated it.
-        if self.inputs.snapshot.taken_at_basis == TakenAtBasis::LatestTimestamp {
-            missing.push(MissingEvidence::Part {
-                part: "present moment".to_owned(),
-                state: "the latest time that the documents name".to_owned(),
-            });
-        }
-        if self.inputs.ledgers.asleep.is_none() {
-            missing.push(MissingEvidence::Ledger {
-                ledger: "asleep".to_owned(),
-                possible_from: self.inputs.now(),
-            });
-        }
-        missing
-    }
-
-    /// How it goes to sleep, with the evidence that belongs to it.
-    fn ways_to_sleep(
-        &self,
-        workload: &Workload,
-        replicas: u32,
-    ) -> Result<(Vec<Action>, Vec<Reason>), Reason> {
-        let cluster = self.cluster.uid.clone();
-        let mark = Some(replicas.to_string());
-        let mut evidence = Vec::new();
-        let reference = workload.reference();
-        if let Some(object) = self.scaled_object(workload) {
-            let scaled_object = object.meta.name.clone();
-            if object.meta.annotation(KEDA_PAUSED).is_some() {
-                return Err(Reason::KedaPaused { scaled_object });
-            }
-            evidence.push(Reason::PausesKeda { scaled_object });
-            let actions = vec![
-                self.annotate_keda(object, MARK, object.meta.annotation(MARK), mark),
-                self.annotate_keda(object, KEDA_PAUSED, None, Some("0".to_owned())),
-            ];
-            return Ok((actions, evidence));
-        }
-        let mut actions = vec![self.annotate(workload, MARK, workload.meta.annotation(MARK), mark)];
-        if workload.kind == WorkloadKind::CronJob {
-            if workload.starting_deadline_seconds.is_none() {
-                evidence.push(Reason::RunsOnWaking);
-            }
-            actions.push(Action::SuspendWorkload {
-                cluster,
-                workload: reference,
-                suspend: true,
-            });
-            return Ok((actions, evidence));
-        }
-        let autoscalers = self.cluster.horizontal_autoscalers.items();
-        if let Some(autoscaler) = autoscalers.iter().find(|a| a.target == reference) {
-            evidence.push(Reason::AutoscalerIdles {
-                autoscaler: autoscaler.meta.name.clone(),
-            });
-        }
-        let labels = workload.template.as_ref().map(|t| &t.labels);
-        let budget = self.cluster.disruption_budgets.items().iter().find(|b| {
-            b.meta.namespace == workload.meta.namespace
-                && labels.is_some_and(|l| b.selector.as_ref().is_some_and(|s| s.matches(l)))
-        });
-        if let Some(budget) = budget {
-            evidence.push(Reason::BudgetNotAsked {
-                budget: budget.meta.name.clone(),
-            });
-        }
-        actions.push(Action::ScaleWorkload {
-            cluster,
-            workload: reference,
-            from: replicas,
-            to: 0,
-        });
-        Ok((actions, evidence))
-    }
-
-    fn annotate(
-        &self,
-        workload: &Workload,
-        key: &str,
-        from: Option<&str>,
-        to: Option<String>,
-    ) -> Action {
-        let api_version = match workload.kind {
-            WorkloadKind::CronJob => "batch/v1",
-            _ => "apps/v1",
-        };
-        self.annotation(
-            api_version,
-            workload.kind.as_str(),
-            &workload.meta,
-            key,
-            from,
-            to,
-        )
-    }
-
-    fn annotate_keda(
-        &self,
-        object: &ScaledObject,
-        key: &str,
-        from: Option<&str>,
-        to: Option<String>,
-    ) -> Action {
-        self.annotation(
-            "keda.sh/v1alpha1",
-            "ScaledObject",
-            &object.meta,
-            key,
-            from,
-            to,
-        )
-    }
-
-    fn annotation(
-        &self,
-        api_version: &str,
-        kind: &str,
-        meta: &ObjectMeta,
-        key: &str,
-        from: Option<&str>,
-        to: Option<String>,
-    ) -> Action {
-        Action::Annotate {
-            cluster: self.cluster.uid.clone(),
-            object: ObjectRef {
-                api_version: api_version.to_owned(),
-                kind: kind.to_owned(),
-                namespace: meta.namespace.clone(),
-                name: meta.name.clone(),
-            },
-            key: key.to_owned(),
-            from: from.map(str::to_owned),
-            to,
-        }
-    }
-
     /// What workloads hold of their nodes' price while they would sleep.
     fn stake(
         &self,
@@ -751,59 +517,6 @@ impl<'a> Ground<'a> {
                 }
             })
             .collect()
-    }
-
-    /// One keep for each namespace that is not opted in.
-    fn namespaces(&self) -> Vec<Decision> {
-        let mut names: BTreeSet<&str> = self.namespaces.keys().copied().collect();
-        names.extend(self.tops().map(|w| w.meta.namespace.as_str()));
-        let sleepers = self.sleepers(true);
-        names
-            .into_iter()
-            .filter_map(|name| {
-                let draft = self.judge_namespace(name, &sleepers)?;
-                Some(self.settle(WorkloadRef::new(name, "Namespace", name), draft))
-            })
-            .collect()
-    }
-
-    fn judge_namespace(&self, name: &str, sleepers: &[(&Workload, Schedule)]) -> Option<Draft> {
-        let meta = self.namespace(name);
-        let wish = wish::of_namespace(self.config, name, meta);
-        if let Some(reason) = self.forbidden(name) {
-            return Some(Draft::keep(reason));
-        }
-        match wish {
-            Wish::On(_) => return None, // its workloads are listed
-            Wish::Out(by) => return Some(Draft::keep(Reason::OptedOut { by })),
-            Wish::Unreadable(reason) => return Some(Draft::keep(reason)),
-            Wish::None => {}
-        }
-        let none = BTreeMap::new();
-        let labels = meta.map_or(&none, |m| &m.labels);
-        let Some(by) = wish::candidate(self.config, name, labels) else {
-            return Some(Draft::keep(Reason::NotOptedIn));
-        };
-        let mine: Vec<&Workload> = sleepers
-            .iter()
-            .map(|(w, _)| *w)
-            .filter(|w| w.meta.namespace == name)
-            .collect();
-        let mut draft = Draft::keep(Reason::Candidate {
-            by,
-            workloads: mine.len() as u64,
-        });
-        draft.missing.push(MissingEvidence::Confirmation {
-            of: format!("office hours for namespace {name}"),
-        });
-        draft.missing.extend(self.missing_to_sleep());
-        if let Ok(schedule) = self.config.schedule.parse::<Schedule>() {
-            let (at_stake, reason) = self.stake(&mine, &schedule);
-            draft.at_stake = at_stake;
-            draft.reasons.extend(reason);
-        }
-        push_parts(&mut draft);
-        Some(draft)
     }
 }
 

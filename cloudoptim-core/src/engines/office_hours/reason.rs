@@ -95,6 +95,14 @@ pub enum Reason {
         /// Replicas now.
         replicas: u32,
     },
+    /// Evidence: its specification was changed while it slept, and the mark of
+    /// its sleep is still on it.
+    UpdatedWhileAsleep {
+        /// Generation after it was put to sleep.
+        then: i64,
+        /// Generation now.
+        now: i64,
+    },
     /// Nobody put it to sleep, and it is down.
     AlreadyDown,
     /// It runs, and a mark of an earlier sleep is left.
@@ -175,6 +183,7 @@ impl Reason {
         "wakes",
         "zero_before_sleep",
         "changed_while_asleep",
+        "updated_while_asleep",
         "already_down",
         "mark_left",
         "replicas_unknown",
@@ -248,6 +257,10 @@ impl fmt::Display for Reason {
                     "somebody set it to {replicas} replicas while it was to sleep"
                 )
             }
+            Self::UpdatedWhileAsleep { then, now } => write!(
+                f,
+                "its specification went from generation {then} to {now} while it slept"
+            ),
             Self::AlreadyDown => f.write_str("it is down, and not because it was put to sleep"),
             Self::MarkLeft => f.write_str("it runs, and the mark of an earlier sleep is left"),
             Self::ReplicasUnknown => f.write_str("its replicas are not stated"),

@@ -429,6 +429,53 @@ mod tests {
     }
 
     #[test]
+    fn a_leap_day_is_a_day_as_any_other_and_its_week_is_none_the_longer() {
+        // 2028-02-29 is a Tuesday, 2024-02-29 was a Thursday.
+        let s = "Mon-Fri 09:00-18:00 Europe/Berlin";
+        assert_eq!(desired(s, "2028-02-29T07:59:59Z"), Desired::Asleep);
+        assert_eq!(desired(s, "2028-02-29T08:00:00Z"), Desired::Awake);
+        assert_eq!(desired(s, "2028-02-29T17:00:00Z"), Desired::Asleep);
+        let next = |now: &str| schedule(s).next_change(now.parse().unwrap());
+        let at = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(next("2028-02-28T17:00:00Z"), at("2028-02-29T08:00:00Z"));
+        assert_eq!(next("2028-02-29T17:00:00Z"), at("2028-03-01T08:00:00Z"));
+        // Over midnight into the leap day, and out of it.
+        let nights = "Wed 22:00-06:00; Thu 22:00-06:00 UTC";
+        assert_eq!(desired(nights, "2024-02-29T05:59:00Z"), Desired::Awake);
+        assert_eq!(desired(nights, "2024-02-29T06:00:00Z"), Desired::Asleep);
+        assert_eq!(desired(nights, "2024-03-01T05:59:00Z"), Desired::Awake);
+        assert_eq!(desired(nights, "2024-03-01T06:00:00Z"), Desired::Asleep);
+    }
+
+    #[test]
+    fn a_night_over_a_clock_change_has_an_hour_less_or_more_and_toggles_once() {
+        // Berlin, Saturday 22:00 to Sunday 06:00, in March and in October.
+        let s = schedule("Sat 22:00-06:00 Europe/Berlin");
+        let span = |from: &str| {
+            let from: DateTime<Utc> = from.parse().unwrap();
+            assert_eq!(s.desired(from - TimeDelta::seconds(1)), Desired::Asleep);
+            assert_eq!(s.desired(from), Desired::Awake);
+            s.next_change(from).map(|until| (until - from).num_hours())
+        };
+        assert_eq!(span("2026-03-28T21:00:00Z"), Some(7));
+        assert_eq!(span("2026-10-24T20:00:00Z"), Some(9));
+        assert_eq!(span("2026-11-21T21:00:00Z"), Some(8));
+    }
+
+    #[test]
+    fn a_stretch_over_the_end_of_the_week_wraps_with_the_clock_change_in_it() {
+        // New York changes on Sunday 2026-03-08 at 02:00 and 2026-11-01 at 02:00.
+        let s = schedule("Fri 20:00-Mon 06:00 America/New_York");
+        let wrapped = |from: &str| {
+            let from: DateTime<Utc> = from.parse().unwrap();
+            assert_eq!(s.desired(from), Desired::Awake);
+            s.next_change(from).map(|until| (until - from).num_hours())
+        };
+        assert_eq!(wrapped("2026-03-07T01:00:00Z"), Some(57));
+        assert_eq!(wrapped("2026-10-31T00:00:00Z"), Some(59));
+    }
+
+    #[test]
     fn what_a_week_holds_is_counted_once() {
         assert_eq!(
             schedule("Mon-Fri 09:00-18:00 UTC").asleep_fraction_milli(),

@@ -114,6 +114,38 @@ pub(super) fn eviction(pod: &Pod) -> Option<Reason> {
     })
 }
 
+/// A kill inside a pod whose containers went on, by an event about the pod:
+/// with `singleProcessOOMKill`, or on cgroup v1, the kernel takes one process
+/// and the status shows nothing.
+pub(super) fn child_kill(cluster: &Cluster, pod: &Pod) -> Option<Reason> {
+    let mine = cluster.events.items().iter().filter(|event| {
+        event.reason == "OOMKilling"
+            && event.object_kind == "Pod"
+            && event.object.namespace == pod.meta.namespace
+            && event.object.name == pod.meta.name
+            && event
+                .object_uid
+                .as_ref()
+                .is_none_or(|uid| *uid == pod.meta.uid)
+    });
+    let near = TimeDelta::minutes(SYSTEM_OOM_WITHIN_MINUTES);
+    let ended = |at: Option<DateTime<Utc>>| {
+        ends(pod).iter().any(|(_, end)| match (end, at) {
+            (End::Memory(kill), Some(at)) => {
+                kill.at.is_none_or(|killed| (killed - at).abs() <= near)
+            }
+            (End::Memory(_), None) => true,
+            (End::Other(_), _) => false,
+        })
+    };
+    let alone = mine.map(|event| event.last_at.or(event.first_at));
+    let at = alone.filter(|at| !ended(*at)).max()?;
+    Some(Reason::ChildKilled {
+        pod: pod.meta.name.clone(),
+        at,
+    })
+}
+
 /// When an event was seen first and last, where it says.
 type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 

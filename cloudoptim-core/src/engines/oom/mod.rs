@@ -29,6 +29,7 @@ mod reason;
 pub use config::Config;
 pub use reason::Reason;
 
+use super::room::{Rooms, roomiest};
 use super::sizing::{
     Part, SizedResource, Workloads, defaulted, fixed_heap, gitops, helm_release, incomplete,
     is_share, not_collected, pod_request, qos_class,
@@ -110,6 +111,7 @@ struct Judge<'a> {
     workloads: &'a Workloads<'a>,
     nodes: NodeMemory<'a>,
     budgets: Budgets<'a>,
+    rooms: Rooms<'a>,
     missing: Vec<(String, String)>,
     now: DateTime<Utc>,
     /// Quota that this run has given away, by namespace and whether of limits.
@@ -153,6 +155,7 @@ impl<'a> Judge<'a> {
             workloads,
             nodes: NodeMemory::new(cluster),
             budgets: Budgets::new(cluster, inputs.now()),
+            rooms: Rooms::new(cluster),
             missing: incomplete(&parts),
             now: inputs.now(),
             given: BTreeMap::new(),
@@ -171,12 +174,17 @@ impl<'a> Judge<'a> {
                         End::Other(why) => others.entry(container).or_default().push(why),
                     }
                 }
-                if let Some(reason) = evidence::eviction(pod) {
+                let whole = evidence::eviction(pod);
+                let whole = whole
+                    .into_iter()
+                    .chain(evidence::child_kill(self.cluster, pod));
+                let whole: Vec<Reason> = whole.collect();
+                if !whole.is_empty() {
                     let subject = Subject::Pod {
                         cluster: self.cluster.uid.clone(),
                         pod: NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone()),
                     };
-                    decisions.push(keep(subject, vec![reason]));
+                    decisions.push(keep(subject, whole));
                 }
             }
             let names: BTreeSet<&str> = kills.keys().chain(others.keys()).copied().collect();
@@ -640,7 +648,10 @@ impl<'a> Judge<'a> {
         let first = u128::from(original) * percent / 100;
         let own = SizedResource::Memory.of(&defaulted(container)).unwrap_or(0);
         let others = pod_request(spec).memory.0.saturating_sub(own);
-        let largest = self.workloads.largest(SizedResource::Memory);
+        let classes = self.rooms.classes(reference, spec);
+        let needs = pod_request(spec).cpu.0;
+        let room = roomiest(&classes, &reference.kind, SizedResource::Memory, needs);
+        let largest = room.map_or(0, |class| class.room(SizedResource::Memory));
         let mut ceilings = vec![
             Ceiling {
                 bytes: u64::try_from(first).unwrap_or(u64::MAX),

@@ -89,6 +89,14 @@ reasons! {
         /// Exit code; not 137 when the kernel took a child of the main process.
         exit_code: i32,
     },
+    /// The kernel killed a child process, and the container goes on: its status
+    /// does not say which one, so nobody can say whose limit was too low.
+    ChildKilled = "child_killed" {
+        /// Pod.
+        pod: String,
+        /// Last time, where the event says it.
+        at: Option<DateTime<Utc>>,
+    },
     /// It ended by SIGKILL, and not for memory: a probe, a grace period, a node.
     NotForMemory = "not_for_memory" {
         /// Pod.
@@ -322,6 +330,14 @@ impl fmt::Display for Reason {
                 f,
                 "{pod} was killed for memory at {at} (exit code {exit_code}, after {restarts} restarts)"
             ),
+            Self::ChildKilled { pod, at } => {
+                write!(f, "a child process in {pod} was killed for memory ")?;
+                match at {
+                    Some(at) => write!(f, "at {at}")?,
+                    None => f.write_str("at an unknown time")?,
+                }
+                f.write_str(", and its containers go on")
+            }
             Self::NotForMemory {
                 pod,
                 reason,

@@ -73,8 +73,12 @@ pub struct Config {
     pub min_samples: u64,
     /// Most of the values that may be missing, in percent. Default 20.
     pub max_missing_percent: u32,
-    /// Longest time without a sample, in hours. Default 24.
+    /// Longest time without a sample, in hours, the workload's own sleep not
+    /// counted. Default 24.
     pub max_gap_hours: u16,
+    /// Most of the periods in which a CPU limit may have held a pod back, in
+    /// percent, before its CPU use counts as a lower bound. Default 5.
+    pub max_throttled_percent: u32,
     /// Hours that a release must have been seen. Default 24.
     pub min_release_hours: u16,
     /// Runs that a Job or CronJob must have been seen. Default 3.
@@ -111,6 +115,7 @@ impl Default for Config {
             min_samples: 100,    // KRR's points_required
             max_missing_percent: 20, // a quarter of a day every day
             max_gap_hours: 24,   // a whole day unseen hides a daily peak
+            max_throttled_percent: 5, // every twentieth period is seen in its p95
             min_release_hours: 24, // the VPA's memory interval
             min_runs: 3,         // one run is no sample, two have no outlier
             max_shrink_percent: 30, // a mistake is found before the next step
@@ -240,6 +245,7 @@ impl Config {
         }
         for (name, value, most) in [
             ("max_missing_percent", self.max_missing_percent, 100),
+            ("max_throttled_percent", self.max_throttled_percent, 100),
             ("max_shrink_percent", self.max_shrink_percent, 90),
             ("min_change_percent", self.min_change_percent, 100),
             ("heap_overhead_percent", self.heap_overhead_percent, 400),

@@ -1,23 +1,24 @@
 //! One container: from what it uses to what it should ask for.
 
 use super::config::{Config, LimitRule};
+use super::history;
 use super::reason::Reason;
-use super::rules::{round_up, wanted, with_margin};
+use super::room::in_node;
+use super::rules::{round_up, wanted};
+use super::runtime;
 use crate::decision::{Action, Decision, MissingEvidence, Subject};
+use crate::engines::office_hours::{self, Schedule};
+use crate::engines::room::{Class, Rooms};
 use crate::engines::sizing::{
-    SizedResource, Workloads, defaulted, fixed_heap, helm_release, is_memory_setting, is_share,
-    pod_request, qos_class,
+    SizedResource, Workloads, defaulted, helm_release, pod_request, qos_class,
 };
 use crate::engines::{EngineId, Inputs};
 use crate::model::{
     Bytes, Container, ContainerResources, ContainerUsage, MicroUsdPerMonth, MilliCpu, PodSpec,
-    Resources, UsageStats, UsageSummary, Workload, WorkloadKind, WorkloadRef,
+    Resources, UsageSummary, Workload, WorkloadKind, WorkloadRef,
 };
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A usage series may end this long before the snapshot.
-const MAX_USAGE_AGE_HOURS: i64 = 24;
 
 /// Sizes the containers of one cluster.
 pub(super) struct Sizer<'a> {
@@ -29,6 +30,22 @@ pub(super) struct Sizer<'a> {
     nodes: Option<(MicroUsdPerMonth, Resources)>,
     /// Quota that this run has given away, by namespace and what it is of.
     given: BTreeMap<(String, SizedResource, bool), u64>,
+    rooms: Rooms<'a>,
+    /// Schedules of what may sleep.
+    schedules: BTreeMap<WorkloadRef, Schedule>,
+    /// When workloads were last put to sleep.
+    asleep_since: BTreeMap<&'a WorkloadRef, DateTime<Utc>>,
+    /// The oldest kubelet, as minor version of Kubernetes 1.
+    kubelet_minor: Option<u32>,
+}
+
+/// What a container shares with the rest of its pod.
+struct Beside<'s> {
+    /// The pod with the larger of old and new sizes of the containers that
+    /// were judged before.
+    pod: &'s PodSpec,
+    /// Nodes that take it.
+    classes: &'s [Class],
 }
 
 /// Why a resource stays, or what it becomes and why.
@@ -37,11 +54,13 @@ type Sized = Result<(u64, Vec<Reason>), Vec<Reason>>;
 impl<'a> Sizer<'a> {
     pub(super) fn new(
         config: &'a Config,
-        inputs: &Inputs<'_>,
+        inputs: &Inputs<'a>,
         workloads: &'a Workloads<'a>,
         usage: &'a UsageSummary,
     ) -> Self {
         let cluster = workloads.cluster;
+        let rows = inputs.ledgers.asleep.iter().flatten();
+        let rows = rows.filter(|row| row.cluster == cluster.uid);
         let mut price = Some(MicroUsdPerMonth::ZERO);
         let mut total = Resources::default();
         for node in cluster.nodes.items() {
@@ -62,6 +81,10 @@ impl<'a> Sizer<'a> {
             now: inputs.now(),
             nodes: price.map(|p| (p, total)),
             given: BTreeMap::new(),
+            rooms: Rooms::new(cluster),
+            schedules: office_hours::schedules(&inputs.policy.office_hours, inputs, cluster),
+            asleep_since: rows.map(|row| (&row.workload, row.since)).collect(),
+            kubelet_minor: runtime::oldest_kubelet(cluster.nodes.items()),
         }
     }
 
@@ -121,9 +144,34 @@ impl<'a> Sizer<'a> {
             let reason = whole.cloned().unwrap_or(Reason::Injected);
             decisions.push(keep(subject(name), vec![reason]));
         }
+        let classes = self.rooms.classes(reference, spec);
+        let mut pod = spec.clone();
         for (subject, container, init) in pending {
-            decisions
-                .push(self.container(subject, reference, workload, spec, container, init, whole));
+            let beside = Beside {
+                pod: &pod,
+                classes: &classes,
+            };
+            let decision = self.container(
+                subject, reference, workload, spec, &beside, container, init, whole,
+            );
+            for action in &decision.actions {
+                if let Action::ResizeContainer { from, to, .. } = action {
+                    // Whether a lower request is taken is not known yet.
+                    let mut larger = (**to).clone();
+                    for resource in [SizedResource::Cpu, SizedResource::Memory] {
+                        let before = resource.of(&from.requests.or(&from.limits));
+                        let most = resource.of(&to.requests).max(before);
+                        resource.set(&mut larger.requests, most);
+                    }
+                    pod = with(&pod, &container.name, &larger);
+                }
+            }
+            decisions.push(decision);
+        }
+        if reference.kind == WorkloadKind::DaemonSet {
+            let mut more = pod_request(&pod);
+            more.subtract(&pod_request(spec));
+            self.rooms.grow(reference, &more);
         }
         decisions
     }
@@ -135,6 +183,7 @@ impl<'a> Sizer<'a> {
         reference: &WorkloadRef,
         workload: &Workload,
         spec: &PodSpec,
+        beside: &Beside<'_>,
         container: &Container,
         init: bool,
         whole: Option<&Reason>,
@@ -154,7 +203,7 @@ impl<'a> Sizer<'a> {
         for resource in [SizedResource::Cpu, SizedResource::Memory] {
             let now = resource.of(&current);
             let sized = self
-                .target(reference, workload, spec, container, resource, now)
+                .target(reference, workload, beside, container, &to, resource)
                 .and_then(|(target, why)| {
                     let mut next = to.clone();
                     self.set(&mut next, container, resource, now, target, qos_class(spec));
@@ -193,7 +242,10 @@ impl<'a> Sizer<'a> {
         let restarts = workload.kind != WorkloadKind::CronJob;
         if restarts {
             reasons.push(Reason::Restarts { pods: replicas });
+            reasons.extend(runtime::in_place(self.kubelet_minor, container, &to));
         }
+        reasons.extend(runtime::processors(container, &to));
+        reasons.extend(runtime::memory_volumes(spec, container, &to));
         if let Some(release) = helm_release(workload) {
             reasons.push(Reason::ManagedByHelm { release });
         }
@@ -263,11 +315,12 @@ impl<'a> Sizer<'a> {
         &self,
         reference: &WorkloadRef,
         workload: &Workload,
-        spec: &PodSpec,
+        beside: &Beside<'_>,
         container: &Container,
+        so_far: &ContainerResources,
         resource: SizedResource,
-        now: Option<u64>,
     ) -> Sized {
+        let now = resource.of(&defaulted(container));
         let usage = self.usage.get(&(reference, container.name.as_str()));
         let stats = usage.and_then(|u| match resource {
             SizedResource::Cpu => u.cpu.as_ref(),
@@ -277,9 +330,10 @@ impl<'a> Sizer<'a> {
             return Err(vec![Reason::NoUsage { resource }]);
         };
         let runs = workload.kind == WorkloadKind::CronJob;
-        self.history(usage, stats, runs)?;
+        let slept = self.sleep(reference);
+        let asleep = history::enough(self.config, self.now, usage, stats, runs, &slept)?;
         self.scaled_by(reference, resource)?;
-        let containers = u64::try_from(spec.containers.len()).unwrap_or(1);
+        let containers = u64::try_from(beside.pod.containers.len()).unwrap_or(1);
         let want = wanted(self.config.rule, resource, stats, containers, runs);
         let mut to = want.target;
         let mut why = vec![Reason::Wanted {
@@ -290,6 +344,7 @@ impl<'a> Sizer<'a> {
             target: want.target,
             bounds: want.bounds,
         }];
+        why.extend(asleep);
         let used = match resource {
             SizedResource::Memory => Some(stats.max),
             SizedResource::Cpu => {
@@ -302,16 +357,38 @@ impl<'a> Sizer<'a> {
             why.push(Reason::HeldAtUse { resource, used });
         }
         let shrinks = now.is_some_and(|now| to < now);
+        if resource == SizedResource::Cpu {
+            why.extend(self.throttling(usage, container, shrinks)?);
+        }
         if shrinks && resource == SizedResource::Memory {
             self.killed(reference, &container.name)?;
-            let floor = self.heap(container)?;
+            let floor = runtime::heap(self.config, container)?;
             if let Some((setting, bytes)) = floor.filter(|(_, bytes)| *bytes > to) {
                 to = round_up(resource, bytes);
                 why.push(Reason::HeapFloor { setting, bytes });
             }
         }
         let floor = to;
-        self.bounded(reference, spec, resource, now, &mut to, &mut why);
+        self.in_limit_range(reference, resource, &mut to, &mut why);
+        let mut asked = so_far.clone();
+        if resource == SizedResource::Cpu
+            && let Some(memory) = &usage.memory
+        {
+            // More CPU is worth nothing on a node that has not the memory.
+            let request = SizedResource::Memory.of(&asked.requests.or(&asked.limits));
+            let needs = request.unwrap_or(0).max(memory.max);
+            SizedResource::Memory.set(&mut asked.requests, Some(needs));
+        }
+        let pod = with(beside.pod, &container.name, &asked);
+        in_node(
+            reference,
+            &pod,
+            beside.classes,
+            resource,
+            now,
+            &mut to,
+            &mut why,
+        )?;
         if to < floor && now.is_some_and(|now| to < now) {
             // The namespace allows less than is used: lowering would kill.
             why.remove(0);
@@ -329,68 +406,58 @@ impl<'a> Sizer<'a> {
             }
             let change = u128::from(to.abs_diff(now)) * 100;
             if to == now || change < u128::from(now) * u128::from(self.config.min_change_percent) {
-                return Err(vec![Reason::WithinDeadBand {
+                let mut stays = vec![Reason::WithinDeadBand {
                     resource,
                     now,
                     wanted: to,
                     min_percent: self.config.min_change_percent,
-                }]);
+                }];
+                // That its use is held back stays worth knowing.
+                stays.extend(
+                    why.into_iter()
+                        .filter(|r| matches!(r, Reason::Throttled { .. })),
+                );
+                return Err(stays);
             }
         }
         Ok((to, why))
     }
 
-    fn history(
+    /// What says when it slept: its schedule, unless something keeps it awake,
+    /// and the row of its last sleep.
+    fn sleep(&self, reference: &WorkloadRef) -> history::Sleep<'_> {
+        history::Sleep {
+            schedule: self.schedules.get(reference),
+            since: self.asleep_since.get(reference).copied(),
+        }
+    }
+
+    /// What its CPU limit says about its use of CPU. One that holds it back
+    /// hides what it needs: then nothing is taken from it.
+    fn throttling(
         &self,
         usage: &ContainerUsage,
-        stats: &UsageStats,
-        runs: bool,
-    ) -> Result<(), Vec<Reason>> {
-        let config = self.config;
-        let (Some(first), Some(last)) = (stats.first_at, stats.last_at) else {
-            return Err(vec![Reason::TooFewSamples {
-                samples: 0,
-                needed: config.min_samples,
-            }]);
-        };
-        let hours = |span: chrono::TimeDelta| u64::try_from(span.num_hours()).unwrap_or(0);
-        // The last sample stands for the step that begins with it.
-        let span = last - first + chrono::TimeDelta::seconds(i64::from(stats.step_seconds));
-        if span < config.min_history() {
-            return Err(vec![Reason::TooLittleHistory {
-                hours: hours(span),
-                needed: hours(config.min_history()),
-            }]);
+        container: &Container,
+        shrinks: bool,
+    ) -> Result<Option<Reason>, Vec<Reason>> {
+        let max_percent = self.config.max_throttled_percent;
+        let shares = usage.pods.iter().filter_map(|p| p.cpu_throttled_milli);
+        match shares.max() {
+            Some(throttled_milli) if throttled_milli > u64::from(max_percent) * 10 => {
+                let reason = Reason::Throttled {
+                    throttled_milli,
+                    max_percent,
+                };
+                if shrinks {
+                    return Err(vec![reason]);
+                }
+                Ok(Some(reason))
+            }
+            None if shrinks && container.resources.limits.cpu.is_some() => {
+                Ok(Some(Reason::ThrottlingUnknown))
+            }
+            _ => Ok(None),
         }
-        if self.now - last > chrono::TimeDelta::hours(MAX_USAGE_AGE_HOURS) && !runs {
-            return Err(vec![Reason::StaleUsage { last_at: last }]);
-        }
-        if runs {
-            let seen = u64::try_from(usage.pods.len()).unwrap_or(0);
-            let needed = u64::from(config.min_runs);
-            return if seen < needed {
-                Err(vec![Reason::TooFewRuns { runs: seen, needed }])
-            } else {
-                Ok(())
-            };
-        }
-        if stats.samples < config.min_samples {
-            return Err(vec![Reason::TooFewSamples {
-                samples: stats.samples,
-                needed: config.min_samples,
-            }]);
-        }
-        let all = u128::from(stats.samples) + u128::from(stats.missing);
-        let too_many =
-            u128::from(stats.missing) * 100 > all * u128::from(config.max_missing_percent);
-        if too_many || stats.longest_gap_seconds > u64::from(config.max_gap_hours) * 3600 {
-            return Err(vec![Reason::Holes {
-                missing: stats.missing,
-                samples: stats.samples,
-                longest_gap_seconds: stats.longest_gap_seconds,
-            }]);
-        }
-        Ok(())
     }
 
     fn scaled_by(
@@ -444,39 +511,11 @@ impl<'a> Sizer<'a> {
         Ok(())
     }
 
-    /// The least that the runtime's settings need.
-    fn heap(&self, container: &Container) -> Result<Option<(String, u64)>, Vec<Reason>> {
-        let mut floor: Option<(String, u64)> = None;
-        for setting in &container.runtime_memory {
-            if !is_memory_setting(&setting.name) {
-                continue;
-            }
-            match fixed_heap(&setting.name, &setting.value) {
-                Some(heap) if !is_share(&setting.name) => {
-                    let percent = u64::from(self.config.heap_overhead_percent);
-                    let bytes = with_margin(heap, percent);
-                    if floor.as_ref().is_none_or(|(_, most)| bytes > *most) {
-                        floor = Some((format!("{}{}", setting.name, setting.value), bytes));
-                    }
-                }
-                _ => {
-                    return Err(vec![Reason::RuntimeHeap {
-                        setting: setting.name.clone(),
-                        value: setting.value.clone(),
-                    }]);
-                }
-            }
-        }
-        Ok(floor)
-    }
-
-    /// Holds a request within the limit range and the largest node.
-    fn bounded(
+    /// Holds a request within the limit range.
+    fn in_limit_range(
         &self,
         reference: &WorkloadRef,
-        spec: &PodSpec,
         resource: SizedResource,
-        now: Option<u64>,
         to: &mut u64,
         why: &mut Vec<Reason>,
     ) {
@@ -493,18 +532,6 @@ impl<'a> Sizer<'a> {
         if let Some(max) = bounds.max.filter(|max| *to > *max) {
             *to = max;
             why.push(outside("max", max));
-        }
-        let pod = pod_request(spec);
-        let whole = match resource {
-            SizedResource::Cpu => pod.cpu.0,
-            SizedResource::Memory => pod.memory.0,
-        };
-        let others = whole.saturating_sub(now.unwrap_or(0));
-        let largest = self.workloads.largest(resource);
-        let room = largest.saturating_sub(others).max(now.unwrap_or(0));
-        if *to > room {
-            *to = room;
-            why.push(Reason::AboveLargestNode { resource, largest });
         }
     }
 
@@ -593,7 +620,7 @@ impl<'a> Sizer<'a> {
         if resource == SizedResource::Memory && lowered {
             // A lower limit kills sooner, whatever becomes of the request.
             self.killed(reference, &container.name)?;
-            let floor = self.heap(container)?;
+            let floor = runtime::heap(self.config, container)?;
             if let Some((setting, bytes)) = floor.filter(|(_, b)| limit.is_some_and(|l| *b > l)) {
                 return Err(vec![Reason::HeapFloor { setting, bytes }]);
             }

@@ -13,14 +13,30 @@
 //! that it frees (half of a node's price counts for its CPU, half for its
 //! memory); a joint run counts the nodes that the packer can then remove.
 //!
+//! A raised request has to fit on one node with the rest of its pod, beside
+//! what DaemonSets and static pods ask for there; a DaemonSet has to fit on each
+//! of its nodes.
+//!
+//! | workload | the act changes | restarts |
+//! | --- | --- | --- |
+//! | Deployment, StatefulSet, DaemonSet | the template | its pods, in a rollout |
+//! | CronJob | the template | nothing: the next run has it |
+//!
+//! Where every kubelet could resize the running pods in place, a reason says so
+//! ([`Reason::ResizableInPlace`]), and whether the container's resize policy
+//! would restart it then. The act stays the template's: new pods need it.
+//!
 //! Rules are published formulas ([`Rule`]); where the settings' defaults come
 //! from stands in [`Config`].
 
 mod config;
 mod container;
+mod history;
 mod nodes;
 mod reason;
+mod room;
 mod rules;
+mod runtime;
 
 pub use crate::engines::sizing::SizedResource;
 pub use config::{Config, LimitRule, Rule};
@@ -121,7 +137,11 @@ fn containers(
     let nothing = UsageSummary::default();
     let usage = cluster.usage.value().unwrap_or(&nothing);
     let mut sizer = container::Sizer::new(config, inputs, &workloads, usage);
-    for (reference, workload) in &workloads.sized {
+    // What runs on every node comes first: the others get what it leaves.
+    let is_set = |w: &Workload| w.kind == WorkloadKind::DaemonSet;
+    let sets = workloads.sized.iter().filter(|(_, w)| is_set(w));
+    let others = workloads.sized.iter().filter(|(_, w)| !is_set(w));
+    for (reference, workload) in sets.chain(others) {
         let whole = workload_reason(config, inputs, &workloads, reference, workload);
         for mut decision in sizer.workload(reference, workload, whole.as_ref()) {
             if !missing.is_empty() {

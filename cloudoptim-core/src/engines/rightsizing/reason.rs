@@ -2,7 +2,7 @@
 
 use super::config::Rule;
 use crate::engines::sizing::SizedResource;
-use crate::model::{Bytes, InstanceType, MicroUsdPerHour, MilliCpu};
+use crate::model::{Bytes, InstanceType, MicroUsdPerHour, MilliCpu, NodeName};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -102,6 +102,13 @@ pub enum Reason {
         /// Longest hole in seconds.
         longest_gap_seconds: u64,
     },
+    /// Evidence: it slept while its usage has holes.
+    AsleepMeanwhile {
+        /// Holes that its sleep explains.
+        gaps: u64,
+        /// The longest of them in seconds.
+        longest_gap_seconds: u64,
+    },
     /// The usage ends too long before the snapshot.
     StaleUsage {
         /// Last sample.
@@ -137,6 +144,38 @@ pub enum Reason {
         scaled_object: String,
         /// Resource.
         resource: SizedResource,
+    },
+    /// Its CPU limit holds it back: what it uses is less than what it needs, so
+    /// the CPU request is not lowered.
+    Throttled {
+        /// Share of the periods of the pod that is held back most, in thousandths.
+        throttled_milli: u64,
+        /// The most that counts as free, in percent.
+        max_percent: u32,
+    },
+    /// Not judged: no counters say whether its CPU limit holds it back.
+    ThrottlingUnknown,
+    /// Evidence: a runtime that counts the processors of its limit starts fewer
+    /// threads, those of its garbage collector too.
+    FewerProcessors {
+        /// Whole processors by the limit before.
+        from: u64,
+        /// After.
+        to: u64,
+    },
+    /// Evidence: a setting fixes more processors than the limit leaves, so
+    /// their threads hold each other back.
+    ProcessorsFixed {
+        /// Setting.
+        setting: String,
+        /// Its value.
+        value: String,
+    },
+    /// Evidence: a volume in memory counts as memory of its container, whether
+    /// or not it was full while it was seen.
+    MemoryVolume {
+        /// Volume.
+        volume: String,
     },
     /// The runtime takes a share of the container's memory, or its setting
     /// cannot be read: what it needs does not show in what it uses.
@@ -196,6 +235,22 @@ pub enum Reason {
         /// The most that a node has.
         largest: u64,
     },
+    /// No node could hold the pod beside the DaemonSet pods and static pods
+    /// that run on it.
+    BesideDaemonSets {
+        /// Resource.
+        resource: SizedResource,
+        /// The node that leaves the most; for a DaemonSet, the one of its
+        /// nodes that leaves the least.
+        node: NodeName,
+        /// What DaemonSet pods and static pods take of it.
+        daemons: u64,
+        /// What it leaves for the pod.
+        leaves: u64,
+    },
+    /// A larger pod needs a node, and none takes it: its selector, its affinity
+    /// or the nodes' taints keep it off, or they take no pods now.
+    NoNodeTakesIt,
     /// The change is too small to be worth a rollout.
     WithinDeadBand {
         /// Resource.
@@ -264,6 +319,12 @@ pub enum Reason {
         /// Pods.
         pods: u32,
     },
+    /// Evidence: the kubelets could also change the running pods in place. The
+    /// act changes the template, which new pods need, and so restarts them.
+    ResizableInPlace {
+        /// The container's resize policy restarts it.
+        restarts_container: bool,
+    },
     /// The node's type cannot be judged.
     NodeNotJudged {
         /// What is missing.
@@ -318,11 +379,17 @@ impl Reason {
         "too_little_history",
         "too_few_samples",
         "holes",
+        "asleep_meanwhile",
         "stale_usage",
         "new_release",
         "too_few_runs",
         "hpa_steers",
         "scaled_object_steers",
+        "throttled",
+        "throttling_unknown",
+        "fewer_processors",
+        "processors_fixed",
+        "memory_volume",
         "runtime_heap",
         "heap_floor",
         "recent_kill",
@@ -330,6 +397,8 @@ impl Reason {
         "outside_limit_range",
         "quota_exceeded",
         "above_largest_node",
+        "beside_daemon_sets",
+        "no_node_takes_it",
         "within_dead_band",
         "wanted",
         "held_at_use",
@@ -337,6 +406,7 @@ impl Reason {
         "request",
         "frees",
         "restarts",
+        "resizable_in_place",
         "node_not_judged",
         "node_fits",
         "cheaper_type_holds",
@@ -390,6 +460,14 @@ impl fmt::Display for Reason {
                 "{missing} values are missing beside {samples}, the longest hole is {} h",
                 longest_gap_seconds / 3600
             ),
+            Self::AsleepMeanwhile {
+                gaps,
+                longest_gap_seconds,
+            } => write!(
+                f,
+                "it slept in {gaps} holes of its usage, the longest of {} h",
+                longest_gap_seconds / 3600
+            ),
             Self::StaleUsage { last_at } => write!(f, "usage ends at {last_at}"),
             Self::NewRelease {
                 since,
@@ -421,6 +499,29 @@ impl fmt::Display for Reason {
                 f,
                 "the scaled object {scaled_object} steers replicas by {resource}"
             ),
+            Self::Throttled {
+                throttled_milli,
+                max_percent,
+            } => write!(
+                f,
+                "its cpu limit holds it back in {}.{} % of the periods, more than {max_percent} %",
+                throttled_milli / 10,
+                throttled_milli % 10
+            ),
+            Self::ThrottlingUnknown => {
+                f.write_str("no counters say whether its cpu limit holds it back")
+            }
+            Self::FewerProcessors { from, to } => write!(
+                f,
+                "a runtime that counts processors by the limit sees {to} instead of {from}, and starts fewer threads"
+            ),
+            Self::ProcessorsFixed { setting, value } => write!(
+                f,
+                "{setting}={value} is more than the processors that its limit leaves"
+            ),
+            Self::MemoryVolume { volume } => {
+                write!(f, "the volume {volume} lies in memory and counts as such")
+            }
             Self::RuntimeHeap { setting, value } => write!(
                 f,
                 "{setting}={value} lets the heap follow the memory that is there"
@@ -461,9 +562,21 @@ impl fmt::Display for Reason {
             ),
             Self::AboveLargestNode { resource, largest } => write!(
                 f,
-                "no node has more {resource} than {}",
+                "no node with room for the pod has more {resource} than {}",
                 resource.show(*largest)
             ),
+            Self::BesideDaemonSets {
+                resource,
+                node,
+                daemons,
+                leaves,
+            } => write!(
+                f,
+                "beside DaemonSets that take {} of {resource}, {node} leaves {} for the pod",
+                resource.show(*daemons),
+                resource.show(*leaves)
+            ),
+            Self::NoNodeTakesIt => f.write_str("no node takes a larger pod of it"),
             Self::WithinDeadBand {
                 resource,
                 now,
@@ -523,6 +636,15 @@ impl fmt::Display for Reason {
                 memory.mib()
             ),
             Self::Restarts { pods } => write!(f, "restarts {pods} pods in a rollout"),
+            Self::ResizableInPlace { restarts_container } => write!(
+                f,
+                "running pods could change in place, {} their container",
+                if *restarts_container {
+                    "restarting"
+                } else {
+                    "without a restart of"
+                }
+            ),
             Self::NodeNotJudged { missing } => {
                 write!(f, "its type cannot be judged without {missing}")
             }

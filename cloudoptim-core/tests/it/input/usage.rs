@@ -176,3 +176,44 @@ fn traffic_without_a_last_line_end_may_be_cut() {
     );
     assert!(!cluster(&loaded).traffic.is_complete());
 }
+
+#[test]
+fn throttling_is_read_as_counters_or_as_a_share_and_never_as_cpu() {
+    let answer = |metric: Value, values: Value| {
+        json!({"status": "success", "data": {"resultType": "matrix", "result": [
+            {"metric": metric, "values": values}]}})
+        .to_string()
+    };
+    let of = |name: &str| json!({"__name__": name, "namespace": "n", "pod": "p", "container": "c"});
+    let values = json!([[0, "10"], [60, "20"]]);
+    let periods = answer(of("container_cpu_cfs_periods_total"), values.clone());
+    let held = answer(
+        of("container_cpu_cfs_throttled_periods_total"),
+        values.clone(),
+    );
+    let seconds = answer(
+        of("container_cpu_cfs_throttled_seconds_total"),
+        values.clone(),
+    );
+    let unnamed = json!({"namespace": "n", "pod": "p", "container": "c"});
+    let share = answer(unnamed.clone(), json!([[0, "0.25"]]));
+    let count = answer(unnamed, values);
+    let loaded = load(&[
+        ("a.json", periods.as_bytes()),
+        ("b.json", held.as_bytes()),
+        ("c.json", seconds.as_bytes()),
+        ("cpu_throttled.json", share.as_bytes()),
+        ("throttled_count.json", count.as_bytes()),
+    ]);
+    let series = loaded.usage.series.iter();
+    let read: Vec<_> = series.map(|s| (s.metric, s.values.clone())).collect();
+    let counted = vec![Some(10), Some(20)];
+    assert_eq!(
+        read,
+        [
+            (UsageMetric::CpuPeriods, counted.clone()),
+            (UsageMetric::CpuThrottledPeriods, counted),
+            (UsageMetric::CpuThrottledMilli, vec![Some(250)]),
+        ]
+    );
+}
