@@ -350,12 +350,37 @@ pub(super) fn volume(raw: RawVolume) -> Placed<Volume> {
             from_snapshot: raw.snapshot_id.some().map(SnapshotId::new),
             encrypted: raw.encrypted.0,
             kms_key: raw.kms_key_id.some(),
+            kms_key_state: None,
             multi_attach: raw.multi_attach_enabled.0,
             managed_by: raw.operator.0.managed_by(),
             modification: None,
             outpost: raw.outpost_arn.some(),
             tags: tags(raw.tags),
         },
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawKey {
+    arn: Text,
+    key_id: Text,
+    key_state: Text,
+}
+
+/// A key, as `aws kms describe-key` tells it.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) arn: String,
+    pub(super) id: String,
+    pub(super) state: String,
+}
+
+pub(super) fn key(raw: RawKey) -> Key {
+    Key {
+        arn: raw.arn.0,
+        id: raw.key_id.0,
+        state: raw.key_state.0,
     }
 }
 

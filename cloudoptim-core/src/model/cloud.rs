@@ -226,6 +226,10 @@ pub struct Volume {
     /// Key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// State of the key, such as `Enabled`, `Disabled` or `PendingDeletion`;
+    /// `None` when not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_state: Option<String>,
     /// May be attached to several instances.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub multi_attach: bool,

@@ -85,6 +85,7 @@ fn add_app(cluster: &mut Cluster, line: &Line) {
             },
         });
     }
+    template.spec.host_network = line.has("host-network");
     if let Some(value) = line.get("opt-out") {
         let key = "cloudoptim/opt-out".to_owned();
         top.meta.annotations.insert(key, value.into());
@@ -245,6 +246,7 @@ fn build(header: &Line, lines: &[Line]) -> (Snapshot, Config, Catalog) {
         n.meta.labels.insert(ZONE_ID_LABEL.into(), id.into());
         let version = header.get("version").unwrap_or("v1.35.1");
         n.kubelet_version = (version != "none").then(|| version.to_owned());
+        n.unschedulable = header.get("out") == Some(letter);
         c.nodes.value_mut().unwrap().push(n);
     }
     if header.has("bare-node") {

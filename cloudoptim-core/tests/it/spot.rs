@@ -48,10 +48,10 @@ struct World {
     config: Config,
 }
 
-fn new_world() -> World {
+fn new_world(priced: NaiveDate) -> World {
     let mut table = Table::new(Source::new(
         "test",
-        NaiveDate::from_ymd_opt(2026, 11, 1).unwrap(),
+        priced,
     ));
     table.region(cloudoptim_core::catalog::RegionInfo {
         name: "us-east-1".into(),
@@ -176,8 +176,21 @@ fn add_node(world: &mut World, line: &Line) {
             zone_id: Some(id),
             launched_at: Some(at("2026-11-15T00:00Z")),
             capacity_type: capacity.parse().unwrap(),
+            tenancy: line.get("tenancy").map(str::to_owned),
+            platform: line.get("platform").map(str::to_owned),
             ..Default::default()
         });
+        if let Some(request) = line.get("request") {
+            let (kind, behaviour) = request.split_once('/').unwrap();
+            world.cloud.spot_requests.value_mut().unwrap().push(SpotRequest {
+                id: format!("sir-{name}"),
+                instance: Some(format!("i-{name}").as_str().into()),
+                persistent: kind == "persistent",
+                state: "active".to_owned(),
+                interruption_behaviour: behaviour.to_owned(),
+                ..Default::default()
+            });
+        }
     }
     world.cluster.nodes.value_mut().unwrap().push(n);
 }
@@ -347,7 +360,8 @@ fn add_commitment(world: &mut World, line: &Line) {
 }
 
 fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) {
-    let mut world = new_world();
+    let priced = header.get("priced").unwrap_or("2026-11-22");
+    let mut world = new_world(priced.parse().unwrap());
     for line in lines {
         match line.word(0) {
             "type" => add_type(&mut world, line),
@@ -369,6 +383,9 @@ fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) 
             world.config = world.config.with_assume_no_commitments(true);
         }
         _ => {}
+    }
+    if header.get("requests") == Some("unknown") {
+        world.cloud.spot_requests = Knowledge::default();
     }
     match header.get("quota") {
         Some("unknown") => world.cloud.quotas = Knowledge::default(),
@@ -414,6 +431,11 @@ fn reason(reason: &AnyReason) -> String {
             hazard_ppm,
             ..
         } => format!("{code}({risk_adjusted},{}ppm)", hazard_ppm.value),
+        Reason::Concentration {
+            instance_type,
+            replicas,
+            ..
+        } => format!("{code}({instance_type}:{replicas})"),
         Reason::Suitable {
             minimum, per_type, ..
         } => format!("{code}(stay={minimum},per_type={per_type})"),

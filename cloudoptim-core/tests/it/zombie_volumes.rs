@@ -192,6 +192,32 @@ fn kubernetes(line: &Line, cluster: &mut Cluster) {
         let set = stateful_set("web", "data", replicas.parse().unwrap());
         push(&mut cluster.workloads, set);
     }
+    if let Some(done) = line.get("va") {
+        push(
+            &mut cluster.volume_attachments,
+            VolumeAttachment {
+                meta: meta("", "csi-1"),
+                node: "n1".into(),
+                volume_name: Some(line.get("va_of").unwrap_or("pv-1").to_owned()),
+                attached: done == "done",
+                ..Default::default()
+            },
+        );
+    }
+    if let Some(ready) = line.get("vs") {
+        push(
+            &mut cluster.volume_snapshots,
+            VolumeSnapshot {
+                meta: meta(line.get("vs_in").unwrap_or("db"), "nightly"),
+                claim_name: Some(claim_name.to_owned()),
+                ready: match ready {
+                    "yes" => Some(true),
+                    "no" => Some(false),
+                    _ => None,
+                },
+            },
+        );
+    }
     if line.has("cron-job") {
         let job = mounting(WorkloadKind::CronJob, "monthly", claim_name);
         push(&mut cluster.workloads, job);
@@ -268,6 +294,9 @@ fn scenario(line: &Line) -> Decision {
     v.modification = line.get("modification").map(str::to_owned);
     v.outpost = line.get("outpost").map(str::to_owned);
     v.managed_by = line.get("managed").map(str::to_owned);
+    v.encrypted = line.has("encrypted") || line.get("key").is_some();
+    v.kms_key = line.get("key").map(str::to_owned);
+    v.kms_key_state = line.get("key_state").map(str::to_owned);
     v.from_snapshot = line.get("from_snapshot").map(Into::into);
     if line.has("creation-unknown") {
         v.created_at = None;
@@ -279,6 +308,7 @@ fn scenario(line: &Line) -> Decision {
                 id: "snap-1".into(),
                 volume: Some("vol-x".into()),
                 state: state.to_owned(),
+                started_at: line.get("snapshot_age").map(|h| now - hours(h)),
                 description: line.get("description").unwrap_or_default().to_owned(),
                 tags: tags(line.get("snapshot_tags").unwrap_or_default()),
                 ..Default::default()
@@ -324,6 +354,8 @@ fn scenario(line: &Line) -> Decision {
         Some("persistent_volumes") => away(&mut cluster.persistent_volumes),
         Some("claims") => away(&mut cluster.claims),
         Some("workloads") => away(&mut cluster.workloads),
+        Some("attachments") => away(&mut cluster.volume_attachments),
+        Some("volume_snapshots") => away(&mut cluster.volume_snapshots),
         Some(other) => panic!("{other}"),
     }
     match line.get("ledger") {
