@@ -22,10 +22,10 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 const FILE: &str = "ghost_probe.txt";
-const NOW: &str = "2026-11-22T02:30Z";
+pub(crate) const NOW: &str = "2026-11-22T02:30Z";
 const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 
-fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     let date = chrono::NaiveDate::from_ymd_opt(2026, 1, 19).unwrap();
     let mut table = Table::new(Source::new("test", date));
     for name in ["m6i.xlarge", "x9.big", "i4i.xlarge"] {
@@ -66,7 +66,7 @@ fn hours(text: &str) -> TimeDelta {
 }
 
 /// A cluster of `n` ready nodes with their instances.
-fn healthy(n: usize) -> (Cluster, Cloud) {
+pub(crate) fn healthy(n: usize) -> (Cluster, Cloud) {
     let (mut cluster, mut cloud) = (cluster(), cloud());
     let mut nodes = Vec::new();
     let mut instances = Vec::new();
@@ -134,7 +134,7 @@ fn lose(line: &Line, cluster: &mut Cluster, cloud: &mut Cloud) {
     }
 }
 
-fn instance(line: &Line, now: DateTime<Utc>) -> Instance {
+pub(crate) fn instance(line: &Line, now: DateTime<Utc>) -> Instance {
     let mut i = Instance {
         id: line.get("id").unwrap_or("i-x").into(),
         instance_type: line.get("type").unwrap_or("m6i.xlarge").into(),
@@ -288,11 +288,7 @@ fn scenario(line: &Line) -> Decision {
                         max_size: 9,
                         instances: listed.into_iter().collect(),
                         has_warm_pool: line.has("warm-pool"),
-                        target_groups: line
-                            .get("targets")
-                            .map(str::to_owned)
-                            .into_iter()
-                            .collect(),
+                        target_groups: line.get("targets").map(str::to_owned).into_iter().collect(),
                         ..Default::default()
                     },
                 );

@@ -15,11 +15,13 @@ mod freshness;
 mod ghost_probe;
 mod golden;
 mod input;
+mod input_aws;
 mod joint;
 mod network;
 mod office_hours;
 mod oom;
 mod packing_solver;
+mod properties;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;
@@ -30,5 +32,6 @@ mod schema;
 #[cfg(feature = "catalog")]
 mod shop_waste;
 mod spot;
+mod spot_over_time;
 mod usage;
 mod zombie_volumes;

@@ -30,7 +30,7 @@ fn letter(id: &ZoneId) -> String {
 }
 
 /// A cent each way between the zones of us-east-1, as AWS lists it.
-fn priced() -> Catalog {
+pub(crate) fn priced() -> Catalog {
     let mut table = Table::new(Source::new(
         "AWS list",
         chrono::NaiveDate::from_ymd_opt(2024, 9, 25).unwrap(),
@@ -238,7 +238,7 @@ fn calls(cluster: &Cluster, line: &Line) -> Vec<TrafficEdge> {
     edges
 }
 
-fn build(header: &Line, lines: &[Line]) -> (Snapshot, Config, Catalog) {
+pub(crate) fn build(header: &Line, lines: &[Line]) -> (Snapshot, Config, Catalog) {
     let mut c = cluster();
     for (letter, zone, id) in ZONES {
         let mut n = node(&format!("n-{letter}"), "16", "64Gi");

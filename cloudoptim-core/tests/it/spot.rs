@@ -49,10 +49,7 @@ struct World {
 }
 
 fn new_world(priced: NaiveDate) -> World {
-    let mut table = Table::new(Source::new(
-        "test",
-        priced,
-    ));
+    let mut table = Table::new(Source::new("test", priced));
     table.region(cloudoptim_core::catalog::RegionInfo {
         name: "us-east-1".into(),
         partition: "aws".to_owned(),
@@ -182,14 +179,19 @@ fn add_node(world: &mut World, line: &Line) {
         });
         if let Some(request) = line.get("request") {
             let (kind, behaviour) = request.split_once('/').unwrap();
-            world.cloud.spot_requests.value_mut().unwrap().push(SpotRequest {
-                id: format!("sir-{name}"),
-                instance: Some(format!("i-{name}").as_str().into()),
-                persistent: kind == "persistent",
-                state: "active".to_owned(),
-                interruption_behaviour: behaviour.to_owned(),
-                ..Default::default()
-            });
+            world
+                .cloud
+                .spot_requests
+                .value_mut()
+                .unwrap()
+                .push(SpotRequest {
+                    id: format!("sir-{name}"),
+                    instance: Some(format!("i-{name}").as_str().into()),
+                    persistent: kind == "persistent",
+                    state: "active".to_owned(),
+                    interruption_behaviour: behaviour.to_owned(),
+                    ..Default::default()
+                });
         }
     }
     world.cluster.nodes.value_mut().unwrap().push(n);
@@ -359,7 +361,8 @@ fn add_commitment(world: &mut World, line: &Line) {
         .push(commitment);
 }
 
-fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) {
+pub(crate) fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) {
+    let now = header.get("now").unwrap_or(NOW);
     let priced = header.get("priced").unwrap_or("2026-11-22");
     let mut world = new_world(priced.parse().unwrap());
     for line in lines {
@@ -405,11 +408,16 @@ fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) 
     }
     let mut catalog = Catalog::empty();
     catalog.overlay(world.table);
-    let snapshot = snapshot(NOW, world.cluster, world.cloud);
+    let snapshot = snapshot(now, world.cluster, world.cloud);
     (snapshot, catalog, world.ledgers, world.config)
 }
 
-fn run(config: &Config, snapshot: &Snapshot, catalog: &Catalog, ledgers: &Ledgers) -> EngineOutput {
+pub(crate) fn run(
+    config: &Config,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    ledgers: &Ledgers,
+) -> EngineOutput {
     let inputs = Inputs {
         snapshot,
         overlay: &Overlay::default(),
@@ -450,7 +458,7 @@ fn reason(reason: &AnyReason) -> String {
     }
 }
 
-fn show(decision: &Decision) -> String {
+pub(crate) fn show(decision: &Decision) -> String {
     let mut line = match (&decision.subject, decision.actions.first()) {
         (Subject::Offering { offering, .. }, None) => format!(
             "pool {}/{}",
@@ -568,7 +576,7 @@ fn generated(types: &[(u32, u32, Option<u8>)], apps: &[(u32, u32, bool)]) -> Vec
     lines
 }
 
-fn parsed(lines: &[String]) -> (Snapshot, Catalog, Ledgers, Config) {
+pub(crate) fn parsed(lines: &[String]) -> (Snapshot, Catalog, Ledgers, Config) {
     let lines: Vec<_> = lines.iter().map(|l| Line::parse(l)).collect();
     build(&Line::parse("spot"), &lines)
 }

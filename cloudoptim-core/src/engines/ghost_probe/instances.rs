@@ -182,7 +182,11 @@ impl<'a> Case<'a> {
             return Verdict::Explained(vec![weak]);
         }
         let clusters: Vec<&str> = kin.keys().map(String::as_str).collect();
-        let of = format!("that {} is a node of {}", self.instance.id, clusters.join(" or "));
+        let of = format!(
+            "that {} is a node of {}",
+            self.instance.id,
+            clusters.join(" or ")
+        );
         let mut reasons = vec![weak];
         reasons.extend(kin.clone().into_iter().map(like));
         let member = Membership {

@@ -86,7 +86,10 @@ fn cilium(cluster: &Cluster) -> Option<WorkloadRef> {
     }
     let is_agent = |w: &&Workload| {
         let images = w.template.iter().flat_map(|t| &t.spec.containers);
-        w.meta.name == "cilium" || images.map(|c| &c.image).any(|i| i.contains("cilium/cilium"))
+        w.meta.name == "cilium"
+            || images
+                .map(|c| &c.image)
+                .any(|i| i.contains("cilium/cilium"))
     };
     // The first by name, whatever the order of the input.
     let agents = sets.into_iter().filter(is_agent);

@@ -51,17 +51,15 @@ mod suitability;
 
 pub use config::Config;
 pub use reason::Reason;
-pub use risk::{
-    AdvisorPrior, BandMeans, Estimate, PoolFacts, RiskBasis, RiskFactors, RiskModel,
-};
+pub use risk::{AdvisorPrior, BandMeans, Estimate, PoolFacts, RiskBasis, RiskFactors, RiskModel};
 
 use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
 use crate::decision::{Action, Decision, MissingEvidence, Offering, SpotPoolShare, Subject};
 use crate::knowledge::Knowledge;
 use crate::ledger::PoolEvent;
 use crate::model::{
-    CapacityType, Cloud, Cluster, InstanceType, MicroUsdPerHour, OwnerIndex, PodDisruptionBudget, Snapshot,
-    WorkloadKind, WorkloadRef,
+    CapacityType, Cloud, Cluster, InstanceType, MicroUsdPerHour, OwnerIndex, PodDisruptionBudget,
+    Snapshot, WorkloadKind, WorkloadRef,
 };
 use chrono::TimeDelta;
 use commitments::Commitments;

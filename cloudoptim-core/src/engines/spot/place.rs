@@ -71,7 +71,10 @@ fn obstacle(node: &Node, instance: &Instance, requests: &[SpotRequest]) -> Optio
     let request = requests.iter().find(|r| {
         r.instance.as_ref() == Some(&instance.id) || instance.spot_request.as_ref() == Some(&r.id)
     })?;
-    let stays = matches!(request.interruption_behaviour.as_str(), "stop" | "hibernate");
+    let stays = matches!(
+        request.interruption_behaviour.as_str(),
+        "stop" | "hibernate"
+    );
     (request.persistent || stays).then(|| Reason::LastingSpotRequest {
         node,
         request: request.id.clone(),

@@ -597,8 +597,8 @@ impl fmt::Display for Reason {
                 ..
             } => {
                 write!(
-                f,
-                "{price} + {expected_interruptions} for interruptions + {unavailability} for gaps = {risk_adjusted}, on demand {on_demand}; {} interruptions in a million hours by {} ({} to {}), {}.{} % in 1 h, {}.{} % in 24 h",
+                    f,
+                    "{price} + {expected_interruptions} for interruptions + {unavailability} for gaps = {risk_adjusted}, on demand {on_demand}; {} interruptions in a million hours by {} ({} to {}), {}.{} % in 1 h, {}.{} % in 24 h",
                     hazard_ppm.value,
                     hazard_ppm.basis,
                     hazard_ppm.low,
@@ -614,7 +614,8 @@ impl fmt::Display for Reason {
                         "; {} by bands, {} with {} events in {} h up",
                         factors.prior_ppm, factors.observed_ppm, factors.events, factors.up_hours
                     )?;
-                    if let (Some(state), Some(hours)) = (factors.state_ppm, factors.last_event_hours)
+                    if let (Some(state), Some(hours)) =
+                        (factors.state_ppm, factors.last_event_hours)
                     {
                         write!(f, ", {state} by the {hours} h since the last")?;
                     }
@@ -648,10 +649,16 @@ impl fmt::Display for Reason {
                 share_milli % 10
             ),
             Self::DedicatedTenancy { node, tenancy } => {
-                write!(f, "its node {node} has tenancy {tenancy}, which spot prices leave out")
+                write!(
+                    f,
+                    "its node {node} has tenancy {tenancy}, which spot prices leave out"
+                )
             }
             Self::LicensedPlatform { node, platform } => {
-                write!(f, "its node {node} is billed as {platform}, not as plain Linux")
+                write!(
+                    f,
+                    "its node {node} is billed as {platform}, not as plain Linux"
+                )
             }
             Self::LastingSpotRequest {
                 node,
@@ -672,7 +679,10 @@ impl fmt::Display for Reason {
                 "an interruption would {behaviour} its node {node} of spot request {request}"
             ),
             Self::NeedsLocalDisk { label } => {
-                write!(f, "{label} asks for local disks, whose data go with the node")
+                write!(
+                    f,
+                    "{label} asks for local disks, whose data go with the node"
+                )
             }
             Self::PriceUnknown => f.write_str("nobody lists its spot price"),
             Self::OnDemandPriceUnknown => {

@@ -351,7 +351,10 @@ mod tests {
         facts.up_hours = 40.0;
         let quiet = AdvisorPrior.factors(&facts).unwrap();
         assert_eq!((quiet.prior_ppm, quiet.prior_hours), (489, 24));
-        assert_eq!((quiet.events, quiet.up_hours, quiet.state_ppm), (0, 40, None));
+        assert_eq!(
+            (quiet.events, quiet.up_hours, quiet.state_ppm),
+            (0, 40, None)
+        );
         assert_eq!(of(&facts).value, quiet.observed_ppm);
         facts.events = vec![(PoolEventKind::InterruptionNotice, 0.0)];
         let hit = AdvisorPrior.factors(&facts).unwrap();

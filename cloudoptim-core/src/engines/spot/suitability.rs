@@ -4,8 +4,8 @@ use super::config::Config;
 use super::reason::Reason;
 use super::requests;
 use crate::model::{
-    IntOrPercent, Labels, NodeSelectorTerm, Pod, PodDisruptionBudget, PodSpec, PodVolumeSource, Resources, Workload,
-    WorkloadKind, WorkloadRef,
+    IntOrPercent, Labels, NodeSelectorTerm, Pod, PodDisruptionBudget, PodSpec, PodVolumeSource,
+    Resources, Workload, WorkloadKind, WorkloadRef,
 };
 use crate::policy::Policy;
 

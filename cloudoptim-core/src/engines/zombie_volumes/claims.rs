@@ -4,8 +4,8 @@ use super::Reason;
 use crate::engines::observed::cluster_name;
 use crate::ledger::Ledgers;
 use crate::model::{
-    Cluster, NamespacedName, PersistentVolume, PersistentVolumeClaim, PodVolumeSource, PvPhase, PvSource,
-    ReclaimPolicy, Snapshot, VolumeId, Workload, WorkloadKind,
+    Cluster, NamespacedName, PersistentVolume, PersistentVolumeClaim, PodVolumeSource, PvPhase,
+    PvSource, ReclaimPolicy, Snapshot, VolumeId, Workload, WorkloadKind,
 };
 use std::collections::BTreeMap;
 
