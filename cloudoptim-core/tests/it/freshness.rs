@@ -275,11 +275,10 @@ fn no_old_figure_bars_the_way_back() {
     };
     let figures = |action: &Action| {
         let all = Precondition::of(action, &world());
-        let found = all.into_iter().find_map(|p| match p {
+        all.into_iter().find_map(|p| match p {
             Precondition::SpotFiguresAreOf { priced_at, .. } => Some(priced_at),
             _ => None,
-        });
-        found
+        })
     };
     assert_eq!(figures(&share(0, 2)), Some(Some(at("2026-11-20T00:00Z"))));
     assert_eq!(figures(&share(2, 0)), None);

@@ -62,10 +62,12 @@ fn share(decision: &Decision) -> Option<(u32, u32)> {
 }
 
 fn reasons(decision: &Decision) -> Vec<&Reason> {
-    let of = |r| match r {
-        &AnyReason::Spot(ref reason) => reason,
-        other => panic!("{other:?}"),
-    };
+    fn of(reason: &AnyReason) -> &Reason {
+        match reason {
+            AnyReason::Spot(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
     decision.reasons.iter().map(of).collect()
 }
 
@@ -77,7 +79,7 @@ fn pool(decisions: &[Decision], zone: &str) -> (u64, RiskBasis, u32, u32, u32, b
     };
     let all = reasons(decisions.iter().find(is).unwrap());
     let quarantined = |r: &&Reason| matches!(r, Reason::Quarantined { .. });
-    let out = all.iter().any(|r| quarantined(r));
+    let out = all.iter().any(quarantined);
     let priced = all.iter().find_map(|r| match r {
         Reason::PoolPriced {
             hazard_ppm,

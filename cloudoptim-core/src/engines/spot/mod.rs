@@ -485,7 +485,7 @@ impl<'r, 'a> Run<'r, 'a> {
                 if now.on_spot == 0 && place::requires_on_demand(&self.market, spec) {
                     notes.push(Reason::RequiresOnDemand);
                 }
-                Err(with(notes, reason))
+                Err(with(notes, *reason))
             }
         }
     }
@@ -511,7 +511,7 @@ impl<'r, 'a> Run<'r, 'a> {
     }
 
     /// The cheapest allowed mix, or why there is none.
-    fn mix(&self, allowed: &[bool], fit: &Fit, caps: Caps) -> Result<Mix, Reason> {
+    fn mix(&self, allowed: &[bool], fit: &Fit, caps: Caps) -> Result<Mix, Box<Reason>> {
         let mut names: [BTreeMap<&str, usize>; 3] = Default::default();
         let mut id = |group: usize, name: &'a str| {
             names.get_mut(group).map_or(0, |map| {
@@ -556,12 +556,12 @@ impl<'r, 'a> Run<'r, 'a> {
         let placed = mix::choose(&choices, caps);
         let total: u32 = placed.iter().sum();
         if total == 0 {
-            return Err(Reason::NoPool {
+            return Err(Box::new(Reason::NoPool {
                 considered: u32::try_from(self.market.pools.len()).unwrap_or(u32::MAX),
                 forbidden,
                 rejected,
                 too_dear,
-            });
+            }));
         }
         let mut cost = 0_i64;
         let mut vcpu = 0_u64;
@@ -647,7 +647,7 @@ impl<'r, 'a> Run<'r, 'a> {
             let fewer = Caps { total: to, ..caps };
             mix = self
                 .mix(allowed, fit, fewer)
-                .map_err(|reason| vec![reason])?;
+                .map_err(|reason| vec![*reason])?;
         }
         let gain = (on_demand - mix.replica)
             .times(i64::from(moved))
