@@ -334,6 +334,12 @@ pub struct SpotPoolShare {
     pub replicas: u32,
     /// Risk-adjusted price.
     pub risk_adjusted_price: MicroUsdPerHour,
+    /// When the spot price in it held; `None` when nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_as_of: Option<DateTime<Utc>>,
+    /// When the Spot Advisor's bands in it held; `None` where no band was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band_as_of: Option<DateTime<Utc>>,
 }
 
 /// The way back from an action.

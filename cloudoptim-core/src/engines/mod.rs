@@ -126,8 +126,23 @@ impl<'a> Inputs<'a> {
         zone: Option<&crate::model::ZoneId>,
         capacity_type: CapacityType,
     ) -> Option<MicroUsdPerHour> {
+        self.dated_price(cloud, instance_type, zone, capacity_type)
+            .map(|(price, _)| price)
+    }
+
+    /// The same with the moment for which it held: for a price of the
+    /// catalogue, the beginning of its day; for one of the account, when that
+    /// was read. `None` for a supposed price, and where nobody says.
+    pub fn dated_price(
+        &self,
+        cloud: Option<&Cloud>,
+        instance_type: &str,
+        zone: Option<&crate::model::ZoneId>,
+        capacity_type: CapacityType,
+    ) -> Option<(MicroUsdPerHour, Option<DateTime<Utc>>)> {
         let own = cloud.map(|c| c.prices.items()).unwrap_or_default();
-        for prices in [self.overlay.prices.as_slice(), own] {
+        let read = cloud.and_then(|c| c.prices.provenance()?.observed_at);
+        for (prices, as_of) in [(self.overlay.prices.as_slice(), None), (own, read)] {
             let fits = |exact: bool| {
                 prices.iter().find(|p| {
                     p.instance_type.as_str() == instance_type
@@ -140,7 +155,7 @@ impl<'a> Inputs<'a> {
                 })
             };
             if let Some(price) = fits(true).or_else(|| fits(false)) {
-                return Some(price.per_hour);
+                return Some((price.per_hour, as_of));
             }
         }
         let region = cloud?.region.as_str();
@@ -152,7 +167,7 @@ impl<'a> Inputs<'a> {
                 .or_else(|| self.catalog.spot(region, instance_type, None)),
             CapacityType::Reserved => None,
         };
-        figure.map(|f| f.value)
+        figure.map(|f| (f.value, day_start(f.as_of)))
     }
 
     /// Price of a node as it runs, by its labels, else by its instance. `None`
@@ -310,4 +325,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// [`EngineError`] for settings out of range or contradictory input.
     /// "Nothing to do" is `Ok`.
     fn decide(&self, inputs: &Inputs<'_>) -> Result<EngineOutput, EngineError>;
+}
+
+/// The beginning of a day: a figure of that day is at most so old.
+pub(crate) fn day_start(day: chrono::NaiveDate) -> Option<DateTime<Utc>> {
+    day.and_hms_opt(0, 0, 0).map(|at| at.and_utc())
 }

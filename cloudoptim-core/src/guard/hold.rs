@@ -220,6 +220,8 @@ pub(crate) fn holds(
     placement: &dyn Placement,
 ) -> Result<(), Unmet> {
     match precondition {
+        // Of ages, not of what was read: the guard of freshness asks for it.
+        Precondition::SpotFiguresAreOf { .. } => Ok(()),
         Precondition::NodeIs {
             cluster,
             node,

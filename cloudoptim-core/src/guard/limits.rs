@@ -152,6 +152,12 @@ pub struct Limits {
     /// Oldest volumes, claims and everything else that is acted on, in
     /// seconds. Default 300. 1 to 3,600.
     pub max_age_storage_seconds: u32,
+    /// Oldest spot prices on which more spot is permitted, in seconds; a figure
+    /// of a day counts from its beginning. Default 86,400: a day. 1 to 604,800.
+    pub max_age_prices_seconds: u32,
+    /// The same for the Spot Advisor's bands. Default 604,800: a week. 1 to
+    /// 2,592,000.
+    pub max_age_advisor_seconds: u32,
     /// Most that a read may be ahead of our clock, in seconds. Default 60.
     pub clock_skew_seconds: u32,
     /// Namespaces whose objects are never touched, in addition to the policy's
@@ -183,6 +189,8 @@ impl Default for Limits {
             pool_percent: 10,
             max_age_seconds: 60,
             max_age_storage_seconds: 300,
+            max_age_prices_seconds: 86_400,
+            max_age_advisor_seconds: 604_800,
             clock_skew_seconds: 60,
             protected_namespaces: ["kube-system", "kube-public", "kube-node-lease"]
                 .into_iter()
@@ -237,6 +245,18 @@ impl Limits {
                 self.max_age_storage_seconds,
                 1,
                 3_600,
+            ),
+            (
+                "max_age_prices_seconds",
+                self.max_age_prices_seconds,
+                1,
+                604_800,
+            ),
+            (
+                "max_age_advisor_seconds",
+                self.max_age_advisor_seconds,
+                1,
+                2_592_000,
             ),
             ("clock_skew_seconds", self.clock_skew_seconds, 0, 300),
             ("max_attempts", self.max_attempts, 1, 10),

@@ -40,7 +40,7 @@ use crate::decision::Action;
 use crate::journal::History;
 use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
 use crate::version::Version;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -272,6 +272,20 @@ pub enum Refusal {
         /// Which.
         part: PartRef,
     },
+    /// A figure on which the worth of the step rests is too old to act on.
+    OldFigure {
+        /// Which.
+        figure: String,
+        /// When it held.
+        as_of: DateTime<Utc>,
+        /// The most.
+        max_age_seconds: i64,
+    },
+    /// A figure on which the worth of the step rests does not say how old it is.
+    FigureOfUnknownAge {
+        /// Which.
+        figure: String,
+    },
     /// A read is from the future: clocks differ too much to tell ages.
     FromTheFuture {
         /// Which.
@@ -380,6 +394,17 @@ impl fmt::Display for Refusal {
                 "{part} is {age_seconds} s old, and at most {max_age_seconds} s are allowed"
             ),
             Self::UnknownAge { part } => write!(f, "{part} does not say how old it is"),
+            Self::OldFigure {
+                figure,
+                as_of,
+                max_age_seconds,
+            } => write!(
+                f,
+                "{figure} are of {as_of}, and at most {max_age_seconds} s are allowed"
+            ),
+            Self::FigureOfUnknownAge { figure } => {
+                write!(f, "{figure} do not say how old they are")
+            }
             Self::FromTheFuture { part, by_seconds } => {
                 write!(f, "{part} is {by_seconds} s from the future")
             }
@@ -460,6 +485,7 @@ pub fn check(step: &Step, context: &Context<'_>) -> Result<Permit, Refusal> {
     }
     identity(context)?;
     freshness(step, context)?;
+    figures(step, context)?;
     completeness(step, context)?;
     protect::unprotected(step, context.fresh, context.limits)?;
     for precondition in &step.preconditions {
@@ -548,6 +574,50 @@ fn freshness(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
                 age_seconds: age.num_seconds(),
                 max_age_seconds: max.num_seconds(),
             });
+        }
+    }
+    Ok(())
+}
+
+/// The figures that make a step worth doing are of late. Going back asks for none.
+fn figures(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
+    if context.undoing {
+        return Ok(());
+    }
+    let limits = context.limits;
+    let young = |figure: &str, as_of: DateTime<Utc>, max: u32| {
+        let figure = figure.to_owned();
+        let age = context.now.signed_duration_since(as_of);
+        if age < -limits.clock_skew() {
+            // A figure of tomorrow has no age that could be told.
+            return Err(Refusal::FigureOfUnknownAge { figure });
+        }
+        if age > TimeDelta::seconds(i64::from(max)) {
+            return Err(Refusal::OldFigure {
+                figure,
+                as_of,
+                max_age_seconds: i64::from(max),
+            });
+        }
+        Ok(())
+    };
+    for precondition in &step.preconditions {
+        let Precondition::SpotFiguresAreOf {
+            priced_at,
+            banded_at,
+        } = precondition
+        else {
+            continue;
+        };
+        let Some(priced_at) = priced_at else {
+            return Err(Refusal::FigureOfUnknownAge {
+                figure: "spot prices".to_owned(),
+            });
+        };
+        young("spot prices", *priced_at, limits.max_age_prices_seconds)?;
+        if let Some(banded_at) = banded_at {
+            let max = limits.max_age_advisor_seconds;
+            young("the spot advisor's bands", *banded_at, max)?;
         }
     }
     Ok(())

@@ -102,7 +102,9 @@ pub(super) struct RawInstance {
     network_interfaces: N<Vec<RawInterface>>,
     block_device_mappings: N<Vec<RawMapping>>,
     platform: Text,
+    platform_details: Text,
     capacity_reservation_id: Text,
+    capacity_block_id: Text,
     operator: N<RawOperator>,
 }
 
@@ -129,8 +131,16 @@ struct RawProfile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct RawInterface {
+    network_interface_id: Text,
+    attachment: N<RawInterfaceAttachment>,
     private_ip_addresses: N<Vec<RawAddress>>,
     association: Option<RawAssociation>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RawInterfaceAttachment {
+    delete_on_termination: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,6 +154,27 @@ struct RawAddress {
 #[serde(default, rename_all = "PascalCase")]
 struct RawAssociation {
     public_ip: Text,
+    ip_owner_id: Text,
+}
+
+impl RawAssociation {
+    /// The address where it is an elastic one: Amazon owns the others.
+    fn elastic(self) -> Option<String> {
+        let owned = is_account(&self.ip_owner_id.0);
+        self.public_ip.some().filter(|_| owned)
+    }
+}
+
+/// What an instance is billed as, where it is not plain Linux.
+fn platform(platform: Text, details: Text) -> Option<String> {
+    let details = details.some().map(|d| d.to_ascii_lowercase());
+    match details {
+        // `Windows`, `Windows BYOL`, `Windows with SQL Server ...`.
+        Some(details) if details.starts_with("windows") => Some("windows".to_owned()),
+        Some(details) if details == "linux/unix" => None,
+        Some(details) => Some(details),
+        None => platform.some().map(|p| p.to_ascii_lowercase()),
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -172,17 +203,26 @@ pub(super) fn instance(raw: RawInstance, owner: &str) -> Placed<Instance> {
     let mut private_ips = Vec::new();
     private_ips.extend(raw.private_ip_address.some());
     let mut has_public_ip = !raw.public_ip_address.0.is_empty();
+    let mut elastic_ips = Vec::new();
+    let mut lasting_interfaces = Vec::new();
     for interface in raw.network_interfaces.0 {
         let public =
             |a: &Option<RawAssociation>| a.as_ref().is_some_and(|a| !a.public_ip.0.is_empty());
         has_public_ip |= public(&interface.association);
+        elastic_ips.extend(interface.association.and_then(RawAssociation::elastic));
         for address in interface.private_ip_addresses.0 {
             has_public_ip |= public(&address.association);
+            elastic_ips.extend(address.association.and_then(RawAssociation::elastic));
             private_ips.extend(address.private_ip_address.some());
         }
+        if interface.attachment.0.delete_on_termination == Some(false) {
+            lasting_interfaces.extend(interface.network_interface_id.some());
+        }
     }
-    private_ips.sort();
-    private_ips.dedup();
+    for list in [&mut private_ips, &mut elastic_ips, &mut lasting_interfaces] {
+        list.sort();
+        list.dedup();
+    }
     let zone = placement.availability_zone.some();
     let account = Some(owner.to_owned()).filter(|o| !o.is_empty());
     Placed {
@@ -206,6 +246,7 @@ pub(super) fn instance(raw: RawInstance, owner: &str) -> Placed<Instance> {
             capacity_type: match raw.instance_lifecycle.0.as_str() {
                 "spot" => CapacityType::Spot,
                 "capacity-block" => CapacityType::Reserved,
+                _ if !raw.capacity_block_id.0.is_empty() => CapacityType::Reserved,
                 _ => CapacityType::OnDemand,
             },
             spot_request: raw.spot_instance_request_id.some(),
@@ -216,6 +257,8 @@ pub(super) fn instance(raw: RawInstance, owner: &str) -> Placed<Instance> {
             private_dns: raw.private_dns_name.some(),
             private_ips,
             has_public_ip,
+            elastic_ips,
+            lasting_interfaces,
             block_devices: raw
                 .block_device_mappings
                 .0
@@ -228,7 +271,7 @@ pub(super) fn instance(raw: RawInstance, owner: &str) -> Placed<Instance> {
                     })
                 })
                 .collect(),
-            platform: raw.platform.some().map(|p| p.to_ascii_lowercase()),
+            platform: platform(raw.platform, raw.platform_details),
             tenancy: placement.tenancy.some(),
             capacity_reservation: raw.capacity_reservation_id.some(),
             termination_protected: None,
@@ -307,12 +350,37 @@ pub(super) fn volume(raw: RawVolume) -> Placed<Volume> {
             from_snapshot: raw.snapshot_id.some().map(SnapshotId::new),
             encrypted: raw.encrypted.0,
             kms_key: raw.kms_key_id.some(),
+            kms_key_state: None,
             multi_attach: raw.multi_attach_enabled.0,
             managed_by: raw.operator.0.managed_by(),
             modification: None,
             outpost: raw.outpost_arn.some(),
             tags: tags(raw.tags),
         },
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub(super) struct RawKey {
+    arn: Text,
+    key_id: Text,
+    key_state: Text,
+}
+
+/// A key, as `aws kms describe-key` tells it.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) arn: String,
+    pub(super) id: String,
+    pub(super) state: String,
+}
+
+pub(super) fn key(raw: RawKey) -> Key {
+    Key {
+        arn: raw.arn.0,
+        id: raw.key_id.0,
+        state: raw.key_state.0,
     }
 }
 
@@ -396,6 +464,8 @@ pub(super) struct RawGroup {
     suspended_processes: N<Vec<RawProcess>>,
     warm_pool_configuration: Option<super::meta::Nothing>,
     warm_pool_size: N<u32>,
+    #[serde(rename = "TargetGroupARNs")]
+    target_groups: N<Vec<Text>>,
     tags: N<Vec<RawTag>>,
 }
 
@@ -493,6 +563,7 @@ pub(super) fn group(raw: RawGroup) -> Placed<AutoScalingGroup> {
                 .map(|p| p.process_name.0)
                 .collect(),
             has_warm_pool: raw.warm_pool_configuration.is_some() || raw.warm_pool_size.0 > 0,
+            target_groups: strings(raw.target_groups),
             tags: tags(raw.tags),
         },
     }

@@ -1,6 +1,6 @@
 //! AWS documents: told apart by the list they hold.
 
-use super::aws::{self, Placed};
+use super::aws::{self, Key, Placed};
 use super::broken::Failure;
 use super::document::Document;
 use super::log::Log;
@@ -24,6 +24,8 @@ pub(super) struct CloudObjects {
     pub(super) zones: Slot<Placed<Zone>>,
     pub(super) subnets: Slot<Placed<Subnet>>,
     pub(super) spot_requests: Slot<Placed<SpotRequest>>,
+    /// Keys; each is a document of its own.
+    pub(super) keys: Slot<Key>,
     /// Instances of warm pools; their document does not name the group.
     pub(super) warm: Vec<GroupInstance>,
     pub(super) any: bool,
@@ -131,6 +133,13 @@ impl CloudObjects {
             self.node_groups
                 .read(place, group.get(), report, aws::node_group, |g| {
                     missing(&g.item.name, "nodegroupName")
+                });
+        }
+        if !known && let Some(key) = top.member("KeyMetadata") {
+            known = true;
+            self.keys
+                .read(place("Key", "KeyId"), key.get(), report, aws::key, |k| {
+                    missing(&k.id, "KeyId").or_else(|| missing(&k.state, "KeyState"))
                 });
         }
         self.any |= known;

@@ -1,6 +1,6 @@
 //! The parts of each account and region.
 
-use super::aws::Placed;
+use super::aws::{Key, Placed};
 use super::clouds::CloudObjects;
 use super::log::Log;
 use super::slot::{Slot, Standing};
@@ -142,8 +142,24 @@ pub(super) fn make_clouds(
     let mut clouds: Vec<Cloud> = clouds.into_values().collect();
     for cloud in &mut clouds {
         fill_zone_ids(cloud);
+        fill_key_states(cloud, &objects.keys.items);
     }
     clouds
+}
+
+/// Gives volumes the state of their key. Two documents about one key that
+/// differ tell nothing.
+fn fill_key_states(cloud: &mut Cloud, keys: &[Key]) {
+    for volume in cloud.volumes.value_mut().into_iter().flatten() {
+        let Some(key) = &volume.kms_key else { continue };
+        let is = |k: &&Key| k.arn == *key || k.id == *key;
+        let states: BTreeSet<&str> = keys.iter().filter(is).map(|k| k.state.as_str()).collect();
+        let mut states = states.into_iter();
+        volume.kms_key_state = match (states.next(), states.next()) {
+            (Some(only), None) => Some(only.to_owned()),
+            _ => None,
+        };
+    }
 }
 
 /// Gives instances and volumes the zone id that the account's zones tell.

@@ -9,7 +9,7 @@
 //! - `aws ec2 describe-instances`, `-volumes`, `-snapshots`,
 //!   `-availability-zones`, `-subnets`, `-spot-instance-requests`,
 //!   `aws autoscaling describe-auto-scaling-groups`, `describe-warm-pool`,
-//!   `aws eks describe-cluster`, `describe-nodegroup`;
+//!   `aws eks describe-cluster`, `describe-nodegroup`, `aws kms describe-key`;
 //! - answers of Prometheus to `query` and `query_range` for CPU in cores and
 //!   working set in bytes, and lists of `metrics.k8s.io`;
 //! - traffic as CSV with the columns `from_namespace`, `from_workload`,

@@ -92,10 +92,18 @@ pub struct Instance {
     /// It has a public IPv4 address, which is paid for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_public_ip: bool,
+    /// Public addresses of the account's own (elastic ones), which stay when
+    /// the instance stops or goes, and are paid for all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elastic_ips: Vec<String>,
+    /// Network interfaces that stay when the instance goes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lasting_interfaces: Vec<String>,
     /// Volumes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub block_devices: Vec<BlockDevice>,
-    /// `windows` where it is; else Linux.
+    /// What it is billed as where that is more than plain Linux, in lower
+    /// case: `windows`, `red hat enterprise linux`, `suse linux`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     /// `default`, `dedicated` or `host`.
@@ -116,6 +124,24 @@ pub struct Instance {
     /// Owning account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<AccountId>,
+}
+
+impl Instance {
+    /// What it is billed as beyond plain Linux, whose prices the catalogue lists.
+    pub fn licence(&self) -> Option<&str> {
+        let platform = self.platform.as_deref()?.trim();
+        let plain = ["", "linux", "linux/unix"];
+        let is_plain = plain.iter().any(|p| platform.eq_ignore_ascii_case(p));
+        (!is_plain).then_some(platform)
+    }
+
+    /// The launch template that it was launched from, as AWS tags it.
+    pub fn launch_template(&self) -> Option<&str> {
+        self.tags
+            .get("aws:ec2launchtemplate:id")
+            .map(String::as_str)
+            .filter(|id| !id.is_empty())
+    }
 }
 
 /// State of a volume.
@@ -200,6 +226,10 @@ pub struct Volume {
     /// Key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
+    /// State of the key, such as `Enabled`, `Disabled` or `PendingDeletion`;
+    /// `None` when not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_state: Option<String>,
     /// May be attached to several instances.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub multi_attach: bool,
@@ -295,6 +325,10 @@ pub struct AutoScalingGroup {
     /// It has a warm pool.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_warm_pool: bool,
+    /// Target groups of load balancers that it registers its instances in, by
+    /// name or ARN.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target_groups: Vec<String>,
     /// Tags.
     #[serde(skip_serializing_if = "Labels::is_empty")]
     pub tags: Labels,

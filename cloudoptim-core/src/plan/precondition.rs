@@ -130,6 +130,16 @@ pub enum Precondition {
         /// Volume.
         volume: VolumeId,
     },
+    /// The figures on which the worth of more spot rests are of these moments,
+    /// and not too old. Nothing is read for it.
+    SpotFiguresAreOf {
+        /// The oldest spot price; of unknown age when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        priced_at: Option<DateTime<Utc>>,
+        /// The oldest of the Spot Advisor's bands; none was used when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        banded_at: Option<DateTime<Utc>>,
+    },
     /// The tag has this value.
     TagIs {
         /// Resource.
@@ -244,11 +254,25 @@ impl Precondition {
             }
             | Action::PreferZone {
                 cluster, workload, ..
-            }
-            | Action::SetSpotShare {
-                cluster, workload, ..
+            } => vec![workload_is(cluster, workload)],
+            Action::SetSpotShare {
+                cluster,
+                workload,
+                from,
+                to,
+                pools,
+                ..
             } => {
-                vec![workload_is(cluster, workload)]
+                let mut all = vec![workload_is(cluster, workload)];
+                // Less spot is the way back, which no figure may bar.
+                if to > from {
+                    let priced: Option<Vec<_>> = pools.iter().map(|p| p.price_as_of).collect();
+                    all.push(Self::SpotFiguresAreOf {
+                        priced_at: priced.and_then(|at| at.into_iter().min()),
+                        banded_at: pools.iter().filter_map(|p| p.band_as_of).min(),
+                    });
+                }
+                all
             }
             Action::Annotate {
                 cluster,
@@ -365,6 +389,19 @@ impl fmt::Display for Precondition {
             Self::VolumeIsUnattached { volume, .. } => write!(f, "{volume} is unattached"),
             Self::SnapshotIsComplete { volume } => {
                 write!(f, "a complete snapshot of {volume} exists")
+            }
+            Self::SpotFiguresAreOf {
+                priced_at,
+                banded_at,
+            } => {
+                match priced_at {
+                    Some(at) => write!(f, "spot prices of {at}")?,
+                    None => f.write_str("spot prices of unknown age")?,
+                }
+                if let Some(at) = banded_at {
+                    write!(f, " and advisor bands of {at}")?;
+                }
+                f.write_str(" are not too old")
             }
             Self::TagIs {
                 resource,

@@ -184,6 +184,8 @@ fn check_cluster_actuators(memory: &InMemory) {
         offering: offering(),
         replicas: 1,
         risk_adjusted_price: MicroUsdPerHour(40_000),
+        price_as_of: None,
+        band_as_of: None,
     }];
     block_on(sets_the_spot_share_once(
         &*cluster,

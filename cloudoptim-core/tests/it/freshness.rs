@@ -4,14 +4,14 @@ use crate::execute::{NOW, approval, planned, world};
 use crate::fixtures::at;
 use chrono::{DateTime, TimeDelta, Utc};
 use cloudoptim_core::collect::Part;
-use cloudoptim_core::decision::Action;
+use cloudoptim_core::decision::{Action, Offering, SpotPoolShare};
 use cloudoptim_core::guard::{
     Context, Fresh, Limits, PartRef, Placement, Refusal, ScopeRef, check, needs,
 };
 use cloudoptim_core::journal::History;
 use cloudoptim_core::knowledge::{Knowledge, Provenance};
-use cloudoptim_core::model::{Cluster, NodeName};
-use cloudoptim_core::plan::{Plan, Step};
+use cloudoptim_core::model::{CapacityType, Cluster, MicroUsdPerHour, NodeName, WorkloadRef};
+use cloudoptim_core::plan::{Plan, Precondition, Step};
 
 #[derive(Debug)]
 struct Fits;
@@ -183,4 +183,103 @@ fn a_read_from_the_future_grows_old_by_the_clock_that_does_not_jump() {
             ..
         })
     ));
+}
+
+/// The step that resizes, with figures of a spot share beside what it asks for.
+fn ask_figures(
+    priced: Option<TimeDelta>,
+    banded: Option<TimeDelta>,
+    undoing: bool,
+) -> Result<(), Refusal> {
+    let mut world = world();
+    let plan = planned(&world);
+    observed(&mut world.clusters[0].workloads, Some(at(NOW)));
+    let mut step = resize(&plan).clone();
+    step.preconditions.push(Precondition::SpotFiguresAreOf {
+        priced_at: priced.map(|age| at(NOW) - age),
+        banded_at: banded.map(|age| at(NOW) - age),
+    });
+    let parts = needs(&step, &plan.scope);
+    let fresh = Fresh {
+        snapshot: world,
+        read_ago: parts.into_iter().map(|part| (part, seconds(0))).collect(),
+    };
+    let context = Context {
+        plan: &plan,
+        approval: &approval(&plan),
+        now: at(NOW),
+        fresh: &fresh,
+        history: &History::default(),
+        limits: &Limits::default(),
+        placement: &Fits,
+        undoing,
+    };
+    check(&step, &context).map(drop)
+}
+
+#[test]
+fn spot_prices_of_more_than_a_day_and_bands_of_more_than_a_week_permit_nothing() {
+    let (day, week) = (TimeDelta::days(1), TimeDelta::days(7));
+    assert_eq!(ask_figures(Some(day), Some(week), false), Ok(()));
+    assert_eq!(ask_figures(Some(day), None, false), Ok(()));
+    assert_eq!(
+        ask_figures(Some(day + seconds(1)), Some(week), false),
+        Err(Refusal::OldFigure {
+            figure: "spot prices".to_owned(),
+            as_of: at(NOW) - day - seconds(1),
+            max_age_seconds: 86_400,
+        })
+    );
+    assert!(matches!(
+        ask_figures(Some(day), Some(week + seconds(1)), false),
+        Err(Refusal::OldFigure {
+            max_age_seconds: 604_800,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn spot_prices_without_an_age_or_of_tomorrow_permit_nothing() {
+    let unknown = Err(Refusal::FigureOfUnknownAge {
+        figure: "spot prices".to_owned(),
+    });
+    assert_eq!(ask_figures(None, None, false), unknown);
+    assert_eq!(ask_figures(Some(TimeDelta::days(-1)), None, false), unknown);
+}
+
+#[test]
+fn no_old_figure_bars_the_way_back() {
+    assert_eq!(ask_figures(None, Some(TimeDelta::days(900)), true), Ok(()));
+    let share = |from, to| Action::SetSpotShare {
+        cluster: "c1".into(),
+        workload: WorkloadRef::new("shop", "Deployment", "web"),
+        from,
+        to,
+        pools: vec![SpotPoolShare {
+            offering: Offering {
+                instance_type: "m6i.large".into(),
+                zone: None,
+                capacity_type: CapacityType::Spot,
+            },
+            replicas: 2,
+            risk_adjusted_price: MicroUsdPerHour(1),
+            price_as_of: Some(at("2026-11-20T00:00Z")),
+            band_as_of: None,
+        }],
+        fallback: Offering {
+            instance_type: "m6i.large".into(),
+            zone: None,
+            capacity_type: CapacityType::OnDemand,
+        },
+    };
+    let figures = |action: &Action| {
+        let all = Precondition::of(action, &world());
+        all.into_iter().find_map(|p| match p {
+            Precondition::SpotFiguresAreOf { priced_at, .. } => Some(priced_at),
+            _ => None,
+        })
+    };
+    assert_eq!(figures(&share(0, 2)), Some(Some(at("2026-11-20T00:00Z"))));
+    assert_eq!(figures(&share(2, 0)), None);
 }

@@ -7,7 +7,8 @@ use crate::cases::{Line, assert_every_code_occurs, run_cases};
 use crate::fixtures::*;
 use chrono::{DateTime, TimeDelta, Utc};
 use cloudoptim_core::catalog::{
-    Basis, Catalog, EbsPrice, Figure, ServicePrice, ServiceUnit, Source, Table, service,
+    Architecture, Basis, Catalog, EbsPrice, Figure, InstanceTypeInfo, LocalStorage, ServicePrice,
+    ServiceUnit, Source, Table, service,
 };
 use cloudoptim_core::decision::{Action, Decision, MissingEvidence, Subject};
 use cloudoptim_core::engines::ghost_probe::{Config, MARK, Reason, decide};
@@ -21,15 +22,24 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 const FILE: &str = "ghost_probe.txt";
-const NOW: &str = "2026-11-22T02:30Z";
+pub(crate) const NOW: &str = "2026-11-22T02:30Z";
 const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
 
-fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     let date = chrono::NaiveDate::from_ymd_opt(2026, 1, 19).unwrap();
     let mut table = Table::new(Source::new("test", date));
-    table
-        .on_demand("us-east-1", "m6i.xlarge", MicroUsdPerHour(192_000))
-        .unwrap();
+    for name in ["m6i.xlarge", "x9.big", "i4i.xlarge"] {
+        let mut info = InstanceTypeInfo::new(name, 4, bytes("16Gi"), Architecture::Amd64);
+        if name == "i4i.xlarge" {
+            info.local_storage = Some(LocalStorage::nvme(bytes("937G"), 1));
+        }
+        table.instance_type(info);
+    }
+    for (name, price) in [("m6i.xlarge", 192_000), ("i4i.xlarge", 343_000)] {
+        table
+            .on_demand("us-east-1", name, MicroUsdPerHour(price))
+            .unwrap();
+    }
     table.ebs(
         "us-east-1",
         "gp3",
@@ -56,7 +66,7 @@ fn hours(text: &str) -> TimeDelta {
 }
 
 /// A cluster of `n` ready nodes with their instances.
-fn healthy(n: usize) -> (Cluster, Cloud) {
+pub(crate) fn healthy(n: usize) -> (Cluster, Cloud) {
     let (mut cluster, mut cloud) = (cluster(), cloud());
     let mut nodes = Vec::new();
     let mut instances = Vec::new();
@@ -124,7 +134,7 @@ fn lose(line: &Line, cluster: &mut Cluster, cloud: &mut Cloud) {
     }
 }
 
-fn instance(line: &Line, now: DateTime<Utc>) -> Instance {
+pub(crate) fn instance(line: &Line, now: DateTime<Utc>) -> Instance {
     let mut i = Instance {
         id: line.get("id").unwrap_or("i-x").into(),
         instance_type: line.get("type").unwrap_or("m6i.xlarge").into(),
@@ -162,6 +172,14 @@ fn instance(line: &Line, now: DateTime<Utc>) -> Instance {
     if line.has("block") {
         i.capacity_type = CapacityType::Reserved;
     }
+    if let Some(template) = line.get("template") {
+        let key = "aws:ec2launchtemplate:id".to_owned();
+        i.tags.insert(key, template.to_owned());
+    }
+    i.instance_profile = line.get("profile").map(str::to_owned);
+    i.elastic_ips = line.get("elastic").map(str::to_owned).into_iter().collect();
+    i.has_public_ip |= !i.elastic_ips.is_empty();
+    i.lasting_interfaces = line.get("eni").map(str::to_owned).into_iter().collect();
     if let Some(marked) = line.get("marked") {
         let value = match marked {
             "nonsense" => marked.to_owned(),
@@ -190,6 +208,27 @@ fn scenario(line: &Line) -> Decision {
         nodes_without_instance: Some(BTreeMap::new()),
         ..Default::default()
     };
+    // What the nodes of "test" were launched with, and one node of "side".
+    for i in cloud.instances.value_mut().unwrap() {
+        let key = "aws:ec2launchtemplate:id".to_owned();
+        i.tags.insert(key, "lt-test".to_owned());
+        i.instance_profile = Some("ip-test".to_owned());
+    }
+    let mut side = crate::fixtures::cluster();
+    side.uid = "c2".into();
+    side.name = "side".to_owned();
+    let mut other = node("side-1", "4", "16Gi");
+    other.provider_id = Some("aws:///us-east-1a/i-side".to_owned());
+    side.nodes = complete(vec![other]);
+    push(
+        &mut cloud.instances,
+        Instance {
+            id: "i-side".into(),
+            state: InstanceState::Running,
+            tags: Labels::from([("aws:ec2launchtemplate:id".into(), "lt-side".into())]),
+            ..Default::default()
+        },
+    );
     let subject;
     if line.has("node") {
         let mut n = node("ghost", "4", "16Gi");
@@ -249,6 +288,7 @@ fn scenario(line: &Line) -> Decision {
                         max_size: 9,
                         instances: listed.into_iter().collect(),
                         has_warm_pool: line.has("warm-pool"),
+                        target_groups: line.get("targets").map(str::to_owned).into_iter().collect(),
                         ..Default::default()
                     },
                 );
@@ -351,6 +391,10 @@ fn scenario(line: &Line) -> Decision {
         ledgers = Ledgers::default();
     }
     let mut snapshot = snapshot(NOW, cluster, cloud);
+    if line.has("side") {
+        snapshot.clusters.push(side);
+        snapshot.normalize();
+    }
     match line.get("expected") {
         None => {}
         Some("unknown") => snapshot.expected_clusters = Knowledge::default(),
@@ -363,7 +407,8 @@ fn scenario(line: &Line) -> Decision {
             },
         ),
     }
-    let output = run(&Config::default(), &snapshot, &ledgers);
+    let config = Config::default().with_local_disks_may_go(line.has("disks-may-go"));
+    let output = run(&config, &snapshot, &ledgers);
     let mine = output.decisions.into_iter().find(|d| d.subject == subject);
     mine.unwrap_or_else(|| panic!("no decision: {}", line.text))
 }

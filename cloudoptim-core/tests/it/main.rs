@@ -16,15 +16,17 @@ mod freshness;
 mod ghost_probe;
 mod golden;
 mod input;
+mod input_aws;
 mod joint;
-#[cfg(feature = "schema")]
-mod json_schema;
 mod joint_properties;
 mod joint_sleep;
+#[cfg(feature = "schema")]
+mod json_schema;
 mod network;
 mod office_hours;
 mod oom;
 mod packing_solver;
+mod properties;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;
@@ -35,5 +37,6 @@ mod schema;
 #[cfg(feature = "catalog")]
 mod shop_waste;
 mod spot;
+mod spot_over_time;
 mod usage;
 mod zombie_volumes;

@@ -30,7 +30,7 @@ fn letter(id: &ZoneId) -> String {
 }
 
 /// A cent each way between the zones of us-east-1, as AWS lists it.
-fn priced() -> Catalog {
+pub(crate) fn priced() -> Catalog {
     let mut table = Table::new(Source::new(
         "AWS list",
         chrono::NaiveDate::from_ymd_opt(2024, 9, 25).unwrap(),
@@ -85,6 +85,7 @@ fn add_app(cluster: &mut Cluster, line: &Line) {
             },
         });
     }
+    template.spec.host_network = line.has("host-network");
     if let Some(value) = line.get("opt-out") {
         let key = "cloudoptim/opt-out".to_owned();
         top.meta.annotations.insert(key, value.into());
@@ -237,7 +238,7 @@ fn calls(cluster: &Cluster, line: &Line) -> Vec<TrafficEdge> {
     edges
 }
 
-fn build(header: &Line, lines: &[Line]) -> (Snapshot, Config, Catalog) {
+pub(crate) fn build(header: &Line, lines: &[Line]) -> (Snapshot, Config, Catalog) {
     let mut c = cluster();
     for (letter, zone, id) in ZONES {
         let mut n = node(&format!("n-{letter}"), "16", "64Gi");
@@ -245,6 +246,7 @@ fn build(header: &Line, lines: &[Line]) -> (Snapshot, Config, Catalog) {
         n.meta.labels.insert(ZONE_ID_LABEL.into(), id.into());
         let version = header.get("version").unwrap_or("v1.35.1");
         n.kubelet_version = (version != "none").then(|| version.to_owned());
+        n.unschedulable = header.get("out") == Some(letter);
         c.nodes.value_mut().unwrap().push(n);
     }
     if header.has("bare-node") {

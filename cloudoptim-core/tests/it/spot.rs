@@ -48,11 +48,8 @@ struct World {
     config: Config,
 }
 
-fn new_world() -> World {
-    let mut table = Table::new(Source::new(
-        "test",
-        NaiveDate::from_ymd_opt(2026, 11, 1).unwrap(),
-    ));
+fn new_world(priced: NaiveDate) -> World {
+    let mut table = Table::new(Source::new("test", priced));
     table.region(cloudoptim_core::catalog::RegionInfo {
         name: "us-east-1".into(),
         partition: "aws".to_owned(),
@@ -176,8 +173,26 @@ fn add_node(world: &mut World, line: &Line) {
             zone_id: Some(id),
             launched_at: Some(at("2026-11-15T00:00Z")),
             capacity_type: capacity.parse().unwrap(),
+            tenancy: line.get("tenancy").map(str::to_owned),
+            platform: line.get("platform").map(str::to_owned),
             ..Default::default()
         });
+        if let Some(request) = line.get("request") {
+            let (kind, behaviour) = request.split_once('/').unwrap();
+            world
+                .cloud
+                .spot_requests
+                .value_mut()
+                .unwrap()
+                .push(SpotRequest {
+                    id: format!("sir-{name}"),
+                    instance: Some(format!("i-{name}").as_str().into()),
+                    persistent: kind == "persistent",
+                    state: "active".to_owned(),
+                    interruption_behaviour: behaviour.to_owned(),
+                    ..Default::default()
+                });
+        }
     }
     world.cluster.nodes.value_mut().unwrap().push(n);
 }
@@ -346,8 +361,10 @@ fn add_commitment(world: &mut World, line: &Line) {
         .push(commitment);
 }
 
-fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) {
-    let mut world = new_world();
+pub(crate) fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) {
+    let now = header.get("now").unwrap_or(NOW);
+    let priced = header.get("priced").unwrap_or("2026-11-22");
+    let mut world = new_world(priced.parse().unwrap());
     for line in lines {
         match line.word(0) {
             "type" => add_type(&mut world, line),
@@ -370,6 +387,9 @@ fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) 
         }
         _ => {}
     }
+    if header.get("requests") == Some("unknown") {
+        world.cloud.spot_requests = Knowledge::default();
+    }
     match header.get("quota") {
         Some("unknown") => world.cloud.quotas = Knowledge::default(),
         Some(value) => world.cloud.quotas.value_mut().unwrap()[0].value = value.parse().unwrap(),
@@ -388,11 +408,16 @@ fn build(header: &Line, lines: &[Line]) -> (Snapshot, Catalog, Ledgers, Config) 
     }
     let mut catalog = Catalog::empty();
     catalog.overlay(world.table);
-    let snapshot = snapshot(NOW, world.cluster, world.cloud);
+    let snapshot = snapshot(now, world.cluster, world.cloud);
     (snapshot, catalog, world.ledgers, world.config)
 }
 
-fn run(config: &Config, snapshot: &Snapshot, catalog: &Catalog, ledgers: &Ledgers) -> EngineOutput {
+pub(crate) fn run(
+    config: &Config,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    ledgers: &Ledgers,
+) -> EngineOutput {
     let inputs = Inputs {
         snapshot,
         overlay: &Overlay::default(),
@@ -414,6 +439,11 @@ fn reason(reason: &AnyReason) -> String {
             hazard_ppm,
             ..
         } => format!("{code}({risk_adjusted},{}ppm)", hazard_ppm.value),
+        Reason::Concentration {
+            instance_type,
+            replicas,
+            ..
+        } => format!("{code}({instance_type}:{replicas})"),
         Reason::Suitable {
             minimum, per_type, ..
         } => format!("{code}(stay={minimum},per_type={per_type})"),
@@ -428,7 +458,7 @@ fn reason(reason: &AnyReason) -> String {
     }
 }
 
-fn show(decision: &Decision) -> String {
+pub(crate) fn show(decision: &Decision) -> String {
     let mut line = match (&decision.subject, decision.actions.first()) {
         (Subject::Offering { offering, .. }, None) => format!(
             "pool {}/{}",
@@ -546,7 +576,7 @@ fn generated(types: &[(u32, u32, Option<u8>)], apps: &[(u32, u32, bool)]) -> Vec
     lines
 }
 
-fn parsed(lines: &[String]) -> (Snapshot, Catalog, Ledgers, Config) {
+pub(crate) fn parsed(lines: &[String]) -> (Snapshot, Catalog, Ledgers, Config) {
     let lines: Vec<_> = lines.iter().map(|l| Line::parse(l)).collect();
     build(&Line::parse("spot"), &lines)
 }

@@ -138,7 +138,7 @@ fn mounting(kind: WorkloadKind, name: &str, claim: &str) -> Workload {
 
 /// Adds what a line says about Kubernetes: a persistent volume, its claim, and
 /// who uses that.
-fn kubernetes(line: &Line, cluster: &mut Cluster) {
+pub(crate) fn kubernetes(line: &Line, cluster: &mut Cluster) {
     let claim_name = line.get("claim").unwrap_or("data-web-0");
     if let Some(phase) = line.get("pv") {
         let handle = line.get("handle").unwrap_or("vol-x");
@@ -192,6 +192,32 @@ fn kubernetes(line: &Line, cluster: &mut Cluster) {
         let set = stateful_set("web", "data", replicas.parse().unwrap());
         push(&mut cluster.workloads, set);
     }
+    if let Some(done) = line.get("va") {
+        push(
+            &mut cluster.volume_attachments,
+            VolumeAttachment {
+                meta: meta("", "csi-1"),
+                node: "n1".into(),
+                volume_name: Some(line.get("va_of").unwrap_or("pv-1").to_owned()),
+                attached: done == "done",
+                ..Default::default()
+            },
+        );
+    }
+    if let Some(ready) = line.get("vs") {
+        push(
+            &mut cluster.volume_snapshots,
+            VolumeSnapshot {
+                meta: meta(line.get("vs_in").unwrap_or("db"), "nightly"),
+                claim_name: Some(claim_name.to_owned()),
+                ready: match ready {
+                    "yes" => Some(true),
+                    "no" => Some(false),
+                    _ => None,
+                },
+            },
+        );
+    }
     if line.has("cron-job") {
         let job = mounting(WorkloadKind::CronJob, "monthly", claim_name);
         push(&mut cluster.workloads, job);
@@ -202,10 +228,9 @@ fn kubernetes(line: &Line, cluster: &mut Cluster) {
     }
 }
 
-fn scenario(line: &Line) -> Decision {
-    let now = at(NOW);
-    let (mut cluster, mut cloud) = busy();
-    let mut v = volume("vol-x");
+/// A volume as a line says.
+pub(crate) fn free_volume(line: &Line, id: &str) -> Volume {
+    let mut v = volume(id);
     v.state = match line.get("state").unwrap_or("available") {
         "available" => VolumeState::Available,
         "in-use" => VolumeState::InUse,
@@ -248,6 +273,42 @@ fn scenario(line: &Line) -> Decision {
             ..Default::default()
         });
     }
+    v.multi_attach = line.has("multi-attach");
+    v.modification = line.get("modification").map(str::to_owned);
+    v.outpost = line.get("outpost").map(str::to_owned);
+    v.managed_by = line.get("managed").map(str::to_owned);
+    v.encrypted = line.has("encrypted") || line.get("key").is_some();
+    v.kms_key = line.get("key").map(str::to_owned);
+    v.kms_key_state = line.get("key_state").map(str::to_owned);
+    v.from_snapshot = line.get("from_snapshot").map(Into::into);
+    if line.has("creation-unknown") {
+        v.created_at = None;
+    }
+    v
+}
+
+/// Adds the snapshot of a volume that a line names.
+pub(crate) fn copies(line: &Line, id: &str, cloud: &mut Cloud) {
+    if let Some(state) = line.get("snapshot") {
+        push(
+            &mut cloud.ebs_snapshots,
+            EbsSnapshot {
+                id: format!("snap-{id}").as_str().into(),
+                volume: Some(id.into()),
+                state: state.to_owned(),
+                started_at: line.get("snapshot_age").map(|h| at(NOW) - hours(h)),
+                description: line.get("description").unwrap_or_default().to_owned(),
+                tags: tags(line.get("snapshot_tags").unwrap_or_default()),
+                ..Default::default()
+            },
+        );
+    }
+}
+
+fn scenario(line: &Line) -> Decision {
+    let now = at(NOW);
+    let (mut cluster, mut cloud) = busy();
+    let v = free_volume(line, "vol-x");
     if line.has("stopped-instance") {
         push(
             &mut cloud.instances,
@@ -264,27 +325,7 @@ fn scenario(line: &Line) -> Decision {
             ..Default::default()
         }];
     }
-    v.multi_attach = line.has("multi-attach");
-    v.modification = line.get("modification").map(str::to_owned);
-    v.outpost = line.get("outpost").map(str::to_owned);
-    v.managed_by = line.get("managed").map(str::to_owned);
-    v.from_snapshot = line.get("from_snapshot").map(Into::into);
-    if line.has("creation-unknown") {
-        v.created_at = None;
-    }
-    if let Some(state) = line.get("snapshot") {
-        push(
-            &mut cloud.ebs_snapshots,
-            EbsSnapshot {
-                id: "snap-1".into(),
-                volume: Some("vol-x".into()),
-                state: state.to_owned(),
-                description: line.get("description").unwrap_or_default().to_owned(),
-                tags: tags(line.get("snapshot_tags").unwrap_or_default()),
-                ..Default::default()
-            },
-        );
-    }
+    copies(line, "vol-x", &mut cloud);
     kubernetes(line, &mut cluster);
     let mut ledgers = Ledgers {
         volumes_unattached: Some(BTreeMap::new()),
@@ -324,6 +365,8 @@ fn scenario(line: &Line) -> Decision {
         Some("persistent_volumes") => away(&mut cluster.persistent_volumes),
         Some("claims") => away(&mut cluster.claims),
         Some("workloads") => away(&mut cluster.workloads),
+        Some("attachments") => away(&mut cluster.volume_attachments),
+        Some("volume_snapshots") => away(&mut cluster.volume_snapshots),
         Some(other) => panic!("{other}"),
     }
     match line.get("ledger") {

@@ -191,6 +191,13 @@ class GhostProbe:
         """
 
     @property
+    def local_disks_may_go(self) -> bool:
+        """Whether an instance may be stopped and terminated whose type has local
+        disks, the data of which are lost with the stop. Default false: a person
+        is asked.
+        """
+
+    @property
     def keep_tags(self) -> list[str]:
         """Tags that protect an instance, whatever their value but `false`, `no`
         or `0`; compared without case.
@@ -205,13 +212,13 @@ class GhostProbe:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, min_age_minutes: int=30, grace_hours: int=24, min_observations: int=3, max_gap_minutes: int=360, quarantine_hours: int=24, lease_minutes: int=60, max_acts: int=5, max_share_percent: int=5, suspicion_percent: int=20, keep_tags: list[str]=...) -> GhostProbe:
+    def __new__(cls, *, min_age_minutes: int=30, grace_hours: int=24, min_observations: int=3, max_gap_minutes: int=360, quarantine_hours: int=24, lease_minutes: int=60, max_acts: int=5, max_share_percent: int=5, suspicion_percent: int=20, local_disks_may_go: bool=False, keep_tags: list[str]=...) -> GhostProbe:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, min_age_minutes: int=..., grace_hours: int=..., min_observations: int=..., max_gap_minutes: int=..., quarantine_hours: int=..., lease_minutes: int=..., max_acts: int=..., max_share_percent: int=..., suspicion_percent: int=..., keep_tags: list[str]=...) -> GhostProbe:
+    def replace(self, *, min_age_minutes: int=..., grace_hours: int=..., min_observations: int=..., max_gap_minutes: int=..., quarantine_hours: int=..., lease_minutes: int=..., max_acts: int=..., max_share_percent: int=..., suspicion_percent: int=..., local_disks_may_go: bool=..., keep_tags: list[str]=...) -> GhostProbe:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:
@@ -893,6 +900,12 @@ class Spot:
         """What an interruption costs beyond the instances. Default $0.01."""
 
     @property
+    def max_price_age_hours(self) -> int:
+        """Hours that a spot price may be old, at least 1. An older one, or one of
+        unknown age, is shown as such and asks for a newer. Default 24.
+        """
+
+    @property
     def max_pools(self) -> int:
         """Most pools to consider, cheapest first, at least 1. Default 1,000."""
 
@@ -925,13 +938,13 @@ class Spot:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, min_replicas: int=2, on_demand_base: int=1, on_demand_base_percent: int=0, max_pool_percent: int=34, max_group_percent: int=50, notice_seconds: int=120, notice_margin_seconds: int=30, require_budget: bool=True, accelerators: bool=False, burstable: bool=False, old_generations: bool=True, max_price_percent: int=90, min_saving_percent: int=10, min_saves_per_month: int=1000000, quarantine_hours: int=6, drain_minutes: int=2, boot_minutes: int=3, churn_cost: int=10000, max_pools: int=1000, assume_no_commitments: bool=False, opt_out_annotation: str='cloudoptim/opt-out', max_node_vcpu: int | None=None) -> Spot:
+    def __new__(cls, *, min_replicas: int=2, on_demand_base: int=1, on_demand_base_percent: int=0, max_pool_percent: int=34, max_group_percent: int=50, notice_seconds: int=120, notice_margin_seconds: int=30, require_budget: bool=True, accelerators: bool=False, burstable: bool=False, old_generations: bool=True, max_price_percent: int=90, min_saving_percent: int=10, min_saves_per_month: int=1000000, quarantine_hours: int=6, drain_minutes: int=2, boot_minutes: int=3, churn_cost: int=10000, max_price_age_hours: int=24, max_pools: int=1000, assume_no_commitments: bool=False, opt_out_annotation: str='cloudoptim/opt-out', max_node_vcpu: int | None=None) -> Spot:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, min_replicas: int=..., on_demand_base: int=..., on_demand_base_percent: int=..., max_pool_percent: int=..., max_group_percent: int=..., notice_seconds: int=..., notice_margin_seconds: int=..., require_budget: bool=..., accelerators: bool=..., burstable: bool=..., old_generations: bool=..., max_price_percent: int=..., min_saving_percent: int=..., min_saves_per_month: int=..., quarantine_hours: int=..., drain_minutes: int=..., boot_minutes: int=..., churn_cost: int=..., max_pools: int=..., assume_no_commitments: bool=..., opt_out_annotation: str=..., max_node_vcpu: int | None=...) -> Spot:
+    def replace(self, *, min_replicas: int=..., on_demand_base: int=..., on_demand_base_percent: int=..., max_pool_percent: int=..., max_group_percent: int=..., notice_seconds: int=..., notice_margin_seconds: int=..., require_budget: bool=..., accelerators: bool=..., burstable: bool=..., old_generations: bool=..., max_price_percent: int=..., min_saving_percent: int=..., min_saves_per_month: int=..., quarantine_hours: int=..., drain_minutes: int=..., boot_minutes: int=..., churn_cost: int=..., max_price_age_hours: int=..., max_pools: int=..., assume_no_commitments: bool=..., opt_out_annotation: str=..., max_node_vcpu: int | None=...) -> Spot:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:

@@ -35,6 +35,10 @@ pub struct Config {
     /// Share of suspects in percent above which the input is suspected instead.
     /// Default 20, at most 100.
     pub suspicion_percent: u32,
+    /// Whether an instance may be stopped and terminated whose type has local
+    /// disks, the data of which are lost with the stop. Default false: a person
+    /// is asked.
+    pub local_disks_may_go: bool,
     /// Tags that protect an instance, whatever their value but `false`, `no`
     /// or `0`; compared without case.
     pub keep_tags: BTreeSet<String>,
@@ -62,6 +66,8 @@ impl Default for Config {
             max_share_percent: 5,
             // Karpenter's node repair stops at 20 % of a pool for the same reason.
             suspicion_percent: 20,
+            // A stop that loses data is no way back.
+            local_disks_may_go: false,
             keep_tags: [
                 "cloudoptim/protect",
                 "do-not-delete",
@@ -88,6 +94,13 @@ impl Config {
     #[must_use]
     pub const fn with_grace_hours(mut self, hours: u32) -> Self {
         self.grace_hours = hours;
+        self
+    }
+
+    /// With or without local disks that may be lost.
+    #[must_use]
+    pub const fn with_local_disks_may_go(mut self, may_go: bool) -> Self {
+        self.local_disks_may_go = may_go;
         self
     }
 

@@ -1,14 +1,13 @@
 //! Instances that no cluster knows.
 
+use super::leftovers::LocalDisks;
 use super::membership::Membership;
 use super::nodes::{grace_reason, push_part, terms};
-use super::{Ground, INSTANCES, MARK, Reason, Verdict, settle};
-use crate::catalog::service;
+use super::{Ground, INSTANCES, MARK, Reason, Verdict, launched_by, settle};
 use crate::decision::{Action, Decision, MissingEvidence, Owner, Subject};
 use crate::engines::observed::{Grace, cluster_name, part, protecting_tag, share};
 use crate::model::{
-    AutoScalingGroup, Bytes, CapacityType, Cloud, Cluster, HOURS_PER_MONTH, Instance,
-    InstanceState, MicroUsdPerMonth,
+    AutoScalingGroup, CapacityType, Cloud, Cluster, Instance, InstanceState, MicroUsdPerMonth,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::collections::BTreeMap;
@@ -63,11 +62,11 @@ fn groups(cloud: &Cloud) -> BTreeMap<&crate::model::InstanceId, &AutoScalingGrou
         .collect()
 }
 
-struct Case<'a> {
-    ground: &'a Ground<'a>,
-    cloud: &'a Cloud,
-    instance: &'a Instance,
-    group: Option<&'a AutoScalingGroup>,
+pub(super) struct Case<'a> {
+    pub(super) ground: &'a Ground<'a>,
+    pub(super) cloud: &'a Cloud,
+    pub(super) instance: &'a Instance,
+    pub(super) group: Option<&'a AutoScalingGroup>,
 }
 
 impl<'a> Case<'a> {
@@ -128,26 +127,82 @@ impl<'a> Case<'a> {
                 });
             }
         }
+        let kin = self.kin();
         if member.named.is_empty() {
-            return keep(match (member.shared.into_keys().next(), member.unnamed) {
-                (Some(cluster), _) => Reason::SharedOnly { cluster },
-                (None, Some(by)) => Reason::ClusterNotNamed { by },
+            let weak = match (member.shared.keys().next(), &member.unnamed) {
+                (Some(cluster), _) => Reason::SharedOnly {
+                    cluster: cluster.clone(),
+                },
+                (None, Some(by)) => Reason::ClusterNotNamed { by: by.clone() },
                 (None, None) => Reason::NotOurs,
-            });
+            };
+            return self.like_nodes(member, kin, weak);
         }
-        let mut evidence: Vec<Reason> = member
-            .named
-            .iter()
-            .map(|(cluster, by)| Reason::BelongsTo {
-                cluster: cluster.clone(),
-                by: by.clone(),
-            })
-            .collect();
+        let of_named = |(cluster, _): &(&String, &String)| member.named.contains_key(*cluster);
+        if !kin.is_empty() && !kin.iter().any(|entry| of_named(&entry)) {
+            let mut reasons = Vec::new();
+            reasons.extend(kin.into_iter().map(like));
+            reasons.extend(member.named.into_iter().map(belongs));
+            return Verdict::Explained(reasons);
+        }
+        let named = member.named.clone();
+        let mut evidence: Vec<Reason> = named.into_iter().map(belongs).collect();
+        evidence.extend(
+            kin.into_iter()
+                .filter(|(cluster, _)| member.named.contains_key(cluster))
+                .map(like),
+        );
         if let Some(reason) = self.spoken_for(&member) {
             evidence.insert(0, reason);
             return Verdict::Explained(evidence);
         }
         self.suspect(&member, evidence)
+    }
+
+    /// Clusters whose nodes were launched alike, with what they have in common.
+    fn kin(&self) -> BTreeMap<String, String> {
+        let mut kin = BTreeMap::new();
+        for by in launched_by(self.instance) {
+            for cluster in self.ground.kin.get(&by).into_iter().flatten() {
+                kin.entry((*cluster).to_owned())
+                    .or_insert_with(|| by.clone());
+            }
+        }
+        kin
+    }
+
+    /// No tag says where it belongs, but it may be launched as nodes are.
+    fn like_nodes(
+        &self,
+        member: Membership,
+        kin: BTreeMap<String, String>,
+        weak: Reason,
+    ) -> Verdict {
+        if kin.is_empty() {
+            return Verdict::Explained(vec![weak]);
+        }
+        let clusters: Vec<&str> = kin.keys().map(String::as_str).collect();
+        let of = format!(
+            "that {} is a node of {}",
+            self.instance.id,
+            clusters.join(" or ")
+        );
+        let mut reasons = vec![weak];
+        reasons.extend(kin.clone().into_iter().map(like));
+        let member = Membership {
+            named: kin,
+            ..member
+        };
+        if let Some(reason) = self.spoken_for(&member) {
+            reasons.insert(0, reason);
+            return Verdict::Explained(reasons);
+        }
+        let at_stake = self.running_cost(&mut reasons);
+        Verdict::Asked {
+            reasons,
+            at_stake,
+            of,
+        }
     }
 
     /// Something known that speaks for the instance.
@@ -324,7 +379,8 @@ impl<'a> Case<'a> {
             owner: owner.clone(),
         });
         let running = self.running_cost(&mut evidence);
-        self.left_volumes(&mut evidence);
+        self.leftovers(&mut evidence);
+        let disks = self.local_disks();
         let ledger = self.ground.inputs.ledgers.instances_without_node.as_ref();
         let grace = terms(self.ground).judge(
             ledger.and_then(|l| l.get(&instance.id)),
@@ -339,7 +395,7 @@ impl<'a> Case<'a> {
         missing.extend(grace.missing(INSTANCES));
         let due = matches!(grace, Grace::Over { .. });
         if due {
-            self.quarantine(&owner, running, reasons, evidence, missing)
+            self.quarantine(&owner, running, disks, reasons, evidence, missing)
         } else {
             reasons.extend(evidence);
             push_part(&mut reasons, &missing);
@@ -357,6 +413,7 @@ impl<'a> Case<'a> {
         &self,
         owner: &Owner,
         running: Option<MicroUsdPerMonth>,
+        disks: LocalDisks,
         mut reasons: Vec<Reason>,
         evidence: Vec<Reason>,
         mut missing: Vec<MissingEvidence>,
@@ -367,7 +424,12 @@ impl<'a> Case<'a> {
         // EC2 stops spot instances of persistent requests only, and those are
         // spoken for.
         let is_spot = instance.capacity_type == CapacityType::Spot;
-        let stoppable = matches!(owner, Owner::Unowned) && !is_spot;
+        let disks_may_go = match disks {
+            LocalDisks::None => true,
+            LocalDisks::Some(_) => config.local_disks_may_go,
+            LocalDisks::Unknown => false,
+        };
+        let stoppable = matches!(owner, Owner::Unowned) && !is_spot && disks_may_go;
         let stop = Action::StopInstance {
             account: account.clone(),
             region: region.clone(),
@@ -398,7 +460,8 @@ impl<'a> Case<'a> {
                     at_stake = None;
                 } else {
                     reasons.push(match owner {
-                        Owner::Unowned => Reason::StopNotPossible,
+                        Owner::Unowned if is_spot => Reason::StopNotPossible,
+                        Owner::Unowned => self.stop_loses(disks),
                         owner => Reason::StopWouldReplace {
                             owner: owner.clone(),
                         },
@@ -445,6 +508,10 @@ impl<'a> Case<'a> {
                         part: format!("termination protection of {}", instance.id),
                         state: "not asked for".to_owned(),
                     });
+                }
+                if !disks_may_go {
+                    reasons.push(self.stop_loses(disks));
+                    missing.push(self.disks_unsettled(disks));
                 }
                 saves = match instance.state {
                     InstanceState::Stopped => self.disks_that_go(),
@@ -577,86 +644,12 @@ impl<'a> Case<'a> {
             (_, None) => Owner::Unowned,
         }
     }
+}
 
-    /// What it costs while it runs: the machine and a public address. Its
-    /// volumes go on costing when it is stopped.
-    fn running_cost(&self, evidence: &mut Vec<Reason>) -> Option<MicroUsdPerMonth> {
-        let instance = self.instance;
-        if instance.state == InstanceState::Stopped {
-            return self.disks_that_go();
-        }
-        let inputs = self.ground.inputs;
-        let zone = instance.zone_id.clone().or_else(|| {
-            let name = instance.zone.as_ref()?;
-            self.cloud.zone_id(name).cloned()
-        });
-        // The catalogue lists Linux; a licence comes on top of it.
-        let linux = !instance
-            .platform
-            .as_deref()
-            .is_some_and(|p| p.to_ascii_lowercase().contains("windows"));
-        let machine = inputs
-            .price(
-                Some(self.cloud),
-                instance.instance_type.as_str(),
-                zone.as_ref(),
-                instance.capacity_type,
-            )
-            .filter(|_| linux);
-        let Some(machine) = machine else {
-            evidence.push(Reason::PriceUnknown {
-                of: format!(
-                    "{} {}{}",
-                    instance.capacity_type,
-                    instance.instance_type,
-                    if linux { "" } else { " with Windows" }
-                ),
-            });
-            return None;
-        };
-        let mut cost = machine.per_month();
-        if instance.has_public_ip {
-            let address = inputs
-                .catalog
-                .service_price(self.cloud.region.as_str(), service::PUBLIC_IPV4)?;
-            cost += MicroUsdPerMonth(address.value.price.0.saturating_mul(HOURS_PER_MONTH));
-        }
-        Some(cost)
-    }
+fn belongs((cluster, by): (String, String)) -> Reason {
+    Reason::BelongsTo { cluster, by }
+}
 
-    fn disk_price(&self, volume: &crate::model::VolumeId) -> Option<MicroUsdPerMonth> {
-        let volumes = self.cloud.volumes.items();
-        let volume = volumes.iter().find(|v| v.id == *volume)?;
-        let price = self
-            .ground
-            .inputs
-            .catalog
-            .ebs_price(self.cloud.region.as_str(), &volume.volume_type)?;
-        let gib = volume.size.0 / Bytes::GIB.0;
-        Some(
-            price
-                .per_month(gib, volume.iops, volume.throughput_mibps)
-                .value,
-        )
-    }
-
-    /// What the volumes cost that go with it.
-    fn disks_that_go(&self) -> Option<MicroUsdPerMonth> {
-        let devices = self.instance.block_devices.iter();
-        devices
-            .filter(|d| d.delete_on_termination == Some(true))
-            .map(|d| self.disk_price(&d.volume))
-            .sum()
-    }
-
-    fn left_volumes(&self, evidence: &mut Vec<Reason>) {
-        for device in &self.instance.block_devices {
-            if device.delete_on_termination != Some(true) {
-                evidence.push(Reason::LeavesVolume {
-                    volume: device.volume.clone(),
-                    per_month: self.disk_price(&device.volume),
-                });
-            }
-        }
-    }
+fn like((cluster, by): (String, String)) -> Reason {
+    Reason::LikeNodesOf { cluster, by }
 }

@@ -20,6 +20,17 @@
 //! instances, so those are only marked. A day later the instance is terminated
 //! through its owner.
 //!
+//! What a stop loses is not stopped: data of local disks goes with the stop, so
+//! such an instance is only marked, and is terminated when a setting says that
+//! those disks may go, else a person is asked. A type that the catalogue does
+//! not list may have such disks. What would be left behind is named: volumes,
+//! elastic addresses, interfaces, target groups of its scaling group. Target
+//! groups that an instance was registered in by hand are not seen.
+//!
+//! A launch template or an instance profile that it shares with nodes of a
+//! cluster supports what tags say. Alone it is a question to a person, and
+//! where it points to another cluster than the tags, the instance is kept.
+//!
 //! A node object is deleted when its EC2 instance is gone for the whole grace,
 //! its kubelet is silent and its lease is old. That saves nothing by itself.
 //!
@@ -27,6 +38,7 @@
 
 mod config;
 mod instances;
+mod leftovers;
 mod membership;
 mod nodes;
 mod reason;
@@ -37,8 +49,8 @@ pub use reason::Reason;
 use super::observed::{cluster_name, missing_clusters, part, share};
 use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
 use crate::decision::{Action, Decision, MissingEvidence, Subject};
-use crate::model::{Cluster, InstanceId, MicroUsdPerMonth, Node};
-use std::collections::BTreeMap;
+use crate::model::{Cluster, Instance, InstanceId, MicroUsdPerMonth, Node};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The tag that marks a ghost; its value is the time, as RFC 3339.
 pub const MARK: &str = "cloudoptim/ghost-since";
@@ -118,8 +130,22 @@ struct Ground<'a> {
     inputs: &'a Inputs<'a>,
     /// Nodes by the instance in their provider id.
     nodes: BTreeMap<InstanceId, (&'a Cluster, &'a Node)>,
+    /// Names of the clusters whose nodes have it, by launch template and by
+    /// instance profile.
+    kin: BTreeMap<String, BTreeSet<&'a str>>,
     /// What is missing of the clusters: while anything is, absence proves nothing.
     missing: Vec<MissingEvidence>,
+}
+
+/// What an instance may have in common with others that were launched alike.
+fn launched_by(instance: &Instance) -> impl Iterator<Item = String> {
+    let template = instance.launch_template();
+    let profile = instance.instance_profile.as_deref();
+    let profile = profile.filter(|p| !p.is_empty());
+    let template = template.map(|id| format!("launch template {id}"));
+    template
+        .into_iter()
+        .chain(profile.map(|arn| format!("instance profile {arn}")))
 }
 
 impl<'a> Ground<'a> {
@@ -136,10 +162,19 @@ impl<'a> Ground<'a> {
                 }
             }
         }
+        let mut kin: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for instance in snapshot.clouds.iter().flat_map(|c| c.instances.items()) {
+            if let Some((cluster, _)) = nodes.get(&instance.id) {
+                for by in launched_by(instance) {
+                    kin.entry(by).or_default().insert(cluster.name.as_str());
+                }
+            }
+        }
         Self {
             config,
             inputs,
             nodes,
+            kin,
             missing,
         }
     }
@@ -149,6 +184,12 @@ impl<'a> Ground<'a> {
 enum Verdict {
     /// Something known speaks for it.
     Explained(Vec<Reason>),
+    /// Too little says that it is one: a person is asked.
+    Asked {
+        reasons: Vec<Reason>,
+        at_stake: Option<MicroUsdPerMonth>,
+        of: String,
+    },
     /// A suspect that waits for evidence.
     Suspect {
         reasons: Vec<Reason>,
@@ -169,7 +210,7 @@ enum Verdict {
 
 impl Verdict {
     const fn is_suspect(&self) -> bool {
-        !matches!(self, Self::Explained(_))
+        matches!(self, Self::Suspect { .. } | Self::Ready { .. })
     }
 
     const fn is_due(&self) -> bool {
@@ -210,6 +251,12 @@ fn settle(
         .into_iter()
         .map(|(subject, verdict)| match verdict {
             Verdict::Explained(reasons) => Decision::keep(engine, subject, wrap(reasons)),
+            Verdict::Asked {
+                reasons,
+                at_stake,
+                of,
+            } => Decision::keep(engine, subject, wrap(reasons))
+                .with_stake(at_stake, vec![MissingEvidence::Confirmation { of }]),
             Verdict::Suspect {
                 mut reasons,
                 at_stake,

@@ -1,7 +1,7 @@
 //! Reasons.
 
 use crate::decision::Owner;
-use crate::model::{InstanceState, MicroUsdPerMonth, VolumeId};
+use crate::model::{Bytes, InstanceState, InstanceType, MicroUsdPerMonth, VolumeId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -213,6 +213,48 @@ pub enum Reason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         per_month: Option<MicroUsdPerMonth>,
     },
+    /// An elastic address stays when the instance stops or goes, and is paid for.
+    LeavesAddress {
+        /// Address.
+        address: String,
+        /// What it costs, where known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        per_month: Option<MicroUsdPerMonth>,
+    },
+    /// A network interface stays when the instance goes.
+    LeavesInterface {
+        /// Interface.
+        interface: String,
+    },
+    /// Its group has it behind load balancers, which lose a target.
+    LeavesTargetGroups {
+        /// Group.
+        group: String,
+        /// Target groups of the load balancers.
+        target_groups: Vec<String>,
+    },
+    /// It is not stopped, and goes only when a person or a setting agrees: its
+    /// type has disks whose data a stop loses.
+    StopLosesLocalDisks {
+        /// Type.
+        instance_type: InstanceType,
+        /// Size of these disks.
+        size: Bytes,
+    },
+    /// It is not stopped: the catalogue does not list its type, which may have
+    /// disks whose data a stop loses.
+    LocalDisksUnknown {
+        /// Type.
+        instance_type: InstanceType,
+    },
+    /// It was launched as nodes of a cluster were. That supports a tag; alone,
+    /// or against a tag, it condemns nothing.
+    LikeNodesOf {
+        /// Cluster.
+        cluster: String,
+        /// Launch template or instance profile.
+        by: String,
+    },
     /// Nobody lists its price.
     PriceUnknown {
         /// Of what.
@@ -297,6 +339,12 @@ impl Reason {
         "stop_would_replace",
         "stop_not_possible",
         "leaves_volume",
+        "leaves_address",
+        "leaves_interface",
+        "leaves_target_groups",
+        "stop_loses_local_disks",
+        "local_disks_unknown",
+        "like_nodes_of",
         "price_unknown",
         "suspicious",
         "cap_exceeded",
@@ -446,6 +494,38 @@ impl fmt::Display for Reason {
                     Some(price) => write!(f, ", at {price}"),
                     None => Ok(()),
                 }
+            }
+            Self::LeavesAddress { address, per_month } => {
+                write!(f, "the elastic address {address} stays when it goes")?;
+                match per_month {
+                    Some(price) => write!(f, ", at {price}"),
+                    None => Ok(()),
+                }
+            }
+            Self::LeavesInterface { interface } => {
+                write!(f, "the network interface {interface} stays when it goes")
+            }
+            Self::LeavesTargetGroups {
+                group,
+                target_groups,
+            } => write!(
+                f,
+                "auto scaling group {group} has it behind {}",
+                target_groups.join(", ")
+            ),
+            Self::StopLosesLocalDisks {
+                instance_type,
+                size,
+            } => write!(
+                f,
+                "a stop loses the {size} of local disks of {instance_type}, so it is only marked"
+            ),
+            Self::LocalDisksUnknown { instance_type } => write!(
+                f,
+                "whether {instance_type} has disks that a stop loses is not known, so it is only marked"
+            ),
+            Self::LikeNodesOf { cluster, by } => {
+                write!(f, "it shares {by} with nodes of {cluster}")
             }
             Self::PriceUnknown { of } => write!(f, "nobody lists the price of {of}"),
             Self::Suspicious {

@@ -52,6 +52,10 @@ pub(super) struct Facts<'a> {
     /// Allocatable CPU of ready worker nodes by zone, in thousandths; empty
     /// when a node's is not known, as topology mode Auto then gives no hints.
     pub(super) cpu: BTreeMap<ZoneId, u64>,
+    /// Cilium's agent, where it routes services in place of kube-proxy.
+    pub(super) cilium: Option<WorkloadRef>,
+    /// Zones of which every node is cordoned or not ready.
+    pub(super) zones_out: BTreeSet<ZoneId>,
     /// Oldest kubelet's minor version, or the first node whose cannot be read.
     pub(super) oldest_minor: Result<u32, Option<NodeName>>,
 }
@@ -69,6 +73,27 @@ pub(super) fn is_routed(service: &Service) -> bool {
 /// Takes traffic from outside the cluster.
 pub(super) fn is_entry(service: &Service) -> bool {
     matches!(service.kind.as_str(), "LoadBalancer" | "NodePort")
+}
+
+/// Cilium's agent, where there is no kube-proxy beside it.
+fn cilium(cluster: &Cluster) -> Option<WorkloadRef> {
+    let workloads = cluster.workloads.items().iter();
+    let sets: Vec<&Workload> = workloads
+        .filter(|w| w.kind == WorkloadKind::DaemonSet)
+        .collect();
+    if sets.iter().any(|w| w.meta.name.starts_with("kube-proxy")) {
+        return None;
+    }
+    let is_agent = |w: &&Workload| {
+        let images = w.template.iter().flat_map(|t| &t.spec.containers);
+        w.meta.name == "cilium"
+            || images
+                .map(|c| &c.image)
+                .any(|i| i.contains("cilium/cilium"))
+    };
+    // The first by name, whatever the order of the input.
+    let agents = sets.into_iter().filter(is_agent);
+    agents.map(Workload::reference).min()
 }
 
 /// Counts for topology mode Auto.
@@ -154,6 +179,15 @@ impl<'a> Facts<'a> {
                 }
             }
         }
+        let mut zones_out = BTreeMap::<ZoneId, bool>::new();
+        for node in nodes.values() {
+            if let Some(zone) = zone_of_node(&node.name()) {
+                let out = node.unschedulable || !node.is_ready();
+                *zones_out.entry(zone).or_insert(true) &= out;
+            }
+        }
+        let zones_out = zones_out.into_iter().filter(|(_, out)| *out);
+        let zones_out: BTreeSet<ZoneId> = zones_out.map(|(zone, _)| zone).collect();
         let mut oldest_minor = Err(None);
         for node in nodes.values() {
             let minor = node.kubelet_version.as_deref().and_then(minor_version);
@@ -173,6 +207,8 @@ impl<'a> Facts<'a> {
             autoscalers: autoscalers(cluster),
             nodes_without_zone,
             cpu,
+            cilium: cilium(cluster),
+            zones_out,
             oldest_minor,
         }
     }

@@ -17,7 +17,14 @@
 //! cluster, past kube-proxy), or whose clients care which replica they get;
 //! never sets `internalTrafficPolicy: Local`, which drops traffic where a node
 //! has no endpoint; never empties a zone; and counts nothing for a pair of which it does not
-//! know who calls whom. Cilium's own proxy and zonal shifts are not seen.
+//! know who calls whom. Nor does it act where Cilium routes in place of
+//! kube-proxy, where a side has the addresses of its nodes, or while every node
+//! of a zone is cordoned or not ready (a zonal shift is seen by that only).
+//!
+//! Not judged: traffic through network load balancers, PrivateLink, NAT
+//! gateways and public addresses. It is no pair of workloads, and has prices
+//! of its own; a service that takes it is kept. Nor traffic of storage, of
+//! DNS, or of the control plane. Observed bytes are taken as billed.
 //!
 //! Defaults are from KEP-2433 and the horizontal autoscaler; see [`Config`].
 

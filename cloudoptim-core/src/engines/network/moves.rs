@@ -156,6 +156,9 @@ pub(super) fn freedom<'a>(
     if scene.policy.protects(&name.namespace) {
         return pinned("its namespace is protected");
     }
+    if let Some(zone) = facts.zones_out.first() {
+        return Freedom::Bound(Reason::ZoneOutOfService { zone: zone.clone() });
+    }
     let found = facts.named(name);
     let &[reference] = found.as_slice() else {
         return pinned("no workload, or more than one, has this name");

@@ -155,6 +155,24 @@ pub enum Reason {
         /// Container.
         container: String,
     },
+    /// Cilium routes services in place of kube-proxy; whether it heeds the
+    /// field is a setting of its own, which is not seen.
+    CiliumRoutes {
+        /// Its agent.
+        agent: WorkloadRef,
+    },
+    /// Every node of the zone is cordoned or not ready, as after a zonal shift
+    /// or in an outage: what is measured now is not the rule.
+    ZoneOutOfService {
+        /// Zone.
+        zone: ZoneId,
+    },
+    /// A workload, behind the service or calling it, has the addresses of its
+    /// nodes, so its traffic cannot be told from other traffic of the nodes.
+    HostNetwork {
+        /// Workload.
+        workload: NamespacedName,
+    },
     /// A rollout is under way: the endpoints are about to change.
     RolloutInProgress {
         /// Workload.
@@ -340,12 +358,14 @@ impl Reason {
         "autoscaled",
         "autoscaled_too_low",
         "below_minimum",
+        "cilium_routes",
         "client",
         "direction_unknown",
         "endpoint_zone_unknown",
         "external_name",
         "headless",
         "hints_withheld",
+        "host_network",
         "internal_local",
         "mesh_sidecar",
         "moves_with",
@@ -382,6 +402,7 @@ impl Reason {
         "version_unknown",
         "would_leave_zones",
         "zone_move",
+        "zone_out_of_service",
     ];
 }
 
@@ -409,6 +430,18 @@ impl fmt::Display for Reason {
             Self::OptedOut { annotation, value } => {
                 write!(f, "annotation {annotation}={value} keeps it as it is")
             }
+            Self::CiliumRoutes { agent } => write!(
+                f,
+                "{agent} routes in place of kube-proxy, by settings that are not seen"
+            ),
+            Self::ZoneOutOfService { zone } => write!(
+                f,
+                "every node of {zone} is cordoned or not ready, so this is no usual traffic"
+            ),
+            Self::HostNetwork { workload } => write!(
+                f,
+                "{workload} has the addresses of its nodes, so its traffic cannot be told apart"
+            ),
             Self::NoSelector => {
                 f.write_str("the service has no selector: others make its endpoints")
             }

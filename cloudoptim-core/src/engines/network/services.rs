@@ -287,6 +287,14 @@ impl Scene<'_> {
                 class: service.load_balancer_class.clone(),
             });
         }
+        if let Some(agent) = &self.facts.cilium {
+            reasons.push(Reason::CiliumRoutes {
+                agent: agent.clone(),
+            });
+        }
+        for zone in &self.facts.zones_out {
+            reasons.push(Reason::ZoneOutOfService { zone: zone.clone() });
+        }
         match &self.facts.oldest_minor {
             Ok(minor) if *minor < 31 => reasons.push(Reason::VersionTooOld { minor: *minor }),
             Ok(_) => {}
@@ -335,6 +343,7 @@ impl Scene<'_> {
             });
         }
         reasons.extend(self.mesh(facts, clients));
+        reasons.extend(self.host_network(facts, clients));
         reasons.extend(self.endpoint_obstacles(facts));
         reasons
     }
@@ -402,6 +411,30 @@ impl Scene<'_> {
             }
         }
         None
+    }
+
+    /// The first workload, behind the service or calling it, that has the
+    /// addresses of its nodes.
+    fn host_network(&self, facts: &ServiceFacts<'_>, clients: &Clients<'_>) -> Option<Reason> {
+        let mut names: BTreeSet<NamespacedName> = facts.backends.iter().map(traffic_name).collect();
+        for (key, _, _) in clients.certain.iter().chain(&clients.unknown) {
+            names.extend([key.0.clone(), key.1.clone()]);
+        }
+        let shares = |name: &NamespacedName| {
+            let mut references = self.facts.named(name).into_iter();
+            references.any(|reference| {
+                let backend = self.facts.workloads.get(reference);
+                let template = backend
+                    .and_then(|b| b.workload)
+                    .and_then(|w| w.template.as_ref())
+                    .map(|t| &t.spec);
+                let pods = backend.into_iter().flat_map(|b| &b.pods);
+                let mut specs = template.into_iter().chain(pods.map(|p| &p.spec));
+                specs.any(|spec| spec.host_network)
+            })
+        };
+        let workload = names.into_iter().find(shares)?;
+        Some(Reason::HostNetwork { workload })
     }
 
     fn endpoint_obstacles(&self, facts: &ServiceFacts<'_>) -> Vec<Reason> {

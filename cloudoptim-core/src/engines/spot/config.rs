@@ -57,6 +57,9 @@ pub struct Config {
     pub boot_minutes: u32,
     /// What an interruption costs beyond the instances. Default $0.01.
     pub churn_cost: MicroUsd,
+    /// Hours that a spot price may be old, at least 1. An older one, or one of
+    /// unknown age, is shown as such and asks for a newer. Default 24.
+    pub max_price_age_hours: u32,
     /// Most pools to consider, cheapest first, at least 1. Default 1,000.
     pub max_pools: u32,
     /// Take it as stated that no Savings Plan, reserved instance or capacity
@@ -111,6 +114,8 @@ impl Default for Config {
             boot_minutes: 3,
             // A proposal: log lines, retries, a person's glance.
             churn_cost: MicroUsd(10_000),
+            // What the guards ask of a price when they permit a step.
+            max_price_age_hours: 24,
             max_pools: 1_000,
             assume_no_commitments: false,
             opt_out_annotation: "cloudoptim/opt-out".to_owned(),
@@ -147,6 +152,7 @@ setters!(
     with_min_saves_per_month min_saves_per_month: MicroUsdPerMonth,
     with_quarantine_hours quarantine_hours: u32,
     with_churn_cost churn_cost: MicroUsd,
+    with_max_price_age_hours max_price_age_hours: u32,
     with_max_pools max_pools: u32,
     with_assume_no_commitments assume_no_commitments: bool,
 );
@@ -196,6 +202,9 @@ impl Config {
                 "notice_margin_seconds must be below notice_seconds ({}), got {}",
                 self.notice_seconds, self.notice_margin_seconds
             ));
+        }
+        if self.max_price_age_hours == 0 {
+            return bad("max_price_age_hours must be at least 1, got 0".to_owned());
         }
         if self.max_pools == 0 {
             return bad("max_pools must be at least 1, got 0".to_owned());

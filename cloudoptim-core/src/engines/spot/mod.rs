@@ -25,6 +25,14 @@
 //! A quota that is not known does not stop it: a launch that is refused goes
 //! on demand. Commitments and quotas are given out in the order of the names.
 //!
+//! Prices and bands carry their dates. A spot price older than
+//! [`Config::max_price_age_hours`] is used and shown as such: the change asks
+//! for a newer price, and the guards permit no step on it.
+//!
+//! Replicas on dedicated hosts, on instances with a licence (Windows, RHEL,
+//! SUSE), or on spot instances that a request brings back or an interruption
+//! only stops, stay as they are: prices and notices of spot do not fit them.
+//!
 //! Not judged here: leader election, images of more than one architecture that
 //! were seen on one only (they stay on it), and batch work. Defaults and their
 //! sources are in [`Config`], those of the risk in [`AdvisorPrior`].
@@ -43,15 +51,15 @@ mod suitability;
 
 pub use config::Config;
 pub use reason::Reason;
-pub use risk::{AdvisorPrior, BandMeans, Estimate, PoolFacts, RiskBasis, RiskModel};
+pub use risk::{AdvisorPrior, BandMeans, Estimate, PoolFacts, RiskBasis, RiskFactors, RiskModel};
 
 use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
 use crate::decision::{Action, Decision, MissingEvidence, Offering, SpotPoolShare, Subject};
 use crate::knowledge::Knowledge;
 use crate::ledger::PoolEvent;
 use crate::model::{
-    CapacityType, Cloud, Cluster, MicroUsdPerHour, OwnerIndex, PodDisruptionBudget, Snapshot,
-    WorkloadKind, WorkloadRef,
+    CapacityType, Cloud, Cluster, InstanceType, MicroUsdPerHour, OwnerIndex, PodDisruptionBudget,
+    Snapshot, WorkloadKind, WorkloadRef,
 };
 use chrono::TimeDelta;
 use commitments::Commitments;
@@ -203,6 +211,11 @@ impl<'r, 'a> Run<'r, 'a> {
             Some(cloud) => {
                 hole(&mut holes, "node_groups", &cloud.node_groups);
                 hole(&mut holes, "instances", &cloud.instances);
+                // Only then may a request bring an instance back.
+                let any = |i: &crate::model::Instance| i.capacity_type == CapacityType::Spot;
+                if cloud.instances.items().iter().any(any) {
+                    hole(&mut holes, "spot_requests", &cloud.spot_requests);
+                }
                 let stated = config.assume_no_commitments && cloud.commitments.items().is_empty();
                 if !stated {
                     hole(&mut holes, "commitments", &cloud.commitments);
@@ -383,6 +396,10 @@ impl<'r, 'a> Run<'r, 'a> {
             let pods = now.unknown;
             return Err(with(notes, Reason::CapacityTypeUnknown { pods }));
         }
+        if !now.obstacles.is_empty() {
+            notes.extend(now.obstacles);
+            return Err(notes);
+        }
         let base = self.base(fit.replicas);
         let can_lose = fit.replicas.saturating_sub(fit.minimum);
         if can_lose == 0 || base >= fit.replicas {
@@ -455,7 +472,7 @@ impl<'r, 'a> Run<'r, 'a> {
                 notes.push(self.return_when(at_most));
                 let to = now.on_spot - back;
                 let action = self.share(reference, now.on_spot, to, Vec::new(), fallback);
-                Ok(self.act(reference, action, notes, None))
+                Ok(self.act(reference, action, notes, None, Vec::new()))
             }
             Ok(mix) => {
                 let reason = Reason::AboveShare {
@@ -468,7 +485,7 @@ impl<'r, 'a> Run<'r, 'a> {
                 if now.on_spot == 0 && place::requires_on_demand(&self.market, spec) {
                     notes.push(Reason::RequiresOnDemand);
                 }
-                Err(with(notes, reason))
+                Err(with(notes, *reason))
             }
         }
     }
@@ -494,7 +511,7 @@ impl<'r, 'a> Run<'r, 'a> {
     }
 
     /// The cheapest allowed mix, or why there is none.
-    fn mix(&self, allowed: &[bool], fit: &Fit, caps: Caps) -> Result<Mix, Reason> {
+    fn mix(&self, allowed: &[bool], fit: &Fit, caps: Caps) -> Result<Mix, Box<Reason>> {
         let mut names: [BTreeMap<&str, usize>; 3] = Default::default();
         let mut id = |group: usize, name: &'a str| {
             names.get_mut(group).map_or(0, |map| {
@@ -539,12 +556,12 @@ impl<'r, 'a> Run<'r, 'a> {
         let placed = mix::choose(&choices, caps);
         let total: u32 = placed.iter().sum();
         if total == 0 {
-            return Err(Reason::NoPool {
+            return Err(Box::new(Reason::NoPool {
                 considered: u32::try_from(self.market.pools.len()).unwrap_or(u32::MAX),
                 forbidden,
                 rejected,
                 too_dear,
-            });
+            }));
         }
         let mut cost = 0_i64;
         let mut vcpu = 0_u64;
@@ -630,7 +647,7 @@ impl<'r, 'a> Run<'r, 'a> {
             let fewer = Caps { total: to, ..caps };
             mix = self
                 .mix(allowed, fit, fewer)
-                .map_err(|reason| vec![reason])?;
+                .map_err(|reason| vec![*reason])?;
         }
         let gain = (on_demand - mix.replica)
             .times(i64::from(moved))
@@ -654,8 +671,19 @@ impl<'r, 'a> Run<'r, 'a> {
         }
         let need = mix.milli_vcpu.saturating_mul(u64::from(moved));
         shared.free_milli_vcpu = shared.free_milli_vcpu.map(|free| free.saturating_sub(need));
+        notes.extend(self.concentration(&mix, fit.replicas));
         notes.push(self.return_when(at_most));
         notes.push(Reason::RoomIsNoMoney);
+        let mut doubts = Vec::new();
+        if let Some(oldest) = self.oldest_stale(&mix) {
+            notes.push(oldest);
+            doubts.push(MissingEvidence::Price {
+                of: format!(
+                    "spot in the chosen pools, at most {} h old",
+                    self.config.max_price_age_hours
+                ),
+            });
+        }
         let pools = mix
             .placed
             .iter()
@@ -665,11 +693,42 @@ impl<'r, 'a> Run<'r, 'a> {
                     offering: pool.offering.clone(),
                     replicas: *replicas,
                     risk_adjusted_price: pool.risk_adjusted?,
+                    price_as_of: pool.price_as_of,
+                    band_as_of: pool.band_as_of,
                 })
             })
             .collect();
         let action = self.share(reference, now.on_spot, to, pools, fallback);
-        Ok(self.act(reference, action, notes, Some(gain)))
+        Ok(self.act(reference, action, notes, Some(gain), doubts))
+    }
+
+    /// The type that takes the most replicas with it.
+    fn concentration(&self, mix: &Mix, replicas: u32) -> Option<Reason> {
+        let mut by_type: BTreeMap<&InstanceType, u32> = BTreeMap::new();
+        for (index, count) in &mix.placed {
+            let pool = self.market.pools.get(*index)?;
+            *by_type.entry(&pool.info.name).or_default() += count;
+        }
+        // The first by name of those with the most.
+        let most = by_type.values().copied().max()?;
+        let (name, _) = by_type.into_iter().find(|(_, n)| *n == most)?;
+        let share = u64::from(most).saturating_mul(1000) / u64::from(replicas.max(1));
+        Some(Reason::Concentration {
+            instance_type: name.clone(),
+            replicas: most,
+            share_milli: u32::try_from(share).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// The oldest of the stale prices of a mix; one of unknown age before all.
+    fn oldest_stale(&self, mix: &Mix) -> Option<Reason> {
+        let pools = mix.placed.iter();
+        let pools = pools.filter_map(|(index, _)| self.market.pools.get(*index));
+        let oldest = pools.filter(|p| p.stale).map(|p| p.price_as_of).min()?;
+        Some(Reason::PriceStale {
+            as_of: oldest,
+            max_age_hours: self.config.max_price_age_hours,
+        })
     }
 
     const fn return_when(&self, at_most: MicroUsdPerHour) -> Reason {
@@ -705,9 +764,10 @@ impl<'r, 'a> Run<'r, 'a> {
         action: Action,
         reasons: Vec<Reason>,
         at_stake: Option<crate::model::MicroUsdPerMonth>,
+        doubts: Vec<MissingEvidence>,
     ) -> Decision {
         let mut all = self.missing();
-        let evidence = self.evidence();
+        let mut evidence = self.evidence();
         all.extend(reasons);
         let reasons = all.into_iter().map(Into::into).collect();
         let subject = self.subject(reference);
@@ -716,6 +776,7 @@ impl<'r, 'a> Run<'r, 'a> {
         } else {
             Decision::keep(ME, subject, reasons)
         };
+        evidence.extend(doubts);
         decision.with_stake(at_stake, evidence)
     }
 }

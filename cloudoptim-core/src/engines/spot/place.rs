@@ -2,6 +2,7 @@
 
 use super::launch::selects;
 use super::pools::{Market, OnDemand, Pool, is_of};
+use super::reason::Reason;
 use super::requests::share_ppm;
 use super::suitability::Candidate;
 use crate::decision::Offering;
@@ -9,7 +10,7 @@ use crate::engines::Inputs;
 use crate::ledger::{PoolEvent, PoolEventKind};
 use crate::model::{
     ARCH_LABEL, CapacityType, Cloud, Cluster, Instance, InstanceId, Labels, MicroUsdPerHour, Node,
-    NodeSelectorTerm, PodSpec, Resources, Toleration, ZONE_ID_LABEL, ZoneId,
+    NodeSelectorTerm, PodSpec, Resources, SpotRequest, Toleration, ZONE_ID_LABEL, ZoneId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -26,6 +27,8 @@ struct Spot<'a> {
     capacity: Option<CapacityType>,
     offering: Option<Offering>,
     price: Option<MicroUsdPerHour>,
+    /// What of the instance speaks against a change of its pods.
+    obstacle: Option<Reason>,
 }
 
 /// Where the replicas of one workload run.
@@ -41,6 +44,43 @@ pub(super) struct Now {
     pub(super) dearest: Option<MicroUsdPerHour>,
     /// Architectures that its images are seen to run on.
     pub(super) architectures: BTreeSet<String>,
+    /// What the instances under its replicas say against a change, once each.
+    pub(super) obstacles: BTreeSet<Reason>,
+}
+
+/// What of an instance speaks against a change of its pods.
+fn obstacle(node: &Node, instance: &Instance, requests: &[SpotRequest]) -> Option<Reason> {
+    let node = node.name();
+    if let Some(tenancy) = instance.tenancy.as_deref()
+        && !matches!(tenancy, "" | "default")
+    {
+        return Some(Reason::DedicatedTenancy {
+            node,
+            tenancy: tenancy.to_owned(),
+        });
+    }
+    if let Some(platform) = instance.licence() {
+        return Some(Reason::LicensedPlatform {
+            node,
+            platform: platform.to_owned(),
+        });
+    }
+    if instance.capacity_type != CapacityType::Spot {
+        return None;
+    }
+    let request = requests.iter().find(|r| {
+        r.instance.as_ref() == Some(&instance.id) || instance.spot_request.as_ref() == Some(&r.id)
+    })?;
+    let stays = matches!(
+        request.interruption_behaviour.as_str(),
+        "stop" | "hibernate"
+    );
+    (request.persistent || stays).then(|| Reason::LastingSpotRequest {
+        node,
+        request: request.id.clone(),
+        persistent: request.persistent,
+        behaviour: request.interruption_behaviour.clone(),
+    })
 }
 
 impl<'a> Ground<'a> {
@@ -51,6 +91,7 @@ impl<'a> Ground<'a> {
             .flat_map(|c| c.instances.items())
             .map(|i| (&i.id, i))
             .collect();
+        let requests = cloud.map(|c| c.spot_requests.items()).unwrap_or_default();
         let nodes = cluster.nodes.items().iter().map(|node| {
             let instance = node
                 .instance_id()
@@ -81,6 +122,7 @@ impl<'a> Ground<'a> {
                 capacity,
                 offering,
                 price,
+                obstacle: instance.and_then(|i| obstacle(node, i, requests)),
             };
             (node.meta.name.as_str(), spot)
         });
@@ -98,6 +140,7 @@ impl<'a> Ground<'a> {
                 now.unknown += 1;
                 continue;
             };
+            now.obstacles.extend(spot.obstacle.clone());
             if let Some(arch) = spot.node.meta.label(ARCH_LABEL) {
                 now.architectures.insert(arch.to_owned());
             }

@@ -3,16 +3,16 @@
 use super::config::Config;
 use super::launch::{Launcher, launchers};
 use super::reason::Reason;
-use super::risk::{BandMeans, PoolFacts, RiskModel, band_share_milli, risk_24h_milli};
-use crate::catalog::InstanceTypeInfo;
+use super::risk::{BandMeans, PoolFacts, RiskModel, band_share_milli, risk_milli};
+use crate::catalog::{Figure, InstanceTypeInfo, InterruptionBand};
 use crate::decision::Offering;
-use crate::engines::Inputs;
+use crate::engines::{Inputs, day_start};
 use crate::ledger::PoolEvent;
 use crate::model::{
     CapacityType, Cloud, Cluster, InstanceState, Labels, MicroUsd, MicroUsdPerHour, ZONE_ID_LABEL,
     ZoneId, ZoneName,
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A type in a zone that someone may launch as spot.
@@ -25,6 +25,12 @@ pub(super) struct Pool<'a> {
     pub(super) risk_adjusted: Option<MicroUsdPerHour>,
     /// The part of it that is for interruptions.
     pub(super) interruptions: MicroUsdPerHour,
+    /// When its spot price held, where anyone says.
+    pub(super) price_as_of: Option<DateTime<Utc>>,
+    /// When the bands in its risk held, where there are any.
+    pub(super) band_as_of: Option<DateTime<Utc>>,
+    /// Its spot price is older than it may be, or of unknown age.
+    pub(super) stale: bool,
     /// What rejects it; none when it may be used.
     pub(super) rejected: Vec<Reason>,
     /// All that is said of it.
@@ -172,7 +178,7 @@ struct Pricer<'r, 'a> {
     cloud: Option<&'a Cloud>,
     model: &'r dyn RiskModel,
     region: &'r str,
-    means: BTreeMap<String, BandMeans>,
+    means: BTreeMap<String, (BandMeans, Option<NaiveDate>)>,
 }
 
 impl<'a> Pricer<'_, 'a> {
@@ -183,9 +189,9 @@ impl<'a> Pricer<'_, 'a> {
         launchers: Vec<String>,
     ) -> Pool<'a> {
         let kind = info.name.as_str();
-        let price = |zone, capacity| self.inputs.price(self.cloud, kind, zone, capacity);
+        let price = |zone, capacity| self.inputs.dated_price(self.cloud, kind, zone, capacity);
         let spot = price(Some(zone), CapacityType::Spot);
-        let on_demand = price(None, CapacityType::OnDemand);
+        let on_demand = price(None, CapacityType::OnDemand).map(|(price, _)| price);
         let mut pool = Pool {
             offering: Offering {
                 instance_type: info.name.clone(),
@@ -196,6 +202,9 @@ impl<'a> Pricer<'_, 'a> {
             launched_by: Vec::new(),
             risk_adjusted: None,
             interruptions: MicroUsdPerHour::ZERO,
+            price_as_of: spot.and_then(|(_, as_of)| as_of),
+            band_as_of: None,
+            stale: false,
             rejected: kind_of(self.config, info, self.max_vcpu),
             reasons: Vec::new(),
         };
@@ -205,7 +214,7 @@ impl<'a> Pricer<'_, 'a> {
         match (spot, on_demand) {
             (None, _) => pool.rejected.push(Reason::PriceUnknown),
             (Some(_), None) => pool.rejected.push(Reason::OnDemandPriceUnknown),
-            (Some(spot), Some(on_demand)) => {
+            (Some((spot, _)), Some(on_demand)) => {
                 self.price(&mut pool, spot, on_demand, launchers);
             }
         }
@@ -224,6 +233,11 @@ impl<'a> Pricer<'_, 'a> {
     ) {
         let facts = self.facts(pool);
         let hazard = self.model.hazard_per_hour_ppm(&facts);
+        let factors = self.model.factors(&facts);
+        pool.band_as_of = facts.band_as_of.and_then(day_start);
+        let hours = TimeDelta::hours(i64::from(self.config.max_price_age_hours));
+        let fresh = |as_of| self.inputs.now() - as_of <= hours;
+        pool.stale = !pool.price_as_of.is_some_and(fresh);
         let minutes = |rate: MicroUsdPerHour, minutes: u32| rate.ratio(u64::from(minutes), 60).0;
         let cost = MicroUsd(
             minutes(spot, self.config.drain_minutes)
@@ -244,9 +258,23 @@ impl<'a> Pricer<'_, 'a> {
             expected_interruptions: interruptions,
             unavailability,
             risk_adjusted: adjusted,
-            risk_24h_milli: risk_24h_milli(hazard.value),
+            risk_1h_milli: factors
+                .as_ref()
+                .and_then(|f| f.state_1h_milli)
+                .max(Some(risk_milli(hazard.value, 1)))
+                .unwrap_or_default(),
+            risk_24h_milli: risk_milli(hazard.value, 24),
+            factors: factors.map(Box::new),
+            price_as_of: pool.price_as_of,
+            band_as_of: pool.band_as_of,
             launchers,
         });
+        if pool.stale {
+            pool.reasons.push(Reason::PriceStale {
+                as_of: pool.price_as_of,
+                max_age_hours: self.config.max_price_age_hours,
+            });
+        }
         let most = on_demand.ratio(u64::from(self.config.max_price_percent), 100);
         if spot > most || spot >= on_demand {
             pool.rejected.push(Reason::NotCheaper {
@@ -288,8 +316,9 @@ impl<'a> Pricer<'_, 'a> {
             let days = (now.date_naive() - figure.as_of).num_days().max(0);
             (figure.value, u32::try_from(days).unwrap_or(u32::MAX))
         });
+        facts.band_as_of = band.map(|figure| figure.as_of);
         if facts.band.is_none() {
-            facts.means = self.means(pool.info);
+            (facts.means, facts.band_as_of) = self.means(pool.info);
         }
         let events = self.inputs.ledgers.pool_events.as_deref();
         facts.events = events
@@ -316,7 +345,9 @@ impl<'a> Pricer<'_, 'a> {
         facts
     }
 
-    fn means(&mut self, info: &InstanceTypeInfo) -> BandMeans {
+    /// Means of the bands, and the day of the oldest that is in the one to be
+    /// used.
+    fn means(&mut self, info: &InstanceTypeInfo) -> (BandMeans, Option<NaiveDate>) {
         let family = info.family().to_owned();
         if let Some(known) = self.means.get(&family) {
             return *known;
@@ -329,15 +360,15 @@ impl<'a> Pricer<'_, 'a> {
         for other in catalog.instance_types() {
             let kind = other.name.as_str();
             if let Some(band) = catalog.interruption_band(self.region, kind) {
-                all.add(band_share_milli(band.value));
+                all.add(band);
                 if other.family() == family {
-                    own.add(band_share_milli(band.value));
+                    own.add(band);
                 }
             }
             if other.family() == family {
                 for region in &regions {
                     if let Some(band) = catalog.interruption_band(region, kind) {
-                        elsewhere.add(band_share_milli(band.value));
+                        elsewhere.add(band);
                     }
                 }
             }
@@ -347,8 +378,9 @@ impl<'a> Pricer<'_, 'a> {
             family: elsewhere.value(),
             all_types: all.value(),
         };
-        self.means.insert(family, means);
-        means
+        let as_of = own.oldest.or(elsewhere.oldest).or(all.oldest);
+        self.means.insert(family, (means, as_of));
+        (means, as_of)
     }
 }
 
@@ -356,12 +388,14 @@ impl<'a> Pricer<'_, 'a> {
 struct Mean {
     sum: u64,
     count: u64,
+    oldest: Option<NaiveDate>,
 }
 
 impl Mean {
-    fn add(&mut self, value: u32) {
-        self.sum += u64::from(value);
+    fn add(&mut self, band: Figure<InterruptionBand>) {
+        self.sum += u64::from(band_share_milli(band.value));
         self.count += 1;
+        self.oldest = Some(self.oldest.map_or(band.as_of, |day| day.min(band.as_of)));
     }
 
     /// Rounded up: a mean of shares is never nothing.

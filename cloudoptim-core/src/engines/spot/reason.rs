@@ -1,9 +1,11 @@
 //! Reasons.
 
-use super::risk::Estimate;
+use super::risk::{Estimate, RiskFactors};
 use crate::decision::Offering;
 use crate::ledger::PoolEventKind;
-use crate::model::{MicroUsd, MicroUsdPerHour, MicroUsdPerMonth, WorkloadRef};
+use crate::model::{
+    InstanceType, MicroUsd, MicroUsdPerHour, MicroUsdPerMonth, NodeName, WorkloadRef,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -252,10 +254,73 @@ pub enum Reason {
         unavailability: MicroUsdPerHour,
         /// The sum of price and terms.
         risk_adjusted: MicroUsdPerHour,
+        /// Chance of an interruption in 1 h, in thousandths; not calibrated.
+        #[serde(default)]
+        risk_1h_milli: u32,
         /// Chance of an interruption in 24 h, in thousandths; not calibrated.
         risk_24h_milli: u32,
+        /// What the hazard is made of, where the model says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        factors: Option<Box<RiskFactors>>,
+        /// When the spot price held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        price_as_of: Option<DateTime<Utc>>,
+        /// When the oldest of the advisor's bands used held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        band_as_of: Option<DateTime<Utc>>,
         /// Who may launch it.
         launchers: Vec<String>,
+    },
+    /// A spot price in use is older than a setting, or of unknown age: it may
+    /// have changed, so a newer one is asked for.
+    PriceStale {
+        /// When it held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<DateTime<Utc>>,
+        /// The most, in hours.
+        max_age_hours: u32,
+    },
+    /// What goes at once at worst: the replicas in one instance type.
+    Concentration {
+        /// Type with the most replicas.
+        instance_type: InstanceType,
+        /// Replicas in it, over all its zones.
+        replicas: u32,
+        /// Of all wanted replicas, in thousandths.
+        share_milli: u32,
+    },
+    /// Its replicas run on hosts of their own, whose price spot does not beat
+    /// like with like.
+    DedicatedTenancy {
+        /// First such node.
+        node: NodeName,
+        /// `dedicated` or `host`.
+        tenancy: String,
+    },
+    /// Its replicas run on instances billed with a licence, whose spot prices
+    /// are not used here.
+    LicensedPlatform {
+        /// First such node.
+        node: NodeName,
+        /// Platform.
+        platform: String,
+    },
+    /// Its replicas run on spot instances that come back by themselves, or that
+    /// an interruption does not terminate.
+    LastingSpotRequest {
+        /// First such node.
+        node: NodeName,
+        /// Request.
+        request: String,
+        /// It launches again when its instance is terminated.
+        persistent: bool,
+        /// What an interruption does.
+        behaviour: String,
+    },
+    /// Its pods ask for nodes with local disks, whose data go with the node.
+    NeedsLocalDisk {
+        /// Label that asks for it.
+        label: String,
     },
     /// Nobody lists a price for the pool.
     PriceUnknown,
@@ -318,15 +383,20 @@ impl Reason {
         "budget_unknown",
         "burstable",
         "capacity_type_unknown",
+        "concentration",
         "covered_by_commitment",
         "critical_priority",
         "daemon_set",
+        "dedicated_tenancy",
         "do_not_disrupt",
         "fallback",
         "grace_too_long",
         "holds_volume",
         "host_path",
         "larger_than_nodes",
+        "lasting_spot_request",
+        "licensed_platform",
+        "needs_local_disk",
         "no_budget",
         "no_fallback",
         "no_pool",
@@ -342,6 +412,7 @@ impl Reason {
         "part_missing",
         "pool_events_unknown",
         "pool_priced",
+        "price_stale",
         "price_unknown",
         "protected_namespace",
         "quarantined",
@@ -518,18 +589,101 @@ impl fmt::Display for Reason {
                 risk_adjusted,
                 on_demand,
                 hazard_ppm,
+                risk_1h_milli,
                 risk_24h_milli,
+                factors,
+                price_as_of,
+                band_as_of,
+                ..
+            } => {
+                write!(
+                    f,
+                    "{price} + {expected_interruptions} for interruptions + {unavailability} for gaps = {risk_adjusted}, on demand {on_demand}; {} interruptions in a million hours by {} ({} to {}), {}.{} % in 1 h, {}.{} % in 24 h",
+                    hazard_ppm.value,
+                    hazard_ppm.basis,
+                    hazard_ppm.low,
+                    hazard_ppm.high,
+                    risk_1h_milli / 10,
+                    risk_1h_milli % 10,
+                    risk_24h_milli / 10,
+                    risk_24h_milli % 10
+                )?;
+                if let Some(factors) = factors {
+                    write!(
+                        f,
+                        "; {} by bands, {} with {} events in {} h up",
+                        factors.prior_ppm, factors.observed_ppm, factors.events, factors.up_hours
+                    )?;
+                    if let (Some(state), Some(hours)) =
+                        (factors.state_ppm, factors.last_event_hours)
+                    {
+                        write!(f, ", {state} by the {hours} h since the last")?;
+                    }
+                }
+                if let Some(as_of) = price_as_of {
+                    write!(f, "; price of {}", as_of.date_naive())?;
+                }
+                if let Some(as_of) = band_as_of {
+                    write!(f, "; bands of {}", as_of.date_naive())?;
+                }
+                Ok(())
+            }
+            Self::PriceStale {
+                as_of: Some(as_of),
+                max_age_hours,
+            } => write!(
+                f,
+                "its spot price is of {as_of}, older than {max_age_hours} h, and may have changed"
+            ),
+            Self::PriceStale { as_of: None, .. } => {
+                f.write_str("nobody says of when its spot price is, so it may have changed")
+            }
+            Self::Concentration {
+                instance_type,
+                replicas,
+                share_milli,
+            } => write!(
+                f,
+                "{replicas} replicas, {}.{} % of all, are in {instance_type} and may go at once",
+                share_milli / 10,
+                share_milli % 10
+            ),
+            Self::DedicatedTenancy { node, tenancy } => {
+                write!(
+                    f,
+                    "its node {node} has tenancy {tenancy}, which spot prices leave out"
+                )
+            }
+            Self::LicensedPlatform { node, platform } => {
+                write!(
+                    f,
+                    "its node {node} is billed as {platform}, not as plain Linux"
+                )
+            }
+            Self::LastingSpotRequest {
+                node,
+                request,
+                persistent: true,
                 ..
             } => write!(
                 f,
-                "{price} + {expected_interruptions} for interruptions + {unavailability} for gaps = {risk_adjusted}, on demand {on_demand}; {} interruptions in a million hours by {} ({} to {}), {}.{} % in 24 h",
-                hazard_ppm.value,
-                hazard_ppm.basis,
-                hazard_ppm.low,
-                hazard_ppm.high,
-                risk_24h_milli / 10,
-                risk_24h_milli % 10
+                "spot request {request} of its node {node} is persistent and launches anew"
             ),
+            Self::LastingSpotRequest {
+                node,
+                request,
+                behaviour,
+                ..
+            } => write!(
+                f,
+                "an interruption would {behaviour} its node {node} of spot request {request}"
+            ),
+            Self::NeedsLocalDisk { label } => {
+                write!(
+                    f,
+                    "{label} asks for local disks, whose data go with the node"
+                )
+            }
             Self::PriceUnknown => f.write_str("nobody lists its spot price"),
             Self::OnDemandPriceUnknown => {
                 f.write_str("nobody lists the on-demand price of its type")

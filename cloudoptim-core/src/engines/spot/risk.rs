@@ -3,6 +3,7 @@
 use crate::catalog::InterruptionBand;
 use crate::ledger::PoolEventKind;
 use crate::model::{InstanceType, Region, ZoneId};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -59,6 +60,35 @@ pub struct Estimate {
     pub basis: RiskBasis,
 }
 
+/// What an estimate is made of, factor by factor. The fourth factor, how much
+/// of a workload goes at once, is the workload's and stands in its reasons.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RiskFactors {
+    /// First: the hazard by the Spot Advisor's bands alone, in millionths.
+    pub prior_ppm: u64,
+    /// Pool-hours that the prior weighs against own observations.
+    pub prior_hours: u32,
+    /// Second: the hazard of prior and own observations, in millionths.
+    pub observed_ppm: u64,
+    /// Events of the pool in the ledger.
+    pub events: u32,
+    /// Hours since the oldest of our running instances in the pool was launched.
+    pub up_hours: u32,
+    /// Third: the hazard by the time since the pool's last event, in
+    /// millionths; none where that is 14 days ago or never was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_ppm: Option<u64>,
+    /// Chance of an interruption within an hour by that time, in thousandths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_1h_milli: Option<u32>,
+    /// Hours since the pool's last event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_event_hours: Option<u32>,
+}
+
 /// Means of the advisor's bands, as shares in thousandths, where there are any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BandMeans {
@@ -84,6 +114,8 @@ pub struct PoolFacts {
     pub band: Option<(InterruptionBand, u32)>,
     /// Means to fall back on.
     pub means: BandMeans,
+    /// Day of the band, or of the oldest band in the means.
+    pub band_as_of: Option<NaiveDate>,
     /// Events with their age in hours, the latest first.
     pub events: Vec<(PoolEventKind, f64)>,
     /// Hours since the oldest of our running instances in the pool was launched.
@@ -99,6 +131,7 @@ impl PoolFacts {
             zone,
             band: None,
             means: BandMeans::default(),
+            band_as_of: None,
             events: Vec::new(),
             up_hours: 0.0,
         }
@@ -114,6 +147,12 @@ pub trait RiskModel: fmt::Debug + Send + Sync {
     /// Interruptions of the pool per hour, in millionths. A pool counts as one
     /// coin, not as its nodes: nodes of a pool go together.
     fn hazard_per_hour_ppm(&self, pool: &PoolFacts) -> Estimate;
+
+    /// What the estimate is made of; `None` for a model that does not say.
+    fn factors(&self, pool: &PoolFacts) -> Option<RiskFactors> {
+        let _ = pool;
+        None
+    }
 }
 
 /// The Day-Zero model: the Spot Advisor's band as a weak prior, own
@@ -198,27 +237,59 @@ impl AdvisorPrior {
     }
 }
 
+/// Events, halved every 7 days, and hours up, likewise.
+fn observed(pool: &PoolFacts) -> (f64, f64) {
+    let events: f64 = pool
+        .events
+        .iter()
+        .map(|(_, age)| 0.5_f64.powf(age.max(0.0) / HALF_LIFE_HOURS))
+        .sum();
+    let up = HALF_LIFE_HOURS / std::f64::consts::LN_2
+        * (1.0 - 0.5_f64.powf(pool.up_hours.max(0.0) / HALF_LIFE_HOURS));
+    (events, up)
+}
+
+/// Hours since the latest event; infinite without any.
+fn latest(pool: &PoolFacts) -> f64 {
+    let ages = pool.events.iter().map(|(_, age)| age.max(0.0));
+    ages.fold(f64::INFINITY, f64::min)
+}
+
+/// Mean hazard of the next hours at an age since the last event.
+fn state(age: f64, hours: f64) -> f64 {
+    LOMAX_A * ((LOMAX_B + age + hours) / (LOMAX_B + age)).ln() / hours
+}
+
 impl RiskModel for AdvisorPrior {
     fn name(&self) -> &str {
         "advisor_prior"
     }
 
+    fn factors(&self, pool: &PoolFacts) -> Option<RiskFactors> {
+        let (share, _, _, weight, _) = Self::prior(pool);
+        let (events, up) = observed(pool);
+        let latest = latest(pool);
+        let recent = latest < STATE_HOURS;
+        Some(RiskFactors {
+            prior_ppm: ppm(hazard(share)),
+            prior_hours: weight.round() as u32,
+            observed_ppm: ppm((hazard(share) * weight + events) / (weight + up)),
+            events: u32::try_from(pool.events.len()).unwrap_or(u32::MAX),
+            up_hours: pool.up_hours.max(0.0) as u32,
+            state_ppm: recent.then(|| ppm(state(latest, 24.0))),
+            state_1h_milli: recent.then(|| risk_milli(ppm(state(latest, 1.0)), 1)),
+            last_event_hours: latest.is_finite().then_some(latest as u32),
+        })
+    }
+
     fn hazard_per_hour_ppm(&self, pool: &PoolFacts) -> Estimate {
         let (share, low, high, weight, mut basis) = Self::prior(pool);
-        let events: f64 = pool
-            .events
-            .iter()
-            .map(|(_, age)| 0.5_f64.powf(age.max(0.0) / HALF_LIFE_HOURS))
-            .sum();
-        let up = HALF_LIFE_HOURS / std::f64::consts::LN_2
-            * (1.0 - 0.5_f64.powf(pool.up_hours.max(0.0) / HALF_LIFE_HOURS));
+        let (events, up) = observed(pool);
         let posterior = |prior: f64| (prior * weight + events) / (weight + up);
         let mut value = posterior(hazard(share));
-        let latest = pool.events.iter().map(|(_, age)| age.max(0.0));
-        let latest = latest.fold(f64::INFINITY, f64::min);
+        let latest = latest(pool);
         if latest < STATE_HOURS {
-            let state = LOMAX_A * ((LOMAX_B + latest + 24.0) / (LOMAX_B + latest)).ln() / 24.0;
-            value = value.max(state);
+            value = value.max(state(latest, 24.0));
             basis = RiskBasis::Observed;
         }
         let value = ppm(value).max(1);
@@ -239,10 +310,10 @@ pub(super) fn band_share_milli(band: InterruptionBand) -> u32 {
         .unwrap_or(300)
 }
 
-/// `P(at least one interruption in 24 h)` in thousandths, of a hazard an hour
-/// in millionths.
-pub(super) fn risk_24h_milli(hazard_ppm: u64) -> u32 {
-    let p = 1.0 - (-(hazard_ppm as f64) * 24.0 / 1e6).exp();
+/// `P(at least one interruption in so many hours)` in thousandths, of a hazard
+/// an hour in millionths.
+pub(super) fn risk_milli(hazard_ppm: u64, hours: u32) -> u32 {
+    let p = 1.0 - (-(hazard_ppm as f64) * f64::from(hours) / 1e6).exp();
     (p * 1000.0).round().clamp(0.0, 1000.0) as u32
 }
 
@@ -272,6 +343,25 @@ mod tests {
         assert_eq!(of(&hit).value, 69_235);
         hit.events = vec![(PoolEventKind::InterruptionNotice, 168.0)];
         assert_eq!(of(&hit).value, 6_093);
+    }
+
+    #[test]
+    fn the_factors_add_up_to_the_estimate() {
+        let mut facts = pool(Some(4), 1);
+        facts.up_hours = 40.0;
+        let quiet = AdvisorPrior.factors(&facts).unwrap();
+        assert_eq!((quiet.prior_ppm, quiet.prior_hours), (489, 24));
+        assert_eq!(
+            (quiet.events, quiet.up_hours, quiet.state_ppm),
+            (0, 40, None)
+        );
+        assert_eq!(of(&facts).value, quiet.observed_ppm);
+        facts.events = vec![(PoolEventKind::InterruptionNotice, 0.0)];
+        let hit = AdvisorPrior.factors(&facts).unwrap();
+        assert_eq!((hit.events, hit.last_event_hours), (1, Some(0)));
+        assert_eq!(of(&facts).value, hit.state_ppm.unwrap());
+        // 1 - (0.8 / 1.8)^1.1: the fit says 0.60 for the first hour.
+        assert_eq!(hit.state_1h_milli, Some(590));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use super::config::Config;
 use super::reason::Reason;
 use super::requests;
 use crate::model::{
-    IntOrPercent, Labels, Pod, PodDisruptionBudget, PodSpec, PodVolumeSource, Resources, Workload,
-    WorkloadKind, WorkloadRef,
+    IntOrPercent, Labels, NodeSelectorTerm, Pod, PodDisruptionBudget, PodSpec, PodVolumeSource,
+    Resources, Workload, WorkloadKind, WorkloadRef,
 };
 use crate::policy::Policy;
 
@@ -54,6 +54,12 @@ const GUARDS: [(&str, &str); 4] = [
         "descheduler.alpha.kubernetes.io/prefer-no-eviction",
         "false",
     ),
+];
+
+/// Labels of nodes with local disks: Karpenter's and EKS Auto Mode's.
+const LOCAL_DISK_LABELS: [&str; 2] = [
+    "karpenter.k8s.aws/instance-local-nvme",
+    "eks.amazonaws.com/instance-local-nvme",
 ];
 
 /// Judges a workload: every reason that speaks against spot, or what it needs.
@@ -244,7 +250,25 @@ fn pod(config: &Config, spec: &PodSpec) -> Vec<Reason> {
     if windows {
         reasons.push(Reason::Windows);
     }
+    if let Some(label) = local_disk(spec) {
+        reasons.push(Reason::NeedsLocalDisk {
+            label: label.to_owned(),
+        });
+    }
     reasons
+}
+
+/// A label by which every place that the pod allows has local disks.
+fn local_disk(spec: &PodSpec) -> Option<&'static str> {
+    LOCAL_DISK_LABELS.into_iter().find(|label| {
+        let asks = |term: &NodeSelectorTerm| {
+            term.match_expressions
+                .iter()
+                .any(|r| r.key == *label && !r.matches(None))
+        };
+        let terms = spec.required_node_affinity.as_deref().unwrap_or_default();
+        spec.node_selector.contains_key(*label) || terms.iter().any(asks)
+    })
 }
 
 fn budget_reason(budget: &PodDisruptionBudget) -> Option<Reason> {

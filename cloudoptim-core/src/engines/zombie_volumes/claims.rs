@@ -4,8 +4,8 @@ use super::Reason;
 use crate::engines::observed::cluster_name;
 use crate::ledger::Ledgers;
 use crate::model::{
-    Cluster, PersistentVolume, PersistentVolumeClaim, PodVolumeSource, PvPhase, PvSource,
-    ReclaimPolicy, Snapshot, VolumeId, Workload, WorkloadKind,
+    Cluster, NamespacedName, PersistentVolume, PersistentVolumeClaim, PodVolumeSource, PvPhase,
+    PvSource, ReclaimPolicy, Snapshot, VolumeId, Workload, WorkloadKind,
 };
 use std::collections::BTreeMap;
 
@@ -110,6 +110,19 @@ impl<'a> Claims<'a> {
         }
     }
 
+    /// An attachment object that names the persistent volume, done or under
+    /// way: somebody has it, or is about to.
+    pub(super) fn attached(&self, cluster: &Cluster, pv: &str) -> Option<Reason> {
+        let mut all = cluster.volume_attachments.items().iter();
+        let attachment = all.find(|a| a.volume_name.as_deref() == Some(pv))?;
+        Some(Reason::AttachmentObject {
+            cluster: cluster_name(cluster).to_owned(),
+            persistent_volume: pv.to_owned(),
+            node: attachment.node.clone(),
+            attached: attachment.attached,
+        })
+    }
+
     /// Who uses a claim.
     fn user(&self, cluster: &Cluster, namespace: &str, claim: &str) -> Reason {
         let name = cluster_name(cluster).to_owned();
@@ -194,6 +207,21 @@ impl<'a> Claims<'a> {
             })
             .map(|a| a.workload.to_string())
     }
+}
+
+/// A snapshot object of the claim that is not ready: the volume is its source.
+pub(super) fn being_copied(cluster: &Cluster, claim: &NamespacedName) -> Option<Reason> {
+    let mut all = cluster.volume_snapshots.items().iter();
+    let copy = all.find(|s| {
+        s.meta.namespace == claim.namespace
+            && s.claim_name.as_deref() == Some(claim.name.as_str())
+            && s.ready != Some(true)
+    })?;
+    Some(Reason::ClaimBeingCopied {
+        cluster: cluster_name(cluster).to_owned(),
+        claim: claim.to_string(),
+        snapshot: copy.meta.name.clone(),
+    })
 }
 
 fn find<'a>(

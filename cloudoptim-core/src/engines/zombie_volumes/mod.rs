@@ -12,15 +12,26 @@
 //! - a ledger has seen it unattached for the whole grace without a hole. AWS
 //!   does not say since when a volume is detached, and the time of its making
 //!   says nothing about that;
-//! - it costs more than its snapshot may cost.
+//! - it costs more than its snapshot may cost;
+//! - its snapshot can be read again: an encrypted volume's key is enabled, or a
+//!   snapshot under it was completed within a week.
+//!
+//! An attachment object that names its persistent volume keeps it, and so does
+//! a snapshot object of its claim that is not ready, though the rest be gone.
+//! Both lists must be complete for a volume that a cluster made.
 //!
 //! The act is a snapshot, then the deletion. A persistent volume that a
 //! cluster still holds is that cluster's to delete, and is kept. What costs
 //! money for another reason (gp2, disks of stopped instances, volumes released
 //! with `Retain`) is shown as at stake.
+//!
+//! Not judged, for want of a source: fast snapshot restore, rules of the
+//! recycle bin, and copies of snapshots in other accounts. What an encrypted
+//! snapshot costs is what any snapshot costs.
 
 mod claims;
 mod config;
+mod keys;
 mod reason;
 mod tags;
 
@@ -28,6 +39,7 @@ pub use config::Config;
 pub use reason::Reason;
 
 use self::claims::Claims;
+use self::keys::Key;
 use self::tags::Origin;
 use super::observed::{Grace, Terms, cluster_name, missing_clusters, part, share};
 use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
@@ -110,6 +122,20 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
         missing.extend(part(format!("volumes of {scope}"), &cloud.volumes));
         missing.extend(part(format!("instances of {scope}"), &cloud.instances));
         missing.extend(part(format!("snapshots of {scope}"), &cloud.ebs_snapshots));
+        let free = cloud.volumes.items().iter();
+        let free = free.filter(|v| v.state == VolumeState::Available).count();
+        if free > 0 {
+            not_judged.push(NotJudged {
+                subject: None,
+                count: free as u64,
+                missing: MissingEvidence::Part {
+                    part: format!(
+                        "fast restore, recycle-bin rules and copies elsewhere of the snapshots of {scope}"
+                    ),
+                    state: "not collected".to_owned(),
+                },
+            });
+        }
         let ground = Ground::new(config, inputs, cloud, &claims, missing);
         decisions.extend(ground.decide());
     }
@@ -329,7 +355,8 @@ impl<'a> Ground<'a> {
             });
         }
         if let Some((cluster, pv)) = self.claims.of(&volume.id) {
-            return Some(self.claims.hold(cluster, pv));
+            let attached = self.claims.attached(cluster, &pv.meta.name);
+            return Some(attached.unwrap_or_else(|| self.claims.hold(cluster, pv)));
         }
         for (cluster, tag) in &origin.clusters {
             if self.claims.clusters(cluster).next().is_none() {
@@ -350,8 +377,19 @@ impl<'a> Ground<'a> {
             {
                 return Some(self.claims.hold(cluster, pv));
             }
+            if let Some(pv) = &origin.persistent_volume {
+                let mut clusters = self.claims.clusters(name);
+                let attached = clusters.find_map(|c| self.claims.attached(c, pv));
+                if attached.is_some() {
+                    return attached;
+                }
+            }
             if let Some(claim) = &origin.claim {
                 for cluster in self.claims.clusters(name) {
+                    let copied = claims::being_copied(cluster, claim);
+                    if copied.is_some() {
+                        return copied;
+                    }
                     let wanted = self.claims.wanted(cluster, &claim.namespace, &claim.name);
                     if wanted.is_some() {
                         return wanted;
@@ -376,7 +414,12 @@ impl<'a> Ground<'a> {
         if let Some(by) = &volume.managed_by {
             return Some(Reason::ManagedByProvider { by: by.clone() });
         }
-        tags::protection(self.config, &volume.tags).or_else(|| self.snapshots_speak(volume))
+        tags::protection(self.config, &volume.tags)
+            .or_else(|| self.snapshots_speak(volume))
+            .or_else(|| match self.key(volume) {
+                Key::Unusable(reason) => Some(reason),
+                _ => None,
+            })
     }
 
     /// Policies, images and snapshots in the making that need the volume.
@@ -465,8 +508,24 @@ impl<'a> Ground<'a> {
                 possible_from: now,
             });
         }
+        for cluster in origin.clusters.keys().flat_map(|c| self.claims.clusters(c)) {
+            let name = cluster_name(cluster);
+            missing.extend(part(
+                format!("volume attachments of {name}"),
+                &cluster.volume_attachments,
+            ));
+            missing.extend(part(
+                format!("volume snapshots of {name}"),
+                &cluster.volume_snapshots,
+            ));
+        }
         if evidence.is_empty() {
             evidence.push(Reason::NoClusterTag);
+        }
+        match self.key(volume) {
+            Key::Works(shown) => evidence.extend(shown),
+            Key::Unusable(reason) => evidence.push(reason),
+            Key::Unknown(asked) => missing.push(asked),
         }
         evidence.push(self.copy_of(volume));
         if let Some(snapshot) = &volume.from_snapshot {

@@ -1,6 +1,6 @@
 //! Reasons.
 
-use crate::model::{InstanceId, MicroUsdPerMonth, SnapshotId, VolumeState};
+use crate::model::{InstanceId, MicroUsdPerMonth, NodeName, SnapshotId, VolumeState};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -158,6 +158,43 @@ pub enum Reason {
         /// Tag.
         tag: String,
     },
+    /// An attachment object of a cluster names its persistent volume.
+    AttachmentObject {
+        /// Cluster.
+        cluster: String,
+        /// Persistent volume.
+        persistent_volume: String,
+        /// Node.
+        node: NodeName,
+        /// It is done, not under way.
+        attached: bool,
+    },
+    /// A snapshot object of its claim is not ready yet.
+    ClaimBeingCopied {
+        /// Cluster.
+        cluster: String,
+        /// Claim.
+        claim: String,
+        /// Snapshot object.
+        snapshot: String,
+    },
+    /// Its key cannot be used, so no snapshot of it could be read again.
+    KeyUnusable {
+        /// Key.
+        key: String,
+        /// State of the key.
+        state: String,
+    },
+    /// Evidence: nobody asked for the state of its key, but a snapshot under
+    /// it was completed of late.
+    KeyWorked {
+        /// Key.
+        key: String,
+        /// Snapshot.
+        snapshot: SnapshotId,
+        /// When it was started.
+        at: DateTime<Utc>,
+    },
     /// It holds the state of a self-managed control plane.
     ControlPlane {
         /// Tag.
@@ -313,6 +350,10 @@ impl Reason {
         "stateful_set_template",
         "foreign_cluster",
         "cluster_not_named",
+        "attachment_object",
+        "claim_being_copied",
+        "key_unusable",
+        "key_worked",
         "control_plane",
         "backup",
         "protected_by_tag",
@@ -419,6 +460,31 @@ impl fmt::Display for Reason {
             Self::ClusterNotNamed { tag } => {
                 write!(f, "tag {tag} says that a cluster made it, and not which")
             }
+            Self::AttachmentObject {
+                cluster,
+                persistent_volume,
+                node,
+                attached,
+            } => write!(
+                f,
+                "an attachment of {cluster} {} {persistent_volume} to {node}",
+                if *attached { "ties" } else { "is to tie" }
+            ),
+            Self::ClaimBeingCopied {
+                cluster,
+                claim,
+                snapshot,
+            } => write!(
+                f,
+                "snapshot {snapshot} of claim {claim} in {cluster} is not ready"
+            ),
+            Self::KeyUnusable { key, state } => {
+                write!(f, "its key {key} is {state}, so a snapshot is no way back")
+            }
+            Self::KeyWorked { key, snapshot, at } => write!(
+                f,
+                "nobody asked for the state of its key {key}; {snapshot} was made with it at {at}"
+            ),
             Self::ControlPlane { tag } => write!(f, "tag {tag} says that a control plane uses it"),
             Self::Backup { tag } => write!(f, "tag {tag} says that it is a backup"),
             Self::ProtectedByTag { tag } => write!(f, "the tag {tag} protects it"),

@@ -73,7 +73,7 @@ fn load_with(options: InputOptions, files: &[(&str, &[u8])]) -> Result<Loaded, I
     loader.finish()
 }
 
-fn load(files: &[(&str, &[u8])]) -> Loaded {
+pub(crate) fn load(files: &[(&str, &[u8])]) -> Loaded {
     load_with(options(), files).unwrap()
 }
 
