@@ -18,5 +18,6 @@ pub mod instance;
 pub mod load;
 pub mod process;
 pub mod sample;
+pub mod scene;
 pub mod seeded;
 pub mod tables;

@@ -20,6 +20,7 @@ pub mod movability;
 mod refusal;
 pub mod request;
 mod terms;
+pub(crate) mod traits;
 mod volumes;
 mod world;
 
