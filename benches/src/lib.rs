@@ -16,6 +16,7 @@ pub mod documents;
 pub mod dump;
 pub mod instance;
 pub mod load;
+pub mod placement;
 pub mod process;
 pub mod sample;
 pub mod scene;

@@ -85,7 +85,7 @@ fn goes(base: &Base<'_>, trial: &mut Trial, nodes: &[usize]) -> bool {
     let saved: i64 = nodes.iter().map(|n| base.price[*n]).sum();
     let before = trial.bought.len();
     let mut next = trial.clone();
-    let went = next.replace(base, nodes, Fit::First, saved - 1, &one_node());
+    let went = next.replace(base, nodes, Fit::First, None, saved - 1, &one_node());
     trial.work = next.work;
     if went && next.bought.len() <= before + 1 {
         *trial = next;

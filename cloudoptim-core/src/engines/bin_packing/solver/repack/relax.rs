@@ -48,14 +48,26 @@ pub(super) struct Relaxation<'a> {
     pub(super) pivots: u64,
 }
 
+/// What a column of the programme is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Nothing,
+    /// Nodes that are kept.
+    Kept,
+    /// A filling, by its number.
+    Fill(usize),
+}
+
 /// The optimum at one price per move.
 pub(super) struct Level {
     pub(super) per_move: i64,
     /// Cost plus price of the moves is never below this.
     pub(super) lower: i64,
-    /// Value of one item of each shape, in micro-dollars per hour.
-    pub(super) values: Vec<f64>,
+    /// Certified value of one item of each shape.
     pub(super) certified: Vec<u64>,
+    /// Items of each shape that the optimum has on each look; the nodes that
+    /// stay whatever happens come last.
+    pub(super) flow: Vec<Vec<f64>>,
     /// By node: what it costs above what it can hold, its moves' price taken
     /// off. Negative: it pays for itself.
     pub(super) dear: Vec<f64>,
@@ -140,6 +152,17 @@ impl<'a> Relaxation<'a> {
         }
     }
 
+    /// The look of each node; those that stay whatever happens come last.
+    pub(super) fn look_of(&self) -> Vec<usize> {
+        let mut out = vec![self.looks.len(); self.nodes.len()];
+        for (look, of) in self.looks.iter().enumerate() {
+            for node in &of.nodes {
+                out[*node] = look;
+            }
+        }
+        out
+    }
+
     /// What keeping a node costs at a price per move.
     fn keeping(&self, node: usize, per_move: i64) -> i64 {
         self.nodes[node].map_or(0, |(price, items)| price - per_move.saturating_mul(items))
@@ -199,13 +222,13 @@ impl<'a> Relaxation<'a> {
         }
         start.extend(std::iter::repeat_n(None, right.len() - g));
         let mut master = Master::new(right, start);
-        let mut sources: Vec<Option<(usize, f64)>> = vec![None; g];
+        let mut sources: Vec<Source> = vec![Source::Nothing; g];
         for (index, (look, cost, _)) in steps.iter().enumerate() {
             master.add(Column {
                 cost: *cost,
                 entries: vec![((g + look) as u32, 1.0), ((g + l + index) as u32, -1.0)],
             });
-            sources.push(Some((*look, 1.0)));
+            sources.push(Source::Kept);
         }
         let column = |rooms: &Self, room: usize, entries: &[(usize, f64)]| -> Column {
             let mut list: Vec<(u32, f64)> = entries.iter().map(|(g, z)| (*g as u32, *z)).collect();
@@ -222,9 +245,9 @@ impl<'a> Relaxation<'a> {
                 entries: list,
             }
         };
-        for (room, entries) in &self.fills {
+        for (fill, (room, entries)) in self.fills.iter().enumerate() {
             master.add(column(self, *room, entries));
-            sources.push((*room >= l && *room < l + t).then_some((*room, 1.0)));
+            sources.push(Source::Fill(fill));
         }
         let mut best = (f64::NEG_INFINITY, vec![0.0; g]);
         loop {
@@ -274,7 +297,7 @@ impl<'a> Relaxation<'a> {
                     };
                     if worth > price + 1e-9 * objective.abs().max(1.0) && !entries.is_empty() {
                         master.add(column(self, room, &entries));
-                        sources.push((room >= l && room < l + t).then_some((room, 1.0)));
+                        sources.push(Source::Fill(self.fills.len()));
                         self.fills.push((room, entries));
                         added = true;
                     }
@@ -303,20 +326,37 @@ impl<'a> Relaxation<'a> {
             }
         }
         self.pivots += master.pivots;
-        // Fillings that no price has used are not worth keeping.
         let (mut kept, mut bought) = (0.0, 0.0);
+        let mut flow = vec![vec![0.0; self.model.shapes.len()]; l + 1];
         for (index, amount) in master.solution() {
-            match sources.get(index).copied().flatten() {
-                Some((room, _)) if room < l => kept += amount,
-                Some(_) => bought += amount,
-                None => {}
+            match sources.get(index) {
+                Some(Source::Kept) => kept += amount,
+                Some(Source::Fill(fill)) => {
+                    let Some((room, entries)) = self.fills.get(*fill) else {
+                        continue;
+                    };
+                    if (l..l + t).contains(room) {
+                        bought += amount;
+                        continue;
+                    }
+                    for (group, z) in entries {
+                        let group = &self.groups[*group];
+                        for s in &group.shapes {
+                            let part = shape_count(self.model, *s) / group.count.max(1e-9);
+                            flow[(*room).min(l)][*s] += amount * z * part;
+                        }
+                    }
+                }
+                _ => {}
             }
         }
-        self.certify(per_move, &best.1, kept, bought)
+        let mut level = self.certify(per_move, &best.1);
+        (level.kept, level.bought, level.flow) = (kept, bought, flow);
+        level
     }
 
     /// What values by group prove, in integers.
-    fn certify(&mut self, per_move: i64, values: &[f64], kept: f64, bought: f64) -> Level {
+    fn certify(&mut self, per_move: i64, values: &[f64]) -> Level {
         let model = self.model;
         let mut certified: Vec<u64> = vec![0; model.shapes.len()];
         for (group, value) in self.groups.iter().zip(values) {
@@ -385,11 +425,11 @@ impl<'a> Relaxation<'a> {
         Level {
             per_move,
             lower: i64::try_from(lower.max(i128::from(self.fixed))).unwrap_or(i64::MAX),
-            values: float,
             certified,
             dear,
-            kept,
-            bought,
+            flow: Vec::new(),
+            kept: 0.0,
+            bought: 0.0,
         }
     }
 }
@@ -538,10 +578,6 @@ fn looks(
 /// One group for each shape, as long as there are not too many; else shapes of
 /// similar demand together, at the least that any of them takes.
 fn groups(model: &Model, shapes: &[usize]) -> Vec<Group> {
-    let count = |s: usize| -> f64 {
-        let kinds = model.shapes[s].kinds.iter();
-        kinds.map(|k| f64::from(model.kinds[*k].count)).sum()
-    };
     let mut step: f64 = 1.0;
     loop {
         let mut index: BTreeMap<_, Vec<usize>> = BTreeMap::new();
@@ -573,13 +609,18 @@ fn groups(model: &Model, shapes: &[usize]) -> Vec<Group> {
                             least.unwrap_or(0)
                         })
                         .collect(),
-                    count: shapes.iter().map(|s| count(*s)).sum(),
+                    count: shapes.iter().map(|s| shape_count(model, *s)).sum(),
                     shapes,
                 })
                 .collect();
         }
         step = if step == 1.0 { 1.01 } else { step * step };
     }
+}
+
+fn shape_count(model: &Model, shape: usize) -> f64 {
+    let kinds = model.shapes[shape].kinds.iter();
+    kinds.map(|k| f64::from(model.kinds[*k].count)).sum()
 }
 
 impl Level {

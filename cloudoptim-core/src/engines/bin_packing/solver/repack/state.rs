@@ -28,6 +28,13 @@ pub(super) enum Fit {
 /// Above so many items without a place, an attempt is given up at once.
 const MAX_EJECTED: u32 = 64;
 
+/// How many items of each kind should stand on each look of nodes.
+pub(super) struct Quota<'a> {
+    pub(super) look_of: &'a [usize],
+    /// By look and shape.
+    pub(super) flow: &'a [Vec<f64>],
+}
+
 /// What all trials share.
 pub(super) struct Base<'a> {
     pub(super) fleet: &'a Fleet,
@@ -205,12 +212,23 @@ impl Trial {
     /// Empties `nodes` and takes them away, as long as all of their items find
     /// a place on the others; else changes nothing.
     pub(super) fn remove(&mut self, base: &Base<'_>, nodes: &[usize], fit: Fit) -> bool {
+        self.remove_by(base, nodes, fit, None)
+    }
+
+    /// [`Trial::remove`], placing by quota first.
+    pub(super) fn remove_by(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        fit: Fit,
+        quota: Option<&Quota<'_>>,
+    ) -> bool {
         let mut kinds = nodes.iter().flat_map(|n| &base.movable[*n]);
         if kinds.any(|(k, _)| self.full[*k]) {
             return false;
         }
         let mut stuck = None;
-        let went = self.remove_or(base, nodes, fit, |trial, left, undo| {
+        let went = self.remove_or(base, nodes, fit, quota, |trial, left, undo| {
             // A few that are left find a place when others make room.
             let rest: u32 = left.values().sum();
             let few = rest <= MAX_EJECTED && u64::from(rest) * 20 <= nodes.len() as u64 + 20;
@@ -239,10 +257,11 @@ impl Trial {
         base: &Base<'_>,
         nodes: &[usize],
         fit: Fit,
+        quota: Option<&Quota<'_>>,
         budget: i64,
         effort: &Effort,
     ) -> bool {
-        self.remove_or(base, nodes, fit, |trial, left, _| {
+        self.remove_or(base, nodes, fit, quota, |trial, left, _| {
             if left.is_empty() {
                 return Some(Vec::new());
             }
@@ -255,6 +274,7 @@ impl Trial {
         base: &Base<'_>,
         nodes: &[usize],
         fit: Fit,
+        quota: Option<&Quota<'_>>,
         rest: impl FnOnce(&mut Self, &BTreeMap<usize, u32>, &mut Undo) -> Option<Vec<NewNode>>,
     ) -> bool {
         let model = base.model;
@@ -288,9 +308,18 @@ impl Trial {
         }
         let mut kinds: Vec<(usize, u32)> = leave.into_iter().collect();
         kinds.sort_by_key(|(k, _)| base.rank[*k]);
+        if let Some(quota) = quota {
+            let wanted = self.wanted(base, quota, &kinds);
+            for ((kind, count), wanted) in kinds.iter_mut().zip(wanted) {
+                for (look, n) in wanted {
+                    let within = Some((quota.look_of, look));
+                    *count -= self.place(base, *kind, n.min(*count), fit, within, &mut undo);
+                }
+            }
+        }
         let mut left: BTreeMap<usize, u32> = BTreeMap::new();
         for (kind, count) in kinds {
-            let placed = self.place(base, kind, count, fit, &mut undo);
+            let placed = self.place(base, kind, count, fit, None, &mut undo);
             if placed < count {
                 left.insert(kind, count - placed);
             }
@@ -323,6 +352,54 @@ impl Trial {
         true
     }
 
+    /// How many items of each kind should go to each look: what the quota has
+    /// there above what stands there.
+    fn wanted(
+        &self,
+        base: &Base<'_>,
+        quota: &Quota<'_>,
+        kinds: &[(usize, u32)],
+    ) -> Vec<Vec<(usize, u32)>> {
+        let model = base.model;
+        let looks = quota.flow.len();
+        let mut stands: Vec<Vec<f64>> = vec![vec![0.0; model.shapes.len()]; looks];
+        for (node, look) in quota.look_of.iter().enumerate() {
+            if self.gone[node] {
+                continue;
+            }
+            for (kind, n) in base.movable[node].iter().chain(&self.arrived[node]) {
+                stands[*look][model.kinds[*kind].shape] += f64::from(*n);
+            }
+        }
+        kinds
+            .iter()
+            .map(|(kind, count)| {
+                let shape = model.kinds[*kind].shape;
+                let above: Vec<f64> = (0..looks)
+                    .map(|l| (quota.flow[l][shape] - stands[l][shape]).max(0.0))
+                    .collect();
+                let sum: f64 = above.iter().sum();
+                if sum <= 0.0 {
+                    return Vec::new();
+                }
+                // Rounded so that the parts add up.
+                let (mut before, mut given) = (0.0, 0);
+                above
+                    .iter()
+                    .enumerate()
+                    .map(|(look, part)| {
+                        before += part / sum * f64::from(*count);
+                        let upto = (before + 0.5).floor().min(f64::from(*count)) as u32;
+                        let n = upto.saturating_sub(given);
+                        given = given.max(upto);
+                        (look, n)
+                    })
+                    .filter(|(_, n)| *n > 0)
+                    .collect()
+            })
+            .collect()
+    }
+
     /// Puts up to `count` items of a kind on open nodes; returns how many.
     fn place(
         &mut self,
@@ -330,6 +407,7 @@ impl Trial {
         kind: usize,
         count: u32,
         fit: Fit,
+        within: Option<(&[usize], usize)>,
         undo: &mut Undo,
     ) -> u32 {
         let model = base.model;
@@ -341,7 +419,8 @@ impl Trial {
             let alone = !k.company.is_empty() && self.starts_group(base, kind);
             let mut candidates: Vec<(f64, usize)> = Vec::new();
             for (i, bin) in self.bins.iter().enumerate() {
-                if self.gone[i] || !base.open[i] || !bin.accepts(model, kind) {
+                let elsewhere = within.is_some_and(|(look_of, look)| look_of[i] != look);
+                if elsewhere || self.gone[i] || !base.open[i] || !bin.accepts(model, kind) {
                     continue;
                 }
                 let room = if alone {

@@ -4,7 +4,7 @@ use super::super::canon::Canonical;
 use super::super::model::Model;
 use super::super::solution::Effort;
 use super::relax::{Level, Relaxation};
-use super::state::{Base, Fit, Trial};
+use super::state::{Base, Fit, Quota, Trial};
 use super::{Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, RepackEffort, prefix};
 use crate::model::MicroUsdPerHour;
 
@@ -132,7 +132,7 @@ impl Sweep<'_> {
             return;
         }
         let level = relaxation.solve(per_move, self.effort.pivots);
-        self.at(&level);
+        self.at(&level, &relaxation.look_of());
         let at = self.levels.partition_point(|l| l.per_move < per_move);
         self.levels.insert(at, level);
     }
@@ -165,7 +165,7 @@ impl Sweep<'_> {
     }
 
     /// Trials at one price per move.
-    fn at(&mut self, level: &Level) {
+    fn at(&mut self, level: &Level, look_of: &[usize]) {
         let base = self.base;
         let mut order: Vec<usize> = (0..base.price.len())
             .filter(|n| base.removable[*n])
@@ -176,11 +176,21 @@ impl Sweep<'_> {
                 .then(a.cmp(b))
         });
         let goal = order.len().saturating_sub(level.kept.floor() as usize);
-        for fit in [Fit::Tight, Fit::Even] {
-            if self.over() {
-                return;
+        let quota = Quota {
+            look_of,
+            flow: &level.flow,
+        };
+        let one_look = level.flow.len() <= 2;
+        for (fit, quota) in [
+            (Fit::Tight, None),
+            (Fit::Even, None),
+            (Fit::Tight, Some(&quota)),
+            (Fit::Even, Some(&quota)),
+        ] {
+            if self.over() || (one_look && quota.is_some()) {
+                break;
             }
-            let Some(mut trial) = self.longest(&order, goal, fit) else {
+            let Some(mut trial) = self.longest(&order, goal, fit, quota) else {
                 continue;
             };
             self.singles(level, &order, &mut trial, fit);
@@ -190,12 +200,18 @@ impl Sweep<'_> {
             );
         }
         if level.bought > 1e-6 {
-            self.replacements(level, &order, goal);
+            self.replacements(level, &order, goal, &quota);
         }
     }
 
     /// The longest prefix whose items the others take over.
-    fn longest(&mut self, order: &[usize], goal: usize, fit: Fit) -> Option<Trial> {
+    fn longest(
+        &mut self,
+        order: &[usize],
+        goal: usize,
+        fit: Fit,
+        quota: Option<&Quota<'_>>,
+    ) -> Option<Trial> {
         let base = self.base;
         let mut best: Option<Trial> = None;
         let (mut low, mut high) = (0, order.len());
@@ -203,7 +219,7 @@ impl Sweep<'_> {
         let mut middle = goal.min(high);
         while low <= high && !self.over() {
             let mut trial = base.start();
-            let went = trial.remove(base, &order[..middle], fit);
+            let went = trial.remove_by(base, &order[..middle], fit, quota);
             self.work += trial.work;
             if went {
                 best = Some(trial);
@@ -248,7 +264,7 @@ impl Sweep<'_> {
     }
 
     /// Prefixes with new nodes for what the others do not take.
-    fn replacements(&mut self, level: &Level, order: &[usize], goal: usize) {
+    fn replacements(&mut self, level: &Level, order: &[usize], goal: usize, quota: &Quota<'_>) {
         let base = self.base;
         let quick = Effort::quick();
         let total =
@@ -257,7 +273,8 @@ impl Sweep<'_> {
         let mut tried: Vec<usize> = Vec::new();
         let try_one = |this: &mut Self, k: usize, effort: &Effort| -> Option<Trial> {
             let mut trial = base.start();
-            let went = trial.replace(base, &order[..k], Fit::Tight, i64::MAX, effort);
+            let quota = Some(quota);
+            let went = trial.replace(base, &order[..k], Fit::Tight, quota, i64::MAX, effort);
             this.work += trial.work;
             went.then_some(trial)
         };
