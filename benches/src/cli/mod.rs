@@ -1,6 +1,7 @@
 //! The command line of the harness.
 
 mod catalog;
+mod consolidate;
 mod dump;
 mod load;
 mod packing;
@@ -18,6 +19,11 @@ usage: cloudoptim-benches <what> [options] <path>…
 what:
   packing   packs the pods of openb, tclab, dlrm, karpenter_mix or vbp files;
             a path is a folder of such files or one file, plain or .gz
+  consolidate
+            searches for cheaper nodes for the pods of a cluster: what kubectl
+            prints (nodes, pods and what else there is), a file or a folder;
+            the whole frontier of saving against moved pods, each point with
+            its proven bound and judged pod by pod
   load      reads what kubectl, the AWS CLI and Prometheus print; a path is a
             file, plain or .gz, a folder with its subfolders, or - for standard
             input; each path is one instance
@@ -37,6 +43,15 @@ options of packing:
   --seed N            seed of the draw (default 1)
   --assignment FILE   writes who goes where as CSV: instance,pod,node,type,zone
   --effort quick|full how much work to do (default full)
+
+options of consolidate:
+  --types FILE        prices and sizes from a CSV file, as of packing
+  --launch WHAT       what may be launched: types (more of what is there, and
+                      those of FILE, else of the families that are there; the
+                      default), copies (more of what is there) or nothing
+  --move-price USD    what a moved pod costs, per hour that the saving lasts
+                      (default 0.000119: two cents over a week)
+  --region REGION     AWS region, for the catalogue's prices
 
 options of load, for what files do not say:
   --taken-at TIME     when the documents were taken, such as
@@ -85,6 +100,7 @@ pub fn main(args: Vec<String>) -> ExitCode {
     let mut args = args.into_iter();
     let outcome = match args.next().as_deref() {
         Some("packing") => packing::run(args.collect()),
+        Some("consolidate") => consolidate::run(args.collect()),
         Some("load") => load::run(args.collect()),
         Some("catalog") => catalog::run(args.collect()),
         Some("dump") => dump::run(args.collect()),

@@ -21,6 +21,7 @@ mod pods;
 mod refusal;
 pub mod request;
 mod terms;
+pub(crate) mod traits;
 mod volumes;
 mod world;
 

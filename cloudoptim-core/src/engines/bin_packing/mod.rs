@@ -21,13 +21,19 @@
 mod bound;
 mod config;
 mod consolidate;
+mod fleet;
 mod owner;
 mod pool;
 mod reason;
+mod repacking;
 pub mod solver;
 
 pub use config::Config;
+pub use fleet::Launchable;
 pub use reason::Reason;
+pub use repacking::{
+    Launched, Moved, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,
+};
 
 use super::{Engine, EngineError, EngineId, EngineOutput, Figures, Inputs, NotJudged};
 use crate::decision::{Decision, MissingEvidence, Subject};

@@ -83,6 +83,44 @@ impl Room {
         }
     }
 
+    /// A node that stands, by what it could hold if its items moved.
+    pub(super) fn standing(
+        node: usize,
+        capacity: Vec<u64>,
+        device_milli: u64,
+        accepts: Vec<bool>,
+    ) -> Self {
+        Self {
+            on: SplitOn::Node(node),
+            price: 0,
+            capacity,
+            device_milli,
+            whole_devices: None,
+            accepts,
+        }
+    }
+
+    /// Several nodes poured into one.
+    pub(super) fn pooled(capacity: Vec<u64>, device_milli: u64, accepts: Vec<bool>) -> Self {
+        Self {
+            on: SplitOn::Existing,
+            price: 0,
+            capacity,
+            device_milli,
+            whole_devices: None,
+            accepts,
+        }
+    }
+
+    /// The lowest price of a new node.
+    pub(super) fn price(&self) -> i64 {
+        self.price
+    }
+
+    pub(super) fn accepts(&self, shape: usize) -> bool {
+        self.accepts.get(shape).copied().unwrap_or(false)
+    }
+
     /// All open existing nodes in one.
     fn existing(problem: &Problem, model: &Model) -> Option<Self> {
         let open: Vec<(usize, _)> = problem
@@ -124,7 +162,13 @@ impl Room {
     }
 
     /// How much of a resource an item takes, as a fraction.
-    fn part(&self, model: &Model, item: &Taker<'_>, of: ShareOf, rounding: u32) -> (u128, u128) {
+    pub(super) fn part(
+        &self,
+        model: &Model,
+        item: &Taker<'_>,
+        of: ShareOf,
+        rounding: u32,
+    ) -> (u128, u128) {
         match of {
             ShareOf::Dim(r) => {
                 let demand = item.demand.get(r).copied().unwrap_or(0);
@@ -179,14 +223,14 @@ fn rounded(demand: u64, capacity: u64, rounding: u32) -> (u128, u128) {
 }
 
 /// What takes a part of a room: a shape, or a group rounded down.
-struct Taker<'a> {
+pub(super) struct Taker<'a> {
     demand: &'a [u64],
     devices: Option<(u32, u32)>,
     limits: &'a [usize],
 }
 
 impl<'a> Taker<'a> {
-    fn of(shape: &'a Shape) -> Self {
+    pub(super) fn of(shape: &'a Shape) -> Self {
         Self {
             demand: &shape.demand,
             devices: shape.devices.as_ref().map(|d| (d.count, d.milli)),
@@ -204,7 +248,7 @@ pub(super) struct Group {
 
 /// A room ready for pricing.
 pub(super) struct Pricer {
-    room: Room,
+    pub(super) room: Room,
     pub(super) rows: Vec<(ShareOf, u32)>,
     /// Groups by column of the knapsack.
     pub(super) groups: Vec<usize>,

@@ -4,7 +4,7 @@ use super::problem::{
     Affinity, Class, CountLimit, DeviceRequest, ExistingNode, Mask, NodeType, Problem, Rule,
     ZoneSpread,
 };
-use super::solution::{Placed, Solution, SplitOn};
+use super::solution::{NewNode, Placed, Solution, SplitOn};
 
 /// A problem with every list sorted by id, and the way back.
 #[derive(Debug, Clone)]
@@ -207,6 +207,11 @@ impl Canonical {
         }
     }
 
+    /// Index of the original class.
+    pub(super) fn class(&self, canonical: usize) -> usize {
+        self.classes[canonical]
+    }
+
     /// Index of the original node.
     pub(super) fn node(&self, canonical: usize) -> usize {
         self.nodes[canonical]
@@ -215,6 +220,21 @@ impl Canonical {
     /// Canonical indices of classes and of nodes by their original ones.
     pub(super) fn inverse(&self) -> (Vec<usize>, Vec<usize>) {
         (inverse(&self.classes), inverse(&self.nodes))
+    }
+
+    /// Bought nodes in the indices of the original problem.
+    pub(super) fn bought_back(&self, nodes: &mut [NewNode]) {
+        for node in nodes {
+            for item in &mut node.items {
+                item.class = self.classes[item.class];
+                for device in &mut item.devices {
+                    *device = self.type_devices[node.node_type][*device];
+                }
+            }
+            node.offering = self.offerings[node.node_type][node.offering];
+            node.node_type = self.types[node.node_type];
+            node.zone = node.zone.map(|z| self.zones[z]);
+        }
     }
 
     /// The same solution in the indices of the original problem. Lists keep
@@ -228,12 +248,7 @@ impl Canonical {
                 }
             }
         };
-        for node in &mut solution.nodes {
-            placed(&mut node.items, &self.type_devices[node.node_type]);
-            node.offering = self.offerings[node.node_type][node.offering];
-            node.node_type = self.types[node.node_type];
-            node.zone = node.zone.map(|z| self.zones[z]);
-        }
+        self.bought_back(&mut solution.nodes);
         for reused in &mut solution.reused {
             placed(&mut reused.items, &self.node_devices[reused.node]);
             reused.node = self.nodes[reused.node];
@@ -250,6 +265,7 @@ impl Canonical {
             for split in &mut certificate.splits {
                 split.on = match split.on {
                     SplitOn::Type(i) => SplitOn::Type(self.types[i]),
+                    SplitOn::Node(i) => SplitOn::Node(self.nodes[i]),
                     SplitOn::Existing => SplitOn::Existing,
                 };
                 for share in &mut split.shares {

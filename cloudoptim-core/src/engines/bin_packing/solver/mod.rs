@@ -29,6 +29,7 @@ mod model;
 mod pack;
 mod pricing;
 mod problem;
+mod repack;
 mod search;
 mod solution;
 mod zones;
@@ -37,6 +38,9 @@ pub use existing::{Existing, Misfit, Move};
 pub use problem::{
     Affinity, Class, CountLimit, Device, DeviceRequest, ExistingNode, Mask, NodeType, Offering,
     Per, Problem, ProblemError, Rule, ZoneSpread,
+};
+pub use repack::{
+    Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, Relocation, RepackEffort, repack,
 };
 pub use solution::{
     BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Share,

@@ -318,6 +318,9 @@ pub enum ProblemError {
     /// More zones than a problem can hold.
     #[error("at most 64 zones, got {0}")]
     Zones(usize),
+    /// What is said of the nodes of a fleet does not match them.
+    #[error("{0}")]
+    Holdings(String),
     /// More than the solver can add up exactly.
     #[error("{what} is more than the solver can add up exactly")]
     TooLarge {

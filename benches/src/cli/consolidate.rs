@@ -1,0 +1,463 @@
+//! `consolidate`: how much cheaper the nodes of a cluster could be, for how
+//! many moved pods.
+
+use super::{Usage, complain, json, number, value};
+use crate::documents;
+use crate::load::{self, TypeRow};
+use crate::placement::{Board, Violation};
+use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
+use cloudoptim_core::catalog::Catalog;
+use cloudoptim_core::engines::Inputs;
+use cloudoptim_core::engines::bin_packing::solver::RepackEffort;
+use cloudoptim_core::engines::bin_packing::{
+    Config, Launchable, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,
+};
+use cloudoptim_core::input::InputOptions;
+use cloudoptim_core::ledger::Ledgers;
+use cloudoptim_core::model::{
+    Bytes, CapacityType, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, MilliCpu, Node, OfferingPrice,
+    Resources, Snapshot, ZoneId, ZoneName,
+};
+use cloudoptim_core::overlay::Overlay;
+use cloudoptim_core::policy::Policy;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// What may be launched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Launch {
+    /// More of what is there, and the types of `--types` or, without that
+    /// option, the catalogue's types of the families that are there.
+    #[default]
+    Types,
+    /// More of what is there.
+    Copies,
+    /// Nothing: nodes only go.
+    Nothing,
+}
+
+#[derive(Default)]
+struct Options {
+    paths: Vec<PathBuf>,
+    types: Option<PathBuf>,
+    launch: Launch,
+    move_price: Option<MicroUsdPerHour>,
+    input: InputOptions,
+    json: bool,
+}
+
+/// What a move is worth when nobody says: two cents for an eviction, over a week.
+const MOVE_PRICE: MicroUsdPerHour = MicroUsdPerHour(20_000 / 168);
+
+impl Options {
+    fn parse(args: Vec<String>) -> Result<Self, Usage> {
+        let mut options = Self::default();
+        options.input.complete = true;
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--types" => options.types = Some(value(&arg, &mut args)?.into()),
+                "--launch" => {
+                    options.launch = match value(&arg, &mut args)?.as_str() {
+                        "types" => Launch::Types,
+                        "copies" => Launch::Copies,
+                        "nothing" => Launch::Nothing,
+                        other => {
+                            return Err(Usage(format!(
+                                "--launch must be types, copies or nothing, got {other:?}"
+                            )));
+                        }
+                    }
+                }
+                "--move-price" => {
+                    let usd: f64 = number(&arg, &mut args)?;
+                    let price = MicroUsdPerHour::from_usd(usd).filter(|p| p.0 >= 0);
+                    options.move_price = Some(price.ok_or_else(|| {
+                        Usage(format!("--move-price must not be below zero, got {usd}"))
+                    })?);
+                }
+                "--region" => options.input.region = Some(value(&arg, &mut args)?.into()),
+                "--json" => options.json = true,
+                _ if arg.starts_with("--") => {
+                    return Err(Usage(format!("unknown option {arg}")));
+                }
+                _ => options.paths.push(arg.into()),
+            }
+        }
+        if options.paths.is_empty() {
+            return Err(Usage("consolidate needs a path".to_owned()));
+        }
+        Ok(options)
+    }
+}
+
+/// A point of the frontier.
+#[derive(Debug, Serialize)]
+struct Point {
+    moves: u64,
+    cost: f64,
+    lower_bound: f64,
+    gap: Option<f64>,
+    nodes: usize,
+    removed: usize,
+    launched: usize,
+    violations: usize,
+    found_by: String,
+}
+
+/// Where the Karpenter-like search came to rest.
+#[derive(Debug, Serialize)]
+struct Prefix {
+    cost: f64,
+    evictions: u64,
+}
+
+/// One line of the report.
+#[derive(Debug, Serialize)]
+struct Line {
+    instance: String,
+    cluster: String,
+    pods: usize,
+    nodes_before: usize,
+    cost_before: f64,
+    cost: f64,
+    lower_bound: f64,
+    gap: Option<f64>,
+    nodes: usize,
+    moves: u64,
+    violations: usize,
+    robust_violations: usize,
+    sequential_violations: usize,
+    kept: u64,
+    unpriced: u64,
+    launchable: usize,
+    prefix_search: Option<Prefix>,
+    frontier: Vec<Point>,
+    seconds: f64,
+    peak_rss_mb: Option<f64>,
+    load_average: Option<f64>,
+    version: &'static str,
+}
+
+pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
+    let options = Options::parse(args)?;
+    let types = match &options.types {
+        Some(file) => match load::read_types(file) {
+            Ok(types) => types,
+            Err(err) => return Ok(complain(&err)),
+        },
+        None => Vec::new(),
+    };
+    let catalog = match Catalog::embedded() {
+        Ok(catalog) => catalog,
+        Err(err) => return Ok(complain(&err)),
+    };
+    let table = io::stdout().is_terminal() && !options.json;
+    let mut ok = true;
+    for path in &options.paths {
+        let loaded = match documents::load(path, options.input.clone()) {
+            Ok(loaded) => loaded,
+            Err(err) => {
+                ok = complain(&err);
+                continue;
+            }
+        };
+        let snapshot = &loaded.snapshot;
+        if snapshot.clusters.is_empty() {
+            ok = complain(&format!("{}: no cluster in it", path.display()));
+        }
+        for cluster in &snapshot.clusters {
+            let line = match measure(path, snapshot, cluster, &catalog, &types, &options) {
+                Ok(line) => line,
+                Err(err) => {
+                    ok = complain(&format!("{}: {err}", path.display()));
+                    continue;
+                }
+            };
+            ok &= line.violations == 0;
+            let written = if table { print(&line) } else { json(&line) };
+            if let Err(err) = written {
+                return Ok(complain(&err));
+            }
+        }
+    }
+    Ok(ok)
+}
+
+fn measure(
+    path: &Path,
+    snapshot: &Snapshot,
+    cluster: &Cluster,
+    catalog: &Catalog,
+    types: &[TypeRow],
+    options: &Options,
+) -> Result<Line, String> {
+    reset_peak();
+    let (policy, ledgers) = (Policy::default(), Ledgers::default());
+    // Prices of the caller's types go over the catalogue's.
+    let prices = types.iter().map(|t| OfferingPrice {
+        instance_type: t.name.as_str().into(),
+        zone_id: None,
+        capacity_type: CapacityType::OnDemand,
+        per_hour: t.price,
+    });
+    let mut overlay = Overlay::default();
+    overlay.prices = prices.collect();
+    let inputs = Inputs {
+        snapshot,
+        overlay: &overlay,
+        catalog,
+        policy: &policy,
+        ledgers: &ledgers,
+    };
+    let launchables = launchables(&inputs, cluster, types, options.launch);
+    let watch = Watch::start();
+    let answer = repacking(
+        &Config::default(),
+        &inputs,
+        cluster,
+        &launchables,
+        &RepackEffort::default(),
+    )
+    .map_err(|err| err.to_string())?;
+    let seconds = watch.seconds();
+    let chosen = answer.chosen(options.move_price.unwrap_or(MOVE_PRICE));
+    let chosen = chosen.ok_or("no point on the frontier")?;
+    let before = Board::new(cluster).robust();
+    let judged: Vec<(usize, usize)> = answer
+        .points
+        .iter()
+        .map(|p| judge(cluster, &launchables, &before, p, path))
+        .collect();
+    let at = answer.points.iter().position(|p| p == chosen).unwrap_or(0);
+    let nodes = cluster.nodes.items().len();
+    let violations = judged.iter().map(|(r, s)| r + s).sum();
+    Ok(Line {
+        instance: path.file_name().map_or_else(
+            || path.display().to_string(),
+            |n| n.to_string_lossy().into(),
+        ),
+        cluster: cluster.name.clone(),
+        pods: cluster.pods.items().len(),
+        nodes_before: nodes,
+        cost_before: answer.cost_before.usd(),
+        cost: chosen.cost.usd(),
+        lower_bound: answer.lower_bound.usd(),
+        gap: gap(chosen.cost, answer.lower_bound),
+        nodes: nodes - chosen.removed.len() + chosen.launched.len(),
+        moves: chosen.moved,
+        violations,
+        robust_violations: judged.get(at).map_or(0, |j| j.0),
+        sequential_violations: judged.get(at).map_or(0, |j| j.1),
+        kept: answer.kept,
+        unpriced: answer.unpriced,
+        launchable: launchables.len(),
+        prefix_search: answer.prefix.map(|p| Prefix {
+            cost: p.cost.usd(),
+            evictions: p.evictions,
+        }),
+        frontier: points(&answer, &judged, nodes),
+        seconds,
+        peak_rss_mb: peak_rss_mb(),
+        load_average: load_average(),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+fn gap(cost: MicroUsdPerHour, bound: MicroUsdPerHour) -> Option<f64> {
+    (bound.0 > 0).then(|| cost.usd() / bound.usd() - 1.0)
+}
+
+fn points(answer: &Repacking, judged: &[(usize, usize)], nodes: usize) -> Vec<Point> {
+    let points = answer.points.iter().zip(judged);
+    points
+        .map(|(p, (robust, sequential))| Point {
+            moves: p.moved,
+            cost: p.cost.usd(),
+            lower_bound: p.lower_bound.usd(),
+            gap: gap(p.cost, p.lower_bound),
+            nodes: nodes - p.removed.len() + p.launched.len(),
+            removed: p.removed.len(),
+            launched: p.launched.len(),
+            violations: robust + sequential,
+            found_by: p.found_by.clone(),
+        })
+        .collect()
+}
+
+/// What may be bought for this cluster.
+fn launchables(
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    types: &[TypeRow],
+    launch: Launch,
+) -> Vec<Launchable> {
+    if launch == Launch::Nothing {
+        return Vec::new();
+    }
+    let mut out = launchable_copies(inputs, cluster);
+    if launch == Launch::Copies {
+        return out;
+    }
+    let mut zones: BTreeMap<ZoneName, ZoneId> = BTreeMap::new();
+    for node in cluster.nodes.items() {
+        if let Some(name) = node.zone_name() {
+            let id = node.meta.label("topology.k8s.aws/zone-id").unwrap_or("?");
+            zones.insert(name, ZoneId::from(id));
+        }
+    }
+    let zones: Vec<(ZoneName, ZoneId)> = zones.into_iter().collect();
+    let nodes = cluster.nodes.items().iter();
+    let families: BTreeSet<&str> = nodes
+        .filter_map(|n| n.instance_type()?.split('.').next())
+        .collect();
+    if types.is_empty() {
+        let all = inputs.catalog.instance_types();
+        for info in all.filter(|i| families.contains(i.family())) {
+            out.extend(launchable_type(inputs, cluster, info.name.as_str(), &zones));
+        }
+    }
+    for row in types {
+        out.push(of_row(inputs, cluster, row, &zones));
+    }
+    out.sort_by(|a, b| a.id.cmp(&b.id));
+    out
+}
+
+/// A type of `--types`: its own size and price; the catalogue's labels and
+/// limits where it knows the type.
+fn of_row(
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    row: &TypeRow,
+    zones: &[(ZoneName, ZoneId)],
+) -> Launchable {
+    let known = launchable_type(inputs, cluster, &row.name, zones);
+    let mut out = known.unwrap_or_else(|| {
+        let mut new = Launchable::new(row.name.clone(), Resources::default(), None);
+        for (zone, id) in zones {
+            let mut node = Node::default();
+            for (key, value) in [
+                ("node.kubernetes.io/instance-type", row.name.as_str()),
+                ("kubernetes.io/arch", "amd64"),
+                ("kubernetes.io/os", "linux"),
+                ("topology.kubernetes.io/zone", zone.as_str()),
+                ("topology.k8s.aws/zone-id", id.as_str()),
+            ] {
+                node.meta.labels.insert(key.to_owned(), value.to_owned());
+            }
+            new.zones.insert(zone.to_string(), (node, row.price));
+        }
+        new
+    });
+    for (node, price) in out.zones.values_mut() {
+        node.allocatable = Resources {
+            cpu: MilliCpu(row.cpu_milli),
+            memory: Bytes(row.memory_mib << 20),
+            pods: row.pods,
+            ..node.allocatable.clone()
+        };
+        *price = row.price;
+    }
+    out
+}
+
+/// Violations of a point: at its end, and on the way.
+fn judge(
+    cluster: &Cluster,
+    launchables: &[Launchable],
+    before: &BTreeSet<Violation>,
+    point: &RepackingPoint,
+    path: &Path,
+) -> (usize, usize) {
+    let mut board = Board::new(cluster);
+    for new in &point.launched {
+        let kind = launchables.iter().find(|l| l.id == new.kind);
+        let Some((kind, (node, _))) = kind.and_then(|k| Some((k, k.zones.get(&new.zone)?))) else {
+            return (1, 0);
+        };
+        let mut node = node.clone();
+        node.meta.name = new.name.to_string();
+        let name = node.meta.name.clone();
+        node.meta.labels.insert(HOSTNAME_LABEL.to_owned(), name);
+        let d = &kind.daemons;
+        board.launch(node, [d.cpu.0, d.memory.0, d.pods]);
+    }
+    let mut way: Vec<Violation> = Vec::new();
+    for node in &point.removed {
+        board.cordon(node.as_str());
+        let moves: Vec<_> = point.moves.iter().filter(|m| m.from == *node).collect();
+        for moved in &moves {
+            board.lift(moved.uid.as_str());
+        }
+        for moved in moves {
+            way.extend(board.arrive(moved.uid.as_str(), moved.to.as_str()));
+        }
+        way.extend(board.remove(node.as_str()));
+    }
+    let end: Vec<Violation> = board.robust().difference(before).cloned().collect();
+    for violation in way.iter().chain(&end).take(5) {
+        let _ = writeln!(
+            io::stderr(),
+            "violation: {} at {} moves: {violation}",
+            path.display(),
+            point.moved
+        );
+    }
+    (end.len(), way.len())
+}
+
+fn print(line: &Line) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let percent =
+        |g: Option<f64>| g.map_or_else(|| "-".to_owned(), |g| format!("{:.2}", g * 100.0));
+    writeln!(
+        out,
+        "{} {}: {} pods on {} nodes, {} of which stay whatever happens; {:.3} USD/h now, {:.2} s",
+        line.instance,
+        line.cluster,
+        line.pods,
+        line.nodes_before,
+        line.kept,
+        line.cost_before,
+        line.seconds
+    )?;
+    writeln!(
+        out,
+        "chosen: {:.3} USD/h on {} nodes for {} moves; no repacking is below {:.3} ({} % away)",
+        line.cost,
+        line.nodes,
+        line.moves,
+        line.lower_bound,
+        percent(line.gap)
+    )?;
+    if let Some(prefix) = &line.prefix_search {
+        writeln!(
+            out,
+            "prefixes and single nodes, as Karpenter: {:.3} USD/h for {} evictions",
+            prefix.cost, prefix.evictions
+        )?;
+    }
+    writeln!(
+        out,
+        "{:>7} {:>11} {:>11} {:>7} {:>6} {:>8} {:>5}  found by",
+        "moves", "USD/h", "bound", "gap %", "nodes", "launched", "viol."
+    )?;
+    for p in &line.frontier {
+        writeln!(
+            out,
+            "{:>7} {:>11.3} {:>11.3} {:>7} {:>6} {:>8} {:>5}  {}",
+            p.moves,
+            p.cost,
+            p.lower_bound,
+            percent(p.gap),
+            p.nodes,
+            p.launched,
+            p.violations,
+            p.found_by
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! Made-up clusters with too many nodes, of any size.
+//!
+//! A cluster is filled as the kube-scheduler does it (least allocated first),
+//! then a part of its pods ends: what a night, a rollback or a finished batch
+//! leaves behind. Nothing in it is of a real cluster. Same arguments, same
+//! cluster.
+
+use crate::load::TypeRow;
+use crate::sample::Random;
+use cloudoptim_core::engines::bin_packing::solver::{
+    Class, ExistingNode, Fleet, Holding, NodeType, Offering, Problem, Rule, ZoneSpread,
+};
+use std::collections::BTreeMap;
+
+/// What a scene is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Nodes when full.
+    pub nodes: usize,
+    /// Their types, in turn.
+    pub types: Vec<TypeRow>,
+    /// Sizes of the pods.
+    pub sizes: Sizes,
+    /// The part of the pods that stays, 0 to 1.
+    pub keep: f64,
+    /// Pods of a workload, when full.
+    pub replicas: usize,
+    /// Every how many-th workload is spread over the zones (skew 1); 0 = none.
+    pub spread_every: usize,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// What pods ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizes {
+    /// The thirty pairs of Karpenter's scheduling benchmark: 100 to 1,500 m of
+    /// CPU, 100 MiB to 4 GiB of memory.
+    Mix,
+    /// A size of its own for each workload: 50 to 4,000 m in steps of 10 m,
+    /// 1 to 8 GiB a core in steps of 16 MiB, small ones the common ones.
+    Rightsized,
+}
+
+/// A cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scene {
+    /// What its nodes are of.
+    pub types: Vec<TypeRow>,
+    /// Type of each node (index into `types`) and zone (0 to 2).
+    pub nodes: Vec<(usize, usize)>,
+    /// What stands.
+    pub pods: Vec<Pod>,
+}
+
+/// A pod of a scene.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Number of its workload.
+    pub workload: usize,
+    /// CPU in millicores.
+    pub cpu_milli: u64,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Number of its node.
+    pub node: usize,
+    /// Whether its workload is spread over the zones.
+    pub spread: bool,
+}
+
+const CPU_MILLI: [u64; 5] = [100, 250, 500, 1_000, 1_500];
+const MEMORY_MIB: [u64; 6] = [100, 256, 512, 1_024, 2_048, 4_096];
+
+impl Sizes {
+    fn draw(self, random: &mut Random) -> (u64, u64) {
+        match self {
+            Self::Mix => (
+                CPU_MILLI[random.below(CPU_MILLI.len())],
+                MEMORY_MIB[random.below(MEMORY_MIB.len())],
+            ),
+            Self::Rightsized => {
+                let unit = |random: &mut Random| random.below(1 << 20) as f64 / f64::from(1 << 20);
+                let cpu = 50.0 * 80.0_f64.powf(unit(random) * unit(random).sqrt());
+                let mib = cpu / 1_000.0 * 1_024.0 * 8.0_f64.powf(unit(random));
+                ((cpu / 10.0) as u64 * 10, ((mib / 16.0) as u64 + 1) * 16)
+            }
+        }
+    }
+}
+
+/// What DaemonSets take of every node: CPU, memory, pods.
+const DAEMONS: (u64, u64, u64) = (200, 320, 4);
+
+impl Plan {
+    /// Fills the nodes until a pod fits none of them, then lets pods end.
+    #[must_use]
+    pub fn scene(&self) -> Scene {
+        let mut random = Random::new(self.seed);
+        let nodes: Vec<(usize, usize)> = (0..self.nodes)
+            .map(|n| (n % self.types.len().max(1), n % 3))
+            .collect();
+        let mut free: Vec<(u64, u64, u64)> = nodes
+            .iter()
+            .map(|(t, _)| {
+                let t = &self.types[*t];
+                (
+                    t.cpu_milli.saturating_sub(DAEMONS.0),
+                    t.memory_mib.saturating_sub(DAEMONS.1),
+                    t.pods.saturating_sub(DAEMONS.2),
+                )
+            })
+            .collect();
+        let mut pods: Vec<Pod> = Vec::new();
+        let mut workload = 0;
+        'fill: loop {
+            let (cpu_milli, memory_mib) = self.sizes.draw(&mut random);
+            let spread = self.spread_every > 0 && workload % self.spread_every == 0;
+            let mut in_zone = [0usize; 3];
+            for _ in 0..self.replicas.max(1) {
+                let least = in_zone.iter().min().copied().unwrap_or(0);
+                let best = (0..nodes.len())
+                    .filter(|n| !spread || in_zone[nodes[*n].1] == least)
+                    .filter(|n| {
+                        free[*n].0 >= cpu_milli && free[*n].1 >= memory_mib && free[*n].2 > 0
+                    })
+                    .map(|n| {
+                        // The kube-scheduler's score: the mean free part after.
+                        let t = &self.types[nodes[n].0];
+                        let cpu = (free[n].0 - cpu_milli) as f64 / t.cpu_milli as f64;
+                        let memory = (free[n].1 - memory_mib) as f64 / t.memory_mib as f64;
+                        (cpu + memory, n)
+                    })
+                    .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+                let Some((_, node)) = best else { break 'fill };
+                free[node].0 -= cpu_milli;
+                free[node].1 -= memory_mib;
+                free[node].2 -= 1;
+                in_zone[nodes[node].1] += 1;
+                pods.push(Pod {
+                    workload,
+                    cpu_milli,
+                    memory_mib,
+                    node,
+                    spread,
+                });
+            }
+            workload += 1;
+        }
+        // Which pods stay: a shuffle's first part, so that the number is exact.
+        let kept = (pods.len() as f64 * self.keep.clamp(0.0, 1.0)) as usize;
+        let mut order: Vec<usize> = (0..pods.len()).collect();
+        for i in (1..order.len()).rev() {
+            order.swap(i, random.below(i + 1));
+        }
+        order.truncate(kept);
+        order.sort_unstable();
+        Scene {
+            types: self.types.clone(),
+            nodes,
+            pods: order.iter().map(|i| pods[*i].clone()).collect(),
+        }
+    }
+}
+
+impl Scene {
+    /// The cluster in numbers, with the types that could be bought.
+    #[must_use]
+    pub fn fleet(&self, buy: &[TypeRow]) -> Fleet {
+        let mut classes: BTreeMap<(u64, u64, Option<usize>), usize> = BTreeMap::new();
+        for pod in &self.pods {
+            let own = pod.spread.then_some(pod.workload);
+            classes.insert((pod.cpu_milli, pod.memory_mib, own), 0);
+        }
+        for (i, index) in classes.values_mut().enumerate() {
+            *index = i;
+        }
+        let class_of = |pod: &Pod| {
+            classes[&(
+                pod.cpu_milli,
+                pod.memory_mib,
+                pod.spread.then_some(pod.workload),
+            )]
+        };
+        let capacity = |t: &TypeRow| {
+            vec![
+                t.cpu_milli.saturating_sub(DAEMONS.0),
+                t.memory_mib.saturating_sub(DAEMONS.1),
+                t.pods.saturating_sub(DAEMONS.2),
+            ]
+        };
+        let mut nodes: Vec<ExistingNode> = self
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(n, (t, zone))| ExistingNode {
+                id: format!("node-{n:05}"),
+                zone: Some(*zone),
+                free: capacity(&self.types[*t]),
+                ..ExistingNode::default()
+            })
+            .collect();
+        let mut holdings: Vec<Holding> = self
+            .nodes
+            .iter()
+            .map(|(t, _)| Holding {
+                price: Some(self.types[*t].price),
+                removable: true,
+                movable: Vec::new(),
+            })
+            .collect();
+        for pod in &self.pods {
+            let node = &mut nodes[pod.node];
+            for (free, d) in node.free.iter_mut().zip([pod.cpu_milli, pod.memory_mib, 1]) {
+                *free -= d;
+            }
+            let class = class_of(pod);
+            match node.present.iter_mut().find(|(c, _)| *c == class) {
+                Some((_, n)) => *n += 1,
+                None => node.present.push((class, 1)),
+            }
+        }
+        for (holding, node) in holdings.iter_mut().zip(&nodes) {
+            holding.movable = node.present.clone();
+        }
+        let rules = classes
+            .iter()
+            .filter(|((_, _, own), _)| own.is_some())
+            .map(|(_, class)| {
+                Rule::ZoneSpread(ZoneSpread {
+                    with: vec![*class],
+                    of: vec![*class],
+                    max_skew: 1,
+                    zones: Default::default(),
+                    min_zones: 0,
+                })
+            })
+            .collect();
+        Fleet {
+            problem: Problem {
+                dims: ["cpu_milli", "memory_mib", "pods"]
+                    .map(str::to_owned)
+                    .to_vec(),
+                zones: ["zone-1", "zone-2", "zone-3"].map(str::to_owned).to_vec(),
+                types: buy
+                    .iter()
+                    .map(|t| NodeType {
+                        id: t.name.clone(),
+                        capacity: capacity(t),
+                        offerings: (0..3)
+                            .map(|z| Offering {
+                                zone: Some(z),
+                                price: Some(t.price),
+                                available: None,
+                            })
+                            .collect(),
+                        ..NodeType::default()
+                    })
+                    .collect(),
+                nodes,
+                classes: classes
+                    .keys()
+                    .enumerate()
+                    .map(|(i, (cpu, memory, _))| Class {
+                        id: format!("{i:05}"),
+                        demand: vec![*cpu, *memory, 1],
+                        ..Class::default()
+                    })
+                    .collect(),
+                rules,
+                ..Problem::default()
+            },
+            holdings,
+        }
+    }
+}

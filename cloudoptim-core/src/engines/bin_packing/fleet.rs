@@ -1,0 +1,471 @@
+//! A cluster as a numeric fleet: classes of pods that are equal by every rule,
+//! nodes by what is free on them, and the way back.
+
+use super::solver::{
+    Affinity, Class, CountLimit, ExistingNode, Fleet, Holding, Mask, NodeType, Offering, Per,
+    Problem, Rule, ZoneSpread,
+};
+use crate::model::{MicroUsdPerHour, Node, Resources};
+use crate::scheduling::traits::{Domain, Traits};
+use crate::scheduling::{NodeId, PodId, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A kind of node that could be launched.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Launchable {
+    /// Unique name, such as the instance type.
+    pub id: String,
+    /// What a new one looks like and costs, by zone name.
+    pub zones: BTreeMap<String, (Node, MicroUsdPerHour)>,
+    /// What DaemonSets take of it.
+    pub daemons: Resources,
+    /// How many EBS volumes can be attached; `None` = not known.
+    pub ebs_limit: Option<u32>,
+}
+
+impl Launchable {
+    /// A kind without any zone yet.
+    pub const fn new(id: String, daemons: Resources, ebs_limit: Option<u32>) -> Self {
+        Self {
+            id,
+            zones: BTreeMap::new(),
+            daemons,
+            ebs_limit,
+        }
+    }
+}
+
+/// What a node contributes.
+pub(super) struct Stand {
+    pub(super) node: NodeId,
+    pub(super) price: Option<MicroUsdPerHour>,
+    /// Whether it may go once `movers` are gone.
+    pub(super) removable: bool,
+    /// Whether it takes pods.
+    pub(super) open: bool,
+    pub(super) movers: Vec<PodId>,
+}
+
+/// A fleet, and whom its numbers stand for.
+pub(super) struct Translated {
+    pub(super) fleet: Fleet,
+    /// Pods that may move, by node and class.
+    pub(super) pods: BTreeMap<(usize, usize), Vec<PodId>>,
+    pub(super) zones: Vec<String>,
+}
+
+/// Zone of nodes without one.
+const NO_ZONE: &str = "";
+
+pub(super) fn translate(
+    world: &World<'_>,
+    stands: &[Stand],
+    launchables: &[Launchable],
+) -> Translated {
+    let zone_of = |node: &Node| node.zone_name().map_or_else(String::new, |z| z.to_string());
+    let mut zones: BTreeSet<String> = launchables
+        .iter()
+        .flat_map(|l| l.zones.keys().cloned())
+        .collect();
+    for stand in stands {
+        zones.insert(world.node(stand.node).map_or_else(String::new, zone_of));
+    }
+    let zones: Vec<String> = zones.into_iter().collect();
+    let zone_index = |name: &str| zones.iter().position(|z| z == name);
+
+    let mut classes = Classes::default();
+    let mut present: Vec<BTreeMap<usize, u32>> = Vec::with_capacity(stands.len());
+    let mut pods: BTreeMap<(usize, usize), Vec<PodId>> = BTreeMap::new();
+    for (index, stand) in stands.iter().enumerate() {
+        let movers: BTreeSet<PodId> = stand.movers.iter().copied().collect();
+        let mut here: BTreeMap<usize, u32> = BTreeMap::new();
+        for pod in world.pods_on(stand.node) {
+            let Some(class) = classes.class_of(world, pod) else {
+                continue;
+            };
+            *here.entry(class).or_default() += 1;
+            if movers.contains(&pod) {
+                pods.entry((index, class)).or_default().push(pod);
+            }
+        }
+        present.push(here);
+    }
+    let dims = Dims::new(&classes);
+    let masks = Masks::new(world, &classes, stands, launchables, &zones);
+    let nodes = stands
+        .iter()
+        .zip(&present)
+        .enumerate()
+        .map(|(index, (stand, present))| ExistingNode {
+            id: format!("{index:06}"),
+            zone: world
+                .node(stand.node)
+                .and_then(|n| zone_index(&zone_of(n)))
+                .or_else(|| zone_index(NO_ZONE)),
+            free: dims.free(world, stand.node),
+            devices: Vec::new(),
+            present: present.iter().map(|(c, n)| (*c, *n)).collect(),
+            closed: !stand.open,
+        })
+        .collect();
+    let holdings = stands
+        .iter()
+        .enumerate()
+        .map(|(index, stand)| Holding {
+            price: stand.price,
+            removable: stand.removable,
+            movable: pods
+                .range((index, 0)..=(index, usize::MAX))
+                .map(|((_, class), list)| (*class, u32::try_from(list.len()).unwrap_or(u32::MAX)))
+                .collect(),
+        })
+        .collect();
+    let types = launchables
+        .iter()
+        .map(|l| NodeType {
+            id: l.id.clone(),
+            capacity: l.zones.values().next().map_or_else(
+                || vec![0; dims.names.len()],
+                |(node, _)| dims.capacity(node, &l.daemons, l.ebs_limit),
+            ),
+            devices: Vec::new(),
+            offerings: l
+                .zones
+                .iter()
+                .map(|(zone, (_, price))| Offering {
+                    zone: zone_index(zone),
+                    price: Some(*price),
+                    available: None,
+                })
+                .collect(),
+        })
+        .collect();
+    let list = classes
+        .list
+        .iter()
+        .zip(masks)
+        .enumerate()
+        .map(|(i, (class, mask))| Class {
+            id: format!("{i:06}"),
+            count: 0,
+            demand: dims.demand(&class.traits),
+            devices: None,
+            types: mask.types,
+            nodes: mask.nodes,
+            zones: mask.zones,
+        })
+        .collect();
+    Translated {
+        fleet: Fleet {
+            problem: Problem {
+                dims: dims.names.clone(),
+                zones: zones.clone(),
+                models: Vec::new(),
+                types,
+                nodes,
+                rules: rules(world, &classes, &zones),
+                classes: list,
+            },
+            holdings,
+        },
+        pods,
+        zones,
+    }
+}
+
+struct Kind {
+    traits: Traits,
+    /// A pod of it, to ask the world about.
+    sample: PodId,
+    /// A rule that the numbers cannot express: it stays where it is.
+    stays: bool,
+}
+
+/// Pods by what rules make of them.
+#[derive(Default)]
+struct Classes {
+    list: Vec<Kind>,
+    index: BTreeMap<String, usize>,
+}
+
+impl Classes {
+    fn class_of(&mut self, world: &World<'_>, pod: PodId) -> Option<usize> {
+        let traits = world.traits(pod)?;
+        let key = format!("{:?} {:?}", traits, world.standing(pod)?);
+        if let Some(class) = self.index.get(&key) {
+            return Some(*class);
+        }
+        let other = |d: Domain| d == Domain::Other;
+        let affinities = traits.affinity.iter().map(|a| a.0);
+        let stays = traits.devices
+            || traits.shares_claim
+            || affinities
+                .chain(traits.in_affinities.iter().copied())
+                .any(|a| other(world.affinity_domain(a)))
+            || traits
+                .antis
+                .iter()
+                .map(|a| a.0)
+                .chain(traits.in_antis.iter().copied())
+                .any(|a| other(world.anti_domain(a)))
+            || traits
+                .spreads
+                .iter()
+                .map(|s| s.0)
+                .chain(traits.in_spreads.iter().copied())
+                .any(|s| other(world.spread_domain(s)));
+        self.index.insert(key, self.list.len());
+        self.list.push(Kind {
+            traits,
+            sample: pod,
+            stays,
+        });
+        Some(self.list.len() - 1)
+    }
+}
+
+/// The resources of the problem.
+struct Dims {
+    names: Vec<String>,
+    extended: Vec<String>,
+    drivers: Vec<String>,
+}
+
+impl Dims {
+    fn new(classes: &Classes) -> Self {
+        let mut extended: BTreeSet<String> = BTreeSet::new();
+        let mut drivers: BTreeSet<String> = BTreeSet::new();
+        for class in &classes.list {
+            extended.extend(class.traits.request.extended.keys().cloned());
+            drivers.extend(class.traits.attached.keys().cloned());
+        }
+        let names = ["cpu_milli", "memory_bytes", "ephemeral_bytes", "pods"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(extended.iter().map(|e| format!("extended {e}")))
+            .chain(drivers.iter().map(|d| format!("volumes {d}")))
+            .collect();
+        Self {
+            names,
+            extended: extended.into_iter().collect(),
+            drivers: drivers.into_iter().collect(),
+        }
+    }
+
+    fn of(&self, r: &Resources) -> Vec<u64> {
+        let extended = self.extended.iter();
+        [r.cpu.0, r.memory.0, r.ephemeral_storage.0, r.pods]
+            .into_iter()
+            .chain(extended.map(|e| r.extended.get(e).copied().unwrap_or(0)))
+            .map(|amount| amount.min(MOST))
+            .collect()
+    }
+
+    fn demand(&self, traits: &Traits) -> Vec<u64> {
+        let mut out = self.of(&traits.request);
+        let attached = self.drivers.iter();
+        out.extend(attached.map(|d| u64::from(traits.attached.get(d).copied().unwrap_or(0))));
+        out
+    }
+
+    fn free(&self, world: &World<'_>, node: NodeId) -> Vec<u64> {
+        let mut out = self.of(&world.free(node));
+        // A driver without a limit takes any number.
+        let drivers = self.drivers.iter();
+        out.extend(drivers.map(|d| world.attachable(node, d).map_or(MOST, u64::from)));
+        out
+    }
+
+    fn capacity(&self, node: &Node, daemons: &Resources, ebs_limit: Option<u32>) -> Vec<u64> {
+        let mut free = node.allocatable.clone();
+        free.subtract(daemons);
+        let mut out = self.of(&free);
+        let ebs = |d: &String| d == crate::scheduling::capacity::EBS_DRIVER;
+        out.extend(self.drivers.iter().map(|d| match ebs_limit {
+            Some(limit) if ebs(d) => u64::from(limit),
+            None if ebs(d) => 0,
+            _ => MOST,
+        }));
+        out
+    }
+}
+
+/// More than any node has, and little enough to add up.
+const MOST: u64 = 1 << 50;
+
+struct Accepted {
+    nodes: Mask,
+    types: Mask,
+    zones: Mask,
+}
+
+struct Masks;
+
+impl Masks {
+    #[allow(clippy::new_ret_no_self)]
+    fn new(
+        world: &World<'_>,
+        classes: &Classes,
+        stands: &[Stand],
+        launchables: &[Launchable],
+        zones: &[String],
+    ) -> Vec<Accepted> {
+        // New nodes of every kind and zone, in a world of their own.
+        let mut wide = world.clone();
+        let mut new: Vec<(usize, usize, NodeId)> = Vec::new();
+        for (kind, l) in launchables.iter().enumerate() {
+            for (zone, (node, _)) in &l.zones {
+                let mut node = node.clone();
+                node.meta.name = format!("launch/{}/{zone}", l.id);
+                if let Some(id) = wide.add_node(node, &l.daemons, l.ebs_limit)
+                    && let Some(zone) = zones.iter().position(|z| z == zone)
+                {
+                    new.push((kind, zone, id));
+                }
+            }
+        }
+        let mut known: BTreeMap<String, (Mask, Mask, Mask)> = BTreeMap::new();
+        classes
+            .list
+            .iter()
+            .map(|class| {
+                if class.stays {
+                    return Accepted {
+                        nodes: Mask::NONE,
+                        types: Mask::NONE,
+                        zones: Mask::NONE,
+                    };
+                }
+                let key = format!("{:?}", world.standing(class.sample));
+                let (nodes, types, zones) = known
+                    .entry(key)
+                    .or_insert_with(|| {
+                        let stand = |node| wide.could_stand(class.sample, node);
+                        let mut at: BTreeSet<usize> = BTreeSet::new();
+                        let nodes: Vec<usize> = (0..stands.len())
+                            .filter(|i| stands[*i].open && stand(stands[*i].node))
+                            .collect();
+                        for i in &nodes {
+                            let node = world.node(stands[*i].node);
+                            let name = node.and_then(Node::zone_name);
+                            let name = name.map_or_else(String::new, |z| z.to_string());
+                            at.extend(zones.iter().position(|z| *z == name));
+                        }
+                        let taken: Vec<_> =
+                            new.iter().filter(|(_, _, node)| stand(*node)).collect();
+                        at.extend(taken.iter().map(|(_, zone, _)| *zone));
+                        (
+                            Mask::only(nodes),
+                            Mask::only(taken.iter().map(|(kind, ..)| *kind)),
+                            if at.len() == zones.len() {
+                                Mask::All
+                            } else {
+                                Mask::only(at)
+                            },
+                        )
+                    })
+                    .clone();
+                Accepted {
+                    nodes,
+                    types,
+                    zones,
+                }
+            })
+            .collect()
+    }
+}
+
+/// The world's rules over classes. Hostname spreads count as if an empty node
+/// were always there, which is never too lax.
+fn rules(world: &World<'_>, classes: &Classes, zones: &[String]) -> Vec<Rule> {
+    let with = |f: &dyn Fn(&Traits) -> bool| -> Vec<usize> {
+        (0..classes.list.len())
+            .filter(|c| f(&classes.list[*c].traits))
+            .collect()
+    };
+    let per = |d: Domain| match d {
+        Domain::Node => Some(Per::Node),
+        Domain::Zone => Some(Per::Zone),
+        Domain::Other => None,
+    };
+    let mut out = Vec::new();
+    let antis: BTreeSet<(usize, bool)> = traits(classes).flat_map(|t| t.antis.clone()).collect();
+    for (anti, itself) in antis {
+        let Some(per) = per(world.anti_domain(anti)) else {
+            continue;
+        };
+        out.push(Rule::CountLimit(CountLimit {
+            per,
+            with: with(&|t| t.antis.contains(&(anti, itself))),
+            of: with(&|t| t.in_antis.contains(&anti)),
+            max: u32::from(itself),
+        }));
+    }
+    let affinities: BTreeSet<usize> = traits(classes)
+        .filter_map(|t| Some(t.affinity?.0))
+        .collect();
+    for affinity in affinities {
+        let Some(per) = per(world.affinity_domain(affinity)) else {
+            continue;
+        };
+        out.push(Rule::Affinity(Affinity {
+            per,
+            with: with(&|t| t.affinity.is_some_and(|a| a.0 == affinity)),
+            of: with(&|t| t.in_affinities.contains(&affinity)),
+        }));
+    }
+    let spreads: BTreeSet<(usize, u32, u32)> =
+        traits(classes).flat_map(|t| t.spreads.clone()).collect();
+    for spread in spreads {
+        let (group, max_skew, min_zones) = spread;
+        let carriers = with(&|t| t.spreads.contains(&spread));
+        let of = with(&|t| t.in_spreads.contains(&group));
+        match world.spread_domain(group) {
+            Domain::Node => out.push(Rule::CountLimit(CountLimit {
+                per: Per::Node,
+                with: carriers,
+                of,
+                max: max_skew,
+            })),
+            Domain::Zone => {
+                let domains = world.spread_domains(group);
+                out.push(Rule::ZoneSpread(ZoneSpread {
+                    with: carriers,
+                    of,
+                    max_skew: max_skew.max(1),
+                    zones: Mask::only((0..zones.len()).filter(|z| domains.contains(&zones[*z]))),
+                    min_zones,
+                }));
+            }
+            Domain::Other => {}
+        }
+    }
+    let limits: BTreeSet<usize> = traits(classes).flat_map(|t| t.brings.clone()).collect();
+    for limit in limits {
+        out.push(Rule::CountLimit(CountLimit {
+            per: Per::Node,
+            with: with(&|t| t.brings.contains(&limit)),
+            of: with(&|t| t.counted.contains(&limit)),
+            max: world.limit_max(limit),
+        }));
+    }
+    let ports: BTreeSet<(u16, String)> = traits(classes)
+        .flat_map(|t| t.ports.iter().map(|p| (p.0, p.1.clone())))
+        .collect();
+    for (port, protocol) in ports {
+        // Addresses are not told apart: one user of a port on a node.
+        let users = with(&|t| t.ports.iter().any(|p| p.0 == port && p.1 == protocol));
+        out.push(Rule::CountLimit(CountLimit {
+            per: Per::Node,
+            with: users.clone(),
+            of: users,
+            max: 1,
+        }));
+    }
+    out
+}
+
+fn traits(classes: &Classes) -> impl Iterator<Item = &Traits> {
+    classes.list.iter().map(|c| &c.traits)
+}

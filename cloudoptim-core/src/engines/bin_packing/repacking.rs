@@ -1,0 +1,471 @@
+//! Repackings of a cluster: the frontier of saving against moves, each point
+//! carried out pod by pod by the kube-scheduler's rules.
+//!
+//! This is a what-if: it asks what the rules of Kubernetes, marks against
+//! disruption and budgets that allow nothing now leave possible. Ages, groups'
+//! minima and headroom, which the engine's decisions respect too, are not in it.
+
+use super::Config;
+use super::fleet::{Launchable, Stand, Translated, translate};
+use super::solver::{Frontier, Place, Point, PrefixEnd, RepackEffort, repack};
+use crate::catalog::NodeOverheads;
+use crate::engines::{EngineError, EngineId, Inputs};
+use crate::model::{
+    CapacityType, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, NamespacedName, Node, NodeName, Pod,
+    Resources, Uid, ZoneId, ZoneName,
+};
+use crate::scheduling::movability::{Movers, node_protections};
+use crate::scheduling::{
+    Budgets, InfeasibleResize, Movability, NodeId, PodId, World, capacity, effective_request,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What repacking a cluster can reach.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Repacking {
+    /// What the priced nodes cost now.
+    pub cost_before: MicroUsdPerHour,
+    /// Nodes without a known price: they stay, and are in no figure.
+    pub unpriced: u64,
+    /// Nodes that stay whatever happens: pinned pods, marks, budgets, no price.
+    pub kept: u64,
+    /// No repacking of these pods costs less, however many move.
+    pub lower_bound: MicroUsdPerHour,
+    /// From fewest moves and dearest to most moves and cheapest.
+    pub points: Vec<RepackingPoint>,
+    /// Where a search over prefixes and single nodes, as Karpenter's, came to
+    /// rest, in numbers only.
+    pub prefix: Option<PrefixEnd>,
+    /// Whether the work limit ended the search.
+    pub work_limit: bool,
+}
+
+/// One repacked cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RepackingPoint {
+    /// What the priced nodes cost then.
+    pub cost: MicroUsdPerHour,
+    /// Pods that move.
+    pub moved: u64,
+    /// No repacking with at most so many moves costs less.
+    pub lower_bound: MicroUsdPerHour,
+    /// Nodes that go, in this order.
+    pub removed: Vec<NodeName>,
+    /// Nodes that are launched before.
+    pub launched: Vec<Launched>,
+    /// Who goes where, in this order; each is feasible when its turn comes.
+    pub moves: Vec<Moved>,
+    /// How it was found.
+    pub found_by: String,
+}
+
+/// A node to be launched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Launched {
+    /// Its name in this answer.
+    pub name: NodeName,
+    /// The [`Launchable`].
+    pub kind: String,
+    /// Zone.
+    pub zone: String,
+    /// Price.
+    pub price: MicroUsdPerHour,
+}
+
+/// A pod that moves.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Moved {
+    /// Pod.
+    pub pod: NamespacedName,
+    /// Its uid.
+    pub uid: Uid,
+    /// Where it stands.
+    pub from: NodeName,
+    /// Where it goes.
+    pub to: NodeName,
+}
+
+impl Repacking {
+    /// The point where a further move would cost more than it saves.
+    pub fn chosen(&self, per_move: MicroUsdPerHour) -> Option<&RepackingPoint> {
+        self.points.iter().min_by_key(|p| {
+            let moves = i128::from(p.moved) * i128::from(per_move.0);
+            (i128::from(p.cost.0) + moves, p.moved)
+        })
+    }
+}
+
+/// Searches for cheaper sets of nodes that hold the same pods.
+///
+/// `launchables` may be bought; none means that nodes only go.
+///
+/// # Errors
+/// [`EngineError`] for settings out of range or objects that contradict each
+/// other.
+pub fn repacking(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    launchables: &[Launchable],
+    effort: &RepackEffort,
+) -> Result<Repacking, EngineError> {
+    config.validate()?;
+    let limits: Vec<_> = inputs
+        .overlay
+        .count_limits
+        .iter()
+        .filter(|l| l.cluster == cluster.uid)
+        .cloned()
+        .collect();
+    let mut world = World::new(cluster, &limits);
+    let stands = stands(config, inputs, cluster, &mut world);
+    let translated = translate(&world, &stands, launchables);
+    let contradiction = |err: super::solver::ProblemError| EngineError::Contradiction {
+        engine: EngineId::BinPacking,
+        message: err.to_string(),
+    };
+    let frontier = repack(&translated.fleet, effort).map_err(contradiction)?;
+    let mut points: Vec<RepackingPoint> = Vec::new();
+    for point in &frontier.points {
+        let real = carry_out(&world, &stands, launchables, &translated, point);
+        let beats = |a: &RepackingPoint, b: &RepackingPoint| a.cost <= b.cost && a.moved <= b.moved;
+        if !points.iter().any(|p| beats(p, &real)) {
+            points.retain(|p| !beats(&real, p));
+            points.push(real);
+        }
+    }
+    points.sort_by_key(|p| (p.moved, p.cost));
+    bounds(&frontier, &mut points);
+    let count = |f: &dyn Fn(&Stand) -> bool| {
+        u64::try_from(stands.iter().filter(|s| f(s)).count()).unwrap_or(u64::MAX)
+    };
+    Ok(Repacking {
+        cost_before: frontier.cost_before,
+        unpriced: count(&|s| s.price.is_none()),
+        kept: count(&|s| !s.removable),
+        lower_bound: frontier.lower_bound,
+        points,
+        prefix: frontier.prefix,
+        work_limit: frontier.work_limit,
+    })
+}
+
+/// Bounds at the moves that the carried-out points really make.
+fn bounds(frontier: &Frontier, points: &mut [RepackingPoint]) {
+    for point in points {
+        let best = frontier.proofs.iter().map(|proof| {
+            let moves = i128::from(point.moved) * i128::from(proof.per_move.0);
+            i128::from(proof.lower_bound.0) - moves
+        });
+        let best = best.max().unwrap_or(0).max(0);
+        point.lower_bound = MicroUsdPerHour(i64::try_from(best).unwrap_or(i64::MAX));
+    }
+}
+
+/// Every node with what may move; pods that wait are put where they fit first,
+/// so that nobody takes their room.
+fn stands(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    world: &mut World<'_>,
+) -> Vec<Stand> {
+    let now = inputs.now();
+    let movers = Movers::new(cluster, now, config.moves.clone());
+    let budgets = Budgets::new(cluster, now);
+    let waiting: Vec<PodId> = world.pending().collect();
+    for pod in waiting {
+        let leaving = world.pod(pod).is_some_and(|p| {
+            matches!(
+                movers.judge(p),
+                Movability::Leaving { .. } | Movability::Stays { .. }
+            )
+        });
+        if !leaving && let Some(node) = tightest(world, pod, &BTreeSet::new()) {
+            world.place_pod(pod, node);
+        }
+    }
+    let ids: Vec<NodeId> = world.nodes().collect();
+    ids.into_iter()
+        .filter_map(|id| {
+            let node = world.node(id)?;
+            let price = inputs.node_price(cluster, node);
+            let open = world.not_target(id).is_empty();
+            let mut removable = open && price.is_some() && node_protections(node, now).is_empty();
+            let mut moving = Vec::new();
+            for pod_id in world.pods_on(id) {
+                let pod = world.pod(pod_id)?;
+                match movers.judge(pod) {
+                    Movability::Moves if pod.node().is_none() => moving.push(pod_id),
+                    Movability::Moves if budgets.can_evict(pod).is_ok() => moving.push(pod_id),
+                    Movability::Leaving { placed_again: true } => moving.push(pod_id),
+                    Movability::Moves | Movability::NeverMoves { .. } => removable = false,
+                    Movability::NotCounted
+                    | Movability::Stays { .. }
+                    | Movability::Leaving {
+                        placed_again: false,
+                    } => {}
+                }
+            }
+            Some(Stand {
+                node: id,
+                price,
+                removable,
+                open,
+                movers: moving,
+            })
+        })
+        .collect()
+}
+
+/// The node that is fullest with the pod on it, but for some.
+fn tightest(world: &World<'_>, pod: PodId, except: &BTreeSet<NodeId>) -> Option<NodeId> {
+    let mut best: Option<(u64, NodeId)> = None;
+    for node in world.nodes() {
+        if except.contains(&node) || !world.fits(pod, node) {
+            continue;
+        }
+        let (free, all) = (world.free(node), &world.node(node)?.allocatable);
+        let permille = |free: u64, of: u64| free.saturating_mul(1_000).checked_div(of).unwrap_or(0);
+        let left =
+            permille(free.cpu.0, all.cpu.0) + permille(free.memory.0 >> 20, all.memory.0 >> 20);
+        if best.is_none_or(|(have, _)| left < have) {
+            best = Some((left, node));
+        }
+    }
+    best.map(|(_, node)| node)
+}
+
+/// Makes a point's moves in a world, one after the other. A pod that its
+/// target refuses goes where it fits; a node that cannot be emptied stays.
+fn carry_out(
+    world: &World<'_>,
+    stands: &[Stand],
+    launchables: &[Launchable],
+    translated: &Translated,
+    point: &Point,
+) -> RepackingPoint {
+    let mut world = world.clone();
+    let mut launched: Vec<(Launched, Option<NodeId>, u64)> = Vec::new();
+    for (number, new) in point.bought.iter().enumerate() {
+        let kind = launchables.get(new.node_type);
+        let zone = new.zone.and_then(|z| translated.zones.get(z));
+        let found = kind.zip(zone).and_then(|(kind, zone)| {
+            let (node, price) = kind.zones.get(zone)?;
+            let mut node = node.clone();
+            node.meta.name = format!("launch-{number:04}");
+            let labels = &mut node.meta.labels;
+            labels.insert(HOSTNAME_LABEL.to_owned(), node.meta.name.clone());
+            let name = node.name();
+            let id = world.add_node(node, &kind.daemons, kind.ebs_limit);
+            let launched = Launched {
+                name,
+                kind: kind.id.clone(),
+                zone: zone.clone(),
+                price: *price,
+            };
+            Some((launched, id, 0))
+        });
+        launched.extend(found);
+    }
+    let mut plan: BTreeMap<usize, Vec<(PodId, Option<NodeId>)>> = BTreeMap::new();
+    let mut taken: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for relocation in &point.moves {
+        let to = match relocation.to {
+            Place::Node(node) => stands.get(node).map(|s| s.node),
+            Place::Bought(number) => launched.get(number).and_then(|l| l.1),
+        };
+        let key = (relocation.from, relocation.class);
+        let pods = translated.pods.get(&key).map_or(&[][..], Vec::as_slice);
+        let at = taken.entry(key).or_default();
+        for _ in 0..relocation.count {
+            if let Some(pod) = pods.get(*at) {
+                plan.entry(relocation.from).or_default().push((*pod, to));
+            }
+            *at += 1;
+        }
+    }
+    let mut going: BTreeSet<NodeId> = point
+        .removed
+        .iter()
+        .filter_map(|n| Some(stands.get(*n)?.node))
+        .collect();
+    let mut out = RepackingPoint {
+        found_by: point.found_by.clone(),
+        ..RepackingPoint::default()
+    };
+    let mut saved = MicroUsdPerHour::ZERO;
+    for index in &point.removed {
+        let Some(stand) = stands.get(*index) else {
+            continue;
+        };
+        let moves = plan.remove(index).unwrap_or_default();
+        match empty(&mut world, stand.node, moves, &going) {
+            Some(done) => {
+                let from = world.node(stand.node).map(Node::name).unwrap_or_default();
+                for (pod, to) in done {
+                    if let Some(new) = launched.iter_mut().find(|l| l.1 == Some(to)) {
+                        new.2 += 1;
+                    }
+                    let (Some(pod), Some(to)) = (world.pod(pod), world.node(to)) else {
+                        continue;
+                    };
+                    // One that waits for a node is nobody's move.
+                    if pod.node().is_some() {
+                        out.moves.push(Moved {
+                            pod: named(pod),
+                            uid: pod.meta.uid.clone(),
+                            from: from.clone(),
+                            to: to.name(),
+                        });
+                    }
+                }
+                out.removed.push(from);
+                saved += stand.price.unwrap_or_default();
+            }
+            None => {
+                going.remove(&stand.node);
+            }
+        }
+    }
+    let used = launched.into_iter().filter(|(_, _, pods)| *pods > 0);
+    out.launched = used.map(|(l, ..)| l).collect();
+    let before: MicroUsdPerHour = stands.iter().filter_map(|s| s.price).sum();
+    let bought: MicroUsdPerHour = out.launched.iter().map(|l| l.price).sum();
+    out.cost = before - saved + bought;
+    out.moved = u64::try_from(out.moves.len()).unwrap_or(u64::MAX);
+    out
+}
+
+/// Moves all of a node's pods and takes it away, or leaves the world as it was.
+fn empty(
+    world: &mut World<'_>,
+    node: NodeId,
+    moves: Vec<(PodId, Option<NodeId>)>,
+    going: &BTreeSet<NodeId>,
+) -> Option<Vec<(PodId, NodeId)>> {
+    world.close_node(node);
+    for (pod, _) in &moves {
+        world.remove_pod(*pod);
+    }
+    let mut done: Vec<(PodId, NodeId)> = Vec::new();
+    let mut rest = moves;
+    // Pods that need company may have to wait for it.
+    while !rest.is_empty() {
+        let mut later = Vec::new();
+        let before = done.len();
+        for (pod, to) in rest {
+            let to = to.filter(|to| world.fits(pod, *to));
+            match to.or_else(|| tightest(world, pod, going)) {
+                Some(to) => {
+                    world.place_pod(pod, to);
+                    done.push((pod, to));
+                }
+                None => later.push((pod, None)),
+            }
+        }
+        if done.len() == before {
+            let all = done.iter().map(|(pod, _)| *pod);
+            for pod in all.chain(later.iter().map(|(pod, _)| *pod)) {
+                world.place_pod(pod, node);
+            }
+            world.open_node(node);
+            return None;
+        }
+        rest = later;
+    }
+    world.remove_node(node);
+    Some(done)
+}
+
+fn named(pod: &Pod) -> NamespacedName {
+    NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone())
+}
+
+/// Copies of the nodes that the cluster runs, on demand, in every zone where
+/// one of the kind stands.
+pub fn launchable_copies(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Launchable> {
+    let movers = Movers::new(cluster, inputs.now(), Default::default());
+    let mut daemons: BTreeMap<&str, Resources> = BTreeMap::new();
+    for pod in cluster.pods.items().iter().filter(|p| !p.is_finished()) {
+        if let (Some(node), Movability::Stays { .. }) = (pod.node(), movers.judge(pod)) {
+            let request = effective_request(pod, InfeasibleResize::default());
+            daemons.entry(node.as_str()).or_default().add(&request);
+        }
+    }
+    let mut kinds: BTreeMap<String, Launchable> = BTreeMap::new();
+    for node in cluster.nodes.items() {
+        let (Some(price), Some(zone)) = (inputs.node_price(cluster, node), node.zone_name()) else {
+            continue;
+        };
+        if !capacity::not_target(node, cluster.node_pools.items()).is_empty() {
+            continue;
+        }
+        let mut copy = node.clone();
+        for own in [HOSTNAME_LABEL, "karpenter.sh/initialized"] {
+            copy.meta.labels.remove(own);
+        }
+        copy.meta.annotations.clear();
+        copy.meta.owners.clear();
+        copy.provider_id = None;
+        let mut look = copy.meta.labels.clone();
+        look.retain(|key, _| !key.contains("zone"));
+        let key = serde_json::to_string(&(&look, &copy.taints)).unwrap_or_default();
+        let taken = daemons.get(node.meta.name.as_str()).cloned();
+        let number = kinds.len();
+        let kind = kinds.entry(key).or_insert_with(|| {
+            let name = node.instance_type().unwrap_or("?");
+            let limit = node
+                .instance_type()
+                .and_then(|t| inputs.catalog.instance_type(t)?.ebs_attach_limit);
+            Launchable::new(
+                format!("{name} {number:03}"),
+                taken.clone().unwrap_or_default(),
+                limit,
+            )
+        });
+        if let Some(taken) = taken {
+            kind.daemons.raise_to(&taken);
+        }
+        kind.zones.entry(zone.to_string()).or_insert((copy, price));
+    }
+    kinds.into_values().collect()
+}
+
+/// A type of the caller's or the catalogue's, in zones by name and id.
+pub fn launchable_type(
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    instance_type: &str,
+    zones: &[(ZoneName, ZoneId)],
+) -> Option<Launchable> {
+    let info = inputs.catalog.instance_type(instance_type)?;
+    let cloud = inputs.snapshot.cloud_of(cluster);
+    let mut out = Launchable::new(
+        instance_type.to_owned(),
+        Resources::default(),
+        info.ebs_attach_limit,
+    );
+    for (zone, id) in zones {
+        let price = inputs.price(cloud, instance_type, Some(id), CapacityType::OnDemand)?;
+        let node = capacity::hypothetical_node(
+            instance_type,
+            info,
+            Some((zone, id)),
+            CapacityType::OnDemand,
+            None,
+            &NodeOverheads::default(),
+        );
+        out.daemons.raise_to(&capacity::daemon_overhead(
+            &node,
+            cluster.workloads.items(),
+            cluster.limit_ranges.items(),
+            cluster.runtime_classes.items(),
+        ));
+        out.zones.insert(zone.to_string(), (node, price));
+    }
+    Some(out)
+}

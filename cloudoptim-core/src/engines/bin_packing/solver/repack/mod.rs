@@ -1,0 +1,252 @@
+//! Which nodes of a fleet go, which stay, and what is bought in their place.
+//!
+//! A [`Fleet`] is a [`Problem`] whose nodes have prices and say which of their
+//! items may move. [`repack`] answers with a [`Frontier`]: from nothing moved to
+//! the cheapest fleet it can find, what each further move saves, and below what
+//! no repacking with so few moves can go.
+//!
+//! For a price per move, a linear programme over node looks, new types and item
+//! classes says which nodes pay for themselves; its duals prove the bound.
+//! Nodes go in the order of what they cost above that, as many as the others can
+//! take over, item by item and by every rule. A search over prefixes and single
+//! nodes, as Karpenter does it, runs beside that; the frontier keeps the best of
+//! both.
+
+mod prefix;
+mod relax;
+mod state;
+mod sweep;
+
+use super::problem::{Problem, ProblemError};
+use super::solution::NewNode;
+use crate::model::MicroUsdPerHour;
+use serde::{Deserialize, Serialize};
+
+/// Nodes with prices and with items that may move.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fleet {
+    /// Classes, rules, what can be bought (may be nothing) and the nodes as they
+    /// are. [`Class::count`](super::Class::count) plays no part: what is placed
+    /// is what stands on the nodes.
+    pub problem: Problem,
+    /// What each node costs and holds; one for each of [`Problem::nodes`].
+    pub holdings: Vec<Holding>,
+}
+
+/// A node's price and the items on it that may move.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Holding {
+    /// What the node costs. A node without a known price stays.
+    pub price: Option<MicroUsdPerHour>,
+    /// Whether it may go when nothing that must stay is on it.
+    pub removable: bool,
+    /// Items that may move: class and count, part of the node's
+    /// [`present`](super::ExistingNode::present).
+    pub movable: Vec<(usize, u32)>,
+}
+
+/// How much work [`repack`] may do, in counts, and what is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RepackEffort {
+    /// Prices per move to try, at least 2. Default 12.
+    pub levels: u32,
+    /// Simplex pivots of each level. Default 4,000.
+    pub pivots: u64,
+    /// Attempts to put a class on a node, over all. Default 200 million.
+    pub placements: u64,
+    /// Nodes that the search over prefixes looks at in one round. Default 100,
+    /// as Karpenter.
+    pub prefix_candidates: u32,
+}
+
+impl Default for RepackEffort {
+    fn default() -> Self {
+        Self {
+            levels: 12,
+            pivots: 4_000,
+            placements: 200_000_000,
+            prefix_candidates: 100,
+        }
+    }
+}
+
+/// What fewer and more moves can reach.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Frontier {
+    /// What the nodes cost now, those without a price left out.
+    pub cost_before: MicroUsdPerHour,
+    /// No repacking costs less, however many items move.
+    pub lower_bound: MicroUsdPerHour,
+    /// From fewest moves and dearest to most moves and cheapest; none is as
+    /// good as another in both. The first moves nothing.
+    pub points: Vec<Point>,
+    /// Where the search over prefixes and single nodes came to rest.
+    pub prefix: Option<PrefixEnd>,
+    /// Why each bound holds.
+    pub proofs: Vec<LevelProof>,
+    /// Whether the work limit ended the search.
+    pub work_limit: bool,
+}
+
+/// Where a search over prefixes came to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrefixEnd {
+    /// Cost of the fleet then.
+    pub cost: MicroUsdPerHour,
+    /// Evictions on the way; an item that moved twice counts twice.
+    pub evictions: u64,
+}
+
+/// A repacked fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Point {
+    /// What the fleet costs then.
+    pub cost: MicroUsdPerHour,
+    /// Items that end elsewhere.
+    pub moved: u64,
+    /// No repacking with at most so many moves costs less.
+    pub lower_bound: MicroUsdPerHour,
+    /// Nodes that go, in the order in which they can.
+    pub removed: Vec<usize>,
+    /// Nodes that are bought, with what comes to them.
+    pub bought: Vec<NewNode>,
+    /// Who goes where.
+    pub moves: Vec<Relocation>,
+    /// How it was found.
+    pub found_by: String,
+}
+
+/// Items that leave a node for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Relocation {
+    /// Index of the class.
+    pub class: usize,
+    /// How many.
+    pub count: u32,
+    /// Index of the node they leave.
+    pub from: usize,
+    /// Where they go.
+    pub to: Place,
+}
+
+/// A node that is there or one that is bought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Index in [`Problem::nodes`].
+    Node(usize),
+    /// Index in [`Point::bought`].
+    Bought(usize),
+}
+
+/// The bound at one price per move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LevelProof {
+    /// The price of one move.
+    pub per_move: MicroUsdPerHour,
+    /// Cost plus price of the moves is never below this.
+    pub lower_bound: MicroUsdPerHour,
+    /// What one item of each class is worth, in micro-dollars per hour ×
+    /// 2^[`SCALE_BITS`](super::Certificate::SCALE_BITS): no new node holds more
+    /// than its price, and what a node that stays holds above its price is
+    /// taken off.
+    pub class_values: Vec<u64>,
+}
+
+impl Frontier {
+    /// The point where a further move would cost more than it saves.
+    ///
+    /// ```
+    /// use cloudoptim_core::engines::bin_packing::solver::{
+    ///     Class, ExistingNode, Fleet, Holding, Problem, RepackEffort, repack,
+    /// };
+    /// use cloudoptim_core::model::MicroUsdPerHour;
+    ///
+    /// let node = |id: &str, free, present| ExistingNode {
+    ///     id: id.into(),
+    ///     free: vec![free],
+    ///     present: vec![(0, present)],
+    ///     ..ExistingNode::default()
+    /// };
+    /// let holding = |movable| Holding {
+    ///     price: Some(MicroUsdPerHour(100_000)),
+    ///     removable: true,
+    ///     movable: vec![(0, movable)],
+    /// };
+    /// let fleet = Fleet {
+    ///     problem: Problem {
+    ///         dims: vec!["cpu_milli".into()],
+    ///         classes: vec![Class { id: "web".into(), demand: vec![500], ..Class::default() }],
+    ///         nodes: vec![node("a", 3_000, 2), node("b", 1_000, 6)],
+    ///         ..Problem::default()
+    ///     },
+    ///     holdings: vec![holding(2), holding(6)],
+    /// };
+    /// let frontier = repack(&fleet, &RepackEffort::default())?;
+    /// let best = frontier.chosen(MicroUsdPerHour(1_000)).ok_or("no point")?;
+    /// assert_eq!((best.moved, best.cost), (2, MicroUsdPerHour(100_000)));
+    /// assert_eq!(best.lower_bound, best.cost);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn chosen(&self, per_move: MicroUsdPerHour) -> Option<&Point> {
+        let total = |p: &&Point| {
+            let moves = i128::from(p.moved) * i128::from(per_move.0);
+            (i128::from(p.cost.0) + moves, p.moved)
+        };
+        self.points.iter().min_by_key(total)
+    }
+}
+
+/// Searches for cheaper fleets that hold the same items.
+///
+/// Same fleet, same answer, in whatever order its parts are given.
+///
+/// # Errors
+/// Those of [`Problem::validate`], and [`ProblemError::Holdings`] when the
+/// holdings do not match the nodes.
+pub fn repack(fleet: &Fleet, effort: &RepackEffort) -> Result<Frontier, ProblemError> {
+    fleet.validate()?;
+    Ok(sweep::run(fleet, effort))
+}
+
+impl Fleet {
+    /// Checks that the parts agree.
+    ///
+    /// # Errors
+    /// The first [`ProblemError`] found.
+    pub fn validate(&self) -> Result<(), ProblemError> {
+        self.problem.validate()?;
+        let (nodes, found) = (self.problem.nodes.len(), self.holdings.len());
+        if nodes != found {
+            return Err(ProblemError::Holdings(format!(
+                "{found} holdings for {nodes} nodes"
+            )));
+        }
+        for (node, holding) in self.problem.nodes.iter().zip(&self.holdings) {
+            if let Some(price) = holding.price
+                && !(0..1 << 44).contains(&price.0)
+            {
+                return Err(ProblemError::Holdings(format!(
+                    "node {:?} has the price {price}",
+                    node.id
+                )));
+            }
+            for (class, count) in &holding.movable {
+                let present = node.present.iter().filter(|(c, _)| c == class);
+                let present: u64 = present.map(|(_, n)| u64::from(*n)).sum();
+                if u64::from(*count) > present {
+                    return Err(ProblemError::Holdings(format!(
+                        "{count} items of class {class} may leave node {:?}, which holds {present}",
+                        node.id
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,631 @@
+//! The linear programme of a fleet at a price per move, and its bound.
+//!
+//! Nodes that may go stand in looks: same capacity once their items are gone,
+//! same classes accepted. Items may be cut and may stand on any node that takes
+//! them; a node that is kept costs its price, one that goes costs the price of
+//! its items' moves. Items that move between kept nodes are free here, so the
+//! optimum is never above what a repacking costs.
+
+use super::super::bound::{Group, Pricer, Room, Taker};
+use super::super::lp::{Column, Master};
+use super::super::model::Model;
+use super::super::problem::Problem;
+use super::super::solution::Certificate;
+use super::Fleet;
+use crate::model::MicroUsdPerHour;
+use std::collections::BTreeMap;
+
+/// Above this many looks, nodes of different capacity share one.
+const MAX_LOOKS: usize = 48;
+
+/// Above this many shapes, those of similar demand are one group.
+const MAX_GROUPS: usize = 400;
+
+/// Nodes of a look that the programme tells apart by their price.
+const STEPS: usize = 12;
+
+/// Nodes that are alike but for price and items.
+struct Look {
+    pricer: Pricer,
+    nodes: Vec<usize>,
+}
+
+/// The programme, with what all prices per move share.
+pub(super) struct Relaxation<'a> {
+    model: &'a Model,
+    groups: Vec<Group>,
+    looks: Vec<Look>,
+    types: Vec<Pricer>,
+    dominated: Vec<Pricer>,
+    /// Nodes that stay whatever happens, poured into one.
+    pool: Option<Pricer>,
+    /// Price and movable items of each node that may go.
+    nodes: Vec<Option<(i64, i64)>>,
+    /// What the nodes cost that stay whatever happens.
+    fixed: i64,
+    /// Fillings found at earlier prices: room (looks, types, pool) and content.
+    fills: Vec<(usize, Vec<(usize, f64)>)>,
+    pub(super) pivots: u64,
+}
+
+/// What a column of the programme is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Nothing,
+    /// Nodes that are kept.
+    Kept,
+    /// A filling, by its number.
+    Fill(usize),
+}
+
+/// The optimum at one price per move.
+pub(super) struct Level {
+    pub(super) per_move: i64,
+    /// Cost plus price of the moves is never below this.
+    pub(super) lower: i64,
+    /// Certified value of one item of each shape.
+    pub(super) certified: Vec<u64>,
+    /// Items of each shape that the optimum has on each look; the nodes that
+    /// stay whatever happens come last.
+    pub(super) flow: Vec<Vec<f64>>,
+    /// By node: what it costs above what it can hold, its moves' price taken
+    /// off. Negative: it pays for itself.
+    pub(super) dear: Vec<f64>,
+    /// How many of the nodes that may go are kept.
+    pub(super) kept: f64,
+    /// How many new nodes are bought.
+    pub(super) bought: f64,
+}
+
+const SCALE: f64 = (1u64 << Certificate::SCALE_BITS) as f64;
+
+impl<'a> Relaxation<'a> {
+    /// `fleet` in canonical order, its classes counting what may move.
+    pub(super) fn new(fleet: &Fleet, model: &'a Model, removable: &[bool]) -> Self {
+        let problem = &fleet.problem;
+        let shapes: Vec<usize> = (0..model.shapes.len())
+            .filter(|s| model.wanted[*s])
+            .collect();
+        let groups = groups(model, &shapes);
+        let mut standing: Vec<(usize, Vec<u64>, u64, Vec<bool>)> = Vec::new();
+        let mut staying: Vec<(Vec<u64>, u64, Vec<bool>)> = Vec::new();
+        let mut fixed = 0;
+        for (i, node) in problem.nodes.iter().enumerate() {
+            let (capacity, devices) = emptied(fleet, problem, i);
+            let accepts: Vec<bool> = model
+                .shapes
+                .iter()
+                .map(|s| {
+                    s.nodes.contains(i)
+                        && node.zone.is_none_or(|z| s.zones.contains(z))
+                        && s.demand.iter().zip(&capacity).all(|(d, c)| d <= c)
+                })
+                .collect();
+            if removable[i] {
+                standing.push((i, capacity, devices, accepts));
+            } else {
+                fixed += fleet.holdings[i].price.map_or(0, |p| p.0);
+                staying.push((capacity, devices, accepts));
+            }
+        }
+        let looks = looks(model, &groups, standing);
+        let pool = staying
+            .into_iter()
+            .reduce(|mut a, b| {
+                for (sum, c) in a.0.iter_mut().zip(&b.0) {
+                    *sum = sum.saturating_add(*c);
+                }
+                a.1 += b.1;
+                for (any, c) in a.2.iter_mut().zip(b.2) {
+                    *any |= c;
+                }
+                a
+            })
+            .map(|(capacity, devices, accepts)| {
+                Pricer::new(model, &groups, Room::pooled(capacity, devices, accepts))
+            });
+        let types = |list: &[super::super::model::Type]| {
+            list.iter()
+                .map(|t| Pricer::new(model, &groups, Room::of(t)))
+                .collect()
+        };
+        let nodes = fleet
+            .holdings
+            .iter()
+            .zip(removable)
+            .map(|(h, removable)| {
+                let items: i64 = h.movable.iter().map(|(_, n)| i64::from(*n)).sum();
+                h.price.filter(|_| *removable).map(|p| (p.0, items))
+            })
+            .collect();
+        Self {
+            types: types(&model.types),
+            dominated: types(&model.dominated),
+            model,
+            groups,
+            looks,
+            pool,
+            nodes,
+            fixed,
+            fills: Vec::new(),
+            pivots: 0,
+        }
+    }
+
+    /// The look of each node; those that stay whatever happens come last.
+    pub(super) fn look_of(&self) -> Vec<usize> {
+        let mut out = vec![self.looks.len(); self.nodes.len()];
+        for (look, of) in self.looks.iter().enumerate() {
+            for node in &of.nodes {
+                out[*node] = look;
+            }
+        }
+        out
+    }
+
+    /// What keeping a node costs at a price per move.
+    fn keeping(&self, node: usize, per_move: i64) -> i64 {
+        self.nodes[node].map_or(0, |(price, items)| price - per_move.saturating_mul(items))
+    }
+
+    fn pricer(&mut self, room: usize) -> Option<&mut Pricer> {
+        let (looks, types) = (self.looks.len(), self.types.len());
+        if room < looks {
+            Some(&mut self.looks[room].pricer)
+        } else if room < looks + types {
+            Some(&mut self.types[room - looks])
+        } else {
+            self.pool.as_mut()
+        }
+    }
+
+    /// Solves the programme at `per_move` micro-dollars per hour for each move.
+    pub(super) fn solve(&mut self, per_move: i64, pivot_limit: u64) -> Level {
+        let (g, l, t) = (self.groups.len(), self.looks.len(), self.types.len());
+        // Nodes of each look in steps of equal size, cheapest to keep first.
+        let mut steps: Vec<(usize, f64, f64)> = Vec::new();
+        for (look, of) in self.looks.iter().enumerate() {
+            let mut costs: Vec<i64> = of
+                .nodes
+                .iter()
+                .map(|n| self.keeping(*n, per_move))
+                .collect();
+            costs.sort_unstable();
+            for part in costs.chunks(costs.len().div_ceil(STEPS).max(1)) {
+                let mean = part.iter().map(|c| *c as f64).sum::<f64>() / part.len() as f64;
+                steps.push((look, mean, part.len() as f64));
+            }
+        }
+        let mut right: Vec<f64> = self.groups.iter().map(|g| g.count.max(1e-6)).collect();
+        right.extend(std::iter::repeat_n(0.0, l));
+        right.extend(steps.iter().map(|s| -s.2));
+        right.push(-1.0);
+        let pool_row = right.len() - 1;
+        let dearest = self.nodes.iter().flatten().map(|n| n.0).max().unwrap_or(0);
+        let mut start: Vec<Option<Column>> = Vec::with_capacity(right.len());
+        for group in 0..g {
+            let rooms = (0..l + t + usize::from(self.pool.is_some())).collect::<Vec<_>>();
+            let most = rooms.into_iter().fold(0.0_f64, |most, room| {
+                let Some(pricer) = self.pricer(room) else {
+                    return most;
+                };
+                match pricer.groups.iter().position(|x| *x == group) {
+                    Some(own) => most.max(pricer.knapsack.most_of(own)),
+                    None => most,
+                }
+            });
+            // Never used in the end: what stands fits where it stands.
+            start.push(Some(Column {
+                cost: 20.0 * dearest.max(1) as f64 / most.clamp(1e-3, 1e6),
+                entries: vec![(group as u32, 1.0)],
+            }));
+        }
+        start.extend(std::iter::repeat_n(None, right.len() - g));
+        let mut master = Master::new(right, start);
+        let mut sources: Vec<Source> = vec![Source::Nothing; g];
+        for (index, (look, cost, _)) in steps.iter().enumerate() {
+            master.add(Column {
+                cost: *cost,
+                entries: vec![((g + look) as u32, 1.0), ((g + l + index) as u32, -1.0)],
+            });
+            sources.push(Source::Kept);
+        }
+        let column = |rooms: &Self, room: usize, entries: &[(usize, f64)]| -> Column {
+            let mut list: Vec<(u32, f64)> = entries.iter().map(|(g, z)| (*g as u32, *z)).collect();
+            let mut cost = 0.0;
+            if room < l {
+                list.push(((g + room) as u32, -1.0));
+            } else if room < l + t {
+                cost = (rooms.types[room - l].room.price() as f64).max(1e-3);
+            } else {
+                list.push((pool_row as u32, -1.0));
+            }
+            Column {
+                cost,
+                entries: list,
+            }
+        };
+        for (fill, (room, entries)) in self.fills.iter().enumerate() {
+            master.add(column(self, *room, entries));
+            sources.push(Source::Fill(fill));
+        }
+        let mut best = (f64::NEG_INFINITY, vec![0.0; g]);
+        loop {
+            let left = pivot_limit.saturating_sub(master.pivots);
+            if left == 0 || master.solve(left).is_err() {
+                break;
+            }
+            let objective = master.objective();
+            let duals = master.duals();
+            let mut added = false;
+            for smoothing in [0.5, 0.0] {
+                if smoothing > 0.0 && !best.0.is_finite() {
+                    continue;
+                }
+                let values: Vec<f64> = duals
+                    .iter()
+                    .zip(&best.1)
+                    .map(|(d, b)| (1.0 - smoothing) * d.max(0.0) + smoothing * b)
+                    .collect();
+                let mut scale: f64 = 1.0;
+                let mut held: Vec<f64> = vec![0.0; l];
+                let mut pooled = 0.0;
+                for room in 0..l + t + usize::from(self.pool.is_some()) {
+                    let Some(pricer) = self.pricer(room) else {
+                        continue;
+                    };
+                    let own = pricer.own(&values);
+                    let filling = pricer.knapsack.solve(&own);
+                    let entries: Vec<(usize, f64)> = filling
+                        .amounts
+                        .iter()
+                        .map(|(c, z)| (pricer.groups[*c], *z))
+                        .collect();
+                    let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
+                    let price = if room < l {
+                        held[room] = filling.value;
+                        duals[g + room]
+                    } else if room < l + t {
+                        let price = (pricer.room.price() as f64).max(1e-3);
+                        if filling.value > price {
+                            scale = scale.min(price / filling.value);
+                        }
+                        price
+                    } else {
+                        pooled = filling.value;
+                        duals[pool_row]
+                    };
+                    if worth > price + 1e-9 * objective.abs().max(1.0) && !entries.is_empty() {
+                        master.add(column(self, room, &entries));
+                        sources.push(Source::Fill(self.fills.len()));
+                        self.fills.push((room, entries));
+                        added = true;
+                    }
+                }
+                let total: f64 = self
+                    .groups
+                    .iter()
+                    .zip(&values)
+                    .map(|(g, v)| g.count * v)
+                    .sum();
+                let surplus: f64 = steps
+                    .iter()
+                    .map(|(look, cost, n)| n * (held[*look] * scale - cost).max(0.0))
+                    .sum();
+                let proven = scale * (total - pooled) - surplus;
+                if proven > best.0 {
+                    best = (proven, values.iter().map(|v| v * scale).collect());
+                }
+                if added {
+                    break;
+                }
+            }
+            let slack = 1e-7 * objective.abs().max(1.0);
+            if !added || best.0 >= objective - slack || master.pivots >= pivot_limit {
+                break;
+            }
+        }
+        self.pivots += master.pivots;
+        let (mut kept, mut bought) = (0.0, 0.0);
+        let mut flow = vec![vec![0.0; self.model.shapes.len()]; l + 1];
+        for (index, amount) in master.solution() {
+            match sources.get(index) {
+                Some(Source::Kept) => kept += amount,
+                Some(Source::Fill(fill)) => {
+                    let Some((room, entries)) = self.fills.get(*fill) else {
+                        continue;
+                    };
+                    if (l..l + t).contains(room) {
+                        bought += amount;
+                        continue;
+                    }
+                    for (group, z) in entries {
+                        let group = &self.groups[*group];
+                        for s in &group.shapes {
+                            let part = shape_count(self.model, *s) / group.count.max(1e-9);
+                            flow[(*room).min(l)][*s] += amount * z * part;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut level = self.certify(per_move, &best.1);
+        (level.kept, level.bought, level.flow) = (kept, bought, flow);
+        level
+    }
+
+    /// What values by group prove, in integers.
+    fn certify(&mut self, per_move: i64, values: &[f64]) -> Level {
+        let model = self.model;
+        let mut certified: Vec<u64> = vec![0; model.shapes.len()];
+        for (group, value) in self.groups.iter().zip(values) {
+            for s in &group.shapes {
+                certified[*s] = (value * SCALE).floor().max(0.0) as u64;
+            }
+        }
+        for pricer in self.types.iter_mut().chain(&mut self.dominated) {
+            let price = pricer.room.price();
+            let own = pricer.own(values);
+            let filling = pricer.knapsack.solve(&own);
+            let lift = if filling.value > 0.0 {
+                price as f64 / filling.value
+            } else {
+                0.0
+            };
+            let mut shares: Vec<u64> = filling
+                .duals
+                .iter()
+                .map(|d| (d * lift * SCALE).floor().max(0.0) as u64)
+                .collect();
+            let whole = u128::from(price.unsigned_abs()) << Certificate::SCALE_BITS;
+            let sum: u128 = shares.iter().map(|s| u128::from(*s)).sum();
+            let mut over = sum.saturating_sub(whole);
+            for share in &mut shares {
+                let cut = over.min(u128::from(*share)) as u64;
+                *share -= cut;
+                over -= u128::from(cut);
+            }
+            for (s, value) in certified.iter_mut().enumerate() {
+                if pricer.room.accepts(s) && model.wanted[s] {
+                    let worth = worth(model, pricer, s, &shares);
+                    *value = (*value).min(u64::try_from(worth).unwrap_or(u64::MAX));
+                }
+            }
+        }
+        let float: Vec<f64> = certified.iter().map(|v| *v as f64 / SCALE).collect();
+        let by_group: Vec<f64> = self
+            .groups
+            .iter()
+            .map(|g| g.shapes.iter().map(|s| float[*s]).fold(0.0, f64::max))
+            .collect();
+        let mut total: i128 = 0;
+        for kind in &model.kinds {
+            total += i128::from(certified[kind.shape]) * i128::from(kind.count);
+        }
+        if let Some(pool) = &mut self.pool {
+            total -= held(model, pool, &by_group, &certified);
+        }
+        let mut dear = vec![0.0; self.nodes.len()];
+        let mut moves: i128 = 0;
+        for index in 0..self.looks.len() {
+            let holds = held(model, &mut self.looks[index].pricer, &by_group, &certified);
+            for node in self.looks[index].nodes.clone() {
+                let keeping = i128::from(self.keeping(node, per_move)) << Certificate::SCALE_BITS;
+                total -= (holds - keeping).max(0);
+                dear[node] = (keeping - holds) as f64 / SCALE;
+                let items = self.nodes[node].map_or(0, |n| n.1);
+                moves += i128::from(per_move) * i128::from(items);
+            }
+        }
+        let lower = total.div_euclid(1 << Certificate::SCALE_BITS)
+            + moves
+            + i128::from(self.fixed)
+            + i128::from(total.rem_euclid(1 << Certificate::SCALE_BITS) > 0);
+        Level {
+            per_move,
+            lower: i64::try_from(lower.max(i128::from(self.fixed))).unwrap_or(i64::MAX),
+            certified,
+            dear,
+            flow: Vec::new(),
+            kept: 0.0,
+            bought: 0.0,
+        }
+    }
+}
+
+/// What an item of a shape is worth by integer shares.
+fn worth(model: &Model, pricer: &Pricer, shape: usize, shares: &[u64]) -> u128 {
+    let taker = Taker::of(&model.shapes[shape]);
+    pricer
+        .rows
+        .iter()
+        .zip(shares)
+        .map(|((of, rounding), share)| {
+            let (num, den) = pricer.room.part(model, &taker, *of, *rounding);
+            u128::from(*share) * num / den
+        })
+        .sum()
+}
+
+/// No filling of the room holds more than this: the sum of integer shares that
+/// are enough for every item.
+fn held(model: &Model, pricer: &mut Pricer, by_group: &[f64], certified: &[u64]) -> i128 {
+    let own = pricer.own(by_group);
+    let filling = pricer.knapsack.solve(&own);
+    let mut shares: Vec<u64> = filling
+        .duals
+        .iter()
+        .map(|d| (d * SCALE).ceil().max(0.0) as u64)
+        .collect();
+    for _ in 0..4 {
+        // The most that an item lacks, as a factor on all shares.
+        let mut factor: f64 = 1.0;
+        let mut lacking = None;
+        for (s, value) in certified.iter().enumerate() {
+            if !pricer.room.accepts(s) || !model.wanted[s] {
+                continue;
+            }
+            let worth = worth(model, pricer, s, &shares);
+            if worth < u128::from(*value) {
+                if worth == 0 {
+                    lacking = Some(s);
+                } else {
+                    factor = factor.max(*value as f64 / worth as f64);
+                }
+            }
+        }
+        if factor <= 1.0 && lacking.is_none() {
+            return shares.iter().map(|s| i128::from(*s)).sum();
+        }
+        for share in &mut shares {
+            *share = (*share as f64 * factor * (1.0 + 1e-12)).ceil() as u64 + 1;
+        }
+    }
+    // Every item for itself; far too much, and never reached in practice.
+    certified
+        .iter()
+        .zip(&model.shapes)
+        .enumerate()
+        .filter(|(s, _)| pricer.room.accepts(*s))
+        .map(|(s, (value, _))| {
+            let count: i128 = model.shapes[s]
+                .kinds
+                .iter()
+                .map(|k| i128::from(model.kinds[*k].count))
+                .sum();
+            i128::from(*value) * count
+        })
+        .sum()
+}
+
+/// What a node offers once its movable items are gone.
+pub(super) fn emptied(fleet: &Fleet, problem: &Problem, node: usize) -> (Vec<u64>, u64) {
+    let standing = &problem.nodes[node];
+    let mut capacity = standing.free.clone();
+    let mut devices: u64 = standing.devices.iter().map(|d| u64::from(d.milli)).sum();
+    for (class, count) in &fleet.holdings[node].movable {
+        let of = &problem.classes[*class];
+        for (sum, d) in capacity.iter_mut().zip(&of.demand) {
+            *sum = sum.saturating_add(d.saturating_mul(u64::from(*count)));
+        }
+        if let Some(request) = &of.devices {
+            devices += u64::from(request.count) * u64::from(request.milli) * u64::from(*count);
+        }
+    }
+    (capacity, devices)
+}
+
+fn looks(
+    model: &Model,
+    groups: &[Group],
+    standing: Vec<(usize, Vec<u64>, u64, Vec<bool>)>,
+) -> Vec<Look> {
+    // Exactly alike; else by what they accept and about how large they are;
+    // else by what they accept; else all in one.
+    for level in 0..4 {
+        let mut index: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (i, (_, capacity, devices, accepts)) in standing.iter().enumerate() {
+            let rough = |c: &u64| match level {
+                0 => *c,
+                1 => (((*c as f64) + 1.0).log2() * 8.0) as u64,
+                _ => 0,
+            };
+            let accepts = if level < 3 {
+                accepts.clone()
+            } else {
+                Vec::new()
+            };
+            let key: (Vec<u64>, u64, Vec<bool>) = (
+                capacity.iter().map(rough).collect(),
+                rough(devices),
+                accepts,
+            );
+            index.entry(key).or_default().push(i);
+        }
+        if index.len() > MAX_LOOKS && level < 3 {
+            continue;
+        }
+        return index
+            .into_values()
+            .map(|members| {
+                let mut capacity = vec![0; model.dims];
+                let mut devices = 0;
+                let mut accepts = vec![false; model.shapes.len()];
+                for i in &members {
+                    let (_, own, own_devices, own_accepts) = &standing[*i];
+                    for (most, c) in capacity.iter_mut().zip(own) {
+                        *most = (*most).max(*c);
+                    }
+                    devices = devices.max(*own_devices);
+                    for (any, a) in accepts.iter_mut().zip(own_accepts) {
+                        *any |= a;
+                    }
+                }
+                let nodes: Vec<usize> = members.iter().map(|i| standing[*i].0).collect();
+                let first = nodes.first().copied().unwrap_or(0);
+                let room = Room::standing(first, capacity, devices, accepts);
+                Look {
+                    pricer: Pricer::new(model, groups, room),
+                    nodes,
+                }
+            })
+            .collect();
+    }
+    Vec::new()
+}
+
+/// One group for each shape, as long as there are not too many; else shapes of
+/// similar demand together, at the least that any of them takes.
+fn groups(model: &Model, shapes: &[usize]) -> Vec<Group> {
+    let mut step: f64 = 1.0;
+    loop {
+        let mut index: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for s in shapes {
+            let shape = &model.shapes[*s];
+            let rough = |d: &u64| {
+                if step > 1.0 && *d > 0 {
+                    ((*d as f64).ln() / step.ln()) as u64 + 1
+                } else {
+                    *d
+                }
+            };
+            let rest = (step == 1.0).then_some(*s);
+            let key = (
+                rest,
+                shape.demand.iter().map(rough).collect::<Vec<_>>(),
+                shape.devices.as_ref().map(|d| (d.count, d.milli)),
+                shape.limits.clone(),
+            );
+            index.entry(key).or_default().push(*s);
+        }
+        if index.len() <= MAX_GROUPS || step > 100.0 {
+            return index
+                .into_values()
+                .map(|shapes| Group {
+                    demand: (0..model.dims)
+                        .map(|r| {
+                            let least = shapes.iter().map(|s| model.shapes[*s].demand[r]).min();
+                            least.unwrap_or(0)
+                        })
+                        .collect(),
+                    count: shapes.iter().map(|s| shape_count(model, *s)).sum(),
+                    shapes,
+                })
+                .collect();
+        }
+        step = if step == 1.0 { 1.01 } else { step * step };
+    }
+}
+
+fn shape_count(model: &Model, shape: usize) -> f64 {
+    let kinds = model.shapes[shape].kinds.iter();
+    kinds.map(|k| f64::from(model.kinds[*k].count)).sum()
+}
+
+impl Level {
+    /// As an amount of money.
+    pub(super) fn lower(&self) -> MicroUsdPerHour {
+        MicroUsdPerHour(self.lower)
+    }
+}

@@ -1,0 +1,759 @@
+//! A fleet in which nodes are emptied in thought.
+
+use super::super::bin::Bin;
+use super::super::canon::Canonical;
+use super::super::model::Model;
+use super::super::problem::{Class, ExistingNode, Mask, Problem};
+use super::super::search;
+use super::super::solution::{Effort, NewNode};
+use super::super::zones::ZoneRules;
+use super::relax::emptied;
+use super::{Fleet, Place, Point, Relocation};
+use crate::model::MicroUsdPerHour;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// How a node is chosen for an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// Where the least room stays behind.
+    Tight,
+    /// Where what stays free is most alike in all resources.
+    Even,
+    /// The first in the order of ids, as a scheduler without a view of the whole.
+    First,
+}
+
+/// Above so many items without a place, an attempt is given up at once.
+const MAX_EJECTED: u32 = 64;
+
+/// How many items of each kind should stand on each look of nodes.
+pub(super) struct Quota<'a> {
+    pub(super) look_of: &'a [usize],
+    /// By look and shape.
+    pub(super) flow: &'a [Vec<f64>],
+}
+
+/// What all trials share.
+pub(super) struct Base<'a> {
+    pub(super) fleet: &'a Fleet,
+    pub(super) model: &'a Model,
+    bins: Vec<Bin>,
+    zones: ZoneRules,
+    /// What a node offers once emptied, by resource; at least 1.
+    capacity: Vec<Vec<f64>>,
+    /// Kinds and counts that may move, by node.
+    pub(super) movable: Vec<Vec<(usize, u32)>>,
+    pub(super) items: Vec<u64>,
+    pub(super) price: Vec<i64>,
+    pub(super) removable: Vec<bool>,
+    /// Whether the node takes items.
+    open: Vec<bool>,
+    /// Kinds: those that are hard to place first.
+    rank: Vec<usize>,
+    pub(super) cost_before: i64,
+}
+
+/// Nodes emptied, items moved, nodes bought.
+#[derive(Clone)]
+pub(super) struct Trial {
+    bins: Vec<Bin>,
+    zones: ZoneRules,
+    pub(super) gone: Vec<bool>,
+    /// Nodes in the order in which they went.
+    pub(super) removed: Vec<usize>,
+    /// Kinds and counts that came to each node.
+    arrived: Vec<Vec<(usize, u32)>>,
+    pub(super) bought: Vec<NewNode>,
+    /// What the fleet costs.
+    pub(super) cost: i64,
+    /// Items that ended elsewhere.
+    pub(super) moved: u64,
+    /// Evictions, also of items that had moved before.
+    pub(super) evictions: u64,
+    pub(super) work: u64,
+    /// Kinds of which no open node takes one more; nodes only get fuller.
+    full: Vec<bool>,
+}
+
+/// How to take a step back.
+#[derive(Default)]
+struct Undo {
+    bins: Vec<(usize, Bin)>,
+    shifts: Vec<(usize, usize, i64)>,
+    arrived: Vec<(usize, Vec<(usize, u32)>)>,
+}
+
+impl<'a> Base<'a> {
+    pub(super) fn new(fleet: &'a Fleet, model: &'a Model) -> Self {
+        let problem = &fleet.problem;
+        let bins: Vec<Bin> = problem
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(i, n)| Bin::existing(model, i, n))
+            .collect();
+        let capacity: Vec<Vec<f64>> = (0..problem.nodes.len())
+            .map(|n| {
+                let (capacity, _) = emptied(fleet, problem, n);
+                capacity.iter().map(|c| (*c as f64).max(1.0)).collect()
+            })
+            .collect();
+        let movable: Vec<Vec<(usize, u32)>> = fleet
+            .holdings
+            .iter()
+            .map(|h| {
+                let mut kinds: BTreeMap<usize, u32> = BTreeMap::new();
+                for (class, n) in h.movable.iter().filter(|(_, n)| *n > 0) {
+                    *kinds.entry(model.kind_of_class[*class]).or_default() += n;
+                }
+                kinds.into_iter().collect()
+            })
+            .collect();
+        let items: Vec<u64> = movable
+            .iter()
+            .map(|m| m.iter().map(|(_, n)| u64::from(*n)).sum())
+            .collect();
+        let price: Vec<i64> = fleet
+            .holdings
+            .iter()
+            .map(|h| h.price.map_or(0, |p| p.0))
+            .collect();
+        let removable: Vec<bool> = fleet
+            .holdings
+            .iter()
+            .map(|h| h.removable && h.price.is_some())
+            .collect();
+        // Sizes as parts of the mean node.
+        let count = capacity.len().max(1) as f64;
+        let mean: Vec<f64> = (0..model.dims)
+            .map(|r| capacity.iter().map(|c| c[r]).sum::<f64>() / count)
+            .collect();
+        let size = |k: usize| -> u64 {
+            let demand = &model.shapes[model.kinds[k].shape].demand;
+            let parts = demand
+                .iter()
+                .zip(&mean)
+                .map(|(d, m)| *d as f64 / m.max(1.0));
+            (parts.fold(0.0, f64::max) * 1e9) as u64
+        };
+        let mut order: Vec<usize> = (0..model.kinds.len()).collect();
+        order.sort_by_key(|k| {
+            let kind = &model.kinds[*k];
+            (
+                Reverse(kind.zoned || !kind.company.is_empty()),
+                Reverse(size(*k)),
+                Reverse(kind.touches.len()),
+                *k,
+            )
+        });
+        let mut rank = vec![0; order.len()];
+        for (at, k) in order.iter().enumerate() {
+            rank[*k] = at;
+        }
+        Self {
+            zones: ZoneRules::new(problem, model),
+            open: problem.nodes.iter().map(|n| !n.closed).collect(),
+            cost_before: price.iter().sum(),
+            fleet,
+            model,
+            bins,
+            capacity,
+            movable,
+            items,
+            price,
+            removable,
+            rank,
+        }
+    }
+
+    pub(super) fn start(&self) -> Trial {
+        Trial {
+            bins: self.bins.clone(),
+            zones: self.zones.clone(),
+            gone: vec![false; self.bins.len()],
+            removed: Vec::new(),
+            arrived: vec![Vec::new(); self.bins.len()],
+            bought: Vec::new(),
+            cost: self.cost_before,
+            moved: 0,
+            evictions: 0,
+            work: 0,
+            full: vec![false; self.model.kinds.len()],
+        }
+    }
+
+    /// Nodes without anything that may move, and that may go.
+    pub(super) fn empty(&self, node: usize) -> bool {
+        self.removable[node] && self.items[node] == 0
+    }
+
+    fn score(&self, trial: &Trial, node: usize, demand: &[u64], fit: Fit) -> f64 {
+        let free = trial.bins[node].free.iter();
+        let rest = free
+            .zip(demand)
+            .zip(&self.capacity[node])
+            .map(|((f, d), c)| f.saturating_sub(*d) as f64 / c);
+        match fit {
+            Fit::First => 0.0,
+            Fit::Tight => rest.map(|r| r * r).sum(),
+            Fit::Even => {
+                let rest: Vec<f64> = rest.collect();
+                let mean = rest.iter().sum::<f64>() / (rest.len() as f64).max(1.0);
+                let unlike: f64 = rest.iter().map(|r| (r - mean) * (r - mean)).sum();
+                unlike + 0.1 * mean * mean
+            }
+        }
+    }
+}
+
+impl Trial {
+    /// Empties `nodes` and takes them away, as long as all of their items find
+    /// a place on the others; else changes nothing.
+    pub(super) fn remove(&mut self, base: &Base<'_>, nodes: &[usize], fit: Fit) -> bool {
+        self.remove_by(base, nodes, fit, None)
+    }
+
+    /// [`Trial::remove`], placing by quota first.
+    pub(super) fn remove_by(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        fit: Fit,
+        quota: Option<&Quota<'_>>,
+    ) -> bool {
+        let mut kinds = nodes.iter().flat_map(|n| &base.movable[*n]);
+        if kinds.any(|(k, _)| self.full[*k]) {
+            return false;
+        }
+        let mut stuck = None;
+        let went = self.remove_or(base, nodes, fit, quota, |trial, left, undo| {
+            // A few that are left find a place when others make room.
+            let rest: u32 = left.values().sum();
+            let few = rest <= MAX_EJECTED && u64::from(rest) * 20 <= nodes.len() as u64 + 20;
+            let done = few && trial.eject_all(base, left, undo);
+            stuck = left.keys().next().copied();
+            (left.is_empty() || done).then(Vec::new)
+        });
+        if let (false, Some(kind)) = (went, stuck) {
+            self.full[kind] = (0..self.bins.len()).all(|i| {
+                let bin = &self.bins[i];
+                nodes.contains(&i)
+                    || self.gone[i]
+                    || !base.open[i]
+                    || !bin.accepts(base.model, kind)
+                    || bin.room_alone(base.model, kind, 1) == 0
+            });
+            self.work += self.bins.len() as u64;
+        }
+        went
+    }
+
+    /// [`Trial::remove`], buying nodes for what finds no place if all is then
+    /// at most `budget` for the new nodes.
+    pub(super) fn replace(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        fit: Fit,
+        quota: Option<&Quota<'_>>,
+        budget: i64,
+        effort: &Effort,
+    ) -> bool {
+        self.remove_or(base, nodes, fit, quota, |trial, left, _| {
+            if left.is_empty() {
+                return Some(Vec::new());
+            }
+            trial.buy(base, left, budget, effort)
+        })
+    }
+
+    fn remove_or(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        fit: Fit,
+        quota: Option<&Quota<'_>>,
+        rest: impl FnOnce(&mut Self, &BTreeMap<usize, u32>, &mut Undo) -> Option<Vec<NewNode>>,
+    ) -> bool {
+        let model = base.model;
+        let mut undo = Undo::default();
+        let excess = self.zones.total();
+        let mut leave: BTreeMap<usize, u32> = BTreeMap::new();
+        let (mut moved, mut evicted, mut saved) = (0, 0, 0);
+        for node in nodes {
+            let node = *node;
+            if self.gone[node] {
+                continue;
+            }
+            undo.bins.push((node, self.bins[node].clone()));
+            undo.arrived
+                .push((node, std::mem::take(&mut self.arrived[node])));
+            let Some((_, arrived)) = undo.arrived.last() else {
+                continue;
+            };
+            for (kind, n) in base.movable[node].iter().chain(arrived) {
+                *leave.entry(*kind).or_default() += n;
+                evicted += u64::from(*n);
+                self.bins[node].release_present(model, *kind, *n);
+                if let Some(zone) = self.bins[node].zone {
+                    self.zones.shift(*kind, zone, -i64::from(*n));
+                    undo.shifts.push((*kind, zone, -i64::from(*n)));
+                }
+            }
+            self.gone[node] = true;
+            moved += base.items[node];
+            saved += base.price[node];
+        }
+        let mut kinds: Vec<(usize, u32)> = leave.into_iter().collect();
+        kinds.sort_by_key(|(k, _)| base.rank[*k]);
+        if let Some(quota) = quota {
+            let wanted = self.wanted(base, quota, &kinds);
+            for ((kind, count), wanted) in kinds.iter_mut().zip(wanted) {
+                for (look, n) in wanted {
+                    let within = Some((quota.look_of, look));
+                    *count -= self.place(base, *kind, n.min(*count), fit, within, &mut undo);
+                }
+            }
+        }
+        let mut left: BTreeMap<usize, u32> = BTreeMap::new();
+        for (kind, count) in kinds {
+            let placed = self.place(base, kind, count, fit, None, &mut undo);
+            if placed < count {
+                left.insert(kind, count - placed);
+            }
+        }
+        let new = rest(self, &left, &mut undo)
+            .filter(|_| self.zones.total() <= excess || !left.is_empty());
+        let Some(new) = new else {
+            for (node, bin) in undo.bins.into_iter().rev() {
+                self.bins[node] = bin;
+            }
+            for (node, arrived) in undo.arrived.into_iter().rev() {
+                self.arrived[node] = arrived;
+            }
+            for (kind, zone, n) in undo.shifts {
+                self.zones.shift(kind, zone, -n);
+            }
+            for node in nodes {
+                if !self.removed.contains(node) {
+                    self.gone[*node] = false;
+                }
+            }
+            return false;
+        };
+        self.removed
+            .extend(nodes.iter().filter(|n| self.gone[**n]).copied());
+        self.cost += new.iter().map(|n| n.price.0).sum::<i64>() - saved;
+        self.bought.extend(new);
+        self.moved += moved;
+        self.evictions += evicted;
+        true
+    }
+
+    /// How many items of each kind should go to each look: what the quota has
+    /// there above what stands there.
+    fn wanted(
+        &self,
+        base: &Base<'_>,
+        quota: &Quota<'_>,
+        kinds: &[(usize, u32)],
+    ) -> Vec<Vec<(usize, u32)>> {
+        let model = base.model;
+        let looks = quota.flow.len();
+        let mut stands: Vec<Vec<f64>> = vec![vec![0.0; model.shapes.len()]; looks];
+        for (node, look) in quota.look_of.iter().enumerate() {
+            if self.gone[node] {
+                continue;
+            }
+            for (kind, n) in base.movable[node].iter().chain(&self.arrived[node]) {
+                stands[*look][model.kinds[*kind].shape] += f64::from(*n);
+            }
+        }
+        kinds
+            .iter()
+            .map(|(kind, count)| {
+                let shape = model.kinds[*kind].shape;
+                let above: Vec<f64> = (0..looks)
+                    .map(|l| (quota.flow[l][shape] - stands[l][shape]).max(0.0))
+                    .collect();
+                let sum: f64 = above.iter().sum();
+                if sum <= 0.0 {
+                    return Vec::new();
+                }
+                // Rounded so that the parts add up.
+                let (mut before, mut given) = (0.0, 0);
+                above
+                    .iter()
+                    .enumerate()
+                    .map(|(look, part)| {
+                        before += part / sum * f64::from(*count);
+                        let upto = (before + 0.5).floor().min(f64::from(*count)) as u32;
+                        let n = upto.saturating_sub(given);
+                        given = given.max(upto);
+                        (look, n)
+                    })
+                    .filter(|(_, n)| *n > 0)
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Puts up to `count` items of a kind on open nodes; returns how many.
+    fn place(
+        &mut self,
+        base: &Base<'_>,
+        kind: usize,
+        count: u32,
+        fit: Fit,
+        within: Option<(&[usize], usize)>,
+        undo: &mut Undo,
+    ) -> u32 {
+        let model = base.model;
+        let k = &model.kinds[kind];
+        let one_by_one = k.zoned || !k.company.is_empty();
+        let demand = &model.shapes[k.shape].demand;
+        let mut placed = 0;
+        while placed < count {
+            let alone = !k.company.is_empty() && self.starts_group(base, kind);
+            let mut candidates: Vec<(f64, usize)> = Vec::new();
+            for (i, bin) in self.bins.iter().enumerate() {
+                let elsewhere = within.is_some_and(|(look_of, look)| look_of[i] != look);
+                if elsewhere || self.gone[i] || !base.open[i] || !bin.accepts(model, kind) {
+                    continue;
+                }
+                let room = if alone {
+                    bin.room_alone(model, kind, 1)
+                } else {
+                    bin.room(model, kind, 1)
+                };
+                if room > 0 {
+                    candidates.push((base.score(self, i, demand, fit), i));
+                }
+            }
+            self.work += self.bins.len() as u64;
+            candidates.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let before = placed;
+            for (_, i) in candidates {
+                let zone = self.bins[i].zone;
+                if one_by_one
+                    && let Some(zone) = zone
+                    && !self.zones.admits(kind, zone)
+                {
+                    continue;
+                }
+                let want = if one_by_one { 1 } else { count - placed };
+                let room = if alone {
+                    1
+                } else {
+                    self.bins[i].room(model, kind, want)
+                };
+                if room == 0 {
+                    continue;
+                }
+                undo.bins.push((i, self.bins[i].clone()));
+                undo.arrived.push((i, self.arrived[i].clone()));
+                self.bins[i].add(model, kind, room);
+                self.arrive(i, kind, room);
+                if let Some(zone) = zone {
+                    self.zones.shift(kind, zone, i64::from(room));
+                    undo.shifts.push((kind, zone, i64::from(room)));
+                }
+                placed += room;
+                if placed == count || one_by_one {
+                    break;
+                }
+            }
+            if placed == before || !one_by_one {
+                break;
+            }
+        }
+        placed
+    }
+
+    /// Places every item that is left by moving one that came before it.
+    fn eject_all(&mut self, base: &Base<'_>, left: &BTreeMap<usize, u32>, undo: &mut Undo) -> bool {
+        left.iter()
+            .all(|(kind, n)| (0..*n).all(|_| self.eject(base, *kind, undo)))
+    }
+
+    /// Puts an item where a smaller one that came there finds another place.
+    fn eject(&mut self, base: &Base<'_>, kind: usize, undo: &mut Undo) -> bool {
+        let model = base.model;
+        if model.kinds[kind].zoned || !model.kinds[kind].company.is_empty() {
+            return false;
+        }
+        // Which kinds some open node takes one more of.
+        let mut room: BTreeMap<usize, Option<(f64, usize)>> = BTreeMap::new();
+        let demand = &model.shapes[model.kinds[kind].shape].demand;
+        let mut best: Option<(f64, usize, usize, usize)> = None;
+        for node in 0..self.bins.len() {
+            self.work += 1;
+            let bin = &self.bins[node];
+            if self.gone[node] || !base.open[node] || !bin.accepts(model, kind) {
+                continue;
+            }
+            for (other, _) in &self.arrived[node] {
+                let other = *other;
+                if other == kind || model.kinds[other].zoned {
+                    continue;
+                }
+                let less = &model.shapes[model.kinds[other].shape].demand;
+                let mut free = bin.free.iter().zip(less).zip(demand);
+                if !free.all(|((f, l), d)| f + l >= *d) {
+                    continue;
+                }
+                let to = *room
+                    .entry(other)
+                    .or_insert_with(|| self.tightest(base, other));
+                let Some((score, to)) = to else { continue };
+                if to == node {
+                    continue;
+                }
+                let waste: f64 = bin
+                    .free
+                    .iter()
+                    .zip(less)
+                    .zip(demand)
+                    .zip(&base.capacity[node])
+                    .map(|(((f, l), d), c)| {
+                        let rest = (f + l - d) as f64 / c;
+                        rest * rest
+                    })
+                    .sum();
+                let key = waste + score;
+                if best.is_none_or(|b| key < b.0) {
+                    best = Some((key, node, other, to));
+                }
+            }
+        }
+        let Some((_, node, other, to)) = best else {
+            return false;
+        };
+        for i in [node, to] {
+            undo.bins.push((i, self.bins[i].clone()));
+            undo.arrived.push((i, self.arrived[i].clone()));
+        }
+        let entry = self.bins[node]
+            .items
+            .iter()
+            .position(|i| i.kind as usize == other);
+        let Some(entry) = entry else { return false };
+        self.bins[node].remove(model, entry, 1);
+        self.leave(node, other);
+        if self.bins[node].room(model, kind, 1) == 0 || self.bins[to].room(model, other, 1) == 0 {
+            return false;
+        }
+        self.bins[node].add(model, kind, 1);
+        self.arrive(node, kind, 1);
+        self.bins[to].add(model, other, 1);
+        self.arrive(to, other, 1);
+        for (k, at, n) in [(other, node, -1), (kind, node, 1), (other, to, 1)] {
+            if let Some(zone) = self.bins[at].zone {
+                self.zones.shift(k, zone, n);
+                undo.shifts.push((k, zone, n));
+            }
+        }
+        true
+    }
+
+    /// The open node that an item fills best.
+    fn tightest(&self, base: &Base<'_>, kind: usize) -> Option<(f64, usize)> {
+        let model = base.model;
+        let demand = &model.shapes[model.kinds[kind].shape].demand;
+        (0..self.bins.len())
+            .filter(|i| {
+                let bin = &self.bins[*i];
+                !self.gone[*i]
+                    && base.open[*i]
+                    && bin.accepts(model, kind)
+                    && bin.room(model, kind, 1) > 0
+            })
+            .map(|i| (base.score(self, i, demand, Fit::Tight), i))
+            .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+    }
+
+    fn leave(&mut self, node: usize, kind: usize) {
+        for (k, n) in &mut self.arrived[node] {
+            if *k == kind {
+                *n -= 1;
+            }
+        }
+        self.arrived[node].retain(|(_, n)| *n > 0);
+    }
+
+    fn arrive(&mut self, node: usize, kind: usize, count: u32) {
+        match self.arrived[node].iter_mut().find(|(k, _)| *k == kind) {
+            Some((_, n)) => *n += count,
+            None => self.arrived[node].push((kind, count)),
+        }
+    }
+
+    /// Whether an item is its own company and there is none anywhere.
+    fn starts_group(&self, base: &Base<'_>, kind: usize) -> bool {
+        let model = base.model;
+        let k = &model.kinds[kind];
+        k.company.iter().all(|a| {
+            let rule = (model.limits.len() + a) as u32;
+            let own = k.touches.iter().any(|t| t.rule == rule && t.of);
+            own && self
+                .bins
+                .iter()
+                .zip(&self.gone)
+                .all(|(b, gone)| *gone || b.company(model, *a) == 0)
+        })
+    }
+
+    /// The cheapest nodes found for what is left, if not above `budget`.
+    fn buy(
+        &mut self,
+        base: &Base<'_>,
+        left: &BTreeMap<usize, u32>,
+        budget: i64,
+        effort: &Effort,
+    ) -> Option<Vec<NewNode>> {
+        let (model, whole) = (base.model, &base.fleet.problem);
+        if whole.types.is_empty() {
+            return None;
+        }
+        let mut classes: Vec<Class> = whole.classes.clone();
+        for class in &mut classes {
+            class.count = 0;
+            class.nodes = Mask::NONE;
+        }
+        for (kind, n) in left {
+            let (class, _) = model.kinds[*kind].classes.first()?;
+            classes[*class].count = *n;
+        }
+        // What stands matters to rules about zones only: a new node is empty.
+        let nodes = if model.zoned {
+            self.standing(base)
+        } else {
+            Vec::new()
+        };
+        let problem = Problem {
+            dims: whole.dims.clone(),
+            zones: whole.zones.clone(),
+            models: whole.models.clone(),
+            types: whole.types.clone(),
+            rules: whole.rules.clone(),
+            nodes,
+            classes,
+        };
+        let canonical = Canonical::new(&problem);
+        let solution = search::run(&canonical.problem, effort, &mut |_| {
+            ControlFlow::Continue(())
+        });
+        let solution = canonical.back(solution);
+        self.work += solution.work.placements;
+        let fits = solution.unplaced.is_empty() && solution.cost.0 <= budget;
+        fits.then_some(solution.nodes)
+    }
+
+    /// The kept nodes with what stands on them, taking nothing more.
+    fn standing(&self, base: &Base<'_>) -> Vec<ExistingNode> {
+        let problem = &base.fleet.problem;
+        let kept = problem.nodes.iter().enumerate();
+        kept.map(|(i, node)| {
+            let mut present = node.present.clone();
+            if self.gone[i] {
+                for (class, n) in &base.fleet.holdings[i].movable {
+                    if let Some(entry) = present.iter_mut().find(|(c, _)| c == class) {
+                        entry.1 = entry.1.saturating_sub(*n);
+                    }
+                }
+            }
+            for (kind, n) in &self.arrived[i] {
+                if let Some((class, _)) = base.model.kinds[*kind].classes.first() {
+                    present.push((*class, *n));
+                }
+            }
+            ExistingNode {
+                present,
+                closed: true,
+                ..node.clone()
+            }
+        })
+        .collect()
+    }
+
+    /// Items on a node that may move.
+    pub(super) fn standing_on(&self, base: &Base<'_>, node: usize) -> u64 {
+        let arrived = self.arrived[node].iter().map(|(_, n)| u64::from(*n));
+        base.items[node] + arrived.sum::<u64>()
+    }
+
+    /// The trial as a point, in canonical indices.
+    pub(super) fn point(&self, base: &Base<'_>, found_by: &str) -> Point {
+        let model = base.model;
+        // Where items of each kind come to, in node order; then who goes there,
+        // in the order in which nodes went.
+        let mut places: Vec<Vec<(Place, u32)>> = vec![Vec::new(); model.kinds.len()];
+        for (node, arrived) in self.arrived.iter().enumerate() {
+            for (kind, n) in arrived {
+                places[*kind].push((Place::Node(node), *n));
+            }
+        }
+        let mut bought = self.bought.clone();
+        for (index, node) in bought.iter_mut().enumerate() {
+            for item in std::mem::take(&mut node.items) {
+                places[model.kind_of_class[item.class]].push((Place::Bought(index), item.count));
+            }
+        }
+        for list in &mut places {
+            list.reverse();
+        }
+        let mut moves: BTreeMap<(usize, usize, Place), u32> = BTreeMap::new();
+        for node in &self.removed {
+            for (class, count) in &base.fleet.holdings[*node].movable {
+                let list = &mut places[model.kind_of_class[*class]];
+                let mut rest = *count;
+                while rest > 0 {
+                    let Some((place, room)) = list.last_mut() else {
+                        break;
+                    };
+                    let n = rest.min(*room);
+                    *moves.entry((*node, *class, *place)).or_default() += n;
+                    rest -= n;
+                    *room -= n;
+                    if *room == 0 {
+                        list.pop();
+                    }
+                }
+            }
+        }
+        let moves: Vec<Relocation> = moves
+            .into_iter()
+            .map(|((from, class, to), count)| Relocation {
+                class,
+                count,
+                from,
+                to,
+            })
+            .collect();
+        for relocation in &moves {
+            if let Place::Bought(index) = relocation.to
+                && let Some(node) = bought.get_mut(index)
+            {
+                match node.items.iter_mut().find(|i| i.class == relocation.class) {
+                    Some(item) => item.count += relocation.count,
+                    None => node.items.push(super::super::solution::Placed {
+                        class: relocation.class,
+                        count: relocation.count,
+                        devices: Vec::new(),
+                    }),
+                }
+            }
+        }
+        Point {
+            cost: MicroUsdPerHour(self.cost),
+            moved: self.moved,
+            lower_bound: MicroUsdPerHour::ZERO,
+            removed: self.removed.clone(),
+            bought,
+            moves,
+            found_by: found_by.to_owned(),
+        }
+    }
+}

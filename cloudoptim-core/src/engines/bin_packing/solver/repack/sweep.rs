@@ -1,0 +1,387 @@
+//! Prices per move from none to more than any node is worth, and the frontier.
+
+use super::super::canon::Canonical;
+use super::super::model::Model;
+use super::super::solution::Effort;
+use super::relax::{Level, Relaxation};
+use super::state::{Base, Fit, Quota, Trial};
+use super::{Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, RepackEffort, prefix};
+use crate::model::MicroUsdPerHour;
+
+pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
+    let mut counted = fleet.problem.clone();
+    for class in &mut counted.classes {
+        class.count = 0;
+    }
+    for (class, n) in fleet.holdings.iter().flat_map(|h| &h.movable) {
+        if let Some(class) = counted.classes.get_mut(*class) {
+            class.count = class.count.saturating_add(*n);
+        }
+    }
+    let canonical = Canonical::new(&counted);
+    let (class_of, node_of) = canonical.inverse();
+    let mut holdings = vec![Holding::default(); fleet.holdings.len()];
+    for (holding, node) in fleet.holdings.iter().zip(&node_of) {
+        let mut movable: Vec<(usize, u32)> = holding
+            .movable
+            .iter()
+            .map(|(c, n)| (class_of[*c], *n))
+            .collect();
+        movable.sort_unstable();
+        holdings[*node] = Holding {
+            movable,
+            ..holding.clone()
+        };
+    }
+    let sorted = Fleet {
+        problem: canonical.problem.clone(),
+        holdings,
+    };
+    let model = Model::new(&sorted.problem);
+    let base = Base::new(&sorted, &model);
+    let mut frontier = Sweep {
+        effort,
+        base: &base,
+        points: Vec::new(),
+        levels: Vec::new(),
+        work: 0,
+    }
+    .run();
+    for point in &mut frontier.points {
+        back(&canonical, point);
+    }
+    for proof in &mut frontier.proofs {
+        let mut values = vec![0; proof.class_values.len()];
+        for (class, value) in proof.class_values.iter().enumerate() {
+            values[canonical.class(class)] = *value;
+        }
+        proof.class_values = values;
+    }
+    frontier
+}
+
+/// A point in the indices of the original problem.
+fn back(canonical: &Canonical, point: &mut Point) {
+    for node in &mut point.removed {
+        *node = canonical.node(*node);
+    }
+    for relocation in &mut point.moves {
+        relocation.class = canonical.class(relocation.class);
+        relocation.from = canonical.node(relocation.from);
+        if let Place::Node(node) = &mut relocation.to {
+            *node = canonical.node(*node);
+        }
+    }
+    canonical.bought_back(&mut point.bought);
+}
+
+struct Sweep<'a> {
+    effort: &'a RepackEffort,
+    base: &'a Base<'a>,
+    points: Vec<Point>,
+    levels: Vec<Level>,
+    work: u64,
+}
+
+impl Sweep<'_> {
+    fn run(mut self) -> Frontier {
+        let base = self.base;
+        let start = base.start();
+        self.keep(&start, "as it is");
+        let mut empties = base.start();
+        let empty: Vec<usize> = (0..base.price.len()).filter(|n| base.empty(*n)).collect();
+        if !empty.is_empty() && empties.remove(base, &empty, Fit::Tight) {
+            self.keep(&empties, "empty nodes");
+        }
+        let mut relaxation = Relaxation::new(base.fleet, base.model, &base.removable);
+        for per_move in [0, self.top()] {
+            self.level(&mut relaxation, per_move);
+        }
+        while self.levels.len() < self.effort.levels as usize
+            && !self.over()
+            && let Some(per_move) = self.next_price()
+        {
+            self.level(&mut relaxation, per_move);
+        }
+        let mut stops: Vec<Point> = Vec::new();
+        let candidates = usize::try_from(self.effort.prefix_candidates).unwrap_or(usize::MAX);
+        let limit = self.effort.placements / 2;
+        let end = prefix::run(base, candidates, limit, &mut |trial| {
+            stops.push(trial.point(base, "prefixes and single nodes"));
+        });
+        self.work += end.work;
+        for stop in stops {
+            self.offer(stop);
+        }
+        self.finish(PrefixEnd {
+            cost: MicroUsdPerHour(end.cost),
+            evictions: end.evictions,
+        })
+    }
+
+    /// A price at which no node is worth its moves.
+    fn top(&self) -> i64 {
+        let base = self.base;
+        let nodes = (0..base.price.len()).filter(|n| base.removable[*n] && base.items[*n] > 0);
+        let each = nodes.map(|n| base.price[n] / i64::try_from(base.items[n]).unwrap_or(i64::MAX));
+        each.max().map_or(0, |most| most + 1)
+    }
+
+    fn level(&mut self, relaxation: &mut Relaxation<'_>, per_move: i64) {
+        if self.levels.iter().any(|l| l.per_move == per_move) {
+            return;
+        }
+        let level = relaxation.solve(per_move, self.effort.pivots);
+        self.at(&level, &relaxation.look_of());
+        let at = self.levels.partition_point(|l| l.per_move < per_move);
+        self.levels.insert(at, level);
+    }
+
+    /// The price at which two neighbouring answers are equally good, of the
+    /// neighbours between which most is unknown.
+    fn next_price(&self) -> Option<i64> {
+        let best = |per_move: i64| {
+            self.points.iter().min_by_key(|p| {
+                let moves = i128::from(p.moved) * i128::from(per_move);
+                (i128::from(p.cost.0) + moves, p.moved)
+            })
+        };
+        let pairs = self.levels.iter().zip(self.levels.iter().skip(1));
+        pairs
+            .filter_map(|(low, high)| {
+                let (cheap, calm) = (best(low.per_move)?, best(high.per_move)?);
+                let moves = i64::try_from(cheap.moved.checked_sub(calm.moved)?).ok()?;
+                let saved = calm.cost.0 - cheap.cost.0;
+                let between = saved.checked_div(moves)?;
+                let inside = low.per_move < between && between < high.per_move;
+                inside.then_some((i128::from(moves) * i128::from(saved), between))
+            })
+            .max()
+            .map(|(_, price)| price)
+    }
+
+    fn over(&self) -> bool {
+        self.work >= self.effort.placements
+    }
+
+    /// Trials at one price per move.
+    fn at(&mut self, level: &Level, look_of: &[usize]) {
+        let base = self.base;
+        let mut order: Vec<usize> = (0..base.price.len())
+            .filter(|n| base.removable[*n])
+            .collect();
+        order.sort_by(|a, b| {
+            let dear = level.dear[*b].total_cmp(&level.dear[*a]);
+            dear.then(base.items[*a].cmp(&base.items[*b]))
+                .then(a.cmp(b))
+        });
+        let goal = order.len().saturating_sub(level.kept.floor() as usize);
+        let quota = Quota {
+            look_of,
+            flow: &level.flow,
+        };
+        let one_look = level.flow.len() <= 2;
+        for (fit, quota) in [
+            (Fit::Tight, None),
+            (Fit::Even, None),
+            (Fit::Tight, Some(&quota)),
+            (Fit::Even, Some(&quota)),
+        ] {
+            if self.over() || (one_look && quota.is_some()) {
+                break;
+            }
+            let Some(mut trial) = self.longest(&order, goal, fit, quota) else {
+                continue;
+            };
+            self.singles(level, &order, &mut trial, fit);
+            self.keep(
+                &trial,
+                &format!("fluid, {} a move", MicroUsdPerHour(level.per_move)),
+            );
+        }
+        if level.bought > 1e-6 {
+            self.replacements(level, &order, goal, &quota);
+        }
+    }
+
+    /// The longest prefix whose items the others take over.
+    fn longest(
+        &mut self,
+        order: &[usize],
+        goal: usize,
+        fit: Fit,
+        quota: Option<&Quota<'_>>,
+    ) -> Option<Trial> {
+        let base = self.base;
+        let mut best: Option<Trial> = None;
+        let (mut low, mut high) = (0, order.len());
+        // The programme's own answer is the most that can be hoped for.
+        let mut middle = goal.min(high);
+        while low <= high && !self.over() {
+            let mut trial = base.start();
+            let went = trial.remove_by(base, &order[..middle], fit, quota);
+            self.work += trial.work;
+            if went {
+                best = Some(trial);
+                low = middle + 1;
+                if middle >= goal {
+                    break;
+                }
+                high = high.min(goal);
+            } else {
+                if middle == 0 {
+                    break;
+                }
+                high = middle - 1;
+            }
+            // Near the goal, small steps first: what is lost is a few percent.
+            let near = high.saturating_sub(high / 50 + 1).max(low);
+            middle = if went || near <= low {
+                usize::midpoint(low, high)
+            } else {
+                near
+            };
+        }
+        best
+    }
+
+    /// One node after the other, as long as it is worth its moves.
+    fn singles(&mut self, level: &Level, order: &[usize], trial: &mut Trial, fit: Fit) {
+        let base = self.base;
+        for node in order {
+            if self.over() {
+                return;
+            }
+            let items = i64::try_from(base.items[*node]).unwrap_or(i64::MAX);
+            let worth = base.price[*node] > level.per_move.saturating_mul(items);
+            if trial.gone[*node] || !worth {
+                continue;
+            }
+            let before = trial.work;
+            trial.remove(base, &[*node], fit);
+            self.work += trial.work - before;
+        }
+    }
+
+    /// Prefixes with new nodes for what the others do not take.
+    fn replacements(&mut self, level: &Level, order: &[usize], goal: usize, quota: &Quota<'_>) {
+        let base = self.base;
+        let quick = Effort::quick();
+        let total =
+            |t: &Trial| i128::from(t.cost) + i128::from(t.moved) * i128::from(level.per_move);
+        let mut best: Option<(usize, Trial)> = None;
+        let mut tried: Vec<usize> = Vec::new();
+        let try_one = |this: &mut Self, k: usize, effort: &Effort| -> Option<Trial> {
+            let mut trial = base.start();
+            let quota = Some(quota);
+            let went = trial.replace(base, &order[..k], Fit::Tight, quota, i64::MAX, effort);
+            this.work += trial.work;
+            went.then_some(trial)
+        };
+        let mut step = (order.len() / 16).max(1);
+        let mut around = goal;
+        loop {
+            for k in [
+                around.saturating_sub(2 * step),
+                around.saturating_sub(step),
+                around,
+                around + step,
+                around + 2 * step,
+            ] {
+                if k > order.len() || tried.contains(&k) || self.over() {
+                    continue;
+                }
+                tried.push(k);
+                if let Some(trial) = try_one(self, k, &quick)
+                    && best.as_ref().is_none_or(|(_, b)| total(&trial) < total(b))
+                {
+                    best = Some((k, trial));
+                }
+            }
+            let Some((k, _)) = &best else { return };
+            if step == 1 {
+                break;
+            }
+            around = *k;
+            step = (step / 4).max(1);
+        }
+        let Some((k, quick_one)) = best else { return };
+        let careful = Effort::default()
+            .with_placements(4_000_000)
+            .with_bound_labels(0)
+            .with_bound_pivots(1_000);
+        let chosen = match try_one(self, k, &careful) {
+            Some(trial) if total(&trial) <= total(&quick_one) => trial,
+            _ => quick_one,
+        };
+        let mut trial = chosen;
+        self.singles(level, order, &mut trial, Fit::Tight);
+        self.keep(
+            &trial,
+            &format!(
+                "fluid with new nodes, {} a move",
+                MicroUsdPerHour(level.per_move)
+            ),
+        );
+    }
+
+    fn keep(&mut self, trial: &Trial, found_by: &str) {
+        let beaten = |p: &Point| p.cost.0 <= trial.cost && p.moved <= trial.moved;
+        if !self.points.iter().any(beaten) {
+            self.offer(trial.point(self.base, found_by));
+        }
+    }
+
+    /// Keeps a point that no other is as good as.
+    fn offer(&mut self, point: Point) {
+        let beats = |a: &Point, b: &Point| a.cost <= b.cost && a.moved <= b.moved;
+        if self.points.iter().any(|p| beats(p, &point)) {
+            return;
+        }
+        self.points.retain(|p| !beats(&point, p));
+        self.points.push(point);
+    }
+
+    fn finish(mut self, prefix: PrefixEnd) -> Frontier {
+        self.points.sort_by_key(|p| (p.moved, p.cost));
+        let lower = |moved: u64| -> MicroUsdPerHour {
+            let levels = self.levels.iter().map(|l| {
+                let moves = i128::from(moved) * i128::from(l.per_move);
+                i128::from(l.lower) - moves
+            });
+            let best = levels.max().unwrap_or(0).max(0);
+            MicroUsdPerHour(i64::try_from(best).unwrap_or(i64::MAX))
+        };
+        for point in &mut self.points {
+            point.lower_bound = lower(point.moved);
+        }
+        let model = self.base.model;
+        let proofs = self
+            .levels
+            .iter()
+            .map(|level| {
+                let classes = model.kind_of_class.iter();
+                LevelProof {
+                    per_move: MicroUsdPerHour(level.per_move),
+                    lower_bound: level.lower(),
+                    class_values: classes
+                        .map(|k| level.certified[model.kinds[*k].shape])
+                        .collect(),
+                }
+            })
+            .collect();
+        let lower_bound = self
+            .levels
+            .iter()
+            .find(|l| l.per_move == 0)
+            .map_or(MicroUsdPerHour::ZERO, Level::lower);
+        Frontier {
+            cost_before: MicroUsdPerHour(self.base.cost_before),
+            lower_bound,
+            points: self.points,
+            prefix: Some(prefix),
+            proofs,
+            work_limit: self.work >= self.effort.placements,
+        }
+    }
+}

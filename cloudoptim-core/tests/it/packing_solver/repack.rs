@@ -1,0 +1,350 @@
+//! Repacking of fleets against every possible assignment of small ones.
+
+use cloudoptim_core::engines::bin_packing::solver::{
+    Class, CountLimit, ExistingNode, Fleet, Frontier, Holding, NodeType, Offering, Per, Place,
+    Point, Problem, RepackEffort, Rule, repack,
+};
+use cloudoptim_core::model::MicroUsdPerHour;
+use proptest::prelude::*;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+/// Capacity, price, whether it may go.
+type Node = (u64, u64, i64, bool);
+
+fn fleet(
+    nodes: &[Node],
+    demands: &[(u64, u64)],
+    items: &[(usize, usize)],
+    buy: Option<(u64, u64, i64)>,
+    alone: bool,
+) -> Fleet {
+    let mut problem = Problem {
+        dims: vec!["cpu".into(), "memory".into()],
+        classes: demands
+            .iter()
+            .enumerate()
+            .map(|(i, (cpu, memory))| Class {
+                id: format!("c{i}"),
+                demand: vec![*cpu, *memory],
+                ..Class::default()
+            })
+            .collect(),
+        nodes: nodes
+            .iter()
+            .enumerate()
+            .map(|(i, (cpu, memory, ..))| ExistingNode {
+                id: format!("n{i}"),
+                free: vec![*cpu, *memory],
+                ..ExistingNode::default()
+            })
+            .collect(),
+        types: buy
+            .iter()
+            .map(|(cpu, memory, price)| NodeType {
+                id: "new".into(),
+                capacity: vec![*cpu, *memory],
+                offerings: vec![Offering {
+                    price: Some(MicroUsdPerHour(*price)),
+                    ..Offering::default()
+                }],
+                ..NodeType::default()
+            })
+            .collect(),
+        ..Problem::default()
+    };
+    if alone {
+        problem.rules.push(Rule::CountLimit(CountLimit {
+            per: Per::Node,
+            with: vec![0],
+            of: vec![0],
+            max: 1,
+        }));
+    }
+    let mut holdings: Vec<Holding> = nodes
+        .iter()
+        .map(|(.., price, removable)| Holding {
+            price: Some(MicroUsdPerHour(*price)),
+            removable: *removable,
+            movable: Vec::new(),
+        })
+        .collect();
+    // Items that do not fit where they were drawn are not there.
+    for (class, node) in items {
+        let (class, node) = (class % demands.len(), node % nodes.len());
+        let at = &mut problem.nodes[node];
+        let demand = [demands[class].0, demands[class].1];
+        let beside = at.present.iter().any(|(c, n)| *c == class && *n > 0);
+        if at.free.iter().zip(demand).any(|(f, d)| *f < d) || (alone && class == 0 && beside) {
+            continue;
+        }
+        for (free, d) in at.free.iter_mut().zip(demand) {
+            *free -= d;
+        }
+        for list in [&mut at.present, &mut holdings[node].movable] {
+            match list.iter_mut().find(|(c, _)| *c == class) {
+                Some((_, n)) => *n += 1,
+                None => list.push((class, 1)),
+            }
+        }
+    }
+    Fleet { problem, holdings }
+}
+
+fn fleets() -> impl Strategy<Value = Fleet> {
+    let node = (10u64..40, 10u64..40, 10i64..100, prop::bool::weighted(0.85));
+    let demand = (1u64..14, 1u64..14);
+    (
+        prop::collection::vec(node, 2..5),
+        prop::collection::vec(demand, 1..4),
+        prop::collection::vec((0usize..3, 0usize..4), 0..6),
+        prop::option::of((10u64..50, 10u64..50, 10i64..80)),
+        any::<bool>(),
+    )
+        .prop_map(|(nodes, demands, items, buy, alone)| fleet(&nodes, &demands, &items, buy, alone))
+}
+
+/// What holds items: room, content, price.
+struct Bin {
+    free: Vec<i64>,
+    content: BTreeMap<usize, u32>,
+    price: i64,
+    stays: bool,
+}
+
+/// The cheapest fleet for each number of moves, over every assignment of every
+/// item to every node and to as many new nodes as could be of use.
+fn cheapest(fleet: &Fleet) -> BTreeMap<u64, i64> {
+    let problem = &fleet.problem;
+    let mut items: Vec<(usize, usize)> = Vec::new();
+    for (node, holding) in fleet.holdings.iter().enumerate() {
+        for (class, n) in &holding.movable {
+            items.extend((0..*n).map(|_| (*class, node)));
+        }
+    }
+    let mut bins: Vec<Bin> = problem
+        .nodes
+        .iter()
+        .zip(&fleet.holdings)
+        .map(|(node, holding)| {
+            let mut free: Vec<i64> = node.free.iter().map(|f| *f as i64).collect();
+            for (class, n) in &holding.movable {
+                for (f, d) in free.iter_mut().zip(&problem.classes[*class].demand) {
+                    *f += (*d as i64) * i64::from(*n);
+                }
+            }
+            Bin {
+                free,
+                content: BTreeMap::new(),
+                price: holding.price.unwrap().0,
+                stays: !holding.removable,
+            }
+        })
+        .collect();
+    for new in &problem.types {
+        for _ in 0..items.len().min(3) {
+            bins.push(Bin {
+                free: new.capacity.iter().map(|c| *c as i64).collect(),
+                content: BTreeMap::new(),
+                price: new.offerings[0].price.unwrap().0,
+                stays: false,
+            });
+        }
+    }
+    let mut best = BTreeMap::new();
+    assign(problem, &items, 0, &mut bins, &mut best);
+    best
+}
+
+fn assign(
+    problem: &Problem,
+    items: &[(usize, usize)],
+    moved: u64,
+    bins: &mut [Bin],
+    best: &mut BTreeMap<u64, i64>,
+) {
+    let Some(((class, from), rest)) = items.split_first() else {
+        let used = bins.iter().filter(|b| b.stays || !b.content.is_empty());
+        let cost = used.map(|b| b.price).sum();
+        let entry = best.entry(moved).or_insert(i64::MAX);
+        *entry = (*entry).min(cost);
+        return;
+    };
+    let demand = &problem.classes[*class].demand;
+    for i in 0..bins.len() {
+        let bin = &mut bins[i];
+        let fits = bin.free.iter().zip(demand).all(|(f, d)| *f >= *d as i64);
+        let beside = bin.content.get(class).copied().unwrap_or(0);
+        if !fits || (!problem.rules.is_empty() && *class == 0 && beside > 0) {
+            continue;
+        }
+        for (f, d) in bin.free.iter_mut().zip(demand) {
+            *f -= *d as i64;
+        }
+        *bin.content.entry(*class).or_default() += 1;
+        assign(problem, rest, moved + u64::from(i != *from), bins, best);
+        let bin = &mut bins[i];
+        for (f, d) in bin.free.iter_mut().zip(demand) {
+            *f += *d as i64;
+        }
+        let n = bin.content.get_mut(class).unwrap();
+        *n -= 1;
+        if *n == 0 {
+            bin.content.remove(class);
+        }
+    }
+}
+
+/// What is wrong with a point, read off its moves.
+fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
+    let problem = &fleet.problem;
+    let mut wrong = Vec::new();
+    let mut free: Vec<Vec<i64>> = problem
+        .nodes
+        .iter()
+        .map(|n| n.free.iter().map(|f| *f as i64).collect())
+        .collect();
+    let mut held: Vec<BTreeMap<usize, i64>> = problem
+        .nodes
+        .iter()
+        .map(|n| n.present.iter().map(|(c, k)| (*c, i64::from(*k))).collect())
+        .collect();
+    for new in &point.bought {
+        let capacity = &problem.types[new.node_type].capacity;
+        free.push(capacity.iter().map(|c| *c as i64).collect());
+        held.push(BTreeMap::new());
+    }
+    let mut moved = 0;
+    for relocation in &point.moves {
+        let n = i64::from(relocation.count);
+        moved += u64::from(relocation.count);
+        let to = match relocation.to {
+            Place::Node(node) => node,
+            Place::Bought(index) => problem.nodes.len() + index,
+        };
+        if point.removed.contains(&to) {
+            wrong.push(format!("{relocation:?} goes where nothing stays"));
+        }
+        for (node, sign) in [(relocation.from, 1), (to, -1)] {
+            let demand = &problem.classes[relocation.class].demand;
+            for (f, d) in free[node].iter_mut().zip(demand) {
+                *f += sign * n * (*d as i64);
+            }
+            *held[node].entry(relocation.class).or_default() -= sign * n;
+        }
+    }
+    for (node, free) in free.iter().enumerate() {
+        let gone = point.removed.contains(&node);
+        if !gone && free.iter().any(|f| *f < 0) {
+            wrong.push(format!("node {node} is overfull: {free:?}"));
+        }
+        if gone && held[node].values().any(|n| *n != 0) {
+            wrong.push(format!("node {node} went with {:?}", held[node]));
+        }
+        if !problem.rules.is_empty() && held[node].get(&0).is_some_and(|n| *n > 1) {
+            wrong.push(format!("node {node} holds {:?}", held[node]));
+        }
+    }
+    for node in &point.removed {
+        if !fleet.holdings[*node].removable {
+            wrong.push(format!("node {node} may not go"));
+        }
+    }
+    let kept = (0..problem.nodes.len()).filter(|n| !point.removed.contains(n));
+    let prices = kept.map(|n| fleet.holdings[n].price.unwrap().0);
+    let bought = point.bought.iter().map(|n| n.price.0);
+    let cost: i64 = prices.chain(bought).sum();
+    if cost != point.cost.0 || moved != point.moved {
+        wrong.push(format!(
+            "states {} and {}, is {cost} and {moved}",
+            point.cost, point.moved
+        ));
+    }
+    wrong
+}
+
+fn bound(frontier: &Frontier, moved: u64) -> i64 {
+    let bounds = frontier.proofs.iter().map(|p| {
+        let moves = i64::try_from(moved).unwrap().saturating_mul(p.per_move.0);
+        p.lower_bound.0 - moves
+    });
+    bounds.max().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn no_assignment_is_below_the_bound_and_every_point_is_one(fleet in fleets()) {
+        let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+        let best = cheapest(&fleet);
+        for (moved, cost) in &best {
+            let bound = bound(&frontier, *moved);
+            prop_assert!(bound <= *cost, "{moved} moves: bound {bound}, possible {cost}");
+            prop_assert!(frontier.lower_bound.0 <= *cost);
+        }
+        let mut before: Option<&Point> = None;
+        for point in &frontier.points {
+            prop_assert_eq!(faults(&fleet, point), Vec::<String>::new());
+            prop_assert_eq!(point.lower_bound.0, bound(&frontier, point.moved).max(0));
+            if let Some(before) = before {
+                prop_assert!(before.moved < point.moved && before.cost > point.cost);
+            }
+            before = Some(point);
+        }
+        let end = frontier.prefix.unwrap();
+        prop_assert!(frontier.points.iter().any(|p| p.cost <= end.cost && p.moved <= end.evictions));
+        prop_assert!(frontier.points.iter().all(|p| p.cost <= frontier.cost_before));
+    }
+
+    #[test]
+    fn the_order_of_nodes_and_classes_changes_nothing(fleet in fleets(), turn in 1usize..4) {
+        let there = repack(&fleet, &RepackEffort::default()).unwrap();
+        let mut other = fleet.clone();
+        let by = turn % other.problem.nodes.len();
+        other.problem.nodes.rotate_left(by);
+        other.holdings.rotate_left(by);
+        let mut back = repack(&other, &RepackEffort::default()).unwrap();
+        let nodes = other.problem.nodes.len();
+        for point in &mut back.points {
+            let home = |node: &mut usize| *node = (*node + by) % nodes;
+            point.removed.iter_mut().for_each(home);
+            for relocation in &mut point.moves {
+                home(&mut relocation.from);
+                if let Place::Node(node) = &mut relocation.to {
+                    home(node);
+                }
+            }
+        }
+        prop_assert_eq!(there, back);
+    }
+}
+
+#[test]
+fn the_points_reach_the_best_there_is_in_most_small_fleets() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (all, best_found, saved) = (Cell::new(0u32), Cell::new(0u32), Cell::new(0u32));
+    for _ in 0..400 {
+        let fleet = fleets().new_tree(&mut runner).unwrap().current();
+        let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+        let best = *cheapest(&fleet).values().min().unwrap();
+        let found = frontier.points.last().unwrap().cost.0;
+        all.set(all.get() + 1);
+        best_found.set(best_found.get() + u32::from(found == best));
+        saved.set(saved.get() + u32::from(best < frontier.cost_before.0));
+    }
+    assert!(
+        saved.get() > 200,
+        "{} of {} could save",
+        saved.get(),
+        all.get()
+    );
+    assert!(
+        best_found.get() * 100 >= all.get() * 80,
+        "{} of {} reach the optimum",
+        best_found.get(),
+        all.get()
+    );
+}
