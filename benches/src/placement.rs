@@ -54,7 +54,6 @@ const CPU: &str = "cpu";
 const MEMORY: &str = "memory";
 const STORAGE: &str = "ephemeral-storage";
 const PODS: &str = "pods";
-const HOST: &str = "kubernetes.io/hostname";
 
 impl<'a> Board<'a> {
     /// The cluster as it is.

@@ -177,7 +177,8 @@ impl World<'_> {
     /// without a limit.
     pub(crate) fn attachable(&self, node: NodeId, driver: &str) -> Option<u32> {
         let entry = self.nodes.get(node.0)?;
-        let limit = *entry.attach_limits.get(driver)?;
+        // A limit that nobody knows lets none come.
+        let limit = entry.attach_limits.get(driver)?.unwrap_or(0);
         let used = entry.attached.get(driver).map_or(0, BTreeMap::len);
         Some(limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX)))
     }
