@@ -59,6 +59,9 @@ impl Bound {
 /// Something with capacity that the programme can fill.
 pub(super) struct Room {
     on: SplitOn,
+    /// One node, so that limits per node hold in it, and not several poured
+    /// together.
+    single: bool,
     price: i64,
     capacity: Vec<u64>,
     /// Thousandths of all devices, and how many there are when all are whole.
@@ -71,6 +74,7 @@ impl Room {
     pub(super) fn of(t: &Type) -> Self {
         Self {
             on: SplitOn::Type(t.source),
+            single: true,
             price: t.offers.first().map_or(0, |o| o.price.0),
             capacity: t.capacity.clone(),
             device_milli: t.devices.iter().map(|(_, milli)| u64::from(*milli)).sum(),
@@ -84,14 +88,10 @@ impl Room {
     }
 
     /// A node that stands, by what it could hold if its items moved.
-    pub(super) fn standing(
-        node: usize,
-        capacity: Vec<u64>,
-        device_milli: u64,
-        accepts: Vec<bool>,
-    ) -> Self {
+    pub(super) fn standing(capacity: Vec<u64>, device_milli: u64, accepts: Vec<bool>) -> Self {
         Self {
-            on: SplitOn::Node(node),
+            on: SplitOn::Existing,
+            single: true,
             price: 0,
             capacity,
             device_milli,
@@ -104,6 +104,7 @@ impl Room {
     pub(super) fn pooled(capacity: Vec<u64>, device_milli: u64, accepts: Vec<bool>) -> Self {
         Self {
             on: SplitOn::Existing,
+            single: false,
             price: 0,
             capacity,
             device_milli,
@@ -153,6 +154,7 @@ impl Room {
             .collect();
         Some(Self {
             on: SplitOn::Existing,
+            single: false,
             price: 0,
             capacity,
             device_milli,
@@ -199,7 +201,7 @@ impl Room {
                     .find(|l| l.rule == rule)
                     .map(|l| l.max);
                 match max {
-                    Some(max) if self.on != SplitOn::Existing => (1, u128::from(max)),
+                    Some(max) if self.single => (1, u128::from(max)),
                     _ => (0, 1),
                 }
             }
@@ -279,7 +281,7 @@ impl Pricer {
             };
             for rounding in roundings {
                 let limit = matches!(of, ShareOf::Limit(_));
-                if rounding > 0 && (limit || room.on == SplitOn::Existing) {
+                if rounding > 0 && (limit || !room.single) {
                     break;
                 }
                 // A rounding that never takes more than the plain share adds

@@ -265,7 +265,6 @@ impl Canonical {
             for split in &mut certificate.splits {
                 split.on = match split.on {
                     SplitOn::Type(i) => SplitOn::Type(self.types[i]),
-                    SplitOn::Node(i) => SplitOn::Node(self.nodes[i]),
                     SplitOn::Existing => SplitOn::Existing,
                 };
                 for share in &mut split.shares {

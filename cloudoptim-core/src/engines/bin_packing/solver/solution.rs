@@ -385,8 +385,6 @@ pub struct Split {
 pub enum SplitOn {
     /// Index of a node type.
     Type(usize),
-    /// Index of a node that stands, for all that look like it.
-    Node(usize),
     /// Everything that is free on open existing nodes, poured into one; only
     /// classes that fit one of them are held to it.
     Existing,

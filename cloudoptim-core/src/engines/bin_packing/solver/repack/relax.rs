@@ -563,8 +563,7 @@ fn looks(
                     }
                 }
                 let nodes: Vec<usize> = members.iter().map(|i| standing[*i].0).collect();
-                let first = nodes.first().copied().unwrap_or(0);
-                let room = Room::standing(first, capacity, devices, accepts);
+                let room = Room::standing(capacity, devices, accepts);
                 Look {
                     pricer: Pricer::new(model, groups, room),
                     nodes,
