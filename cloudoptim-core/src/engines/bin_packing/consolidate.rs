@@ -2,17 +2,17 @@
 
 use super::owner::{Groups, group_of, owner_of};
 use super::pool::Pools;
+use super::target::Target;
+use super::trial::{Room, Share, Trial, fullest};
 use super::{Config, Reason};
 use crate::decision::{Action, Decision, MissingEvidence, Owner, PodMove, Subject};
 use crate::engines::{EngineError, EngineId, Inputs, NotJudged};
 use crate::model::{
-    Bytes, Cloud, Cluster, MicroUsdPerHour, MilliCpu, NamespacedName, Node, NodeName, OwnerIndex,
-    Pod, Resources, WorkloadRef,
+    Cloud, Cluster, MicroUsdPerHour, NamespacedName, Node, NodeName, OwnerIndex, Pod, Resources,
 };
 use crate::scheduling::movability::{Movers, move_cost_milli, node_protections};
 use crate::scheduling::{
-    Budgets, InfeasibleResize, Movability, NodeId, NotTarget, PodId, Refusal, Refusals, World,
-    capacity, effective_request,
+    Budgets, InfeasibleResize, Movability, NodeId, PodId, World, capacity, effective_request,
 };
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,20 +27,20 @@ pub(super) struct Answer {
 }
 
 /// What is known of a node before anything moves.
-struct Candidate<'a> {
-    node: &'a Node,
-    id: NodeId,
-    owner: Option<Owner>,
-    group: String,
-    price: Option<MicroUsdPerHour>,
+pub(super) struct Candidate<'a> {
+    pub(super) node: &'a Node,
+    pub(super) id: NodeId,
+    pub(super) owner: Option<Owner>,
+    pub(super) group: String,
+    pub(super) price: Option<MicroUsdPerHour>,
     /// Pods that must be placed again, largest first.
-    movers: Vec<&'a Pod>,
+    pub(super) movers: Vec<&'a Pod>,
     /// Pods that end with the node.
-    node_pods: u64,
+    pub(super) node_pods: u64,
     /// What they ask for, and pods that are going.
-    ends: Resources,
+    pub(super) ends: Resources,
     /// Why it stays, whatever happens elsewhere.
-    stays: Vec<Reason>,
+    pub(super) stays: Vec<Reason>,
 }
 
 /// Nodes in the order of trying: empty first, then least disruption per dollar.
@@ -105,100 +105,184 @@ pub(super) fn consolidate(
     for owner in removed_before(inputs, cluster, cloud) {
         groups.shrunk(&owner);
     }
-    let mut waiting = place_waiting(&mut world, cluster, &movers);
+    let waiting = place_waiting(&mut world, cluster, &movers);
     let young: BTreeSet<NodeName> = candidates
         .iter()
         .filter(|c| c.stays.iter().any(|r| matches!(r, Reason::Young { .. })))
         .map(|c| c.node.name())
         .collect();
-    let mut share = Share::new(cluster, &owners, config);
+    let share = Share::new(cluster, &owners, config);
     candidates.sort_by_cached_key(|c| order(c, |pod| share.is_alone(&owners.top(pod))));
+    let room = Room::new(&world, &candidates, config);
+    let start = Start {
+        config,
+        cluster,
+        owners: &owners,
+        candidates: &candidates,
+        world,
+        groups,
+        waiting,
+        young,
+        share,
+        room,
+    };
+    let one_by_one = start.attempt(None);
+    let target = Target::new(
+        config,
+        &start.world,
+        &candidates,
+        &start.waiting,
+        &start.young,
+    );
+    let best = match target {
+        Some(target) => {
+            let aimed = start.attempt(Some(&target));
+            if aimed.worth(config) > one_by_one.worth(config) {
+                aimed
+            } else {
+                one_by_one
+            }
+        }
+        None => one_by_one,
+    };
+    Ok(best.answer)
+}
 
-    let mut answer = Answer::default();
-    let mut acts = Vec::new();
-    let mut keeps = Vec::new();
-    let mut taken: BTreeMap<NodeName, u64> = BTreeMap::new();
-    let mut missing: BTreeMap<(String, String), u64> = BTreeMap::new();
-    let mut room = Room::new(&world, &candidates, config);
-    for candidate in candidates {
-        let name = candidate.node.name();
-        let subject = Subject::Node {
-            cluster: cluster.uid.clone(),
-            node: name.clone(),
-        };
-        let reasons = match (candidate.owner.as_ref(), candidate.price) {
-            (Some(owner), Some(price)) if candidate.stays.is_empty() => {
-                let tried = Trial {
-                    config,
-                    cluster,
-                    candidate: &candidate,
-                    owner,
-                    groups: &groups,
-                    taken: &taken,
-                    young: &young,
-                    room: &room,
-                    removed: answer.removed.len(),
-                };
-                match tried.run(&mut world, &mut share, &owners, &mut waiting) {
-                    Ok(moves) => {
-                        groups.removed(candidate.node, &candidate.group, owner);
-                        room.removed(&candidate);
-                        answer.removed.insert(candidate.node.meta.name.clone());
-                        answer.moves += u64::try_from(moves.len()).unwrap_or(0);
-                        for moved in moves.iter().filter_map(|m| m.to.clone()) {
-                            *taken.entry(moved).or_default() += 1;
+/// A cluster before anything moves.
+struct Start<'s, 'a> {
+    config: &'s Config,
+    cluster: &'s Cluster,
+    owners: &'s OwnerIndex,
+    candidates: &'s [Candidate<'a>],
+    world: World<'a>,
+    groups: Groups<'a>,
+    waiting: Waiting,
+    young: BTreeSet<NodeName>,
+    share: Share,
+    room: Room,
+}
+
+/// What one order of trying led to.
+struct Attempt {
+    answer: Answer,
+    saved: MicroUsdPerHour,
+}
+
+impl Attempt {
+    /// What it saves, less what its moves cost, in micro-dollars per hour.
+    fn worth(&self, config: &Config) -> i128 {
+        let moves = i128::from(self.answer.moves) * i128::from(config.price_per_move.0);
+        i128::from(self.saved.0) - moves
+    }
+}
+
+impl Start<'_, '_> {
+    /// Tries every node: those of the target first, in its order.
+    fn attempt(&self, target: Option<&Target>) -> Attempt {
+        let (config, cluster) = (self.config, self.cluster);
+        let mut world = self.world.clone();
+        let mut groups = self.groups.clone();
+        let mut waiting = self.waiting.clone();
+        let mut share = self.share.clone();
+        let mut room = self.room.clone();
+        let mut answer = Answer::default();
+        let mut saved = MicroUsdPerHour::ZERO;
+        let mut acts = Vec::new();
+        let mut keeps = Vec::new();
+        let mut taken: BTreeMap<NodeName, u64> = BTreeMap::new();
+        let mut missing: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let mut order: Vec<&Candidate<'_>> = self.candidates.iter().collect();
+        if let Some(target) = target {
+            order.sort_by_key(|c| target.rank(&c.node.name(), c.movers.is_empty()));
+        }
+        for candidate in order {
+            let name = candidate.node.name();
+            let subject = Subject::Node {
+                cluster: cluster.uid.clone(),
+                node: name.clone(),
+            };
+            let reasons = match (candidate.owner.as_ref(), candidate.price) {
+                (Some(owner), Some(price)) if candidate.stays.is_empty() => {
+                    let tried = Trial {
+                        config,
+                        cluster,
+                        candidate,
+                        owner,
+                        groups: &groups,
+                        taken: &taken,
+                        young: &self.young,
+                        room: &room,
+                        removed: answer.removed.len(),
+                        target,
+                    };
+                    match tried.run(&mut world, &mut share, self.owners, &mut waiting) {
+                        Ok(moves) => {
+                            groups.removed(candidate.node, &candidate.group, owner);
+                            room.removed(candidate);
+                            answer.removed.insert(candidate.node.meta.name.clone());
+                            answer.moves += u64::try_from(moves.len()).unwrap_or(0);
+                            saved += price;
+                            for moved in moves.iter().filter_map(|m| m.to.clone()) {
+                                *taken.entry(moved).or_default() += 1;
+                            }
+                            acts.push(act(cluster, candidate, owner, moves, price, subject));
+                            continue;
                         }
-                        acts.push(act(cluster, &candidate, owner, moves, price, subject));
-                        continue;
+                        Err(reason) => vec![*reason],
                     }
-                    Err(reason) => vec![*reason],
+                }
+                _ => candidate.stays.clone(),
+            };
+            for reason in &reasons {
+                if let Reason::PartMissing { part, state } = reason {
+                    *missing.entry((part.clone(), state.clone())).or_default() += 1;
                 }
             }
-            _ => candidate.stays.clone(),
-        };
-        for reason in &reasons {
-            if let Reason::PartMissing { part, state } = reason {
-                *missing.entry((part.clone(), state.clone())).or_default() += 1;
+            if candidate.price.is_none() {
+                answer.not_judged.push(NotJudged {
+                    subject: Some(subject.clone()),
+                    count: 1,
+                    missing: MissingEvidence::Price {
+                        of: format!("node {name}"),
+                    },
+                });
             }
+            keeps.push(keep(candidate, subject, reasons));
         }
-        let blocked = reasons
-            .iter()
-            .any(|r| matches!(r, Reason::BudgetBlocks { .. } | Reason::PodPinned { .. }));
-        let reasons = reasons.into_iter().map(Into::into).collect();
-        let mut keep = Decision::keep(EngineId::BinPacking, subject, reasons);
-        if blocked {
-            // What the pin or the budget holds in place, for the operator to see.
-            let confirmation = MissingEvidence::Confirmation {
-                of: "what keeps its pods in place".to_owned(),
-            };
-            keep = keep.with_stake(
-                candidate.price.map(MicroUsdPerHour::per_month),
-                vec![confirmation],
-            );
-        }
-        if candidate.price.is_none() {
-            let of = format!("node {name}");
+        for ((part, state), count) in missing {
             answer.not_judged.push(NotJudged {
-                subject: Some(keep.subject.clone()),
-                count: 1,
-                missing: MissingEvidence::Price { of },
+                subject: Some(Subject::Cluster {
+                    cluster: cluster.uid.clone(),
+                }),
+                count,
+                missing: MissingEvidence::Part { part, state },
             });
         }
-        keeps.push(keep);
+        keeps.sort_by(|a, b| a.subject.cmp(&b.subject));
+        answer.decisions = acts;
+        answer.decisions.extend(keeps);
+        Attempt { answer, saved }
     }
-    for ((part, state), count) in missing {
-        answer.not_judged.push(NotJudged {
-            subject: Some(Subject::Cluster {
-                cluster: cluster.uid.clone(),
-            }),
-            count,
-            missing: MissingEvidence::Part { part, state },
-        });
+}
+
+/// The decision to leave a node, with what a pin or a budget holds in place for
+/// the operator to see.
+fn keep(candidate: &Candidate<'_>, subject: Subject, reasons: Vec<Reason>) -> Decision {
+    let blocked = reasons
+        .iter()
+        .any(|r| matches!(r, Reason::BudgetBlocks { .. } | Reason::PodPinned { .. }));
+    let reasons = reasons.into_iter().map(Into::into).collect();
+    let keep = Decision::keep(EngineId::BinPacking, subject, reasons);
+    if !blocked {
+        return keep;
     }
-    keeps.sort_by(|a, b| a.subject.cmp(&b.subject));
-    answer.decisions = acts;
-    answer.decisions.extend(keeps);
-    Ok(answer)
+    let confirmation = MissingEvidence::Confirmation {
+        of: "what keeps its pods in place".to_owned(),
+    };
+    keep.with_stake(
+        candidate.price.map(MicroUsdPerHour::per_month),
+        vec![confirmation],
+    )
 }
 
 /// Owners of nodes that an overlay has taken away: their groups are that much
@@ -217,7 +301,7 @@ fn removed_before(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>)
 }
 
 /// Pods without a node that have found room in thought, by the node.
-type Waiting = BTreeMap<NodeId, Vec<PodId>>;
+pub(super) type Waiting = BTreeMap<NodeId, Vec<PodId>>;
 
 /// Puts the pods that wait for a node where they fit, so that nobody takes
 /// their room away. Those that fit nowhere keep nothing from going.
@@ -242,7 +326,7 @@ fn place_waiting(world: &mut World<'_>, cluster: &Cluster, movers: &Movers<'_>) 
 }
 
 impl Candidate<'_> {
-    fn in_service(&self) -> bool {
+    pub(super) fn in_service(&self) -> bool {
         let mut stays = self.stays.iter();
         !stays.any(|r| matches!(r, Reason::NotInService { .. }))
     }
@@ -449,295 +533,4 @@ fn act(
         Some(price.per_month()),
         vec![reason.into()],
     )
-}
-
-/// Room that must stay free, over all nodes in service that stay.
-struct Room {
-    allocatable: Resources,
-    requested: Resources,
-    percent: u64,
-}
-
-impl Room {
-    /// What nodes out of service hold will come to the others; what they have
-    /// will not.
-    fn new(world: &World<'_>, candidates: &[Candidate<'_>], config: &Config) -> Self {
-        let mut room = Self {
-            allocatable: Resources::default(),
-            requested: Resources::default(),
-            percent: u64::from(config.headroom_percent),
-        };
-        for candidate in candidates {
-            let mut used = world.used(candidate.id);
-            if candidate.in_service() {
-                room.allocatable.add(&candidate.node.allocatable);
-            } else {
-                used.subtract(&candidate.ends);
-            }
-            room.requested.add(&used);
-        }
-        room
-    }
-
-    fn allows(&self, candidate: &Candidate<'_>) -> bool {
-        let (mut allocatable, mut requested) = (self.allocatable.clone(), self.requested.clone());
-        allocatable.subtract(&candidate.node.allocatable);
-        requested.subtract(&candidate.ends);
-        let left = |all: u64| u128::from(all) * u128::from(100 - self.percent.min(100)) / 100;
-        let (MilliCpu(cpu), Bytes(memory)) = (requested.cpu, requested.memory);
-        u128::from(cpu) <= left(allocatable.cpu.0)
-            && u128::from(memory) <= left(allocatable.memory.0)
-    }
-
-    fn removed(&mut self, candidate: &Candidate<'_>) {
-        self.allocatable.subtract(&candidate.node.allocatable);
-        self.requested.subtract(&candidate.ends);
-    }
-}
-
-/// How many pods of each workload stand on each node.
-struct Share {
-    total: BTreeMap<WorkloadRef, u32>,
-    on: BTreeMap<(WorkloadRef, NodeName), u32>,
-    percent: u32,
-}
-
-impl Share {
-    fn new(cluster: &Cluster, owners: &OwnerIndex, config: &Config) -> Self {
-        let mut share = Self {
-            total: BTreeMap::new(),
-            on: BTreeMap::new(),
-            percent: config.max_workload_share_percent,
-        };
-        for pod in cluster.pods.items().iter().filter(|p| !p.is_finished()) {
-            let workload = owners.top(pod);
-            *share.total.entry(workload.clone()).or_default() += 1;
-            if let Some(node) = pod.node() {
-                *share.on.entry((workload, node.clone())).or_default() += 1;
-            }
-        }
-        share
-    }
-
-    /// Whether a workload has one pod only.
-    fn is_alone(&self, workload: &WorkloadRef) -> bool {
-        self.total.get(workload) == Some(&1)
-    }
-
-    /// Why one more pod of the workload may not come to the node.
-    fn refuses(&self, workload: &WorkloadRef, node: &NodeName) -> Option<Refusal> {
-        let total = self.total.get(workload).copied().unwrap_or(0);
-        let max = total.saturating_mul(self.percent).div_ceil(100).max(1);
-        let there = self.on.get(&(workload.clone(), node.clone()));
-        let would_be = there.copied().unwrap_or(0).saturating_add(1);
-        (would_be > max).then(|| Refusal::CountLimit {
-            with: None,
-            of: workload.clone(),
-            would_be,
-            max,
-        })
-    }
-
-    fn moved(&mut self, workload: &WorkloadRef, from: &NodeName, to: &NodeName) {
-        if let Some(count) = self.on.get_mut(&(workload.clone(), from.clone())) {
-            *count = count.saturating_sub(1);
-        }
-        *self.on.entry((workload.clone(), to.clone())).or_default() += 1;
-    }
-}
-
-/// An attempt to empty one node.
-struct Trial<'t, 'a> {
-    config: &'t Config,
-    cluster: &'t Cluster,
-    candidate: &'t Candidate<'a>,
-    owner: &'t Owner,
-    groups: &'t Groups<'a>,
-    taken: &'t BTreeMap<NodeName, u64>,
-    /// Nodes whose room is for the pods that they were started for.
-    young: &'t BTreeSet<NodeName>,
-    room: &'t Room,
-    removed: usize,
-}
-
-impl Trial<'_, '_> {
-    /// Moves every pod in the world and takes the node out of it, or leaves
-    /// the world as it was and says why the node stays.
-    fn run(
-        &self,
-        world: &mut World<'_>,
-        share: &mut Share,
-        owners: &OwnerIndex,
-        waiting: &mut Waiting,
-    ) -> Result<Vec<PodMove>, Box<Reason>> {
-        let node = self.candidate.node;
-        let name = node.name();
-        if let Some(pods) = self.taken.get(&name) {
-            return Err(Box::new(Reason::TakesPods { pods: *pods }));
-        }
-        if self.removed >= usize::try_from(self.config.max_nodes).unwrap_or(usize::MAX) {
-            return Err(Box::new(Reason::PlanIsFull {
-                max_nodes: self.config.max_nodes,
-            }));
-        }
-        if let Some(reason) = self.groups.refuses(node, &self.candidate.group, self.owner) {
-            return Err(Box::new(reason));
-        }
-        if !self.room.allows(self.candidate) {
-            return Err(Box::new(Reason::Headroom {
-                percent: self.config.headroom_percent,
-            }));
-        }
-        let mut moves: Vec<PodMove> = Vec::new();
-        let mut done: Vec<(PodId, WorkloadRef, NodeName)> = Vec::new();
-        for pod in &self.candidate.movers {
-            let Some(id) = world.pod_by_uid(&pod.meta.uid) else {
-                continue;
-            };
-            let workload = owners.top(pod);
-            let from = Some(self.candidate.id);
-            let refuses = |node: &NodeName| {
-                let because = NotTarget::Young;
-                let young = self.young.contains(node);
-                let young = young.then_some(Refusal::NotTarget { because });
-                young.or_else(|| share.refuses(&workload, node))
-            };
-            match fullest(world, self.cluster, id, from, refuses) {
-                Ok((target, to)) => {
-                    world.place_pod(id, target);
-                    share.moved(&workload, &name, &to);
-                    done.push((id, workload, to.clone()));
-                    moves.push(PodMove {
-                        pod: named(pod),
-                        uid: pod.meta.uid.clone(),
-                        to: Some(to),
-                    });
-                }
-                Err(nowhere) => {
-                    self.undo(world, share, done);
-                    return Err(Box::new(nowhere.reason(named(pod))));
-                }
-            }
-        }
-        // Pods that wait for a node and counted on this one.
-        let counting = waiting.get(&self.candidate.id).cloned().unwrap_or_default();
-        let mut found: Vec<(PodId, NodeId)> = Vec::new();
-        for id in counting {
-            let from = Some(self.candidate.id);
-            match fullest(world, self.cluster, id, from, |_| None) {
-                Ok((target, _)) => {
-                    world.place_pod(id, target);
-                    found.push((id, target));
-                }
-                Err(nowhere) => {
-                    let pod = world.pod(id).map(named).unwrap_or_default();
-                    for (id, _) in found {
-                        world.place_pod(id, self.candidate.id);
-                    }
-                    self.undo(world, share, done);
-                    return Err(Box::new(nowhere.reason(pod)));
-                }
-            }
-        }
-        waiting.remove(&self.candidate.id);
-        for (id, target) in found {
-            waiting.entry(target).or_default().push(id);
-        }
-        world.remove_node(self.candidate.id);
-        Ok(moves)
-    }
-
-    /// Puts the pods back, the last one first.
-    fn undo(
-        &self,
-        world: &mut World<'_>,
-        share: &mut Share,
-        done: Vec<(PodId, WorkloadRef, NodeName)>,
-    ) {
-        for (id, workload, to) in done.into_iter().rev() {
-            world.place_pod(id, self.candidate.id);
-            share.moved(&workload, &to, &self.candidate.node.name());
-        }
-    }
-}
-
-fn named(pod: &Pod) -> NamespacedName {
-    NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone())
-}
-
-/// No node takes a pod.
-struct Nowhere {
-    tried: u64,
-    /// What the node that refuses for the fewest reasons says.
-    nearest: Refusals,
-}
-
-impl Nowhere {
-    fn reason(self, pod: NamespacedName) -> Reason {
-        Reason::NoRoom {
-            pod,
-            tried: self.tried,
-            nearest: self.nearest,
-        }
-    }
-}
-
-/// The fullest node, other than `from`, that takes the pod by every rule and
-/// that `refuses` has nothing against: what is left free stays in large pieces.
-fn fullest(
-    world: &World<'_>,
-    cluster: &Cluster,
-    pod: PodId,
-    from: Option<NodeId>,
-    refuses: impl Fn(&NodeName) -> Option<Refusal>,
-) -> Result<(NodeId, NodeName), Nowhere> {
-    let mut best: Option<((u64, NodeName), NodeId)> = None;
-    let mut nearest: Option<Refusals> = None;
-    let mut tried = 0;
-    for node in cluster.nodes.items() {
-        let name = node.name();
-        let Some(id) = world.node_id(&name) else {
-            continue;
-        };
-        if Some(id) == from {
-            continue;
-        }
-        tried += 1;
-        // A second eviction is worth no move.
-        let leaves_again = || {
-            let tolerations = &world.pod(pod)?.spec.tolerations;
-            let taint = capacity::tolerated_for_a_time(tolerations, node)?.clone();
-            Some(Refusal::Taint { taint })
-        };
-        let refused = || refuses(&name).or_else(leaves_again);
-        let answer = world
-            .check(pod, id)
-            .and_then(|()| refused().map_or(Ok(()), |r| Err(Refusals(vec![r]))));
-        match answer {
-            Ok(()) => {
-                let free = world.free(id);
-                let permille =
-                    |free: u64, of: u64| free.saturating_mul(1000).checked_div(of).unwrap_or(0);
-                let left = permille(free.cpu.0, node.allocatable.cpu.0)
-                    + permille(free.memory.0 >> 20, node.allocatable.memory.0 >> 20);
-                let key = (left, name);
-                if best.as_ref().is_none_or(|(have, _)| key < *have) {
-                    best = Some((key, id));
-                }
-            }
-            Err(refusals) => {
-                let shorter = |have: &Refusals| refusals.0.len() < have.0.len();
-                if nearest.as_ref().is_none_or(shorter) {
-                    nearest = Some(refusals);
-                }
-            }
-        }
-    }
-    match best {
-        Some(((_, name), id)) => Ok((id, name)),
-        None => Err(Nowhere {
-            tried,
-            nearest: nearest.unwrap_or(Refusals(Vec::new())),
-        }),
-    }
 }

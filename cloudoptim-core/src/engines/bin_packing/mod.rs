@@ -27,6 +27,8 @@ mod pool;
 mod reason;
 mod repacking;
 pub mod solver;
+mod target;
+mod trial;
 
 pub use config::Config;
 pub use fleet::Launchable;

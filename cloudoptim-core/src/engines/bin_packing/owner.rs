@@ -79,7 +79,7 @@ pub(super) fn owner_of(node: &Node, cluster: &Cluster, cloud: Option<&Cloud>) ->
 type Size = (u32, u32);
 
 /// What groups allow, counted down as nodes go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Groups<'a> {
     node_groups: BTreeMap<&'a str, Size>,
     scaling_groups: BTreeMap<&'a str, Size>,

@@ -1,0 +1,101 @@
+//! Which nodes should go, as the numeric repacking of the whole cluster says.
+
+use super::Config;
+use super::consolidate::{Candidate, Waiting};
+use super::fleet::{Stand, translate};
+use super::solver::{Place, RepackEffort, repack};
+use crate::model::NodeName;
+use crate::scheduling::World;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Nodes to be removed, in an order, and where their pods should go.
+pub(super) struct Target {
+    place_of: BTreeMap<NodeName, usize>,
+    /// Node by uid of a pod.
+    pub(super) to: BTreeMap<String, NodeName>,
+}
+
+/// A search for one decision among many: less than the frontier's default.
+fn effort() -> RepackEffort {
+    RepackEffort {
+        levels: 8,
+        pivots: 2_000,
+        placements: 20_000_000,
+        prefix_candidates: 100,
+    }
+}
+
+impl Target {
+    /// `None` when fewer than two nodes could be emptied: then there is nothing
+    /// to choose.
+    pub(super) fn new(
+        config: &Config,
+        world: &World<'_>,
+        candidates: &[Candidate<'_>],
+        waiting: &Waiting,
+        young: &BTreeSet<NodeName>,
+    ) -> Option<Self> {
+        let may_go = |c: &Candidate<'_>| c.stays.is_empty() && c.owner.is_some();
+        let mut stands: Vec<(NodeName, Stand)> = Vec::new();
+        for candidate in candidates {
+            let name = candidate.node.name();
+            let mut movers: Vec<_> = candidate
+                .movers
+                .iter()
+                .filter_map(|p| world.pod_by_uid(&p.meta.uid))
+                .collect();
+            movers.extend(waiting.get(&candidate.id).into_iter().flatten());
+            let stand = Stand {
+                node: candidate.id,
+                price: candidate.price,
+                removable: may_go(candidate) && candidate.price.is_some(),
+                open: world.not_target(candidate.id).is_empty() && !young.contains(&name),
+                movers,
+            };
+            stands.push((name, stand));
+        }
+        // By name: the numbers must not depend on the order of trying.
+        stands.sort_by(|a, b| a.0.cmp(&b.0));
+        let (names, stands): (Vec<NodeName>, Vec<Stand>) = stands.into_iter().unzip();
+        let choices = stands
+            .iter()
+            .filter(|s| s.removable && !s.movers.is_empty());
+        if choices.count() < 2 {
+            return None;
+        }
+        let translated = translate(world, &stands, &[]);
+        // What contradicts itself has no target; trying one by one says why.
+        let frontier = repack(&translated.fleet, &effort()).ok()?;
+        let point = frontier.chosen(config.price_per_move)?;
+        let place_of = point
+            .removed
+            .iter()
+            .enumerate()
+            .filter_map(|(at, node)| Some((names.get(*node)?.clone(), at)))
+            .collect();
+        let mut pods = translated.pods;
+        let mut to = BTreeMap::new();
+        for relocation in &point.moves {
+            let Place::Node(target) = relocation.to else {
+                continue;
+            };
+            let here = pods.entry((relocation.from, relocation.class)).or_default();
+            let count = usize::try_from(relocation.count).unwrap_or(usize::MAX);
+            for pod in here.drain(..count.min(here.len())) {
+                if let (Some(pod), Some(name)) = (world.pod(pod), names.get(target)) {
+                    to.insert(pod.meta.uid.to_string(), name.clone());
+                }
+            }
+        }
+        Some(Self { place_of, to })
+    }
+
+    /// Where a node comes in the order of trying: empty ones first, then those
+    /// of the target, then the others as they were.
+    pub(super) fn rank(&self, node: &NodeName, empty: bool) -> usize {
+        if empty {
+            return 0;
+        }
+        self.place_of.get(node).map_or(usize::MAX, |at| at + 1)
+    }
+}

@@ -1,0 +1,316 @@
+//! One node emptied in a world, by every rule and every limit of the engine.
+
+use super::consolidate::{Candidate, Waiting};
+use super::owner::Groups;
+use super::target::Target;
+use super::{Config, Reason};
+use crate::decision::{Owner, PodMove};
+use crate::model::{
+    Bytes, Cluster, MilliCpu, NamespacedName, NodeName, OwnerIndex, Pod, Resources, WorkloadRef,
+};
+use crate::scheduling::{NodeId, NotTarget, PodId, Refusal, Refusals, World, capacity};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Room that must stay free, over all nodes in service that stay.
+#[derive(Clone)]
+pub(super) struct Room {
+    allocatable: Resources,
+    requested: Resources,
+    percent: u64,
+}
+
+impl Room {
+    /// What nodes out of service hold will come to the others; what they have
+    /// will not.
+    pub(super) fn new(world: &World<'_>, candidates: &[Candidate<'_>], config: &Config) -> Self {
+        let mut room = Self {
+            allocatable: Resources::default(),
+            requested: Resources::default(),
+            percent: u64::from(config.headroom_percent),
+        };
+        for candidate in candidates {
+            let mut used = world.used(candidate.id);
+            if candidate.in_service() {
+                room.allocatable.add(&candidate.node.allocatable);
+            } else {
+                used.subtract(&candidate.ends);
+            }
+            room.requested.add(&used);
+        }
+        room
+    }
+
+    fn allows(&self, candidate: &Candidate<'_>) -> bool {
+        let (mut allocatable, mut requested) = (self.allocatable.clone(), self.requested.clone());
+        allocatable.subtract(&candidate.node.allocatable);
+        requested.subtract(&candidate.ends);
+        let left = |all: u64| u128::from(all) * u128::from(100 - self.percent.min(100)) / 100;
+        let (MilliCpu(cpu), Bytes(memory)) = (requested.cpu, requested.memory);
+        u128::from(cpu) <= left(allocatable.cpu.0)
+            && u128::from(memory) <= left(allocatable.memory.0)
+    }
+
+    pub(super) fn removed(&mut self, candidate: &Candidate<'_>) {
+        self.allocatable.subtract(&candidate.node.allocatable);
+        self.requested.subtract(&candidate.ends);
+    }
+}
+
+/// How many pods of each workload stand on each node.
+#[derive(Clone)]
+pub(super) struct Share {
+    total: BTreeMap<WorkloadRef, u32>,
+    on: BTreeMap<(WorkloadRef, NodeName), u32>,
+    percent: u32,
+}
+
+impl Share {
+    pub(super) fn new(cluster: &Cluster, owners: &OwnerIndex, config: &Config) -> Self {
+        let mut share = Self {
+            total: BTreeMap::new(),
+            on: BTreeMap::new(),
+            percent: config.max_workload_share_percent,
+        };
+        for pod in cluster.pods.items().iter().filter(|p| !p.is_finished()) {
+            let workload = owners.top(pod);
+            *share.total.entry(workload.clone()).or_default() += 1;
+            if let Some(node) = pod.node() {
+                *share.on.entry((workload, node.clone())).or_default() += 1;
+            }
+        }
+        share
+    }
+
+    /// Whether a workload has one pod only.
+    pub(super) fn is_alone(&self, workload: &WorkloadRef) -> bool {
+        self.total.get(workload) == Some(&1)
+    }
+
+    /// Why one more pod of the workload may not come to the node.
+    fn refuses(&self, workload: &WorkloadRef, node: &NodeName) -> Option<Refusal> {
+        let total = self.total.get(workload).copied().unwrap_or(0);
+        let max = total.saturating_mul(self.percent).div_ceil(100).max(1);
+        let there = self.on.get(&(workload.clone(), node.clone()));
+        let would_be = there.copied().unwrap_or(0).saturating_add(1);
+        (would_be > max).then(|| Refusal::CountLimit {
+            with: None,
+            of: workload.clone(),
+            would_be,
+            max,
+        })
+    }
+
+    fn moved(&mut self, workload: &WorkloadRef, from: &NodeName, to: &NodeName) {
+        if let Some(count) = self.on.get_mut(&(workload.clone(), from.clone())) {
+            *count = count.saturating_sub(1);
+        }
+        *self.on.entry((workload.clone(), to.clone())).or_default() += 1;
+    }
+}
+
+/// An attempt to empty one node.
+pub(super) struct Trial<'t, 'a> {
+    pub(super) config: &'t Config,
+    pub(super) cluster: &'t Cluster,
+    pub(super) candidate: &'t Candidate<'a>,
+    pub(super) owner: &'t Owner,
+    pub(super) groups: &'t Groups<'a>,
+    pub(super) taken: &'t BTreeMap<NodeName, u64>,
+    /// Nodes whose room is for the pods that they were started for.
+    pub(super) young: &'t BTreeSet<NodeName>,
+    pub(super) room: &'t Room,
+    pub(super) removed: usize,
+    /// Where each pod should go, by uid; else where it fits.
+    pub(super) target: Option<&'t Target>,
+}
+
+impl Trial<'_, '_> {
+    /// Moves every pod in the world and takes the node out of it, or leaves
+    /// the world as it was and says why the node stays.
+    pub(super) fn run(
+        &self,
+        world: &mut World<'_>,
+        share: &mut Share,
+        owners: &OwnerIndex,
+        waiting: &mut Waiting,
+    ) -> Result<Vec<PodMove>, Box<Reason>> {
+        let node = self.candidate.node;
+        let name = node.name();
+        if let Some(pods) = self.taken.get(&name) {
+            return Err(Box::new(Reason::TakesPods { pods: *pods }));
+        }
+        if self.removed >= usize::try_from(self.config.max_nodes).unwrap_or(usize::MAX) {
+            return Err(Box::new(Reason::PlanIsFull {
+                max_nodes: self.config.max_nodes,
+            }));
+        }
+        if let Some(reason) = self.groups.refuses(node, &self.candidate.group, self.owner) {
+            return Err(Box::new(reason));
+        }
+        if !self.room.allows(self.candidate) {
+            return Err(Box::new(Reason::Headroom {
+                percent: self.config.headroom_percent,
+            }));
+        }
+        let mut moves: Vec<PodMove> = Vec::new();
+        let mut done: Vec<(PodId, WorkloadRef, NodeName)> = Vec::new();
+        for pod in &self.candidate.movers {
+            let Some(id) = world.pod_by_uid(&pod.meta.uid) else {
+                continue;
+            };
+            let workload = owners.top(pod);
+            let from = Some(self.candidate.id);
+            let refuses = |node: &NodeName| {
+                let because = NotTarget::Young;
+                let young = self.young.contains(node);
+                let young = young.then_some(Refusal::NotTarget { because });
+                young.or_else(|| share.refuses(&workload, node))
+            };
+            let wanted = self.target.and_then(|t| t.to.get(pod.meta.uid.as_str()));
+            let wanted = wanted.and_then(|to| Some((world.node_id(to)?, to.clone())));
+            let wanted = wanted.filter(|(target, to)| {
+                from != Some(*target) && refuses(to).is_none() && world.fits(id, *target)
+            });
+            let found = match wanted {
+                Some(wanted) => Ok(wanted),
+                None => fullest(world, self.cluster, id, from, refuses),
+            };
+            match found {
+                Ok((target, to)) => {
+                    world.place_pod(id, target);
+                    share.moved(&workload, &name, &to);
+                    done.push((id, workload, to.clone()));
+                    moves.push(PodMove {
+                        pod: named(pod),
+                        uid: pod.meta.uid.clone(),
+                        to: Some(to),
+                    });
+                }
+                Err(nowhere) => {
+                    self.undo(world, share, done);
+                    return Err(Box::new(nowhere.reason(named(pod))));
+                }
+            }
+        }
+        // Pods that wait for a node and counted on this one.
+        let counting = waiting.get(&self.candidate.id).cloned().unwrap_or_default();
+        let mut found: Vec<(PodId, NodeId)> = Vec::new();
+        for id in counting {
+            let from = Some(self.candidate.id);
+            match fullest(world, self.cluster, id, from, |_| None) {
+                Ok((target, _)) => {
+                    world.place_pod(id, target);
+                    found.push((id, target));
+                }
+                Err(nowhere) => {
+                    let pod = world.pod(id).map(named).unwrap_or_default();
+                    for (id, _) in found {
+                        world.place_pod(id, self.candidate.id);
+                    }
+                    self.undo(world, share, done);
+                    return Err(Box::new(nowhere.reason(pod)));
+                }
+            }
+        }
+        waiting.remove(&self.candidate.id);
+        for (id, target) in found {
+            waiting.entry(target).or_default().push(id);
+        }
+        world.remove_node(self.candidate.id);
+        Ok(moves)
+    }
+
+    /// Puts the pods back, the last one first.
+    fn undo(
+        &self,
+        world: &mut World<'_>,
+        share: &mut Share,
+        done: Vec<(PodId, WorkloadRef, NodeName)>,
+    ) {
+        for (id, workload, to) in done.into_iter().rev() {
+            world.place_pod(id, self.candidate.id);
+            share.moved(&workload, &to, &self.candidate.node.name());
+        }
+    }
+}
+
+pub(super) fn named(pod: &Pod) -> NamespacedName {
+    NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone())
+}
+
+/// No node takes a pod.
+pub(super) struct Nowhere {
+    tried: u64,
+    /// What the node that refuses for the fewest reasons says.
+    nearest: Refusals,
+}
+
+impl Nowhere {
+    fn reason(self, pod: NamespacedName) -> Reason {
+        Reason::NoRoom {
+            pod,
+            tried: self.tried,
+            nearest: self.nearest,
+        }
+    }
+}
+
+/// The fullest node, other than `from`, that takes the pod by every rule and
+/// that `refuses` has nothing against: what is left free stays in large pieces.
+pub(super) fn fullest(
+    world: &World<'_>,
+    cluster: &Cluster,
+    pod: PodId,
+    from: Option<NodeId>,
+    refuses: impl Fn(&NodeName) -> Option<Refusal>,
+) -> Result<(NodeId, NodeName), Nowhere> {
+    let mut best: Option<((u64, NodeName), NodeId)> = None;
+    let mut nearest: Option<Refusals> = None;
+    let mut tried = 0;
+    for node in cluster.nodes.items() {
+        let name = node.name();
+        let Some(id) = world.node_id(&name) else {
+            continue;
+        };
+        if Some(id) == from {
+            continue;
+        }
+        tried += 1;
+        // A second eviction is worth no move.
+        let leaves_again = || {
+            let tolerations = &world.pod(pod)?.spec.tolerations;
+            let taint = capacity::tolerated_for_a_time(tolerations, node)?.clone();
+            Some(Refusal::Taint { taint })
+        };
+        let refused = || refuses(&name).or_else(leaves_again);
+        let answer = world
+            .check(pod, id)
+            .and_then(|()| refused().map_or(Ok(()), |r| Err(Refusals(vec![r]))));
+        match answer {
+            Ok(()) => {
+                let free = world.free(id);
+                let permille =
+                    |free: u64, of: u64| free.saturating_mul(1000).checked_div(of).unwrap_or(0);
+                let left = permille(free.cpu.0, node.allocatable.cpu.0)
+                    + permille(free.memory.0 >> 20, node.allocatable.memory.0 >> 20);
+                let key = (left, name);
+                if best.as_ref().is_none_or(|(have, _)| key < *have) {
+                    best = Some((key, id));
+                }
+            }
+            Err(refusals) => {
+                let shorter = |have: &Refusals| refusals.0.len() < have.0.len();
+                if nearest.as_ref().is_none_or(shorter) {
+                    nearest = Some(refusals);
+                }
+            }
+        }
+    }
+    match best {
+        Some(((_, name), id)) => Ok((id, name)),
+        None => Err(Nowhere {
+            tried,
+            nearest: nearest.unwrap_or(Refusals(Vec::new())),
+        }),
+    }
+}
