@@ -159,6 +159,14 @@ impl<'a> Board<'a> {
         found
     }
 
+    /// What stands against a pod on a node, wherever it stands now.
+    #[must_use]
+    pub fn against(&self, uid: &str, node: &str) -> Vec<Violation> {
+        let mut board = self.clone();
+        board.lift(uid);
+        board.arrive(uid, node)
+    }
+
     /// Every pod's own rules, with all others in place, and every node's room.
     #[must_use]
     pub fn robust(&self) -> BTreeSet<Violation> {

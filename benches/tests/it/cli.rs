@@ -69,6 +69,15 @@ fn bad_usage_ends_with_2_and_the_help() {
             &["packing", "--effort", "more", "x"],
             "--effort must be quick or full, got \"more\"",
         ),
+        (&["consolidate"], "consolidate needs a path"),
+        (
+            &["consolidate", "--launch", "all", "x"],
+            "--launch must be types, copies or nothing, got \"all\"",
+        ),
+        (
+            &["consolidate", "--move-price", "-1", "x"],
+            "--move-price must not be below zero, got -1",
+        ),
         (&["load"], "load needs a path"),
         (
             &["load", "--taken-at", "noon", "x"],
@@ -103,8 +112,8 @@ fn help_names_every_command_and_ends_with_0() {
         let output = harness(&[word]);
         assert_eq!(output.status.code(), Some(0));
         let help = String::from_utf8(output.stdout).unwrap();
-        for command in ["packing", "load", "catalog", "dump"] {
-            assert!(help.contains(&format!("\n  {command} ")), "{command}");
+        for command in ["packing", "consolidate", "load", "catalog", "dump"] {
+            assert!(help.contains(&format!("\n  {command}")), "{command}");
         }
     }
 }

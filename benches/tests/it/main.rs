@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
+mod agreement;
 mod checker;
 mod cli;
+mod consolidate;
 mod readers;
 
 use std::fs;

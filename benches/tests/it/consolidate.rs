@@ -1,0 +1,184 @@
+//! `consolidate`, on the sample cluster and on made-up ones.
+
+use cloudoptim_benches::load::TypeRow;
+use cloudoptim_benches::placement::Board;
+use cloudoptim_benches::scene::{Plan, Sizes};
+use cloudoptim_core::engines::bin_packing::solver::{Place, RepackEffort, repack};
+use cloudoptim_core::knowledge::{Knowledge, Provenance};
+use cloudoptim_core::model::{
+    Bytes, Cluster, ConditionStatus, MicroUsdPerHour, MilliCpu, Node, NodeCondition, Pod, PodPhase,
+};
+use serde_json::Value;
+use std::process::Command;
+
+fn harness(args: &[&str]) -> Vec<Value> {
+    let output = Command::new(env!("CARGO_BIN_EXE_cloudoptim-benches"))
+        .args(args)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn number(value: &Value, field: &str) -> f64 {
+    value[field]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{field} in {value}"))
+}
+
+#[test]
+fn the_sample_cluster_has_a_frontier_without_violations() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/shop");
+    let lines = harness(&["consolidate", "--launch", "nothing", "--json", shop]);
+    let [line] = lines.as_slice() else {
+        panic!("one cluster: {lines:?}");
+    };
+    assert_eq!(number(line, "violations"), 0.0);
+    let (before, cost) = (number(line, "cost_before"), number(line, "cost"));
+    let bound = number(line, "lower_bound");
+    assert!(bound <= cost && cost < before, "{bound} {cost} {before}");
+    let frontier = line["frontier"].as_array().unwrap();
+    assert!(frontier.len() > 2);
+    for pair in frontier.windows(2) {
+        assert!(number(&pair[0], "moves") < number(&pair[1], "moves"));
+        assert!(number(&pair[0], "cost") > number(&pair[1], "cost"));
+    }
+    for point in frontier {
+        assert!(
+            number(point, "lower_bound") <= number(point, "cost") + 1e-9,
+            "{point}"
+        );
+        assert_eq!(number(point, "launched"), 0.0);
+    }
+    // A move that costs more than any node saves is never made.
+    let still = harness(&[
+        "consolidate",
+        "--launch",
+        "nothing",
+        "--move-price",
+        "1000",
+        "--json",
+        shop,
+    ]);
+    assert_eq!(number(&still[0], "moves"), 0.0);
+}
+
+fn type_row(name: &str, cpu_milli: u64, memory_mib: u64, usd: f64) -> TypeRow {
+    TypeRow {
+        name: name.to_owned(),
+        cpu_milli,
+        memory_mib,
+        pods: 58,
+        gpus: Vec::new(),
+        price: MicroUsdPerHour::from_usd(usd).unwrap(),
+        zones: Vec::new(),
+    }
+}
+
+fn plan(nodes: usize, keep: f64, spread_every: usize, seed: u64) -> Plan {
+    Plan {
+        nodes,
+        types: vec![
+            type_row("general", 7_910, 30_000, 0.384),
+            type_row("compute", 7_910, 14_800, 0.34),
+            type_row("memory", 3_920, 30_100, 0.252),
+        ],
+        sizes: Sizes::Mix,
+        keep,
+        replicas: 20,
+        spread_every,
+        seed,
+    }
+}
+
+#[test]
+fn a_made_up_fleet_ends_near_its_bound_and_below_the_search_over_prefixes() {
+    for (seed, keep, spread_every) in [(1, 0.7, 0), (2, 0.5, 0), (3, 0.3, 3)] {
+        let scene = plan(90, keep, spread_every, seed).scene();
+        let fleet = scene.fleet(&[]);
+        let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+        let (best, prefix) = (frontier.points.last().unwrap(), frontier.prefix.unwrap());
+        let bound = frontier.lower_bound.0 as f64;
+        let gap = best.cost.0 as f64 / bound - 1.0;
+        let prefix_gap = prefix.cost.0 as f64 / bound - 1.0;
+        assert!(best.cost <= prefix.cost);
+        assert!(
+            gap <= prefix_gap * 0.75,
+            "seed {seed}: {gap} and {prefix_gap}"
+        );
+        // Every item is counted once, on a node that stays.
+        let moved: u64 = best.moves.iter().map(|m| u64::from(m.count)).sum();
+        assert_eq!(moved, best.moved);
+        assert!(best.moves.iter().all(|m| match m.to {
+            Place::Node(node) => !best.removed.contains(&node),
+            Place::Bought(_) => false,
+        }));
+    }
+}
+
+#[test]
+fn scenes_are_the_same_for_the_same_seed_and_hold_the_part_that_was_asked_for() {
+    let whole = plan(30, 1.0, 2, 7).scene();
+    let half = plan(30, 0.5, 2, 7).scene();
+    assert_eq!(half, plan(30, 0.5, 2, 7).scene());
+    assert_ne!(half, plan(30, 0.5, 2, 8).scene());
+    assert_eq!(half.pods.len(), whole.pods.len() / 2);
+    assert!(whole.pods.iter().any(|p| p.spread));
+}
+
+#[test]
+fn the_judge_names_a_pod_that_is_lost_and_one_that_comes_too_much() {
+    let node = |name: &str| {
+        let mut node = Node::default();
+        node.meta.name = name.to_owned();
+        node.allocatable.cpu = MilliCpu(1_000);
+        node.allocatable.memory = Bytes(1 << 30);
+        node.allocatable.pods = 10;
+        node.conditions.push(NodeCondition {
+            name: "Ready".to_owned(),
+            status: ConditionStatus::True,
+            ..NodeCondition::default()
+        });
+        node
+    };
+    let pod = |name: &str, on: &str| {
+        let mut pod = Pod::default();
+        pod.meta.name = name.to_owned();
+        pod.meta.uid = name.into();
+        pod.spec.node_name = Some(on.into());
+        pod.status.phase = PodPhase::Running;
+        let mut container = cloudoptim_core::model::Container::default();
+        container.resources.requests.cpu = Some(MilliCpu(600));
+        pod.spec.containers = vec![container];
+        pod
+    };
+    let whole = |source| Provenance::new("test", source);
+    let cluster = Cluster {
+        nodes: Knowledge::complete(vec![node("n1"), node("n2")], whole("nodes")),
+        pods: Knowledge::complete(vec![pod("a", "n1"), pod("b", "n2")], whole("pods")),
+        ..Cluster::default()
+    };
+    let mut board = Board::new(&cluster);
+    assert!(board.robust().is_empty());
+    board.lift("a");
+    let found: Vec<String> = board
+        .arrive("a", "n2")
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(found, ["n2 on n2: has less cpu than its pods ask for"]);
+    assert_eq!(board.robust().len(), 1);
+    assert!(board.remove("n1").is_empty());
+    let lost: Vec<String> = board.remove("n2").iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lost,
+        [
+            "/a on n2: was lost with its node",
+            "/b on n2: was lost with its node"
+        ]
+    );
+}
