@@ -9,7 +9,7 @@
 
 use cloudoptim_core::model::{
     Cluster, LabelSelector, Labels, Node, NodeSelectorTerm, Operator, PersistentVolume, Pod,
-    PodAffinityTerm, PodVolumeSource, PvSource, Requirement, TaintEffect, TopologySpread,
+    PodAffinityTerm, PodVolumeSource, PvSource, Requirement, Taint, TaintEffect, TopologySpread,
     WhenUnsatisfiable,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,6 +102,12 @@ impl<'a> Board<'a> {
     pub fn cordon(&mut self, node: &str) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.unschedulable = true;
+            // The node controller says so with a taint too.
+            node.taints.push(Taint {
+                key: "node.kubernetes.io/unschedulable".to_owned(),
+                value: String::new(),
+                effect: TaintEffect::NoSchedule,
+            });
         }
     }
 
@@ -155,7 +161,10 @@ impl<'a> Board<'a> {
         };
         let mut found = self.accepts(pod, node);
         self.put(uid, node);
-        found.extend(self.overfull(node));
+        // A newcomer is refused for what it asks for, whatever else is short.
+        let asked = request(pod);
+        let asks = |key: &str| asked.get(key).is_some_and(|amount| *amount > 0);
+        found.extend(self.overfull(node, asks));
         found
     }
 
@@ -172,7 +181,7 @@ impl<'a> Board<'a> {
     pub fn robust(&self) -> BTreeSet<Violation> {
         let mut found: BTreeSet<Violation> = BTreeSet::new();
         for node in self.nodes.keys() {
-            found.extend(self.overfull(node));
+            found.extend(self.overfull(node, |_| true));
         }
         // Counts for rules that many pods share, with every pod in place.
         let mut counts: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
@@ -234,6 +243,10 @@ impl<'a> Board<'a> {
             says(!any_term(terms, node), "node affinity");
         }
         for taint in &node.taints {
+            if taint.key == "node.kubernetes.io/unschedulable" {
+                // Keeps newcomers away, and is said as such.
+                continue;
+            }
             let hard = matches!(
                 taint.effect,
                 TaintEffect::NoSchedule | TaintEffect::NoExecute
@@ -465,7 +478,7 @@ impl<'a> Board<'a> {
     }
 
     /// More asked for than the node has.
-    fn overfull(&self, name: &str) -> Vec<Violation> {
+    fn overfull(&self, name: &str, of: impl Fn(&str) -> bool) -> Vec<Violation> {
         let Some(node) = self.nodes.get(name) else {
             return Vec::new();
         };
@@ -483,7 +496,7 @@ impl<'a> Board<'a> {
         }
         let has = &node.allocatable;
         let mut found = Vec::new();
-        for (key, used) in used {
+        for (key, used) in used.into_iter().filter(|(key, _)| of(key)) {
             let has = match key.as_str() {
                 CPU => has.cpu.0,
                 MEMORY => has.memory.0,

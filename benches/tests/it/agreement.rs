@@ -148,7 +148,15 @@ impl Draw {
                 effect: self.of(&[TaintEffect::NoSchedule, TaintEffect::PreferNoSchedule]),
             });
         }
-        node.unschedulable = self.one_in(12);
+        if self.one_in(12) {
+            // As `kubectl cordon` and the node controller leave it.
+            node.unschedulable = true;
+            node.taints.push(Taint {
+                key: "node.kubernetes.io/unschedulable".to_owned(),
+                value: String::new(),
+                effect: TaintEffect::NoSchedule,
+            });
+        }
         node.allocatable.cpu = MilliCpu(1_000 + 500 * self.0.below(5) as u64);
         node.allocatable.memory = Bytes((1 << 30) * (1 + self.0.below(4) as u64));
         node.allocatable.ephemeral_storage = Bytes(10 << 30);
@@ -384,6 +392,11 @@ fn compare(cluster: &Cluster, seen: &mut Seen) -> usize {
     let mut asked = 0;
     for pod in cluster.pods.items() {
         for node in cluster.nodes.items() {
+            // On its own node a pod's volumes are attached already, which the
+            // scheduler does not count again; the naive judge lifts them too.
+            if pod.node() == Some(&node.name()) && !pod.spec.volumes.is_empty() {
+                continue;
+            }
             let id = world.pod_by_uid(&pod.meta.uid).unwrap();
             let exact = world.check(id, world.node_id(&node.name()).unwrap());
             let naive = board.against(pod.meta.uid.as_str(), &node.meta.name);
