@@ -8,7 +8,8 @@
 use crate::load::TypeRow;
 use crate::sample::Random;
 use cloudoptim_core::engines::bin_packing::solver::{
-    Class, ExistingNode, Fleet, Holding, NodeType, Offering, Problem, Rule, ZoneSpread,
+    Class, ExistingNode, Fleet, Holding, NodeType, Offering, Place, Point, Problem, Rule,
+    ZoneSpread,
 };
 use std::collections::BTreeMap;
 
@@ -162,6 +163,113 @@ impl Plan {
     }
 }
 
+/// Nodes as an autoscaler buys them that takes the pods largest first, lets a
+/// claim grow as long as some type holds it, and picks the cheapest in the end;
+/// then all workloads are scaled down to a part.
+///
+/// Workloads and zones are as in [`Plan`]; the fill order is CPU, then memory,
+/// descending, and a pod goes to the claim with the fewest pods that takes it.
+#[must_use]
+pub fn scaled_down(
+    types: &[TypeRow],
+    workloads: usize,
+    replicas: usize,
+    keep: f64,
+    spread_every: usize,
+    seed: u64,
+) -> Scene {
+    struct Claim {
+        used: (u64, u64, u64),
+        zone: usize,
+        pods: Vec<usize>,
+    }
+    let mut random = Random::new(seed);
+    let mut pods: Vec<Pod> = Vec::new();
+    for workload in 0..workloads {
+        let (cpu_milli, memory_mib) = Sizes::Mix.draw(&mut random);
+        let spread = spread_every > 0 && workload % spread_every == 0;
+        for _ in 0..replicas {
+            pods.push(Pod {
+                workload,
+                cpu_milli,
+                memory_mib,
+                node: 0,
+                spread,
+            });
+        }
+    }
+    pods.sort_by_key(|p| {
+        let size = (p.cpu_milli, p.memory_mib);
+        (std::cmp::Reverse(size), p.workload)
+    });
+    let holds = |t: &TypeRow, used: (u64, u64, u64)| {
+        t.cpu_milli >= used.0 + DAEMONS.0
+            && t.memory_mib >= used.1 + DAEMONS.1
+            && t.pods >= used.2 + DAEMONS.2
+    };
+    let mut claims: Vec<Claim> = Vec::new();
+    let mut in_zone: BTreeMap<usize, [usize; 3]> = BTreeMap::new();
+    for (i, pod) in pods.iter().enumerate() {
+        let zones = in_zone.entry(pod.workload).or_default();
+        let least = zones.iter().min().copied().unwrap_or(0);
+        let may = |zone: usize| !pod.spread || zones[zone] == least;
+        let after = |c: &Claim| {
+            let (cpu, memory, count) = c.used;
+            (cpu + pod.cpu_milli, memory + pod.memory_mib, count + 1)
+        };
+        let found = (0..claims.len())
+            .filter(|c| may(claims[*c].zone))
+            .filter(|c| types.iter().any(|t| holds(t, after(&claims[*c]))))
+            .min_by_key(|c| (claims[*c].pods.len(), *c));
+        let at = found.unwrap_or_else(|| {
+            let zone = (0..3).find(|z| may(*z)).unwrap_or(0);
+            // Claims without a rule about zones take turns.
+            let zone = if pod.spread { zone } else { claims.len() % 3 };
+            claims.push(Claim {
+                used: (0, 0, 0),
+                zone,
+                pods: Vec::new(),
+            });
+            claims.len() - 1
+        });
+        claims[at].used = after(&claims[at]);
+        claims[at].pods.push(i);
+        zones[claims[at].zone] += 1;
+    }
+    let mut nodes = Vec::new();
+    for claim in &claims {
+        let cheapest = (0..types.len())
+            .filter(|t| holds(&types[*t], claim.used))
+            .min_by_key(|t| (types[*t].price, types[*t].name.clone()));
+        for pod in &claim.pods {
+            pods[*pod].node = nodes.len();
+        }
+        nodes.push((cheapest.unwrap_or(0), claim.zone));
+    }
+    // Every workload keeps its part; which pods is chance.
+    let mut order: Vec<usize> = (0..pods.len()).collect();
+    for i in (1..order.len()).rev() {
+        order.swap(i, random.below(i + 1));
+    }
+    let most = (replicas as f64 * keep.clamp(0.0, 1.0)).round() as usize;
+    let mut left: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut kept: Vec<Pod> = order
+        .into_iter()
+        .filter(|i| {
+            let n = left.entry(pods[*i].workload).or_default();
+            *n += 1;
+            *n <= most
+        })
+        .map(|i| pods[i].clone())
+        .collect();
+    kept.sort_by_key(|p| (p.node, p.workload));
+    Scene {
+        types: types.to_vec(),
+        nodes,
+        pods: kept,
+    }
+}
+
 impl Scene {
     /// The cluster in numbers, with the types that could be bought.
     #[must_use]
@@ -271,5 +379,99 @@ impl Scene {
             },
             holdings,
         }
+    }
+
+    /// What is wrong with a point: nodes overfull, zones too unequal, items
+    /// lost, nodes that are gone and still hold something, a wrong sum.
+    #[must_use]
+    pub fn faults(&self, fleet: &Fleet, point: &Point) -> usize {
+        let problem = &fleet.problem;
+        let mut faults = 0;
+        let mut held: Vec<BTreeMap<usize, i64>> = problem
+            .nodes
+            .iter()
+            .map(|n| n.present.iter().map(|(c, k)| (*c, i64::from(*k))).collect())
+            .collect();
+        held.extend(point.bought.iter().map(|_| BTreeMap::new()));
+        let mut moved = 0;
+        for relocation in &point.moves {
+            let to = match relocation.to {
+                Place::Node(node) => node,
+                Place::Bought(new) => problem.nodes.len() + new,
+            };
+            let n = i64::from(relocation.count);
+            moved += u64::from(relocation.count);
+            *held[relocation.from].entry(relocation.class).or_default() -= n;
+            *held[to].entry(relocation.class).or_default() += n;
+        }
+        let gone = |node: usize| point.removed.contains(&node);
+        let mut zones: BTreeMap<usize, [i64; 3]> = BTreeMap::new();
+        for (node, held) in held.iter().enumerate() {
+            let (capacity, zone) = match node.checked_sub(problem.nodes.len()) {
+                Some(new) => {
+                    let bought = &point.bought[new];
+                    (&problem.types[bought.node_type].capacity, bought.zone)
+                }
+                None => {
+                    let (t, zone) = self.nodes[node];
+                    let of = &self.types[t];
+                    let capacity = [of.cpu_milli, of.memory_mib, of.pods];
+                    let daemons = [DAEMONS.0, DAEMONS.1, DAEMONS.2];
+                    let taken = capacity.iter().zip(daemons);
+                    faults += usize::from(over(problem, held, taken.map(|(c, d)| c - d)));
+                    faults += usize::from(gone(node) && held.values().any(|n| *n != 0));
+                    count(held, zone, &mut zones);
+                    continue;
+                }
+            };
+            faults += usize::from(over(problem, held, capacity.iter().copied()));
+            count(held, zone.unwrap_or(0), &mut zones);
+        }
+        for rule in &problem.rules {
+            if let Rule::ZoneSpread(spread) = rule {
+                let counts = spread.with.first().and_then(|c| zones.get(c));
+                let counts = counts.copied().unwrap_or_default();
+                let most = counts.iter().max().copied().unwrap_or(0);
+                let least = counts.iter().min().copied().unwrap_or(0);
+                // What was too unequal before may stay so.
+                let before = self.unequal(problem, spread.with.first().copied());
+                let allowed = i64::from(spread.max_skew).max(before);
+                faults += usize::from(most - least > allowed);
+            }
+        }
+        let kept = (0..problem.nodes.len()).filter(|n| !gone(*n));
+        let prices = kept.filter_map(|n| fleet.holdings[n].price);
+        let cost = prices.chain(point.bought.iter().map(|n| n.price)).sum();
+        faults + usize::from(point.cost != cost) + usize::from(point.moved != moved)
+    }
+
+    /// Largest difference between zones of a class's pods as they stand.
+    fn unequal(&self, problem: &Problem, class: Option<usize>) -> i64 {
+        let mut counts = [0i64; 3];
+        for (node, existing) in problem.nodes.iter().enumerate() {
+            let present = existing.present.iter().filter(|(c, _)| Some(*c) == class);
+            counts[self.nodes[node].1] += present.map(|(_, n)| i64::from(*n)).sum::<i64>();
+        }
+        let most = counts.iter().max().copied().unwrap_or(0);
+        most - counts.iter().min().copied().unwrap_or(0)
+    }
+}
+
+fn over(
+    problem: &Problem,
+    held: &BTreeMap<usize, i64>,
+    capacity: impl Iterator<Item = u64>,
+) -> bool {
+    capacity.enumerate().any(|(r, capacity)| {
+        let used = held
+            .iter()
+            .map(|(c, n)| problem.classes[*c].demand[r] as i64 * n);
+        used.sum::<i64>() > capacity as i64
+    })
+}
+
+fn count(held: &BTreeMap<usize, i64>, zone: usize, zones: &mut BTreeMap<usize, [i64; 3]>) {
+    for (class, n) in held {
+        zones.entry(*class).or_default()[zone] += n;
     }
 }

@@ -6,9 +6,10 @@ use crate::documents;
 use crate::load::{self, TypeRow};
 use crate::placement::{Board, Violation};
 use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
+use crate::scene::{Plan, Sizes, scaled_down};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
-use cloudoptim_core::engines::bin_packing::solver::RepackEffort;
+use cloudoptim_core::engines::bin_packing::solver::{self, RepackEffort, repack};
 use cloudoptim_core::engines::bin_packing::{
     Config, Launchable, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,
 };
@@ -42,7 +43,11 @@ enum Launch {
 struct Options {
     paths: Vec<PathBuf>,
     types: Option<PathBuf>,
-    launch: Launch,
+    launch: Option<Launch>,
+    scene: Option<String>,
+    nodes: usize,
+    keep: f64,
+    seed: u64,
     move_price: Option<MicroUsdPerHour>,
     input: InputOptions,
     json: bool,
@@ -53,14 +58,19 @@ const MOVE_PRICE: MicroUsdPerHour = MicroUsdPerHour(20_000 / 168);
 
 impl Options {
     fn parse(args: Vec<String>) -> Result<Self, Usage> {
-        let mut options = Self::default();
+        let mut options = Self {
+            nodes: 1_000,
+            keep: 0.7,
+            seed: 1,
+            ..Self::default()
+        };
         options.input.complete = true;
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--types" => options.types = Some(value(&arg, &mut args)?.into()),
                 "--launch" => {
-                    options.launch = match value(&arg, &mut args)?.as_str() {
+                    options.launch = Some(match value(&arg, &mut args)?.as_str() {
                         "types" => Launch::Types,
                         "copies" => Launch::Copies,
                         "nothing" => Launch::Nothing,
@@ -69,8 +79,20 @@ impl Options {
                                 "--launch must be types, copies or nothing, got {other:?}"
                             )));
                         }
+                    });
+                }
+                "--scene" => options.scene = Some(value(&arg, &mut args)?),
+                "--nodes" => options.nodes = number(&arg, &mut args)?,
+                "--keep" => {
+                    options.keep = number(&arg, &mut args)?;
+                    if !(0.0..=1.0).contains(&options.keep) {
+                        return Err(Usage(format!(
+                            "--keep must be from 0 to 1, got {}",
+                            options.keep
+                        )));
                     }
                 }
+                "--seed" => options.seed = number(&arg, &mut args)?,
                 "--move-price" => {
                     let usd: f64 = number(&arg, &mut args)?;
                     let price = MicroUsdPerHour::from_usd(usd).filter(|p| p.0 >= 0);
@@ -86,8 +108,15 @@ impl Options {
                 _ => options.paths.push(arg.into()),
             }
         }
-        if options.paths.is_empty() {
+        if options.paths.is_empty() && options.scene.is_none() {
             return Err(Usage("consolidate needs a path".to_owned()));
+        }
+        if let Some(scene) = &options.scene
+            && !["uniform", "mixed", "rightsized", "scaled-down"].contains(&scene.as_str())
+        {
+            return Err(Usage(format!(
+                "--scene must be uniform, mixed, rightsized or scaled-down, got {scene:?}"
+            )));
         }
         Ok(options)
     }
@@ -156,6 +185,17 @@ pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
     };
     let table = io::stdout().is_terminal() && !options.json;
     let mut ok = true;
+    if let Some(name) = &options.scene {
+        let line = match scene(name, &types, &options) {
+            Ok(line) => line,
+            Err(err) => return Ok(complain(&err)),
+        };
+        ok &= line.violations == 0;
+        let written = if table { print(&line) } else { json(&line) };
+        if let Err(err) = written {
+            return Ok(complain(&err));
+        }
+    }
     for path in &options.paths {
         let loaded = match documents::load(path, options.input.clone()) {
             Ok(loaded) => loaded,
@@ -212,7 +252,7 @@ fn measure(
         policy: &policy,
         ledgers: &ledgers,
     };
-    let launchables = launchables(&inputs, cluster, types, options.launch);
+    let launchables = launchables(&inputs, cluster, types, options.launch.unwrap_or_default());
     let watch = Watch::start();
     let answer = repacking(
         &Config::default(),
@@ -259,6 +299,118 @@ fn measure(
             evictions: p.evictions,
         }),
         frontier: points(&answer, &judged, nodes),
+        seconds,
+        peak_rss_mb: peak_rss_mb(),
+        load_average: load_average(),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// A made-up cluster, in numbers only: no objects of Kubernetes are made.
+fn scene(name: &str, types: &[TypeRow], options: &Options) -> Result<Line, String> {
+    let catalogue = load::catalogue().map_err(|err| err.to_string())?;
+    let known = if types.is_empty() { &catalogue } else { types };
+    let named = |names: &[&str]| -> Result<Vec<TypeRow>, String> {
+        let found = names.iter().map(|name| {
+            let row = known.iter().find(|t| t.name == *name);
+            row.cloned().ok_or_else(|| format!("no type {name}"))
+        });
+        found.collect()
+    };
+    let four = ["m6i.2xlarge", "c6i.2xlarge", "r6i.xlarge", "m7i.4xlarge"];
+    let plan = |types: Vec<TypeRow>, sizes: Sizes| Plan {
+        nodes: options.nodes,
+        types,
+        sizes,
+        keep: options.keep,
+        replicas: 50,
+        spread_every: 0,
+        seed: options.seed,
+    };
+    // Amd64 types of general use up to 4xlarge, as one would allow a pool.
+    let small: Vec<TypeRow> = known
+        .iter()
+        .filter(|t| {
+            let family = t.name.split('.').next().unwrap_or_default();
+            t.cpu_milli <= 16_000
+                && t.gpus.is_empty()
+                && ["c6i", "c7i", "m6i", "m7i", "r6i", "r7i"].contains(&family)
+        })
+        .cloned()
+        .collect();
+    let scene = match name {
+        "uniform" => plan(named(&four[..1])?, Sizes::Mix).scene(),
+        "mixed" => plan(named(&four)?, Sizes::Mix).scene(),
+        "rightsized" => plan(named(&four)?, Sizes::Rightsized).scene(),
+        _ => scaled_down(
+            &small,
+            40,
+            options.nodes / 20,
+            options.keep,
+            4,
+            options.seed,
+        ),
+    };
+    let buy: &[TypeRow] = match options.launch {
+        None if name == "scaled-down" => &small,
+        None | Some(Launch::Nothing) => &[],
+        Some(Launch::Copies) => &scene.types,
+        Some(Launch::Types) => &small,
+    };
+    let fleet = scene.fleet(buy);
+    reset_peak();
+    let watch = Watch::start();
+    let answer = repack(&fleet, &RepackEffort::default()).map_err(|err| err.to_string())?;
+    let seconds = watch.seconds();
+    let price = options.move_price.unwrap_or(MOVE_PRICE);
+    let chosen = answer.chosen(price).ok_or("no point on the frontier")?;
+    let nodes = scene.nodes.len();
+    let judged: Vec<usize> = answer
+        .points
+        .iter()
+        .map(|p| scene.faults(&fleet, p))
+        .collect();
+    let count = |p: &solver::Point| nodes - p.removed.len() + p.bought.len();
+    Ok(Line {
+        instance: format!(
+            "{name}-{}-{}-seed{}",
+            options.nodes, options.keep, options.seed
+        ),
+        cluster: "made up".to_owned(),
+        pods: scene.pods.len(),
+        nodes_before: nodes,
+        cost_before: answer.cost_before.usd(),
+        cost: chosen.cost.usd(),
+        lower_bound: answer.lower_bound.usd(),
+        gap: gap(chosen.cost, answer.lower_bound),
+        nodes: count(chosen),
+        moves: chosen.moved,
+        violations: judged.iter().sum(),
+        robust_violations: judged.iter().sum(),
+        sequential_violations: 0,
+        kept: 0,
+        unpriced: 0,
+        launchable: buy.len(),
+        prefix_search: answer.prefix.map(|p| Prefix {
+            cost: p.cost.usd(),
+            evictions: p.evictions,
+        }),
+        frontier: answer
+            .points
+            .iter()
+            .zip(judged)
+            .map(|(p, violations)| Point {
+                moves: p.moved,
+                cost: p.cost.usd(),
+                lower_bound: p.lower_bound.usd(),
+                gap: gap(p.cost, p.lower_bound),
+                nodes: count(p),
+                removed: p.removed.len(),
+                launched: p.bought.len(),
+                violations,
+                found_by: p.found_by.clone(),
+            })
+            .collect(),
         seconds,
         peak_rss_mb: peak_rss_mb(),
         load_average: load_average(),

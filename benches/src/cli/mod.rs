@@ -52,6 +52,13 @@ options of consolidate:
   --move-price USD    what a moved pod costs, per hour that the saving lasts
                       (default 0.000119: two cents over a week)
   --region REGION     AWS region, for the catalogue's prices
+  --scene NAME        a made-up cluster instead of a path: uniform (one type),
+                      mixed (four types), rightsized (four types, a size for
+                      each workload) or scaled-down (as an autoscaler left it)
+  --nodes N           how many nodes it has (default 1000); of scaled-down, how
+                      many pods before the scaling down
+  --keep PART         the part of its pods that is left (default 0.7)
+  --seed N            seed of the scene (default 1)
 
 options of load, for what files do not say:
   --taken-at TIME     when the documents were taken, such as

@@ -12,7 +12,7 @@ mod types;
 mod vbp;
 
 pub use csv::{Row, Table};
-pub use types::{TypeRow, read_types};
+pub use types::{TypeRow, catalogue, read_types};
 
 use crate::instance::Instance;
 use cloudoptim_core::catalog::CatalogError;

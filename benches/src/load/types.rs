@@ -80,7 +80,10 @@ const REGION: &str = "us-east-1";
 /// What the embedded catalogue sells on demand for Linux on amd64 in
 /// us-east-1, bare metal left out. Slices of a GPU are devices of fewer
 /// thousandths.
-pub(super) fn catalogue() -> Result<Vec<TypeRow>, CatalogError> {
+///
+/// # Errors
+/// When the embedded catalogue cannot be read.
+pub fn catalogue() -> Result<Vec<TypeRow>, CatalogError> {
     let catalog = Catalog::embedded()?;
     let mut out = Vec::new();
     for info in catalog.instance_types() {
