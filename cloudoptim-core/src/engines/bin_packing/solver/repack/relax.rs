@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 const MAX_LOOKS: usize = 48;
 
 /// Above this many shapes, those of similar demand are one group.
-const MAX_GROUPS: usize = 400;
+const MAX_GROUPS: usize = 120;
 
 /// Nodes of a look that the programme tells apart by their price.
 const STEPS: usize = 12;
