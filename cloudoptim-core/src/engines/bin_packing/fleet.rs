@@ -5,6 +5,7 @@ use super::solver::{
     Affinity, Class, CountLimit, ExistingNode, Fleet, Holding, Mask, NodeType, Offering, Per,
     Problem, Rule, ZoneSpread,
 };
+use super::trial::leaves_again;
 use crate::model::{MicroUsdPerHour, Node, Resources};
 use crate::scheduling::traits::{Domain, Traits};
 use crate::scheduling::{NodeId, PodId, World};
@@ -341,7 +342,10 @@ impl Masks {
                 let (nodes, types, zones) = known
                     .entry(key)
                     .or_insert_with(|| {
-                        let stand = |node| wide.could_stand(class.sample, node);
+                        let stand = |node| {
+                            wide.could_stand(class.sample, node)
+                                && leaves_again(&wide, class.sample, node).is_none()
+                        };
                         let mut at: BTreeSet<usize> = BTreeSet::new();
                         let nodes: Vec<usize> = (0..stands.len())
                             .filter(|i| stands[*i].open && stand(stands[*i].node))

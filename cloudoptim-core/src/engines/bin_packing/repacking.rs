@@ -8,6 +8,7 @@
 use super::Config;
 use super::fleet::{Launchable, Stand, Translated, translate};
 use super::solver::{Frontier, Place, Point, PrefixEnd, RepackEffort, repack};
+use super::trial::leaves_again;
 use crate::catalog::NodeOverheads;
 use crate::engines::{EngineError, EngineId, Inputs};
 use crate::model::{
@@ -225,7 +226,8 @@ fn stands(
 fn tightest(world: &World<'_>, pod: PodId, except: &BTreeSet<NodeId>) -> Option<NodeId> {
     let mut best: Option<(u64, NodeId)> = None;
     for node in world.nodes() {
-        if except.contains(&node) || !world.fits(pod, node) {
+        let fits = world.fits(pod, node) && leaves_again(world, pod, node).is_none();
+        if except.contains(&node) || !fits {
             continue;
         }
         let (free, all) = (world.free(node), &world.node(node)?.allocatable);
@@ -358,7 +360,8 @@ fn empty(
         let mut later = Vec::new();
         let before = done.len();
         for (pod, to) in rest {
-            let to = to.filter(|to| world.fits(pod, *to));
+            let to =
+                to.filter(|to| world.fits(pod, *to) && leaves_again(world, pod, *to).is_none());
             match to.or_else(|| tightest(world, pod, going)) {
                 Some(to) => {
                     world.place_pod(pod, to);

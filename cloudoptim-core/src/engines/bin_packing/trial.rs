@@ -6,7 +6,8 @@ use super::target::Target;
 use super::{Config, Reason};
 use crate::decision::{Owner, PodMove};
 use crate::model::{
-    Bytes, Cluster, MilliCpu, NamespacedName, NodeName, OwnerIndex, Pod, Resources, WorkloadRef,
+    Bytes, Cluster, MilliCpu, NamespacedName, NodeName, OwnerIndex, Pod, Resources, Taint,
+    WorkloadRef,
 };
 use crate::scheduling::{NodeId, NotTarget, PodId, Refusal, Refusals, World, capacity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,7 +170,10 @@ impl Trial<'_, '_> {
             let wanted = self.target.and_then(|t| t.to.get(pod.meta.uid.as_str()));
             let wanted = wanted.and_then(|to| Some((world.node_id(to)?, to.clone())));
             let wanted = wanted.filter(|(target, to)| {
-                from != Some(*target) && refuses(to).is_none() && world.fits(id, *target)
+                from != Some(*target)
+                    && refuses(to).is_none()
+                    && world.fits(id, *target)
+                    && leaves_again(world, id, *target).is_none()
             });
             let found = match wanted {
                 Some(wanted) => Ok(wanted),
@@ -255,6 +259,13 @@ impl Nowhere {
     }
 }
 
+/// The taint that would drive a pod away again after a time: a second eviction
+/// is worth no move.
+pub(super) fn leaves_again(world: &World<'_>, pod: PodId, node: NodeId) -> Option<Taint> {
+    let tolerations = &world.pod(pod)?.spec.tolerations;
+    capacity::tolerated_for_a_time(tolerations, world.node(node)?).cloned()
+}
+
 /// The fullest node, other than `from`, that takes the pod by every rule and
 /// that `refuses` has nothing against: what is left free stays in large pieces.
 pub(super) fn fullest(
@@ -276,13 +287,8 @@ pub(super) fn fullest(
             continue;
         }
         tried += 1;
-        // A second eviction is worth no move.
-        let leaves_again = || {
-            let tolerations = &world.pod(pod)?.spec.tolerations;
-            let taint = capacity::tolerated_for_a_time(tolerations, node)?.clone();
-            Some(Refusal::Taint { taint })
-        };
-        let refused = || refuses(&name).or_else(leaves_again);
+        let again = || leaves_again(world, pod, id).map(|taint| Refusal::Taint { taint });
+        let refused = || refuses(&name).or_else(again);
         let answer = world
             .check(pod, id)
             .and_then(|()| refused().map_or(Ok(()), |r| Err(Refusals(vec![r]))));
