@@ -1,20 +1,16 @@
 //! Which nodes can go, and where each pod would move.
 
+use super::candidate::{Candidate, order, sort_pods, static_reasons};
 use super::owner::{Groups, group_of, owner_of};
 use super::pool::Pools;
 use super::target::Target;
-use super::trial::{Room, Share, Trial, fullest};
+use super::trial::{Room, Share, Trial, Waiting, place_waiting};
 use super::{Config, Reason};
 use crate::decision::{Action, Decision, MissingEvidence, Owner, PodMove, Subject};
 use crate::engines::{EngineError, EngineId, Inputs, NotJudged};
-use crate::model::{
-    Cloud, Cluster, MicroUsdPerHour, NamespacedName, Node, NodeName, OwnerIndex, Pod, Resources,
-};
-use crate::scheduling::movability::{Movers, move_cost_milli, node_protections};
-use crate::scheduling::{
-    Budgets, InfeasibleResize, Movability, NodeId, PodId, World, capacity, effective_request,
-};
-use chrono::TimeDelta;
+use crate::model::{Cloud, Cluster, MicroUsdPerHour, Node, NodeName, OwnerIndex, Pod, Resources};
+use crate::scheduling::movability::Movers;
+use crate::scheduling::{Budgets, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The answer for one cluster.
@@ -24,23 +20,6 @@ pub(super) struct Answer {
     pub(super) removed: BTreeSet<String>,
     pub(super) moves: u64,
     pub(super) not_judged: Vec<NotJudged>,
-}
-
-/// What is known of a node before anything moves.
-pub(super) struct Candidate<'a> {
-    pub(super) node: &'a Node,
-    pub(super) id: NodeId,
-    pub(super) owner: Option<Owner>,
-    pub(super) group: String,
-    pub(super) price: Option<MicroUsdPerHour>,
-    /// Pods that must be placed again, largest first.
-    pub(super) movers: Vec<&'a Pod>,
-    /// Pods that end with the node.
-    pub(super) node_pods: u64,
-    /// What they ask for, and pods that are going.
-    pub(super) ends: Resources,
-    /// Why it stays, whatever happens elsewhere.
-    pub(super) stays: Vec<Reason>,
 }
 
 /// Nodes in the order of trying: empty first, then least disruption per dollar.
@@ -298,194 +277,6 @@ fn removed_before(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>)
     nodes
         .filter_map(|node| owner_of(node, cluster, cloud))
         .collect()
-}
-
-/// Pods without a node that have found room in thought, by the node.
-pub(super) type Waiting = BTreeMap<NodeId, Vec<PodId>>;
-
-/// Puts the pods that wait for a node where they fit, so that nobody takes
-/// their room away. Those that fit nowhere keep nothing from going.
-fn place_waiting(world: &mut World<'_>, cluster: &Cluster, movers: &Movers<'_>) -> Waiting {
-    let pending: Vec<PodId> = world.pending().collect();
-    let mut waiting = Waiting::new();
-    for id in pending {
-        let Some(pod) = world.pod(id) else { continue };
-        let movability = movers.judge(pod);
-        if matches!(movability, Movability::Leaving { .. }) {
-            continue;
-        }
-        if let Ok((node, _)) = fullest(world, cluster, id, None, |_| None) {
-            world.place_pod(id, node);
-            // A DaemonSet's pod goes with the node that it is for.
-            if !matches!(movability, Movability::Stays { .. }) {
-                waiting.entry(node).or_default().push(id);
-            }
-        }
-    }
-    waiting
-}
-
-impl Candidate<'_> {
-    pub(super) fn in_service(&self) -> bool {
-        let mut stays = self.stays.iter();
-        !stays.any(|r| matches!(r, Reason::NotInService { .. }))
-    }
-}
-
-fn sort_pods<'a>(
-    candidate: &mut Candidate<'a>,
-    pods: &[&'a Pod],
-    movers: &Movers<'_>,
-    budgets: &Budgets<'_>,
-    infeasible: InfeasibleResize,
-) {
-    let request = |pod: &Pod| effective_request(pod, infeasible);
-    let mut pinned = Vec::new();
-    let mut blocked = Vec::new();
-    for pod in pods.iter().copied() {
-        let name = NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone());
-        match movers.judge(pod) {
-            Movability::NotCounted => {}
-            Movability::Leaving { placed_again: true } => candidate.movers.push(pod),
-            Movability::Leaving {
-                placed_again: false,
-            } => candidate.ends.add(&request(pod)),
-            Movability::Stays { .. } => {
-                candidate.node_pods += 1;
-                candidate.ends.add(&request(pod));
-            }
-            Movability::NeverMoves { why } => {
-                pinned.extend(why.into_iter().next().map(|w| (name, w)))
-            }
-            Movability::Moves => match budgets.can_evict(pod) {
-                Ok(()) => candidate.movers.push(pod),
-                Err(why) => blocked.push((name, why)),
-            },
-        }
-    }
-    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let (pins, blocks) = (count(pinned.len()), count(blocked.len()));
-    pinned.sort();
-    blocked.sort();
-    candidate.stays.extend(
-        pinned
-            .into_iter()
-            .next()
-            .map(|(pod, pin)| Reason::PodPinned {
-                pod,
-                pin,
-                pods: pins,
-            }),
-    );
-    candidate.stays.extend(
-        blocked
-            .into_iter()
-            .next()
-            .map(|(pod, why)| Reason::BudgetBlocks {
-                pod,
-                why,
-                pods: blocks,
-            }),
-    );
-    candidate.movers.sort_by_cached_key(|pod| {
-        let request = request(pod);
-        let size = (request.memory.0 >> 20).saturating_add(request.cpu.0.saturating_mul(4));
-        (
-            std::cmp::Reverse(size),
-            pod.meta.namespace.clone(),
-            pod.meta.name.clone(),
-        )
-    });
-}
-
-/// Reasons that hold whatever happens elsewhere.
-fn static_reasons(
-    config: &Config,
-    inputs: &Inputs<'_>,
-    cluster: &Cluster,
-    pools: &Pools<'_>,
-    candidate: &mut Candidate<'_>,
-) {
-    let (node, now) = (candidate.node, inputs.now());
-    let stays = &mut candidate.stays;
-    let not_target = capacity::not_target(node, cluster.node_pools.items());
-    stays.extend(
-        not_target
-            .into_iter()
-            .map(|why| Reason::NotInService { why }),
-    );
-    stays.extend(
-        node_protections(node, now)
-            .into_iter()
-            .map(|pin| Reason::Protected { pin }),
-    );
-    match &candidate.owner {
-        None => stays.push(Reason::OwnerUnknown),
-        Some(owner @ Owner::Provider { .. }) => {
-            stays.push(Reason::ManagedByProvider {
-                owner: owner.clone(),
-            });
-        }
-        Some(_) => {}
-    }
-    stays.extend(pools.forbids(node, candidate.movers.is_empty()));
-    match candidate.price {
-        None => stays.push(Reason::Unpriced {
-            instance_type: node.instance_type().map(str::to_owned),
-        }),
-        Some(price) if price.per_month() < config.min_saving_per_month => {
-            stays.push(Reason::SavesTooLittle {
-                saving: price.per_month(),
-                least: config.min_saving_per_month,
-            });
-        }
-        Some(_) => {}
-    }
-    let minutes = |m: u32| TimeDelta::minutes(i64::from(m));
-    if let Some(since) = node.meta.created_at
-        && now - since < minutes(config.min_node_age_minutes)
-    {
-        stays.push(Reason::Young {
-            since,
-            minutes: config.min_node_age_minutes,
-        });
-    }
-    let disrupted = inputs.ledgers.disrupted.iter().flatten();
-    let last = disrupted
-        .filter(|d| d.cluster == cluster.uid)
-        .map(|d| d.at)
-        .max();
-    if let Some(since) = last
-        && now - since < minutes(config.cooldown_minutes)
-    {
-        stays.push(Reason::CoolingDown {
-            since,
-            minutes: config.cooldown_minutes,
-        });
-    }
-    stays.sort();
-}
-
-/// Empty nodes first, the dearest of them first; then by what the moves cost
-/// per dollar, in thousandths of both.
-fn order(
-    candidate: &Candidate<'_>,
-    alone: impl Fn(&Pod) -> bool,
-) -> (bool, u64, std::cmp::Reverse<MicroUsdPerHour>, String) {
-    let cost: i64 = candidate
-        .movers
-        .iter()
-        .map(|p| move_cost_milli(p, alone(p)).max(100))
-        .sum();
-    let price = candidate.price.unwrap_or_default();
-    let per_dollar = u64::try_from(cost).unwrap_or(0).saturating_mul(1_000_000)
-        / u64::try_from(price.0.max(1)).unwrap_or(1);
-    (
-        !candidate.movers.is_empty(),
-        per_dollar,
-        std::cmp::Reverse(price),
-        candidate.node.meta.name.clone(),
-    )
 }
 
 fn act(

@@ -19,6 +19,7 @@
 //! are in [`Config`].
 
 mod bound;
+mod candidate;
 mod config;
 mod consolidate;
 mod fleet;

@@ -1,9 +1,10 @@
 //! Which nodes should go, as the numeric repacking of the whole cluster says.
 
 use super::Config;
-use super::consolidate::{Candidate, Waiting};
+use super::candidate::Candidate;
 use super::fleet::{Stand, translate};
 use super::solver::{Place, RepackEffort, repack};
+use super::trial::Waiting;
 use crate::model::NodeName;
 use crate::scheduling::World;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! One node emptied in a world, by every rule and every limit of the engine.
 
-use super::consolidate::{Candidate, Waiting};
+use super::candidate::Candidate;
 use super::owner::Groups;
 use super::target::Target;
 use super::{Config, Reason};
@@ -9,8 +9,38 @@ use crate::model::{
     Bytes, Cluster, MilliCpu, NamespacedName, NodeName, OwnerIndex, Pod, Resources, Taint,
     WorkloadRef,
 };
-use crate::scheduling::{NodeId, NotTarget, PodId, Refusal, Refusals, World, capacity};
+use crate::scheduling::movability::Movers;
+use crate::scheduling::{Movability, NodeId, NotTarget, PodId, Refusal, Refusals, World, capacity};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Pods without a node that have found room in thought, by the node.
+pub(super) type Waiting = BTreeMap<NodeId, Vec<PodId>>;
+
+/// Puts the pods that wait for a node where they fit, so that nobody takes
+/// their room away. Those that fit nowhere keep nothing from going.
+pub(super) fn place_waiting(
+    world: &mut World<'_>,
+    cluster: &Cluster,
+    movers: &Movers<'_>,
+) -> Waiting {
+    let pending: Vec<PodId> = world.pending().collect();
+    let mut waiting = Waiting::new();
+    for id in pending {
+        let Some(pod) = world.pod(id) else { continue };
+        let movability = movers.judge(pod);
+        if matches!(movability, Movability::Leaving { .. }) {
+            continue;
+        }
+        if let Ok((node, _)) = fullest(world, cluster, id, None, |_| None) {
+            world.place_pod(id, node);
+            // A DaemonSet's pod goes with the node that it is for.
+            if !matches!(movability, Movability::Stays { .. }) {
+                waiting.entry(node).or_default().push(id);
+            }
+        }
+    }
+    waiting
+}
 
 /// Room that must stay free, over all nodes in service that stay.
 #[derive(Clone)]
