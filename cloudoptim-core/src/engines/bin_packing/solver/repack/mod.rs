@@ -52,7 +52,7 @@ pub struct Holding {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RepackEffort {
-    /// Prices per move to try, at least 2. Default 12.
+    /// Prices per move to try, at least 2. Default 16.
     pub levels: u32,
     /// Simplex pivots of each level. Default 4,000.
     pub pivots: u64,
@@ -66,7 +66,7 @@ pub struct RepackEffort {
 impl Default for RepackEffort {
     fn default() -> Self {
         Self {
-            levels: 12,
+            levels: 16,
             pivots: 4_000,
             placements: 200_000_000,
             prefix_candidates: 100,

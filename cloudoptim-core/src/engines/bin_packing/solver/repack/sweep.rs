@@ -137,24 +137,40 @@ impl Sweep<'_> {
         self.levels.insert(at, level);
     }
 
-    /// The price at which two neighbouring answers are equally good, of the
-    /// neighbours between which most is unknown.
+    /// A price between two neighbouring ones: those between which the cost found
+    /// is furthest above what is proven, where their bounds meet.
     fn next_price(&self) -> Option<i64> {
-        let best = |per_move: i64| {
-            self.points.iter().min_by_key(|p| {
-                let moves = i128::from(p.moved) * i128::from(per_move);
-                (i128::from(p.cost.0) + moves, p.moved)
-            })
-        };
         let pairs = self.levels.iter().zip(self.levels.iter().skip(1));
         pairs
             .filter_map(|(low, high)| {
-                let (cheap, calm) = (best(low.per_move)?, best(high.per_move)?);
-                let moves = i64::try_from(cheap.moved.checked_sub(calm.moved)?).ok()?;
-                let saved = calm.cost.0 - cheap.cost.0;
-                let between = saved.checked_div(moves)?;
-                let inside = low.per_move < between && between < high.per_move;
-                inside.then_some((i128::from(moves) * i128::from(saved), between))
+                let apart = high.per_move - low.per_move;
+                if apart < 2 {
+                    return None;
+                }
+                let meet = (high.lower - low.lower) / apart;
+                let proven = i128::from(low.lower) - i128::from(low.per_move) * i128::from(meet);
+                let moved = u64::try_from(meet).unwrap_or(0);
+                let cheapest = |found: &dyn Fn(&Point) -> bool| {
+                    let points = self.points.iter().filter(|p| found(p));
+                    points.min_by_key(|p| (p.cost, p.moved))
+                };
+                let at = cheapest(&|p| p.moved <= moved)?;
+                let open = i128::from(at.cost.0) - proven;
+                if open * 1_000 <= i128::from(at.cost.0) {
+                    return None;
+                }
+                // Where the frontier is steeper than this, it pays to move on.
+                let next = self.points.iter().filter(|p| p.moved > moved);
+                let slope = next
+                    .min_by_key(|p| p.moved)
+                    .and_then(|p| {
+                        let moves = i64::try_from(p.moved - at.moved).ok()?;
+                        (at.cost.0 - p.cost.0).checked_div(moves)
+                    })
+                    .filter(|s| low.per_move < *s && *s < high.per_move);
+                let price = slope.unwrap_or(low.per_move + apart / 2);
+                let known = self.levels.iter().any(|l| l.per_move == price);
+                (!known).then_some((open, price))
             })
             .max()
             .map(|(_, price)| price)
@@ -316,6 +332,7 @@ impl Sweep<'_> {
         };
         let mut trial = chosen;
         self.singles(level, order, &mut trial, Fit::Tight);
+        self.swaps(level, order, &mut trial);
         self.keep(
             &trial,
             &format!(
@@ -323,6 +340,25 @@ impl Sweep<'_> {
                 MicroUsdPerHour(level.per_move)
             ),
         );
+    }
+
+    /// One node after the other against cheaper new ones.
+    fn swaps(&mut self, level: &Level, order: &[usize], trial: &mut Trial) {
+        let base = self.base;
+        let effort = Effort::quick();
+        for node in order {
+            if self.over() {
+                return;
+            }
+            let items = i64::try_from(base.items[*node]).unwrap_or(i64::MAX);
+            let budget = base.price[*node] - level.per_move.saturating_mul(items) - 1;
+            if trial.gone[*node] || budget <= 0 {
+                continue;
+            }
+            let before = trial.work;
+            trial.replace(base, &[*node], Fit::Tight, None, budget, &effort);
+            self.work += trial.work - before;
+        }
     }
 
     fn keep(&mut self, trial: &Trial, found_by: &str) {
