@@ -5,7 +5,6 @@ pub(crate) mod guards;
 #[cfg(feature = "mocks")]
 mod mocks;
 
-#[cfg(feature = "conformance")]
 pub(crate) use guards::demote;
 
 use crate::fixtures::{

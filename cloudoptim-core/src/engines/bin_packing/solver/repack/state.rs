@@ -30,7 +30,8 @@ const MAX_EJECTED: u32 = 64;
 
 /// How many items of each kind should stand on each look of nodes.
 pub(super) struct Quota<'a> {
-    pub(super) look_of: &'a [usize],
+    /// Nodes of each look.
+    pub(super) nodes: &'a [Vec<usize>],
     /// By look and shape.
     pub(super) flow: &'a [Vec<f64>],
 }
@@ -312,7 +313,7 @@ impl Trial {
             let wanted = self.wanted(base, quota, &kinds);
             for ((kind, count), wanted) in kinds.iter_mut().zip(wanted) {
                 for (look, n) in wanted {
-                    let within = Some((quota.look_of, look));
+                    let within = quota.nodes.get(look).map(Vec::as_slice);
                     *count -= self.place(base, *kind, n.min(*count), fit, within, &mut undo);
                 }
             }
@@ -363,12 +364,11 @@ impl Trial {
         let model = base.model;
         let looks = quota.flow.len();
         let mut stands: Vec<Vec<f64>> = vec![vec![0.0; model.shapes.len()]; looks];
-        for (node, look) in quota.look_of.iter().enumerate() {
-            if self.gone[node] {
-                continue;
-            }
-            for (kind, n) in base.movable[node].iter().chain(&self.arrived[node]) {
-                stands[*look][model.kinds[*kind].shape] += f64::from(*n);
+        for (nodes, stands) in quota.nodes.iter().zip(&mut stands) {
+            for node in nodes.iter().filter(|n| !self.gone[**n]) {
+                for (kind, n) in base.movable[*node].iter().chain(&self.arrived[*node]) {
+                    stands[model.kinds[*kind].shape] += f64::from(*n);
+                }
             }
         }
         kinds
@@ -407,7 +407,7 @@ impl Trial {
         kind: usize,
         count: u32,
         fit: Fit,
-        within: Option<(&[usize], usize)>,
+        within: Option<&[usize]>,
         undo: &mut Undo,
     ) -> u32 {
         let model = base.model;
@@ -418,9 +418,13 @@ impl Trial {
         while placed < count {
             let alone = !k.company.is_empty() && self.starts_group(base, kind);
             let mut candidates: Vec<(f64, usize)> = Vec::new();
-            for (i, bin) in self.bins.iter().enumerate() {
-                let elsewhere = within.is_some_and(|(look_of, look)| look_of[i] != look);
-                if elsewhere || self.gone[i] || !base.open[i] || !bin.accepts(model, kind) {
+            let scanned = within.map_or(self.bins.len(), <[usize]>::len);
+            for at in 0..scanned {
+                let i = within.map_or(at, |nodes| nodes[at]);
+                let bin = &self.bins[i];
+                // Most nodes are too full: the cheap test comes first.
+                let fits = demand.iter().zip(&bin.free).all(|(d, f)| d <= f);
+                if !fits || self.gone[i] || !base.open[i] || !bin.accepts(model, kind) {
                     continue;
                 }
                 let room = if alone {
@@ -432,7 +436,7 @@ impl Trial {
                     candidates.push((base.score(self, i, demand, fit), i));
                 }
             }
-            self.work += self.bins.len() as u64;
+            self.work += scanned as u64;
             candidates.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             let before = placed;
             for (_, i) in candidates {

@@ -132,7 +132,7 @@ impl Sweep<'_> {
             return;
         }
         let level = relaxation.solve(per_move, self.effort.pivots);
-        self.at(&level, &relaxation.look_of());
+        self.at(&level, &relaxation.nodes_by_look());
         let at = self.levels.partition_point(|l| l.per_move < per_move);
         self.levels.insert(at, level);
     }
@@ -144,7 +144,7 @@ impl Sweep<'_> {
         pairs
             .filter_map(|(low, high)| {
                 let apart = high.per_move - low.per_move;
-                if apart < 2 {
+                if apart < 2 || apart * 50 < high.per_move {
                     return None;
                 }
                 let meet = (high.lower - low.lower) / apart;
@@ -181,7 +181,7 @@ impl Sweep<'_> {
     }
 
     /// Trials at one price per move.
-    fn at(&mut self, level: &Level, look_of: &[usize]) {
+    fn at(&mut self, level: &Level, nodes: &[Vec<usize>]) {
         let base = self.base;
         let mut order: Vec<usize> = (0..base.price.len())
             .filter(|n| base.removable[*n])
@@ -193,70 +193,91 @@ impl Sweep<'_> {
         });
         let goal = order.len().saturating_sub(level.kept.floor() as usize);
         let quota = Quota {
-            look_of,
+            nodes,
             flow: &level.flow,
         };
         let one_look = level.flow.len() <= 2;
+        let mut longest: Option<usize> = None;
         for (fit, quota) in [
-            (Fit::Tight, None),
-            (Fit::Even, None),
             (Fit::Tight, Some(&quota)),
+            (Fit::Tight, None),
             (Fit::Even, Some(&quota)),
+            (Fit::Even, None),
         ] {
             if self.over() || (one_look && quota.is_some()) {
-                break;
+                continue;
             }
-            let Some(mut trial) = self.longest(&order, goal, fit, quota) else {
+            // Another way has to begin a little below what one way did.
+            let floor = longest.map(|k| k - k / 50);
+            let Some((k, mut trial)) = self.longest(&order, goal, floor, fit, quota) else {
                 continue;
             };
+            longest = longest.max(Some(k));
             self.singles(level, &order, &mut trial, fit);
-            self.keep(
-                &trial,
-                &format!("fluid, {} a move", MicroUsdPerHour(level.per_move)),
-            );
+            let per_move = MicroUsdPerHour(level.per_move);
+            self.keep(&trial, &format!("fluid, {per_move} a move"));
         }
         if level.bought > 1e-6 {
             self.replacements(level, &order, goal, &quota);
         }
     }
 
-    /// The longest prefix whose items the others take over.
+    /// The longest prefix whose items the others take over, if it is longer than
+    /// `floor`. The programme's own answer, `goal`, is the most to be hoped for.
     fn longest(
         &mut self,
         order: &[usize],
         goal: usize,
+        floor: Option<usize>,
         fit: Fit,
         quota: Option<&Quota<'_>>,
-    ) -> Option<Trial> {
+    ) -> Option<(usize, Trial)> {
         let base = self.base;
-        let mut best: Option<Trial> = None;
-        let (mut low, mut high) = (0, order.len());
-        // The programme's own answer is the most that can be hoped for.
-        let mut middle = goal.min(high);
-        while low <= high && !self.over() {
+        let goal = goal.min(order.len());
+        let mut attempt = |k: usize| -> Option<Trial> {
             let mut trial = base.start();
-            let went = trial.remove_by(base, &order[..middle], fit, quota);
+            let went = trial.remove_by(base, &order[..k], fit, quota);
             self.work += trial.work;
-            if went {
-                best = Some(trial);
-                low = middle + 1;
-                if middle >= goal {
-                    break;
+            went.then_some(trial)
+        };
+        let mut best: Option<(usize, Trial)> = None;
+        // Down from the goal in growing steps, or up from what another way did.
+        let (mut low, mut high) = match floor {
+            None => {
+                let (mut at, mut step) = (goal, goal / 100 + 1);
+                let mut high = goal + 1;
+                loop {
+                    if let Some(trial) = attempt(at) {
+                        best = Some((at, trial));
+                        break;
+                    }
+                    if at == 0 {
+                        return None;
+                    }
+                    high = at;
+                    at = at.saturating_sub(step);
+                    step *= 2;
                 }
-                high = high.min(goal);
-            } else {
-                if middle == 0 {
-                    break;
-                }
-                high = middle - 1;
+                (at, high)
             }
-            // Near the goal, small steps first: what is lost is a few percent.
-            let near = high.saturating_sub(high / 50 + 1).max(low);
-            middle = if went || near <= low {
-                usize::midpoint(low, high)
-            } else {
-                near
-            };
+            Some(floor) => {
+                let at = floor + (goal.saturating_sub(floor) / 8).max(1);
+                if at > goal {
+                    return None;
+                }
+                best = Some((at, attempt(at)?));
+                (at, goal + 1)
+            }
+        };
+        while high - low > 1 {
+            let middle = usize::midpoint(low, high);
+            match attempt(middle) {
+                Some(trial) => {
+                    best = Some((middle, trial));
+                    low = middle;
+                }
+                None => high = middle,
+            }
         }
         best
     }
