@@ -60,6 +60,7 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// As text, short values on one line.
+#[cfg(feature = "schema")]
 pub(crate) fn written(value: &Value) -> String {
     fn write(value: &Value, indent: usize, out: &mut String) {
         let short = value.to_string();

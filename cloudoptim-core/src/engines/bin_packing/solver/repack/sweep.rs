@@ -240,16 +240,14 @@ impl Sweep<'_> {
             self.work += trial.work;
             went.then_some(trial)
         };
-        let mut best: Option<(usize, Trial)> = None;
         // Down from the goal in growing steps, or up from what another way did.
-        let (mut low, mut high) = match floor {
+        let (mut best, mut high) = match floor {
             None => {
                 let (mut at, mut step) = (goal, goal / 100 + 1);
                 let mut high = goal + 1;
                 loop {
                     if let Some(trial) = attempt(at) {
-                        best = Some((at, trial));
-                        break;
+                        break ((at, trial), high);
                     }
                     if at == 0 {
                         return None;
@@ -258,28 +256,23 @@ impl Sweep<'_> {
                     at = at.saturating_sub(step);
                     step *= 2;
                 }
-                (at, high)
             }
             Some(floor) => {
                 let at = floor + (goal.saturating_sub(floor) / 8).max(1);
                 if at > goal {
                     return None;
                 }
-                best = Some((at, attempt(at)?));
-                (at, goal + 1)
+                ((at, attempt(at)?), goal + 1)
             }
         };
-        while high - low > 1 {
-            let middle = usize::midpoint(low, high);
+        while high - best.0 > 1 {
+            let middle = usize::midpoint(best.0, high);
             match attempt(middle) {
-                Some(trial) => {
-                    best = Some((middle, trial));
-                    low = middle;
-                }
+                Some(trial) => best = (middle, trial),
                 None => high = middle,
             }
         }
-        best
+        Some(best)
     }
 
     /// One node after the other, as long as it is worth its moves.
