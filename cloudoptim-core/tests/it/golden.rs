@@ -30,7 +30,9 @@ use cloudoptim_core::plan::Plan;
 use cloudoptim_core::policy::Policy;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
+#[cfg(feature = "schema")]
+use serde_json::json;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
