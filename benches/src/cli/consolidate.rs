@@ -243,8 +243,10 @@ fn measure(
         capacity_type: CapacityType::OnDemand,
         per_hour: t.price,
     });
-    let mut overlay = Overlay::default();
-    overlay.prices = prices.collect();
+    let overlay = Overlay {
+        prices: prices.collect(),
+        ..Overlay::default()
+    };
     let inputs = Inputs {
         snapshot,
         overlay: &overlay,

@@ -356,7 +356,6 @@ fn cluster(seed: u64) -> Cluster {
         csi.drivers.push(CsiDriver {
             name: "ebs.csi.aws.com".to_owned(),
             attach_limit: Some(1 + draw.0.below(3) as u32),
-            ..CsiDriver::default()
         });
         csi
     });
