@@ -12,6 +12,7 @@
 //! nodes, as Karpenter does it, runs beside that; the frontier keeps the best of
 //! both.
 
+mod planes;
 mod prefix;
 mod relax;
 mod state;
