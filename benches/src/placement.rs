@@ -43,6 +43,8 @@ pub struct Board<'a> {
     volumes: BTreeMap<&'a str, &'a PersistentVolume>,
     /// Volume's name by namespace and claim.
     claims: BTreeMap<(&'a str, &'a str), &'a str>,
+    /// Pods with required anti-affinity.
+    carriers: Vec<&'a str>,
     /// What DaemonSets would take of a node that is not there yet.
     daemons: BTreeMap<String, [u64; 3]>,
 }
@@ -67,6 +69,7 @@ impl<'a> Board<'a> {
             on: BTreeMap::new(),
             volumes: BTreeMap::new(),
             claims: BTreeMap::new(),
+            carriers: Vec::new(),
             daemons: BTreeMap::new(),
         };
         for node in cluster.nodes.items() {
@@ -84,6 +87,9 @@ impl<'a> Board<'a> {
         for pod in cluster.pods.items().iter().filter(|p| !p.is_finished()) {
             let uid = pod.meta.uid.as_str();
             board.pods.insert(uid, pod);
+            if !pod.spec.required_pod_anti_affinity.is_empty() {
+                board.carriers.push(uid);
+            }
             if let Some(node) = pod.node() {
                 board.put(uid, node.as_str());
             }
@@ -342,7 +348,11 @@ impl<'a> Board<'a> {
             }
         }
         // Others that do not want it near: only those that carry a term.
-        for (other, node) in others() {
+        let carriers = self.carriers.iter().filter(|other| **other != uid);
+        for (other, node) in carriers.filter_map(|other| {
+            let node = self.place.get(other)?.as_str();
+            Some((*self.pods.get(other)?, node))
+        }) {
             for term in &other.spec.required_pod_anti_affinity {
                 let Some(own) = domain(node, &term.topology_key) else {
                     continue;

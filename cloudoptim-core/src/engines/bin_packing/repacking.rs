@@ -130,7 +130,7 @@ pub fn repacking(
     };
     let frontier = repack(&translated.fleet, effort).map_err(contradiction)?;
     let mut points: Vec<RepackingPoint> = Vec::new();
-    for point in &frontier.points {
+    for point in thinned(&frontier.points) {
         let real = carry_out(&world, &stands, launchables, &translated, point);
         let beats = |a: &RepackingPoint, b: &RepackingPoint| a.cost <= b.cost && a.moved <= b.moved;
         if !points.iter().any(|p| beats(p, &real)) {
@@ -152,6 +152,18 @@ pub fn repacking(
         prefix: frontier.prefix,
         work_limit: frontier.work_limit,
     })
+}
+
+/// Points beyond this many are not carried out.
+const MAX_POINTS: usize = 24;
+
+/// At most [`MAX_POINTS`] points, evenly by their place on the frontier, the
+/// first and the last among them.
+fn thinned(points: &[Point]) -> Vec<&Point> {
+    let count = points.len().min(MAX_POINTS);
+    let last = points.len().saturating_sub(1);
+    let at = |i: usize| (i * last).checked_div(count.saturating_sub(1)).unwrap_or(0);
+    (0..count).filter_map(|i| points.get(at(i))).collect()
 }
 
 /// Bounds at the moves that the carried-out points really make.
