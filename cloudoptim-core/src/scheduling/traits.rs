@@ -4,7 +4,7 @@
 use super::refusal::Refusal;
 use super::world::{NodeId, PodId, World};
 use crate::model::{HOSTNAME_LABEL, NodeSelectorTerm, Resources, Toleration, ZONE_LABEL};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a rule counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,10 +53,21 @@ pub(crate) struct Standing<'w> {
 }
 
 impl World<'_> {
-    pub(crate) fn traits(&self, pod: PodId) -> Option<Traits> {
+    /// Volumes (driver and handle) that more than one pod uses.
+    pub(crate) fn shared_volumes(&self) -> BTreeSet<(String, String)> {
+        let mut seen = BTreeSet::new();
+        let volumes = self.pods.iter().flat_map(|p| &p.needs.attached);
+        volumes
+            .filter(|volume| !seen.insert((*volume).clone()))
+            .cloned()
+            .collect()
+    }
+
+    /// `shared` volumes are not counted as attached.
+    pub(crate) fn traits(&self, pod: PodId, shared: &BTreeSet<(String, String)>) -> Option<Traits> {
         let p = self.pods.get(pod.0)?;
         let mut attached: BTreeMap<String, u32> = BTreeMap::new();
-        for (driver, _) in &p.needs.attached {
+        for (driver, _) in p.needs.attached.iter().filter(|v| !shared.contains(*v)) {
             *attached.entry(driver.clone()).or_default() += 1;
         }
         let namespace = &p.pod.meta.namespace;
@@ -174,12 +185,23 @@ impl World<'_> {
     }
 
     /// Volumes of a driver that can still be attached to a node; `None`
-    /// without a limit.
-    pub(crate) fn attachable(&self, node: NodeId, driver: &str) -> Option<u32> {
+    /// without a limit. `shared` ones take no place.
+    pub(crate) fn attachable(
+        &self,
+        node: NodeId,
+        driver: &str,
+        shared: &BTreeSet<(String, String)>,
+    ) -> Option<u32> {
         let entry = self.nodes.get(node.0)?;
         // A limit that nobody knows lets none come.
         let limit = entry.attach_limits.get(driver)?.unwrap_or(0);
-        let used = entry.attached.get(driver).map_or(0, BTreeMap::len);
+        let handles = entry
+            .attached
+            .get(driver)
+            .into_iter()
+            .flat_map(BTreeMap::keys);
+        let own = |handle: &&String| !shared.contains(&(driver.to_owned(), (*handle).clone()));
+        let used = handles.filter(own).count();
         Some(limit.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX)))
     }
 }

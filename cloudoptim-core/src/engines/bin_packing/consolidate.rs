@@ -30,15 +30,9 @@ pub(super) fn consolidate(
     cloud: Option<&Cloud>,
 ) -> Result<Answer, EngineError> {
     let now = inputs.now();
-    let limits: Vec<_> = inputs
-        .overlay
-        .count_limits
-        .iter()
-        .filter(|l| l.cluster == cluster.uid)
-        .cloned()
-        .collect();
     let infeasible = config.moves.infeasible_resize;
-    let mut world = World::with_infeasible_resize(cluster, &limits, infeasible);
+    let mut world =
+        World::with_infeasible_resize(cluster, &inputs.overlay.count_limits, infeasible);
     let budgets = Budgets::new(cluster, now);
     let movers = Movers::new(cluster, now, config.moves.clone());
     let owners = OwnerIndex::new(cluster);

@@ -75,9 +75,14 @@ pub(super) fn translate(
     let zones: Vec<String> = zones.into_iter().collect();
     let zone_index = |name: &str| zones.iter().position(|z| z == name);
 
-    let mut classes = Classes::default();
+    let mut classes = Classes {
+        shared: world.shared_volumes(),
+        ..Classes::default()
+    };
     let mut present: Vec<BTreeMap<usize, u32>> = Vec::with_capacity(stands.len());
     let mut pods: BTreeMap<(usize, usize), Vec<PodId>> = BTreeMap::new();
+    let may_go = stands.iter().enumerate().filter(|(_, s)| s.removable);
+    let mut removable: BTreeSet<usize> = may_go.map(|(index, _)| index).collect();
     for (index, stand) in stands.iter().enumerate() {
         let movers: BTreeSet<PodId> = stand.movers.iter().copied().collect();
         let mut here: BTreeMap<usize, u32> = BTreeMap::new();
@@ -86,14 +91,20 @@ pub(super) fn translate(
                 continue;
             };
             *here.entry(class).or_default() += 1;
-            if movers.contains(&pod) {
+            if !movers.contains(&pod) {
+                continue;
+            }
+            if classes.list.get(class).is_some_and(|k| k.stays) {
+                removable.remove(&index);
+            } else {
                 pods.entry((index, class)).or_default().push(pod);
             }
         }
         present.push(here);
     }
     let dims = Dims::new(&classes);
-    let masks = Masks::new(world, &classes, stands, launchables, &zones);
+    let accepted = accepted(world, &classes, stands, launchables, &zones);
+    let (rules, narrow_rules) = rules(world, &classes, &zones);
     let nodes = stands
         .iter()
         .zip(&present)
@@ -104,7 +115,7 @@ pub(super) fn translate(
                 .node(stand.node)
                 .and_then(|n| zone_index(&zone_of(n)))
                 .or_else(|| zone_index(NO_ZONE)),
-            free: dims.free(world, stand.node),
+            free: dims.free(world, stand.node, &classes.shared),
             devices: Vec::new(),
             present: present.iter().map(|(c, n)| (*c, *n)).collect(),
             closed: !stand.open,
@@ -115,7 +126,7 @@ pub(super) fn translate(
         .enumerate()
         .map(|(index, stand)| Holding {
             price: stand.price,
-            removable: stand.removable,
+            removable: removable.contains(&index),
             movable: pods
                 .range((index, 0)..=(index, usize::MAX))
                 .map(|((_, class), list)| (*class, u32::try_from(list.len()).unwrap_or(u32::MAX)))
@@ -126,9 +137,13 @@ pub(super) fn translate(
         .iter()
         .map(|l| NodeType {
             id: l.id.clone(),
-            capacity: l.zones.values().next().map_or_else(
-                || vec![0; dims.names.len()],
-                |(node, _)| dims.capacity(node, &l.daemons, l.ebs_limit),
+            // The most of any zone; who does not fit in the others goes elsewhere.
+            capacity: l.zones.values().fold(
+                vec![0; dims.names.len()],
+                |most: Vec<u64>, (node, _)| {
+                    let here = dims.capacity(node, &l.daemons, l.ebs_limit);
+                    most.into_iter().zip(here).map(|(a, b)| a.max(b)).collect()
+                },
             ),
             devices: Vec::new(),
             offerings: l
@@ -145,7 +160,7 @@ pub(super) fn translate(
     let list = classes
         .list
         .iter()
-        .zip(masks)
+        .zip(accepted)
         .enumerate()
         .map(|(i, (class, mask))| Class {
             id: format!("{i:06}"),
@@ -165,10 +180,11 @@ pub(super) fn translate(
                 models: Vec::new(),
                 types,
                 nodes,
-                rules: rules(world, &classes, &zones),
+                rules,
                 classes: list,
             },
             holdings,
+            narrow_rules,
         },
         pods,
         zones,
@@ -186,13 +202,15 @@ struct Kind {
 /// Pods by what rules make of them.
 #[derive(Default)]
 struct Classes {
+    /// Volumes of more than one pod: attached once, whoever comes.
+    shared: BTreeSet<(String, String)>,
     list: Vec<Kind>,
     index: BTreeMap<String, usize>,
 }
 
 impl Classes {
     fn class_of(&mut self, world: &World<'_>, pod: PodId) -> Option<usize> {
-        let traits = world.traits(pod)?;
+        let traits = world.traits(pod, &self.shared)?;
         let key = format!("{:?} {:?}", traits, world.standing(pod)?);
         if let Some(class) = self.index.get(&key) {
             return Some(*class);
@@ -270,11 +288,17 @@ impl Dims {
         out
     }
 
-    fn free(&self, world: &World<'_>, node: NodeId) -> Vec<u64> {
+    /// Shared volumes take no place here: they are counted when pods really move.
+    fn free(
+        &self,
+        world: &World<'_>,
+        node: NodeId,
+        shared: &BTreeSet<(String, String)>,
+    ) -> Vec<u64> {
         let mut out = self.of(&world.free(node));
         // A driver without a limit takes any number.
         let drivers = self.drivers.iter();
-        out.extend(drivers.map(|d| world.attachable(node, d).map_or(MOST, u64::from)));
+        out.extend(drivers.map(|d| world.attachable(node, d, shared).map_or(MOST, u64::from)));
         out
     }
 
@@ -301,88 +325,84 @@ struct Accepted {
     zones: Mask,
 }
 
-struct Masks;
-
-impl Masks {
-    #[allow(clippy::new_ret_no_self)]
-    fn new(
-        world: &World<'_>,
-        classes: &Classes,
-        stands: &[Stand],
-        launchables: &[Launchable],
-        zones: &[String],
-    ) -> Vec<Accepted> {
-        // New nodes of every kind and zone, in a world of their own.
-        let mut wide = world.clone();
-        let mut new: Vec<(usize, usize, NodeId)> = Vec::new();
-        for (kind, l) in launchables.iter().enumerate() {
-            for (zone, (node, _)) in &l.zones {
-                let mut node = node.clone();
-                node.meta.name = format!("launch/{}/{zone}", l.id);
-                if let Some(id) = wide.add_node(node, &l.daemons, l.ebs_limit)
-                    && let Some(zone) = zones.iter().position(|z| z == zone)
-                {
-                    new.push((kind, zone, id));
-                }
+/// Where the pods of each class may stand, whatever else stands there.
+fn accepted(
+    world: &World<'_>,
+    classes: &Classes,
+    stands: &[Stand],
+    launchables: &[Launchable],
+    zones: &[String],
+) -> Vec<Accepted> {
+    // New nodes of every kind and zone, in a world of their own.
+    let mut wide = world.clone();
+    let mut new: Vec<(usize, usize, NodeId)> = Vec::new();
+    for (kind, l) in launchables.iter().enumerate() {
+        for (zone, (node, _)) in &l.zones {
+            let mut node = node.clone();
+            node.meta.name = format!("launch/{}/{zone}", l.id);
+            if let Some(id) = wide.add_node(node, &l.daemons, l.ebs_limit)
+                && let Some(zone) = zones.iter().position(|z| z == zone)
+            {
+                new.push((kind, zone, id));
             }
         }
-        let mut known: BTreeMap<String, (Mask, Mask, Mask)> = BTreeMap::new();
-        classes
-            .list
-            .iter()
-            .map(|class| {
-                if class.stays {
-                    return Accepted {
-                        nodes: Mask::NONE,
-                        types: Mask::NONE,
-                        zones: Mask::NONE,
-                    };
-                }
-                let key = format!("{:?}", world.standing(class.sample));
-                let (nodes, types, zones) = known
-                    .entry(key)
-                    .or_insert_with(|| {
-                        let stand = |node| {
-                            wide.could_stand(class.sample, node)
-                                && leaves_again(&wide, class.sample, node).is_none()
-                        };
-                        let mut at: BTreeSet<usize> = BTreeSet::new();
-                        let nodes: Vec<usize> = (0..stands.len())
-                            .filter(|i| stands[*i].open && stand(stands[*i].node))
-                            .collect();
-                        for i in &nodes {
-                            let node = world.node(stands[*i].node);
-                            let name = node.and_then(Node::zone_name);
-                            let name = name.map_or_else(String::new, |z| z.to_string());
-                            at.extend(zones.iter().position(|z| *z == name));
-                        }
-                        let taken: Vec<_> =
-                            new.iter().filter(|(_, _, node)| stand(*node)).collect();
-                        at.extend(taken.iter().map(|(_, zone, _)| *zone));
-                        (
-                            Mask::only(nodes),
-                            Mask::only(taken.iter().map(|(kind, ..)| *kind)),
-                            if at.len() == zones.len() {
-                                Mask::All
-                            } else {
-                                Mask::only(at)
-                            },
-                        )
-                    })
-                    .clone();
-                Accepted {
-                    nodes,
-                    types,
-                    zones,
-                }
-            })
-            .collect()
     }
+    let mut known: BTreeMap<String, (Mask, Mask, Mask)> = BTreeMap::new();
+    classes
+        .list
+        .iter()
+        .map(|class| {
+            if class.stays {
+                return Accepted {
+                    nodes: Mask::NONE,
+                    types: Mask::NONE,
+                    zones: Mask::NONE,
+                };
+            }
+            let key = format!("{:?}", world.standing(class.sample));
+            let (nodes, types, zones) = known
+                .entry(key)
+                .or_insert_with(|| {
+                    let stand = |node| {
+                        wide.could_stand(class.sample, node)
+                            && leaves_again(&wide, class.sample, node).is_none()
+                    };
+                    let mut at: BTreeSet<usize> = BTreeSet::new();
+                    let nodes: Vec<usize> = (0..stands.len())
+                        .filter(|i| stands[*i].open && stand(stands[*i].node))
+                        .collect();
+                    for i in &nodes {
+                        let node = world.node(stands[*i].node);
+                        let name = node.and_then(Node::zone_name);
+                        let name = name.map_or_else(String::new, |z| z.to_string());
+                        at.extend(zones.iter().position(|z| *z == name));
+                    }
+                    let taken: Vec<_> = new.iter().filter(|(_, _, node)| stand(*node)).collect();
+                    at.extend(taken.iter().map(|(_, zone, _)| *zone));
+                    (
+                        Mask::only(nodes),
+                        Mask::only(taken.iter().map(|(kind, ..)| *kind)),
+                        if at.len() == zones.len() {
+                            Mask::All
+                        } else {
+                            Mask::only(at)
+                        },
+                    )
+                })
+                .clone();
+            Accepted {
+                nodes,
+                types,
+                zones,
+            }
+        })
+        .collect()
 }
 
-/// The world's rules over classes. Hostname spreads count as if an empty node
-/// were always there, which is never too lax.
-fn rules(world: &World<'_>, classes: &Classes, zones: &[String]) -> Vec<Rule> {
+/// The world's rules over classes, and which of them are stricter than it:
+/// hostname spreads count as if an empty node were always there, and host ports
+/// as if all were of one address.
+fn rules(world: &World<'_>, classes: &Classes, zones: &[String]) -> (Vec<Rule>, Vec<usize>) {
     let with = |f: &dyn Fn(&Traits) -> bool| -> Vec<usize> {
         (0..classes.list.len())
             .filter(|c| f(&classes.list[*c].traits))
@@ -394,6 +414,7 @@ fn rules(world: &World<'_>, classes: &Classes, zones: &[String]) -> Vec<Rule> {
         Domain::Other => None,
     };
     let mut out = Vec::new();
+    let mut narrow = Vec::new();
     let antis: BTreeSet<(usize, bool)> = traits(classes).flat_map(|t| t.antis.clone()).collect();
     for (anti, itself) in antis {
         let Some(per) = per(world.anti_domain(anti)) else {
@@ -426,12 +447,15 @@ fn rules(world: &World<'_>, classes: &Classes, zones: &[String]) -> Vec<Rule> {
         let carriers = with(&|t| t.spreads.contains(&spread));
         let of = with(&|t| t.in_spreads.contains(&group));
         match world.spread_domain(group) {
-            Domain::Node => out.push(Rule::CountLimit(CountLimit {
-                per: Per::Node,
-                with: carriers,
-                of,
-                max: max_skew,
-            })),
+            Domain::Node => {
+                narrow.push(out.len());
+                out.push(Rule::CountLimit(CountLimit {
+                    per: Per::Node,
+                    with: carriers,
+                    of,
+                    max: max_skew,
+                }));
+            }
             Domain::Zone => {
                 let domains = world.spread_domains(group);
                 out.push(Rule::ZoneSpread(ZoneSpread {
@@ -460,6 +484,7 @@ fn rules(world: &World<'_>, classes: &Classes, zones: &[String]) -> Vec<Rule> {
     for (port, protocol) in ports {
         // Addresses are not told apart: one user of a port on a node.
         let users = with(&|t| t.ports.iter().any(|p| p.0 == port && p.1 == protocol));
+        narrow.push(out.len());
         out.push(Rule::CountLimit(CountLimit {
             per: Per::Node,
             with: users.clone(),
@@ -467,7 +492,7 @@ fn rules(world: &World<'_>, classes: &Classes, zones: &[String]) -> Vec<Rule> {
             max: 1,
         }));
     }
-    out
+    (out, narrow)
 }
 
 fn traits(classes: &Classes) -> impl Iterator<Item = &Traits> {

@@ -4,12 +4,16 @@
 //! This is a what-if: it asks what the rules of Kubernetes, marks against
 //! disruption and budgets that allow nothing now leave possible. Ages, groups'
 //! minima and headroom, which the engine's decisions respect too, are not in it.
+//! Pods with rules that are no numbers here stay, with their nodes: shares of
+//! devices, a claim shared with others, rules about other topologies than nodes
+//! and zones, a resize that was refused. Bounds are for what may move.
 
-use super::Config;
 use super::fleet::{Launchable, Stand, Translated, translate};
 use super::solver::{Frontier, Place, Point, PrefixEnd, RepackEffort, repack};
 use super::trial::leaves_again;
+use super::{Config, missing};
 use crate::catalog::NodeOverheads;
+use crate::decision::MissingEvidence;
 use crate::engines::{EngineError, EngineId, Inputs};
 use crate::model::{
     CapacityType, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, NamespacedName, Node, NodeName, Pod,
@@ -32,6 +36,8 @@ pub struct Repacking {
     pub unpriced: u64,
     /// Nodes that stay whatever happens: pinned pods, marks, budgets, no price.
     pub kept: u64,
+    /// The part without which every node stays.
+    pub missing: Option<MissingEvidence>,
     /// No repacking of these pods costs less, however many move.
     pub lower_bound: MicroUsdPerHour,
     /// From fewest moves and dearest to most moves and cheapest.
@@ -114,15 +120,13 @@ pub fn repacking(
     effort: &RepackEffort,
 ) -> Result<Repacking, EngineError> {
     config.validate()?;
-    let limits: Vec<_> = inputs
-        .overlay
-        .count_limits
-        .iter()
-        .filter(|l| l.cluster == cluster.uid)
-        .cloned()
-        .collect();
-    let mut world = World::new(cluster, &limits);
-    let stands = stands(config, inputs, cluster, &mut world);
+    let mut world = World::new(cluster, &inputs.overlay.count_limits);
+    let mut stands = stands(config, inputs, cluster, &mut world);
+    let missing = missing(cluster);
+    if missing.is_some() {
+        // What is not known keeps every node.
+        stands.iter_mut().for_each(|s| s.removable = false);
+    }
     let translated = translate(&world, &stands, launchables);
     let contradiction = |err: super::solver::ProblemError| EngineError::Contradiction {
         engine: EngineId::BinPacking,
@@ -130,7 +134,8 @@ pub fn repacking(
     };
     let frontier = repack(&translated.fleet, effort).map_err(contradiction)?;
     let mut points: Vec<RepackingPoint> = Vec::new();
-    for point in thinned(&frontier.points) {
+    let rest = frontier.prefix.map_or(0, |p| p.evictions);
+    for point in thinned(&frontier.points, rest) {
         let real = carry_out(&world, &stands, launchables, &translated, point);
         let beats = |a: &RepackingPoint, b: &RepackingPoint| a.cost <= b.cost && a.moved <= b.moved;
         if !points.iter().any(|p| beats(p, &real)) {
@@ -139,7 +144,11 @@ pub fn repacking(
         }
     }
     points.sort_by_key(|p| (p.moved, p.cost));
-    bounds(&frontier, &mut points);
+    // A pod that waits moves in the numbers and is no move here.
+    let movers = stands.iter().flat_map(|s| &s.movers);
+    let waits = movers.filter(|pod| world.pod(**pod).is_some_and(|p| p.node().is_none()));
+    let waiting = u64::try_from(waits.count()).unwrap_or(u64::MAX);
+    bounds(&frontier, waiting, &mut points);
     let count = |f: &dyn Fn(&Stand) -> bool| {
         u64::try_from(stands.iter().filter(|s| f(s)).count()).unwrap_or(u64::MAX)
     };
@@ -147,6 +156,7 @@ pub fn repacking(
         cost_before: frontier.cost_before,
         unpriced: count(&|s| s.price.is_none()),
         kept: count(&|s| !s.removable),
+        missing: missing.map(|(part, state)| MissingEvidence::Part { part, state }),
         lower_bound: frontier.lower_bound,
         points,
         prefix: frontier.prefix,
@@ -158,19 +168,23 @@ pub fn repacking(
 const MAX_POINTS: usize = 24;
 
 /// At most [`MAX_POINTS`] points, evenly by their place on the frontier, the
-/// first and the last among them.
-fn thinned(points: &[Point]) -> Vec<&Point> {
-    let count = points.len().min(MAX_POINTS);
+/// first and the last among them, and the best within `moves`.
+fn thinned(points: &[Point], moves: u64) -> Vec<&Point> {
+    let count = points.len().min(MAX_POINTS - 1);
     let last = points.len().saturating_sub(1);
     let at = |i: usize| (i * last).checked_div(count.saturating_sub(1)).unwrap_or(0);
-    (0..count).filter_map(|i| points.get(at(i))).collect()
+    let mut kept: BTreeSet<usize> = (0..count).map(at).collect();
+    kept.extend(points.iter().rposition(|p| p.moved <= moves));
+    kept.into_iter().filter_map(|i| points.get(i)).collect()
 }
 
-/// Bounds at the moves that the carried-out points really make.
-fn bounds(frontier: &Frontier, points: &mut [RepackingPoint]) {
+/// Bounds at the moves that the carried-out points really make, and at those of
+/// `waiting` pods, which only the numbers count.
+fn bounds(frontier: &Frontier, waiting: u64, points: &mut [RepackingPoint]) {
     for point in points {
+        let moved = point.moved.saturating_add(waiting);
         let best = frontier.proofs.iter().map(|proof| {
-            let moves = i128::from(point.moved) * i128::from(proof.per_move.0);
+            let moves = i128::from(moved) * i128::from(proof.per_move.0);
             i128::from(proof.lower_bound.0) - moves
         });
         let best = best.max().unwrap_or(0).max(0);
@@ -210,8 +224,13 @@ fn stands(
             let mut removable = open && price.is_some() && node_protections(node, now).is_empty();
             let mut moving = Vec::new();
             for pod_id in world.pods_on(id) {
-                let pod = world.pod(pod_id)?;
+                let Some(pod) = world.pod(pod_id) else {
+                    removable = false;
+                    continue;
+                };
                 match movers.judge(pod) {
+                    // It holds one amount and would ask for another elsewhere.
+                    Movability::Moves if resize_refused(pod) => removable = false,
                     Movability::Moves if pod.node().is_none() => moving.push(pod_id),
                     Movability::Moves if budgets.can_evict(pod).is_ok() => moving.push(pod_id),
                     Movability::Leaving { placed_again: true } => moving.push(pod_id),
@@ -232,6 +251,12 @@ fn stands(
             })
         })
         .collect()
+}
+
+/// Whether a pod made anew would ask for more than this one holds.
+fn resize_refused(pod: &Pod) -> bool {
+    let of = |rule| effective_request(pod, rule);
+    of(InfeasibleResize::Keep) != of(InfeasibleResize::Drop)
 }
 
 /// The node that is fullest with the pod on it, but for some.

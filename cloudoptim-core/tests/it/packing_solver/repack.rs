@@ -1,24 +1,30 @@
 //! Repacking of fleets against every possible assignment of small ones.
 
 use cloudoptim_core::engines::bin_packing::solver::{
-    Class, CountLimit, ExistingNode, Fleet, Frontier, Holding, NodeType, Offering, Per, Place,
-    Point, Problem, RepackEffort, Rule, repack,
+    Class, CountLimit, ExistingNode, Fleet, Frontier, Holding, Mask, NodeType, Offering, Per,
+    Place, Point, Problem, RepackEffort, Rule, repack,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-/// Capacity, price, whether it may go.
-type Node = (u64, u64, i64, bool);
+/// Capacity, price, whether it may go, whether it is closed to newcomers.
+type Node = (u64, u64, i64, bool, bool);
 
-fn fleet(
-    nodes: &[Node],
-    demands: &[(u64, u64)],
-    items: &[(usize, usize)],
+/// What there is besides nodes and items.
+#[derive(Debug, Clone)]
+struct More {
     buy: Option<(u64, u64, i64)>,
+    /// At most one item of class 0 on a node, though now there may be more.
     alone: bool,
-) -> Fleet {
+    /// That rule is stricter than what holds.
+    narrow: bool,
+    /// The only node that lets newcomers of class 0 in.
+    only: Option<usize>,
+}
+
+fn fleet(nodes: &[Node], demands: &[(u64, u64)], items: &[(usize, usize)], more: &More) -> Fleet {
     let mut problem = Problem {
         dims: vec!["cpu".into(), "memory".into()],
         classes: demands
@@ -27,19 +33,25 @@ fn fleet(
             .map(|(i, (cpu, memory))| Class {
                 id: format!("c{i}"),
                 demand: vec![*cpu, *memory],
+                nodes: match more.only {
+                    Some(node) if i == 0 => Mask::only([node]),
+                    _ => Mask::All,
+                },
                 ..Class::default()
             })
             .collect(),
         nodes: nodes
             .iter()
             .enumerate()
-            .map(|(i, (cpu, memory, ..))| ExistingNode {
+            .map(|(i, (cpu, memory, _, _, closed))| ExistingNode {
                 id: format!("n{i}"),
                 free: vec![*cpu, *memory],
+                closed: *closed,
                 ..ExistingNode::default()
             })
             .collect(),
-        types: buy
+        types: more
+            .buy
             .iter()
             .map(|(cpu, memory, price)| NodeType {
                 id: "new".into(),
@@ -53,7 +65,7 @@ fn fleet(
             .collect(),
         ..Problem::default()
     };
-    if alone {
+    if more.alone {
         problem.rules.push(Rule::CountLimit(CountLimit {
             per: Per::Node,
             with: vec![0],
@@ -63,7 +75,7 @@ fn fleet(
     }
     let mut holdings: Vec<Holding> = nodes
         .iter()
-        .map(|(.., price, removable)| Holding {
+        .map(|(_, _, price, removable, _)| Holding {
             price: Some(MicroUsdPerHour(*price)),
             removable: *removable,
             movable: Vec::new(),
@@ -74,8 +86,7 @@ fn fleet(
         let (class, node) = (class % demands.len(), node % nodes.len());
         let at = &mut problem.nodes[node];
         let demand = [demands[class].0, demands[class].1];
-        let beside = at.present.iter().any(|(c, n)| *c == class && *n > 0);
-        if at.free.iter().zip(demand).any(|(f, d)| *f < d) || (alone && class == 0 && beside) {
+        if at.free.iter().zip(demand).any(|(f, d)| *f < d) {
             continue;
         }
         for (free, d) in at.free.iter_mut().zip(demand) {
@@ -88,28 +99,67 @@ fn fleet(
             }
         }
     }
-    Fleet { problem, holdings }
+    Fleet {
+        narrow_rules: if more.alone && more.narrow {
+            vec![0]
+        } else {
+            Vec::new()
+        },
+        problem,
+        holdings,
+    }
 }
 
 fn fleets() -> impl Strategy<Value = Fleet> {
-    let node = (10u64..40, 10u64..40, 10i64..100, prop::bool::weighted(0.85));
+    let sometimes = prop::bool::weighted(0.2);
+    let node = (
+        10u64..40,
+        10u64..40,
+        10i64..100,
+        prop::bool::weighted(0.85),
+        sometimes,
+    );
     let demand = (1u64..14, 1u64..14);
+    let more = (
+        prop::option::of((10u64..50, 10u64..50, 10i64..80)),
+        any::<bool>(),
+        any::<bool>(),
+        prop::option::weighted(0.3, 0usize..4),
+    )
+        .prop_map(|(buy, alone, narrow, only)| More {
+            buy,
+            alone,
+            narrow,
+            only,
+        });
     (
         prop::collection::vec(node, 2..5),
         prop::collection::vec(demand, 1..4),
         prop::collection::vec((0usize..3, 0usize..4), 0..6),
-        prop::option::of((10u64..50, 10u64..50, 10i64..80)),
-        any::<bool>(),
+        more,
     )
-        .prop_map(|(nodes, demands, items, buy, alone)| fleet(&nodes, &demands, &items, buy, alone))
+        .prop_map(|(nodes, demands, items, mut more)| {
+            more.only = more.only.map(|node| node % nodes.len());
+            fleet(&nodes, &demands, &items, &more)
+        })
+}
+
+/// Whether a node may end with so many items of class 0, `own` of which stood
+/// there and `came` came.
+fn alone_holds(fleet: &Fleet, own: i64, came: i64) -> bool {
+    let heeded = !fleet.problem.rules.is_empty();
+    !heeded || own + came <= 1 || came == 0
 }
 
 /// What holds items: room, content, price.
 struct Bin {
     free: Vec<i64>,
     content: BTreeMap<usize, u32>,
+    /// Items of class 0 that came from elsewhere.
+    came: i64,
     price: i64,
     stays: bool,
+    closed: bool,
 }
 
 /// The cheapest fleet for each number of moves, over every assignment of every
@@ -136,8 +186,10 @@ fn cheapest(fleet: &Fleet) -> BTreeMap<u64, i64> {
             Bin {
                 free,
                 content: BTreeMap::new(),
+                came: 0,
                 price: holding.price.unwrap().0,
                 stays: !holding.removable,
+                closed: node.closed,
             }
         })
         .collect();
@@ -146,45 +198,63 @@ fn cheapest(fleet: &Fleet) -> BTreeMap<u64, i64> {
             bins.push(Bin {
                 free: new.capacity.iter().map(|c| *c as i64).collect(),
                 content: BTreeMap::new(),
+                came: 0,
                 price: new.offerings[0].price.unwrap().0,
                 stays: false,
+                closed: false,
             });
         }
     }
     let mut best = BTreeMap::new();
-    assign(problem, &items, 0, &mut bins, &mut best);
+    assign(fleet, &items, 0, &mut bins, &mut best);
     best
 }
 
 fn assign(
-    problem: &Problem,
+    fleet: &Fleet,
     items: &[(usize, usize)],
     moved: u64,
     bins: &mut [Bin],
     best: &mut BTreeMap<u64, i64>,
 ) {
+    let problem = &fleet.problem;
     let Some(((class, from), rest)) = items.split_first() else {
-        let used = bins.iter().filter(|b| b.stays || !b.content.is_empty());
-        let cost = used.map(|b| b.price).sum();
-        let entry = best.entry(moved).or_insert(i64::MAX);
-        *entry = (*entry).min(cost);
+        // A rule that is stricter than what holds does not hold here.
+        let holds = |b: &Bin| {
+            let all = i64::from(b.content.get(&0).copied().unwrap_or(0));
+            alone_holds(fleet, all - b.came, b.came)
+        };
+        if !fleet.narrow_rules.is_empty() || bins.iter().all(holds) {
+            let used = bins.iter().filter(|b| b.stays || !b.content.is_empty());
+            let cost = used.map(|b| b.price).sum();
+            let entry = best.entry(moved).or_insert(i64::MAX);
+            *entry = (*entry).min(cost);
+        }
         return;
     };
-    let demand = &problem.classes[*class].demand;
+    let of = &problem.classes[*class];
     for i in 0..bins.len() {
         let bin = &mut bins[i];
-        let fits = bin.free.iter().zip(demand).all(|(f, d)| *f >= *d as i64);
-        let beside = bin.content.get(class).copied().unwrap_or(0);
-        if !fits || (!problem.rules.is_empty() && *class == 0 && beside > 0) {
+        let fits = bin
+            .free
+            .iter()
+            .zip(&of.demand)
+            .all(|(f, d)| *f >= *d as i64);
+        let new = i >= problem.nodes.len();
+        let enters = i == *from || (!bin.closed && (new || of.nodes.contains(i)));
+        if !fits || !enters {
             continue;
         }
-        for (f, d) in bin.free.iter_mut().zip(demand) {
+        let comes = i64::from(*class == 0 && i != *from);
+        bin.came += comes;
+        for (f, d) in bin.free.iter_mut().zip(&of.demand) {
             *f -= *d as i64;
         }
         *bin.content.entry(*class).or_default() += 1;
-        assign(problem, rest, moved + u64::from(i != *from), bins, best);
+        assign(fleet, rest, moved + u64::from(i != *from), bins, best);
         let bin = &mut bins[i];
-        for (f, d) in bin.free.iter_mut().zip(demand) {
+        bin.came -= comes;
+        for (f, d) in bin.free.iter_mut().zip(&problem.classes[*class].demand) {
             *f += *d as i64;
         }
         let n = bin.content.get_mut(class).unwrap();
@@ -215,6 +285,7 @@ fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
         held.push(BTreeMap::new());
     }
     let mut moved = 0;
+    let mut came: BTreeMap<usize, i64> = BTreeMap::new();
     for relocation in &point.moves {
         let n = i64::from(relocation.count);
         moved += u64::from(relocation.count);
@@ -224,6 +295,16 @@ fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
         };
         if point.removed.contains(&to) {
             wrong.push(format!("{relocation:?} goes where nothing stays"));
+        }
+        let enters = |node: usize| {
+            let closed = problem.nodes[node].closed;
+            !closed && problem.classes[relocation.class].nodes.contains(node)
+        };
+        if matches!(relocation.to, Place::Node(node) if !enters(node)) {
+            wrong.push(format!("{relocation:?} goes where it is not let in"));
+        }
+        if relocation.class == 0 {
+            *came.entry(to).or_default() += n;
         }
         for (node, sign) in [(relocation.from, 1), (to, -1)] {
             let demand = &problem.classes[relocation.class].demand;
@@ -241,7 +322,9 @@ fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
         if gone && held[node].values().any(|n| *n != 0) {
             wrong.push(format!("node {node} went with {:?}", held[node]));
         }
-        if !problem.rules.is_empty() && held[node].get(&0).is_some_and(|n| *n > 1) {
+        let came = came.get(&node).copied().unwrap_or(0);
+        let own = held[node].get(&0).copied().unwrap_or(0) - came;
+        if !gone && !alone_holds(fleet, own, came) {
             wrong.push(format!("node {node} holds {:?}", held[node]));
         }
     }
@@ -304,6 +387,13 @@ proptest! {
         let by = turn % other.problem.nodes.len();
         other.problem.nodes.rotate_left(by);
         other.holdings.rotate_left(by);
+        let count = other.problem.nodes.len();
+        for class in &mut other.problem.classes {
+            if class.nodes != Mask::All {
+                let kept = (0..count).filter(|n| class.nodes.contains(*n));
+                class.nodes = Mask::only(kept.map(|n| (n + count - by) % count).collect::<Vec<_>>());
+            }
+        }
         let mut back = repack(&other, &RepackEffort::default()).unwrap();
         let nodes = other.problem.nodes.len();
         for point in &mut back.points {
@@ -347,4 +437,82 @@ fn the_points_reach_the_best_there_is_in_most_small_fleets() {
         best_found.get(),
         all.get()
     );
+}
+
+#[test]
+fn what_a_fleet_says_of_itself_must_agree() {
+    let good = fleet(
+        &[(20, 20, 50, true, false), (20, 20, 50, true, false)],
+        &[(5, 5)],
+        &[(0, 0), (0, 1)],
+        &More {
+            buy: None,
+            alone: true,
+            narrow: true,
+            only: None,
+        },
+    );
+    assert!(repack(&good, &RepackEffort::default()).is_ok());
+    let refused = |change: &dyn Fn(&mut Fleet), why: &str| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        let error = repack(&bad, &RepackEffort::default())
+            .unwrap_err()
+            .to_string();
+        assert_eq!(error, why);
+    };
+    refused(&|f| drop(f.holdings.pop()), "1 holdings for 2 nodes");
+    refused(
+        &|f| f.holdings[0].price = Some(MicroUsdPerHour(-1)),
+        &format!("node \"n0\" has the price {}", MicroUsdPerHour(-1)),
+    );
+    refused(
+        &|f| f.holdings[0].movable.push((0, 1)),
+        "2 items of class 0 may leave node \"n0\", which holds 1",
+    );
+    refused(
+        &|f| f.holdings[0].movable.push((7, 0)),
+        "0 items of class 7 may leave node \"n0\", which holds 0",
+    );
+    refused(
+        &|f| f.narrow_rules = vec![3],
+        "narrow_rules refers to rule 3, of which there are 1",
+    );
+}
+
+#[test]
+fn fleets_with_next_to_nothing_are_answered_too() {
+    for effort in [0, 1, 16] {
+        let mut effort_of = RepackEffort::default();
+        effort_of.levels = effort;
+        effort_of.prefix_candidates = effort;
+        let none = repack(&Fleet::default(), &effort_of).unwrap();
+        assert_eq!(none.lower_bound, MicroUsdPerHour::ZERO);
+        // No resources, no capacity, no price.
+        let nothing = More {
+            buy: Some((0, 0, 0)),
+            alone: false,
+            narrow: false,
+            only: None,
+        };
+        let nodes = [(0, 0, 0, true, false), (0, 0, 7, true, true)];
+        let fleet = fleet(
+            &nodes,
+            &[(0, 0), (3, 3)],
+            &[(0, 0), (0, 1), (1, 0)],
+            &nothing,
+        );
+        let frontier = repack(&fleet, &effort_of).unwrap();
+        assert_eq!(frontier.points.last().unwrap().cost, MicroUsdPerHour::ZERO);
+        let mut flat = fleet;
+        flat.problem.dims.clear();
+        flat.problem.types.clear();
+        flat.problem
+            .classes
+            .iter_mut()
+            .for_each(|c| c.demand.clear());
+        flat.problem.nodes.iter_mut().for_each(|n| n.free.clear());
+        let frontier = repack(&flat, &effort_of).unwrap();
+        assert_eq!(frontier.points.last().unwrap().cost, MicroUsdPerHour::ZERO);
+    }
 }

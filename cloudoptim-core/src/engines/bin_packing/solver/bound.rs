@@ -8,7 +8,7 @@
 //! ([`Certificate`]), and only what those prove is reported.
 
 use super::grid::gcd;
-use super::lp::{Column, Knapsack, Master};
+use super::lp::{Column, Filling, Knapsack, Master};
 use super::model::{Model, Shape, Type};
 use super::problem::Problem;
 use super::solution::{BoundMethod, Certificate, Note, Share, ShareOf, Split, SplitOn};
@@ -152,15 +152,7 @@ impl Room {
                 })
             })
             .collect();
-        Some(Self {
-            on: SplitOn::Existing,
-            single: false,
-            price: 0,
-            capacity,
-            device_milli,
-            whole_devices: None,
-            accepts,
-        })
+        Some(Self::pooled(capacity, device_milli, accepts))
     }
 
     /// How much of a resource an item takes, as a fraction.
@@ -600,7 +592,34 @@ fn generate(
     }
 }
 
-const SCALE: f64 = (1u64 << Certificate::SCALE_BITS) as f64;
+pub(super) const SCALE: f64 = (1u64 << Certificate::SCALE_BITS) as f64;
+
+/// A filling's values by row as integers. With a price, the whole of it is
+/// shared out and not more: what pricing left over makes the values that a type
+/// allows only larger.
+pub(super) fn amounts(filling: &Filling, price: Option<i64>) -> Vec<u64> {
+    let lift = match price {
+        None => 1.0,
+        Some(price) if filling.value > 0.0 => price as f64 / filling.value,
+        Some(_) => 0.0,
+    };
+    let mut amounts: Vec<u64> = filling
+        .duals
+        .iter()
+        .map(|dual| (dual * lift * SCALE).floor().max(0.0) as u64)
+        .collect();
+    if let Some(price) = price {
+        let whole = u128::from(price.unsigned_abs()) << Certificate::SCALE_BITS;
+        let sum: u128 = amounts.iter().map(|a| u128::from(*a)).sum();
+        let mut over = sum.saturating_sub(whole);
+        for amount in &mut amounts {
+            let cut = over.min(u128::from(*amount)) as u64;
+            *amount -= cut;
+            over -= u128::from(cut);
+        }
+    }
+    amounts
+}
 
 /// Rewrites values as integer splits and adds up what they prove.
 fn certify(
@@ -629,40 +648,20 @@ fn certify(
         let own = pricer.own(values);
         let filling = pricer.knapsack.solve(&own);
         let is_type = pricer.room.on != SplitOn::Existing;
-        // The whole price is shared out: what pricing left over makes the
-        // values that this type allows only larger.
-        let lift = if !is_type {
-            1.0
-        } else if filling.value > 0.0 {
-            pricer.room.price as f64 / filling.value
-        } else {
-            0.0
-        };
+        let amounts = amounts(&filling, is_type.then_some(pricer.room.price));
+        if !is_type {
+            existing_value = amounts.iter().map(|a| u128::from(*a)).sum();
+        }
         let mut shares: Vec<Share> = pricer
             .rows
             .iter()
-            .zip(&filling.duals)
-            .map(|((of, rounding), dual)| Share {
+            .zip(amounts)
+            .map(|((of, rounding), amount)| Share {
                 of: *of,
                 rounding: *rounding,
-                amount: (dual * lift * SCALE).floor().max(0.0) as u64,
+                amount,
             })
             .collect();
-        if is_type {
-            let whole = u128::from(pricer.room.price.unsigned_abs()) << Certificate::SCALE_BITS;
-            let mut over = shares
-                .iter()
-                .map(|s| u128::from(s.amount))
-                .sum::<u128>()
-                .saturating_sub(whole);
-            for share in &mut shares {
-                let cut = over.min(u128::from(share.amount)) as u64;
-                share.amount -= cut;
-                over -= u128::from(cut);
-            }
-        } else {
-            existing_value = shares.iter().map(|s| u128::from(s.amount)).sum();
-        }
         for (s, shape) in model.shapes.iter().enumerate() {
             if !model.wanted[s] || !pricer.room.accepts[s] {
                 continue;

@@ -207,6 +207,12 @@ impl Canonical {
         }
     }
 
+    /// Canonical indices of rules by their original ones.
+    pub(super) fn rules_new(&self, rules: &[usize]) -> Vec<usize> {
+        let new = inverse(&self.rules);
+        rules.iter().filter_map(|r| new.get(*r).copied()).collect()
+    }
+
     /// Index of the original class.
     pub(super) fn class(&self, canonical: usize) -> usize {
         self.classes[canonical]

@@ -355,7 +355,7 @@ impl RuleTables {
 }
 
 /// Classes that a per-node limit binds among themselves.
-fn self_limited(rule: &Rule) -> Vec<usize> {
+pub(super) fn self_limited(rule: &Rule) -> Vec<usize> {
     match rule {
         Rule::CountLimit(r) if r.per == Per::Node => {
             r.of.iter()

@@ -33,6 +33,9 @@ pub struct Fleet {
     pub problem: Problem,
     /// What each node costs and holds; one for each of [`Problem::nodes`].
     pub holdings: Vec<Holding>,
+    /// Rules, by index in [`Problem::rules`], that are stricter than what really
+    /// holds: plans keep them, bounds do not count on them.
+    pub narrow_rules: Vec<usize>,
 }
 
 /// A node's price and the items on it that may move.
@@ -81,7 +84,9 @@ impl Default for RepackEffort {
 pub struct Frontier {
     /// What the nodes cost now, those without a price left out.
     pub cost_before: MicroUsdPerHour,
-    /// No repacking costs less, however many items move.
+    /// No repacking costs less, however many items move. Rules that are broken
+    /// now, rules about zones, and [`Fleet::narrow_rules`] are left out of every
+    /// bound, which can only lower it.
     pub lower_bound: MicroUsdPerHour,
     /// From fewest moves and dearest to most moves and cheapest; none is as
     /// good as another in both. The first moves nothing.
@@ -187,6 +192,7 @@ impl Frontier {
     ///         ..Problem::default()
     ///     },
     ///     holdings: vec![holding(2), holding(6)],
+    ///     ..Fleet::default()
     /// };
     /// let frontier = repack(&fleet, &RepackEffort::default())?;
     /// let best = frontier.chosen(MicroUsdPerHour(1_000)).ok_or("no point")?;
@@ -237,17 +243,27 @@ impl Fleet {
                     node.id
                 )));
             }
-            for (class, count) in &holding.movable {
-                let present = node.present.iter().filter(|(c, _)| c == class);
-                let present: u64 = present.map(|(_, n)| u64::from(*n)).sum();
-                if u64::from(*count) > present {
+            let of = |list: &[(usize, u32)], class: usize| -> u64 {
+                let items = list.iter().filter(|(c, _)| *c == class);
+                items.map(|(_, n)| u64::from(*n)).sum()
+            };
+            for (class, _) in &holding.movable {
+                let classes = self.problem.classes.len();
+                let (movable, present) = (of(&holding.movable, *class), of(&node.present, *class));
+                if *class >= classes || movable > present {
                     return Err(ProblemError::Holdings(format!(
-                        "{count} items of class {class} may leave node {:?}, which holds {present}",
+                        "{movable} items of class {class} may leave node {:?}, which holds {present}",
                         node.id
                     )));
                 }
             }
         }
-        Ok(())
+        let rules = self.problem.rules.len();
+        match self.narrow_rules.iter().find(|rule| **rule >= rules) {
+            Some(rule) => Err(ProblemError::Holdings(format!(
+                "narrow_rules refers to rule {rule}, of which there are {rules}"
+            ))),
+            None => Ok(()),
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! its items' moves. Items that move between kept nodes are free here, so the
 //! optimum is never above what a repacking costs.
 
-use super::super::bound::{Group, Pricer, Room, Taker};
+use super::super::bound::{Group, Pricer, Room, SCALE, Taker, amounts};
 use super::super::lp::{Column, Master};
 use super::super::model::Model;
 use super::super::problem::Problem;
@@ -80,8 +80,6 @@ pub(super) struct Level {
     pub(super) bought: f64,
 }
 
-const SCALE: f64 = (1u64 << Certificate::SCALE_BITS) as f64;
-
 impl<'a> Relaxation<'a> {
     /// `fleet` in canonical order, its classes counting what may move.
     pub(super) fn new(fleet: &Fleet, model: &'a Model, removable: &[bool]) -> Self {
@@ -102,15 +100,20 @@ impl<'a> Relaxation<'a> {
         let mut fixed = 0;
         for (i, node) in problem.nodes.iter().enumerate() {
             let (capacity, devices) = emptied(fleet, problem, i);
-            let accepts: Vec<bool> = model
+            let mut accepts: Vec<bool> = model
                 .shapes
                 .iter()
                 .map(|s| {
-                    s.nodes.contains(i)
+                    !node.closed
+                        && s.nodes.contains(i)
                         && node.zone.is_none_or(|z| s.zones.contains(z))
                         && s.demand.iter().zip(&capacity).all(|(d, c)| d <= c)
                 })
                 .collect();
+            // What stands there may stay, whether it would be let in again or not.
+            for (class, _) in &fleet.holdings[i].movable {
+                accepts[model.kinds[model.kind_of_class[*class]].shape] = true;
+            }
             if removable[i] {
                 standing.push((i, capacity, devices, accepts));
             } else {
@@ -379,27 +382,9 @@ impl<'a> Relaxation<'a> {
             }
         }
         for pricer in self.types.iter_mut().chain(&mut self.dominated) {
-            let price = pricer.room.price();
             let own = pricer.own(values);
             let filling = pricer.knapsack.solve(&own);
-            let lift = if filling.value > 0.0 {
-                price as f64 / filling.value
-            } else {
-                0.0
-            };
-            let mut shares: Vec<u64> = filling
-                .duals
-                .iter()
-                .map(|d| (d * lift * SCALE).floor().max(0.0) as u64)
-                .collect();
-            let whole = u128::from(price.unsigned_abs()) << Certificate::SCALE_BITS;
-            let sum: u128 = shares.iter().map(|s| u128::from(*s)).sum();
-            let mut over = sum.saturating_sub(whole);
-            for share in &mut shares {
-                let cut = over.min(u128::from(*share)) as u64;
-                *share -= cut;
-                over -= u128::from(cut);
-            }
+            let shares = amounts(&filling, Some(pricer.room.price()));
             for (s, value) in certified.iter_mut().enumerate() {
                 if pricer.room.accepts(s) && model.wanted[s] {
                     let worth = worth(model, pricer, s, &shares);

@@ -5,7 +5,7 @@ use super::super::canon::Canonical;
 use super::super::model::Model;
 use super::super::problem::{Class, ExistingNode, Mask, Problem};
 use super::super::search;
-use super::super::solution::{Effort, NewNode};
+use super::super::solution::{Effort, NewNode, Placed};
 use super::super::zones::ZoneRules;
 use super::relax::emptied;
 use super::{Fleet, Place, Point, Relocation};
@@ -693,16 +693,17 @@ impl Trial {
         let model = base.model;
         // Where items of each kind come to, in node order; then who goes there,
         // in the order in which nodes went.
-        let mut places: Vec<Vec<(Place, u32)>> = vec![Vec::new(); model.kinds.len()];
+        let mut places: Vec<Vec<(Place, u32, Vec<usize>)>> = vec![Vec::new(); model.kinds.len()];
         for (node, arrived) in self.arrived.iter().enumerate() {
             for (kind, n) in arrived {
-                places[*kind].push((Place::Node(node), *n));
+                places[*kind].push((Place::Node(node), *n, Vec::new()));
             }
         }
         let mut bought = self.bought.clone();
         for (index, node) in bought.iter_mut().enumerate() {
             for item in std::mem::take(&mut node.items) {
-                places[model.kind_of_class[item.class]].push((Place::Bought(index), item.count));
+                let kind = model.kind_of_class[item.class];
+                places[kind].push((Place::Bought(index), item.count, item.devices));
             }
         }
         for list in &mut places {
@@ -714,11 +715,23 @@ impl Trial {
                 let list = &mut places[model.kind_of_class[*class]];
                 let mut rest = *count;
                 while rest > 0 {
-                    let Some((place, room)) = list.last_mut() else {
+                    let Some((place, room, devices)) = list.last_mut() else {
                         break;
                     };
                     let n = rest.min(*room);
                     *moves.entry((*node, *class, *place)).or_default() += n;
+                    if let Place::Bought(index) = *place {
+                        let items = &mut bought[index].items;
+                        let same = |i: &&mut Placed| i.class == *class && i.devices == *devices;
+                        match items.iter_mut().find(same) {
+                            Some(item) => item.count += n,
+                            None => items.push(Placed {
+                                class: *class,
+                                count: n,
+                                devices: devices.clone(),
+                            }),
+                        }
+                    }
                     rest -= n;
                     *room -= n;
                     if *room == 0 {
@@ -736,20 +749,6 @@ impl Trial {
                 to,
             })
             .collect();
-        for relocation in &moves {
-            if let Place::Bought(index) = relocation.to
-                && let Some(node) = bought.get_mut(index)
-            {
-                match node.items.iter_mut().find(|i| i.class == relocation.class) {
-                    Some(item) => item.count += relocation.count,
-                    None => node.items.push(super::super::solution::Placed {
-                        class: relocation.class,
-                        count: relocation.count,
-                        devices: Vec::new(),
-                    }),
-                }
-            }
-        }
         Point {
             cost: MicroUsdPerHour(self.cost),
             moved: self.moved,

@@ -1,7 +1,7 @@
 //! Prices per move from none to more than any node is worth, and the frontier.
 
 use super::super::canon::Canonical;
-use super::super::model::Model;
+use super::super::model::{Model, self_limited};
 use super::super::solution::Effort;
 use super::relax::{Level, Relaxation};
 use super::state::{Base, Fit, Quota, Trial};
@@ -36,12 +36,15 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
     let sorted = Fleet {
         problem: canonical.problem.clone(),
         holdings,
+        narrow_rules: canonical.rules_new(&fleet.narrow_rules),
     };
     let model = Model::new(&sorted.problem);
+    let relaxed = relaxed(&sorted, &model);
     let base = Base::new(&sorted, &model);
     let mut frontier = Sweep {
         effort,
         base: &base,
+        relaxed: &relaxed,
         points: Vec::new(),
         levels: Vec::new(),
         work: 0,
@@ -60,6 +63,28 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
     frontier
 }
 
+/// The model without the limits that a bound may not count on: those that are
+/// stricter than what holds, and those that some node breaks as it is.
+fn relaxed(fleet: &Fleet, model: &Model) -> Model {
+    let broken = |rule: usize, max: u32| {
+        let both = self_limited(&fleet.problem.rules[rule]);
+        fleet.problem.nodes.iter().any(|node| {
+            let here = node.present.iter().filter(|(c, _)| both.contains(c));
+            here.map(|(_, n)| u64::from(*n)).sum::<u64>() > u64::from(max)
+        })
+    };
+    let holds: Vec<bool> = model
+        .self_limits
+        .iter()
+        .map(|l| !fleet.narrow_rules.contains(&l.rule) && !broken(l.rule, l.max))
+        .collect();
+    let mut relaxed = model.clone();
+    for shape in &mut relaxed.shapes {
+        shape.limits.retain(|limit| holds[*limit]);
+    }
+    relaxed
+}
+
 /// A point in the indices of the original problem.
 fn back(canonical: &Canonical, point: &mut Point) {
     for node in &mut point.removed {
@@ -75,9 +100,13 @@ fn back(canonical: &Canonical, point: &mut Point) {
     canonical.bought_back(&mut point.bought);
 }
 
+/// Points of the search over prefixes that the frontier may show.
+const PREFIX_STOPS: usize = 8;
+
 struct Sweep<'a> {
     effort: &'a RepackEffort,
     base: &'a Base<'a>,
+    relaxed: &'a Model,
     points: Vec<Point>,
     levels: Vec<Level>,
     work: u64,
@@ -93,7 +122,7 @@ impl Sweep<'_> {
         if !empty.is_empty() && empties.remove(base, &empty, Fit::Tight) {
             self.keep(&empties, "empty nodes");
         }
-        let mut relaxation = Relaxation::new(base.fleet, base.model, &base.removable);
+        let mut relaxation = Relaxation::new(base.fleet, self.relaxed, &base.removable);
         for per_move in [0, self.top()] {
             self.level(&mut relaxation, per_move);
         }
@@ -110,7 +139,9 @@ impl Sweep<'_> {
             stops.push(trial.point(base, "prefixes and single nodes"));
         });
         self.work += end.work;
-        for stop in stops {
+        // Some on the way, and where it ended.
+        let every = stops.len().div_ceil(PREFIX_STOPS).max(1);
+        for stop in stops.into_iter().rev().step_by(every) {
             self.offer(stop);
         }
         self.finish(PrefixEnd {
