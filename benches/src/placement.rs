@@ -7,10 +7,11 @@
 //! there *sequential* (each pod was accepted when its turn came). What was
 //! broken before counts only when it is not broken in the same way.
 
+use cloudoptim_core::engines::bin_packing::{Launchable, RepackingPoint};
 use cloudoptim_core::model::{
-    Cluster, LabelSelector, Labels, Node, NodeSelectorTerm, Operator, PersistentVolume, Pod,
-    PodAffinityTerm, PodVolumeSource, PvSource, Requirement, Taint, TaintEffect, TopologySpread,
-    WhenUnsatisfiable,
+    Cluster, HOSTNAME_LABEL, LabelSelector, Labels, Node, NodeSelectorTerm, Operator,
+    PersistentVolume, Pod, PodAffinityTerm, PodVolumeSource, PvSource, Requirement, Taint,
+    TaintEffect, TopologySpread, WhenUnsatisfiable,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -553,6 +554,49 @@ impl<'a> Board<'a> {
             })
             .collect()
     }
+}
+
+/// What a repacking breaks: at its end beyond what was broken `before`, and on
+/// the way, move by move in its own order.
+#[must_use]
+pub fn judge(
+    cluster: &Cluster,
+    launchables: &[Launchable],
+    before: &BTreeSet<Violation>,
+    point: &RepackingPoint,
+) -> (Vec<Violation>, Vec<Violation>) {
+    let mut board = Board::new(cluster);
+    let mut way: Vec<Violation> = Vec::new();
+    for new in &point.launched {
+        let kind = launchables.iter().find(|l| l.id == new.kind);
+        let Some((kind, (node, _))) = kind.and_then(|k| Some((k, k.zones.get(&new.zone)?))) else {
+            way.push(Violation {
+                of: new.name.to_string(),
+                node: new.name.to_string(),
+                rule: format!("there is no {} in {}", new.kind, new.zone),
+            });
+            continue;
+        };
+        let mut node = node.clone();
+        node.meta.name = new.name.to_string();
+        let name = node.meta.name.clone();
+        node.meta.labels.insert(HOSTNAME_LABEL.to_owned(), name);
+        let d = &kind.daemons;
+        board.launch(node, [d.cpu.0, d.memory.0, d.pods]);
+    }
+    for node in &point.removed {
+        board.cordon(node.as_str());
+        let moves: Vec<_> = point.moves.iter().filter(|m| m.from == *node).collect();
+        for moved in &moves {
+            board.lift(moved.uid.as_str());
+        }
+        for moved in moves {
+            way.extend(board.arrive(moved.uid.as_str(), moved.to.as_str()));
+        }
+        way.extend(board.remove(node.as_str()));
+    }
+    let end = board.robust().difference(before).cloned().collect();
+    (end, way)
 }
 
 fn violation(pod: &Pod, node: &str, rule: &str) -> Violation {

@@ -378,6 +378,7 @@ impl Scene {
                 ..Problem::default()
             },
             holdings,
+            narrow_rules: Vec::new(),
         }
     }
 

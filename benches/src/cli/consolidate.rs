@@ -4,20 +4,20 @@
 use super::{Usage, complain, json, number, value};
 use crate::documents;
 use crate::load::{self, TypeRow};
-use crate::placement::{Board, Violation};
+use crate::placement::{Board, judge};
 use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
 use crate::scene::{Plan, Sizes, scaled_down};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::{self, RepackEffort, repack};
 use cloudoptim_core::engines::bin_packing::{
-    Config, Launchable, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,
+    Config, Launchable, Repacking, launchable_copies, launchable_type, repacking,
 };
 use cloudoptim_core::input::InputOptions;
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::{
-    Bytes, CapacityType, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, MilliCpu, Node, OfferingPrice,
-    Resources, Snapshot, ZoneId, ZoneName,
+    Bytes, CapacityType, Cluster, MicroUsdPerHour, MilliCpu, Node, OfferingPrice, Resources,
+    Snapshot, ZoneId, ZoneName,
 };
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
@@ -158,8 +158,11 @@ struct Line {
     moves: u64,
     violations: usize,
     robust_violations: usize,
-    sequential_violations: usize,
+    /// Not judged for a scene: its numbers know no order of moves.
+    sequential_violations: Option<usize>,
     kept: u64,
+    /// The part without which every node stays.
+    missing: Option<String>,
     unpriced: u64,
     launchable: usize,
     prefix_search: Option<Prefix>,
@@ -268,11 +271,18 @@ fn measure(
     let chosen = answer.chosen(options.move_price.unwrap_or(MOVE_PRICE));
     let chosen = chosen.ok_or("no point on the frontier")?;
     let before = Board::new(cluster).robust();
-    let judged: Vec<(usize, usize)> = answer
-        .points
-        .iter()
-        .map(|p| judge(cluster, &launchables, &before, p, path))
-        .collect();
+    let mut judged: Vec<(usize, usize)> = Vec::with_capacity(answer.points.len());
+    for point in &answer.points {
+        let (end, way) = judge(cluster, &launchables, &before, point);
+        for violation in way.iter().chain(&end).take(5) {
+            let (path, moved) = (path.display(), point.moved);
+            let _ = writeln!(
+                io::stderr(),
+                "violation: {path} at {moved} moves: {violation}"
+            );
+        }
+        judged.push((end.len(), way.len()));
+    }
     let at = answer.points.iter().position(|p| p == chosen).unwrap_or(0);
     let nodes = cluster.nodes.items().len();
     let violations = judged.iter().map(|(r, s)| r + s).sum();
@@ -292,8 +302,9 @@ fn measure(
         moves: chosen.moved,
         violations,
         robust_violations: judged.get(at).map_or(0, |j| j.0),
-        sequential_violations: judged.get(at).map_or(0, |j| j.1),
+        sequential_violations: judged.get(at).map(|j| j.1),
         kept: answer.kept,
+        missing: answer.missing.as_ref().map(ToString::to_string),
         unpriced: answer.unpriced,
         launchable: launchables.len(),
         prefix_search: answer.prefix.map(|p| Prefix {
@@ -389,8 +400,9 @@ fn scene(name: &str, types: &[TypeRow], options: &Options) -> Result<Line, Strin
         moves: chosen.moved,
         violations: judged.iter().sum(),
         robust_violations: judged.iter().sum(),
-        sequential_violations: 0,
+        sequential_violations: None,
         kept: 0,
+        missing: None,
         unpriced: 0,
         launchable: buy.len(),
         prefix_search: answer.prefix.map(|p| Prefix {
@@ -518,51 +530,6 @@ fn of_row(
     out
 }
 
-/// Violations of a point: at its end, and on the way.
-fn judge(
-    cluster: &Cluster,
-    launchables: &[Launchable],
-    before: &BTreeSet<Violation>,
-    point: &RepackingPoint,
-    path: &Path,
-) -> (usize, usize) {
-    let mut board = Board::new(cluster);
-    for new in &point.launched {
-        let kind = launchables.iter().find(|l| l.id == new.kind);
-        let Some((kind, (node, _))) = kind.and_then(|k| Some((k, k.zones.get(&new.zone)?))) else {
-            return (1, 0);
-        };
-        let mut node = node.clone();
-        node.meta.name = new.name.to_string();
-        let name = node.meta.name.clone();
-        node.meta.labels.insert(HOSTNAME_LABEL.to_owned(), name);
-        let d = &kind.daemons;
-        board.launch(node, [d.cpu.0, d.memory.0, d.pods]);
-    }
-    let mut way: Vec<Violation> = Vec::new();
-    for node in &point.removed {
-        board.cordon(node.as_str());
-        let moves: Vec<_> = point.moves.iter().filter(|m| m.from == *node).collect();
-        for moved in &moves {
-            board.lift(moved.uid.as_str());
-        }
-        for moved in moves {
-            way.extend(board.arrive(moved.uid.as_str(), moved.to.as_str()));
-        }
-        way.extend(board.remove(node.as_str()));
-    }
-    let end: Vec<Violation> = board.robust().difference(before).cloned().collect();
-    for violation in way.iter().chain(&end).take(5) {
-        let _ = writeln!(
-            io::stderr(),
-            "violation: {} at {} moves: {violation}",
-            path.display(),
-            point.moved
-        );
-    }
-    (end.len(), way.len())
-}
-
 fn print(line: &Line) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let percent =
@@ -578,6 +545,9 @@ fn print(line: &Line) -> io::Result<()> {
         line.cost_before,
         line.seconds
     )?;
+    if let Some(missing) = &line.missing {
+        writeln!(out, "every node stays: {missing} is missing")?;
+    }
     writeln!(
         out,
         "chosen: {:.3} USD/h on {} nodes for {} moves; no repacking is below {:.3} ({} % away)",

@@ -14,7 +14,7 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 const RACK: &str = "example.com/rack";
 const APPS: [&str; 3] = ["a", "b", "c"];
 
-fn known<T>(items: Vec<T>) -> Knowledge<Vec<T>> {
+pub(crate) fn known<T>(items: Vec<T>) -> Knowledge<Vec<T>> {
     Knowledge::complete(items, Provenance::new("test", "all"))
 }
 
@@ -338,7 +338,7 @@ struct Parts {
     claims: Vec<PersistentVolumeClaim>,
 }
 
-fn cluster(seed: u64) -> Cluster {
+pub(crate) fn cluster(seed: u64) -> Cluster {
     let mut draw = Draw(Random::new(seed));
     let count = 2 + draw.0.below(4);
     let nodes: Vec<Node> = (0..count).map(|n| draw.node(n)).collect();

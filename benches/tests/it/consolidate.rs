@@ -1,14 +1,27 @@
 //! `consolidate`, on the sample cluster and on made-up ones.
 
+use crate::agreement::{cluster, known};
+use cloudoptim_benches::documents;
 use cloudoptim_benches::load::TypeRow;
-use cloudoptim_benches::placement::Board;
+use cloudoptim_benches::placement::{Board, judge};
 use cloudoptim_benches::scene::{Plan, Sizes};
+use cloudoptim_core::catalog::Catalog;
+use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::{Place, RepackEffort, repack};
-use cloudoptim_core::knowledge::{Knowledge, Provenance};
-use cloudoptim_core::model::{
-    Bytes, Cluster, ConditionStatus, MicroUsdPerHour, MilliCpu, Node, NodeCondition, Pod, PodPhase,
+use cloudoptim_core::engines::bin_packing::{
+    Config, Launchable, Repacking, launchable_copies, repacking,
 };
+use cloudoptim_core::input::InputOptions;
+use cloudoptim_core::knowledge::{Gap, Knowledge, Provenance};
+use cloudoptim_core::ledger::Ledgers;
+use cloudoptim_core::model::{
+    Bytes, CapacityType, Cluster, ConditionStatus, INSTANCE_TYPE_LABEL, MicroUsdPerHour, MilliCpu,
+    Node, NodeCondition, OfferingPrice, Pod, PodPhase, Snapshot,
+};
+use cloudoptim_core::overlay::Overlay;
+use cloudoptim_core::policy::Policy;
 use serde_json::Value;
+use std::path::Path;
 use std::process::Command;
 
 fn harness(args: &[&str]) -> Vec<Value> {
@@ -65,6 +78,124 @@ fn the_sample_cluster_has_a_frontier_without_violations() {
         shop,
     ]);
     assert_eq!(number(&still[0], "moves"), 0.0);
+}
+
+#[test]
+fn new_nodes_make_the_sample_cheaper_and_break_nothing() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/shop");
+    let less = harness(&["consolidate", "--launch", "nothing", "--json", shop]);
+    let more = harness(&["consolidate", "--launch", "copies", "--json", shop]);
+    assert_eq!(number(&more[0], "violations"), 0.0);
+    assert!(number(&more[0], "cost") < number(&less[0], "cost"));
+    let frontier = more[0]["frontier"].as_array().unwrap();
+    assert!(frontier.iter().any(|p| number(p, "launched") > 0.0));
+    for point in frontier {
+        assert!(
+            number(point, "lower_bound") <= number(point, "cost") + 1e-9,
+            "{point}"
+        );
+    }
+}
+
+#[test]
+fn without_the_budgets_every_node_stays() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/shop");
+    let mut options = InputOptions::default();
+    options.complete = true;
+    let mut snapshot = documents::load(Path::new(shop), options).unwrap().snapshot;
+    snapshot.clusters[0].disruption_budgets = Knowledge::unknown(Gap::NotCollected);
+    let answer = repacked(&snapshot, &Overlay::default(), &Config::default()).1;
+    let points: Vec<u64> = answer.points.iter().map(|p| p.moved).collect();
+    assert_eq!(points, [0]);
+    assert_eq!(answer.points[0].cost, answer.cost_before);
+    assert!(
+        answer
+            .missing
+            .unwrap()
+            .to_string()
+            .contains("disruption budgets")
+    );
+}
+
+fn repacked(
+    snapshot: &Snapshot,
+    overlay: &Overlay,
+    config: &Config,
+) -> (Vec<Launchable>, Repacking) {
+    let catalog = Catalog::embedded().unwrap();
+    let inputs = Inputs {
+        snapshot,
+        overlay,
+        catalog: &catalog,
+        policy: &Policy::default(),
+        ledgers: &Ledgers::default(),
+    };
+    let cluster = &snapshot.clusters[0];
+    let launchables = launchable_copies(&inputs, cluster);
+    let effort = RepackEffort::default();
+    let answer = repacking(config, &inputs, cluster, &launchables, &effort).unwrap();
+    (launchables, answer)
+}
+
+/// A cluster of the agreement test whose nodes have types and prices.
+fn priced(seed: u64) -> (Snapshot, Overlay) {
+    let mut cluster = cluster(seed);
+    cluster.workloads = known(Vec::new());
+    cluster.disruption_budgets = known(Vec::new());
+    let mut prices = Vec::new();
+    for (number, node) in cluster.nodes.value_mut().unwrap().iter_mut().enumerate() {
+        let kind = format!("kind-{number}");
+        let labels = &mut node.meta.labels;
+        labels.insert(INSTANCE_TYPE_LABEL.to_owned(), kind.clone());
+        labels.insert(
+            "karpenter.sh/capacity-type".to_owned(),
+            "on-demand".to_owned(),
+        );
+        prices.push(OfferingPrice {
+            instance_type: kind.as_str().into(),
+            zone_id: None,
+            capacity_type: CapacityType::OnDemand,
+            per_hour: MicroUsdPerHour(100_000 + 37_000 * i64::try_from(number).unwrap()),
+        });
+    }
+    let mut snapshot = Snapshot::new("2026-11-24T12:00:00Z".parse().unwrap());
+    snapshot.clusters.push(cluster);
+    let overlay = Overlay {
+        prices,
+        ..Overlay::default()
+    };
+    (snapshot, overlay)
+}
+
+#[test]
+fn repackings_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way() {
+    let mut config = Config::default();
+    config.moves.move_bare_pods = true;
+    let (mut moved, mut launched) = (0, 0);
+    for seed in 0..1_500 {
+        let (snapshot, overlay) = priced(seed);
+        let cluster = &snapshot.clusters[0];
+        let (launchables, answer) = repacked(&snapshot, &overlay, &config);
+        let before = Board::new(cluster).robust();
+        for point in &answer.points {
+            let (end, way) = judge(cluster, &launchables, &before, point);
+            assert!(
+                way.is_empty(),
+                "seed {seed}: {way:?} on the way of {point:#?}"
+            );
+            assert!(
+                end.is_empty(),
+                "seed {seed}: {end:?} at the end of {point:#?}"
+            );
+            assert!(point.lower_bound <= point.cost, "seed {seed}: {point:#?}");
+            moved += point.moved;
+            launched += point.launched.len();
+        }
+    }
+    assert!(
+        moved > 1_000 && launched > 100,
+        "{moved} moves, {launched} launched"
+    );
 }
 
 fn type_row(name: &str, cpu_milli: u64, memory_mib: u64, usd: f64) -> TypeRow {
