@@ -2,9 +2,10 @@
 //!
 //! A document is what crosses the API on its own: it is stored, sent, and read
 //! back by another build. Each has a field `version`, which is written as a
-//! number and refused, by name and number, when it is another one. Where every
-//! field of a document has a default (those that people write by hand), one
-//! without a version is of the known one; elsewhere it must be there.
+//! number. Another whole number is refused with the document's name and that
+//! number, and what is no whole number with the name. Where every field of a
+//! document has a default, one without a version is of the known one; elsewhere
+//! it must be there.
 //!
 //! | document | type | without a version |
 //! | --- | --- | --- |
@@ -27,7 +28,10 @@
 //! [`InstanceTypeInfo`](crate::catalog::InstanceTypeInfo), an
 //! [`EbsPrice`](crate::catalog::EbsPrice), a
 //! [`TransferPrice`](crate::catalog::TransferPrice), a
-//! [`SpotAdvice`](crate::catalog::SpotAdvice)). The catalogue itself is no JSON:
+//! [`ServicePrice`](crate::catalog::ServicePrice), a
+//! [`SpotAdvice`](crate::catalog::SpotAdvice), a
+//! [`RegionInfo`](crate::catalog::RegionInfo), a
+//! [`Benchmark`](crate::catalog::Benchmark)). The catalogue itself is no JSON:
 //! its packed file has a version of its own, checked by
 //! [`Catalog`](crate::catalog::Catalog). A price table that people write is a
 //! plain list of rows, of which an unknown column is refused.
@@ -50,7 +54,7 @@ use crate::model::{Snapshot, UsageColumns};
 use crate::overlay::Overlay;
 use crate::plan::Plan;
 use crate::policy::Policy;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
@@ -143,15 +147,41 @@ impl<T: Document> Serialize for Version<T> {
 
 impl<'de, T: Document> Deserialize<'de> for Version<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let version = u32::deserialize(from)?;
-        if version == T::VERSION {
-            Ok(Self::KNOWN)
-        } else {
-            let (name, known) = (T::NAME, T::VERSION);
-            Err(D::Error::custom(format_args!(
-                "{name} version {version} is not known here, only {known} is"
-            )))
+        from.deserialize_u32(Known(PhantomData))
+    }
+}
+
+/// Reads a version: whatever it is, a message about it names the document.
+struct Known<T>(PhantomData<fn() -> T>);
+
+impl<T: Document> Known<T> {
+    fn read<E: Error>(version: impl Copy + fmt::Display + TryInto<u32>) -> Result<Version<T>, E> {
+        if version
+            .try_into()
+            .is_ok_and(|version| version == T::VERSION)
+        {
+            return Ok(Version::KNOWN);
         }
+        let (name, known) = (T::NAME, T::VERSION);
+        Err(E::custom(format_args!(
+            "{name} version {version} is not known here, only {known} is"
+        )))
+    }
+}
+
+impl<T: Document> Visitor<'_> for Known<T> {
+    type Value = Version<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} version {}", T::NAME, T::VERSION)
+    }
+
+    fn visit_u64<E: Error>(self, version: u64) -> Result<Self::Value, E> {
+        Self::read(version)
+    }
+
+    fn visit_i64<E: Error>(self, version: i64) -> Result<Self::Value, E> {
+        Self::read(version)
     }
 }
 

@@ -8,10 +8,12 @@ use crate::plan::{Fingerprint, Precondition, StepId};
 use crate::providers::{CloudIdentity, ClusterIdentity, ProviderError};
 use std::fmt::Debug;
 
-/// A permit outside the guard chain, for checks of this module only.
+/// A permit outside the guard chain, for checks of this module only. Its key is
+/// of the name and the resource, so that a check can run on several.
 pub(super) fn permit(name: &str, action: Action, preconditions: Vec<Precondition>) -> Permit {
     let plan = Fingerprint("conformance".to_owned());
-    Permit::unguarded(&plan, StepId(name.to_owned()), action, preconditions)
+    let step = StepId(format!("{name}: {}", action.resource()));
+    Permit::unguarded(&plan, step, action, preconditions)
 }
 
 /// The answer of a call that has to succeed.
@@ -54,7 +56,7 @@ pub(super) fn is_not_found(what: &str, result: Result<(), ProviderError>) {
 
 /// One act.
 pub(super) struct Act<'a> {
-    /// Names it in permits and messages; no two of a provider are alike.
+    /// Names it in permits and messages; no two of a resource are alike.
     pub(super) name: &'a str,
     pub(super) action: Action,
     /// An act for which a permit does not do.

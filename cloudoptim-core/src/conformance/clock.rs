@@ -4,14 +4,14 @@ use super::act::answer;
 use crate::providers::{Clock, KillSwitch};
 use chrono::TimeDelta;
 
-/// The monotonic clock never goes back, and a sleep takes at least its span,
-/// on the wall clock too.
+/// The monotonic clock never goes back, a sleep takes at least its span on it,
+/// and the wall clock does not go back meanwhile.
 ///
 /// # Panics
 /// When that is not so.
 pub async fn time_never_goes_back(clock: &impl Clock, span: TimeDelta) {
     let (wall, before) = (clock.now(), clock.monotonic());
-    assert!(clock.monotonic() >= before);
+    assert!(clock.monotonic() >= before, "the monotonic clock went back");
     clock.sleep(span).await;
     let gone = clock.monotonic() - before;
     assert!(gone >= span, "slept {gone} instead of {span}");

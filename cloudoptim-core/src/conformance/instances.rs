@@ -5,7 +5,8 @@ use crate::decision::{Action, Owner};
 use crate::model::{Instance, InstanceId, InstanceState};
 use crate::plan::Precondition;
 use crate::providers::{
-    CloudIdentity, InstanceActuator, InstanceSource, ProviderError, TagActuator, VolumeSource,
+    CloudIdentity, InstanceActuator, InstanceSource, NodeSource, ProviderError, TagActuator,
+    VolumeSource,
 };
 
 async fn state(provider: &impl InstanceSource, id: &InstanceId) -> Option<InstanceState> {
@@ -70,6 +71,8 @@ pub async fn stops_starts_and_terminates<P: CloudIdentity + InstanceSource + Ins
     let (nowhere, see) = (InstanceId::new("i-no-such"), async || {
         state(provider, id).await
     });
+    let running = see().await;
+    assert_eq!(running, Some(InstanceState::Running), "{id} must run");
     Act {
         name: "stop",
         action: stop(id),
@@ -78,6 +81,8 @@ pub async fn stops_starts_and_terminates<P: CloudIdentity + InstanceSource + Ins
     }
     .happens_once(async |p| provider.stop_instance(p, id).await, see)
     .await;
+    let stopped = [InstanceState::Stopping, InstanceState::Stopped].map(Some);
+    assert!(stopped.contains(&see().await), "{id} does not stop");
     Act {
         name: "start",
         action: start(id),
@@ -86,6 +91,8 @@ pub async fn stops_starts_and_terminates<P: CloudIdentity + InstanceSource + Ins
     }
     .happens_once(async |p| provider.start_instance(p, id).await, see)
     .await;
+    let started = [InstanceState::Pending, InstanceState::Running].map(Some);
+    assert!(started.contains(&see().await), "{id} does not start");
     Act {
         name: "terminate",
         action: terminate(id),
@@ -94,6 +101,9 @@ pub async fn stops_starts_and_terminates<P: CloudIdentity + InstanceSource + Ins
     }
     .happens_once(async |p| provider.terminate_instance(p, id, via).await, see)
     .await;
+    let gone = [InstanceState::ShuttingDown, InstanceState::Terminated].map(Some);
+    let left = see().await;
+    assert!(left.is_none() || gone.contains(&left), "{id} does not end");
     let gone = |name, action| Act {
         name,
         action,
@@ -111,8 +121,8 @@ pub async fn stops_starts_and_terminates<P: CloudIdentity + InstanceSource + Ins
         .await;
 }
 
-/// An instance that is protected against both, or that a node runs on, is
-/// neither stopped nor terminated.
+/// An instance that is protected against both, or that one of `nodes` runs on,
+/// is neither stopped nor terminated, through its owner.
 ///
 /// # Panics
 /// When it is.
@@ -120,27 +130,36 @@ pub async fn leaves_instances_that_are_protected_or_nodes<
     P: CloudIdentity + InstanceSource + InstanceActuator,
 >(
     provider: &P,
+    nodes: &impl NodeSource,
     id: &InstanceId,
+    via: &Owner,
 ) {
     let (account, region) = cloud_of(provider).await;
     let before = state(provider, id).await;
-    assert!(before.is_some(), "{id} must be prepared");
+    let one = answer(provider.describe_instance(id).await);
+    let both = (one.stop_protected, one.termination_protected);
+    let node = shown(nodes.list_nodes().await, |n| {
+        (n.instance_id().as_ref() == Some(id)).then_some(())
+    });
+    assert!(
+        both == (Some(true), Some(true)) || node.is_some(),
+        "{id} must be protected, or a node"
+    );
     let stop = Action::StopInstance {
         account: account.clone(),
         region: region.clone(),
         instance: id.clone(),
     };
-    let stop = permit(&format!("stop {id}"), stop, Vec::new());
+    let stop = permit("stop what is to be left", stop, Vec::new());
     is_conflict("stop", provider.stop_instance(&stop, id).await);
-    let via = Owner::Unowned;
     let terminate = Action::TerminateInstance {
         account,
         region,
         instance: id.clone(),
         via: via.clone(),
     };
-    let terminate = permit(&format!("terminate {id}"), terminate, Vec::new());
-    let result = provider.terminate_instance(&terminate, id, &via).await;
+    let terminate = permit("terminate what is to be left", terminate, Vec::new());
+    let result = provider.terminate_instance(&terminate, id, via).await;
     is_conflict("terminate", result);
     assert_eq!(state(provider, id).await, before);
 }
@@ -171,9 +190,12 @@ pub async fn tags_and_untags<P: CloudIdentity + InstanceSource + VolumeSource + 
             (v.id.as_str() == resource).then(|| v.tags.get(key).cloned())
         });
         let found = of_instance.or(of_volume);
-        assert!(found.is_some(), "{resource} must be prepared");
-        found
+        match found {
+            Some(value) => value,
+            None => panic!("{resource} must be prepared"),
+        }
     };
+    assert_eq!(see().await, None, "{resource} must not have the tag");
     let unmet = Some(Precondition::TagIs {
         resource: resource.to_owned(),
         key: key.to_owned(),
@@ -191,6 +213,7 @@ pub async fn tags_and_untags<P: CloudIdentity + InstanceSource + VolumeSource + 
             see,
         )
         .await;
+        assert_eq!(see().await.as_deref(), to, "{name}");
     }
     let nowhere = "i-no-such";
     Act {

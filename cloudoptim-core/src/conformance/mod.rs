@@ -1,8 +1,10 @@
 //! The suite that every provider must pass.
 //!
-//! It runs on [`memory`](crate::memory), on wrappers, on replayed answers and
-//! on emulators. Each check is a claim about a provider whose state the caller
-//! has prepared; it changes that state, and panics when the claim is false.
+//! It runs on [`memory`](crate::memory), and on whatever else has the traits: a
+//! wrapper, replayed answers, an emulator. Each check is a claim about a
+//! provider whose state the caller has prepared, and once per resource, for its
+//! permits are used up then; it changes that state, and panics when the claim is
+//! false, or when the state is not the prepared one.
 //!
 //! | trait | checks |
 //! | --- | --- |

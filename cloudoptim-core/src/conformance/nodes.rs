@@ -2,9 +2,11 @@
 
 use super::act::{Act, answer, cluster_of, is_conflict, permit, shown};
 use crate::decision::{Action, Offering, Owner, PodMove};
+use crate::guard::lookup::ends_with_its_node;
 use crate::model::{ClusterUid, NodeName};
 use crate::plan::Precondition;
 use crate::providers::{ClusterIdentity, NodeActuator, NodeSource, PodSource, STEP_KEY};
+use std::collections::BTreeSet;
 
 fn another_node(cluster: &ClusterUid, node: &NodeName) -> Option<Precondition> {
     Some(Precondition::NodeIs {
@@ -22,8 +24,8 @@ async fn is_listed(provider: &impl NodeSource, node: &NodeName) -> bool {
     found.is_some()
 }
 
-/// Nodes asked for twice under one key are launched once, and carry the key,
-/// where nodes themselves carry it.
+/// Nodes asked for twice under one key are launched once, and carry the key. For
+/// a provider whose nodes do, not only their claims or instances.
 ///
 /// # Panics
 /// When that is not so.
@@ -39,17 +41,19 @@ pub async fn launches_once<P: ClusterIdentity + NodeSource + NodeActuator>(
         count,
         via: via.clone(),
     };
+    let name = "launch";
+    let permit = permit(name, launch(2), Vec::new());
     let see = async || {
         let nodes = answer(provider.list_nodes().await);
         let ours = nodes
             .items()
             .iter()
-            .filter(|n| n.meta.label(STEP_KEY).is_some());
+            .filter(|n| n.meta.label(STEP_KEY) == Some(permit.key()));
         (nodes.items().len(), ours.count())
     };
     let (before, ours) = see().await;
     Act {
-        name: "launch",
+        name,
         action: launch(2),
         other: launch(3),
         unmet: None,
@@ -62,8 +66,8 @@ pub async fn launches_once<P: ClusterIdentity + NodeSource + NodeActuator>(
     assert_eq!(see().await, (before + 2, ours + 2));
 }
 
-/// A node is cordoned and uncordoned, each once, and one that is so already
-/// stays so; a node that is not there is not found.
+/// A node is cordoned and uncordoned, each once, and one that is cordoned
+/// already stays so; a node that is not there is not found.
 ///
 /// # Panics
 /// When that is not so.
@@ -120,7 +124,8 @@ pub async fn cordons_and_uncordons<P: ClusterIdentity + NodeSource + NodeActuato
         .await;
 }
 
-/// The pods that are named, and no others, leave the node once.
+/// The pods that are named, and no others, leave the node once. One that is not
+/// named is there too.
 ///
 /// # Panics
 /// When that is not so.
@@ -138,13 +143,16 @@ pub async fn drains_once<P: ClusterIdentity + NodeSource + PodSource + NodeActua
     let see = async || {
         let pods = answer(provider.list_pods().await);
         let on = pods.items().iter().filter(|p| p.node() == Some(node));
-        on.map(|p| p.meta.uid.clone()).collect::<Vec<_>>()
+        on.map(|p| p.meta.uid.clone()).collect::<BTreeSet<_>>()
     };
     let before = see().await;
+    let leaving: BTreeSet<_> = moves.iter().map(|m| m.uid.clone()).collect();
     assert!(
-        moves.iter().all(|m| before.contains(&m.uid)),
+        leaving.is_subset(&before),
         "the pods that move must be prepared"
     );
+    let stay = &before - &leaving;
+    assert!(!stay.is_empty(), "a pod that stays must be prepared");
     Act {
         name: "drain",
         action: drain(node, moves),
@@ -153,10 +161,6 @@ pub async fn drains_once<P: ClusterIdentity + NodeSource + PodSource + NodeActua
     }
     .happens_once(async |p| provider.drain_node(p, node, moves).await, see)
     .await;
-    let stay: Vec<_> = before
-        .into_iter()
-        .filter(|uid| moves.iter().all(|m| m.uid != *uid))
-        .collect();
     assert_eq!(see().await, stay);
     let nowhere = NodeName::new("no-such-node");
     Act {
@@ -169,18 +173,22 @@ pub async fn drains_once<P: ClusterIdentity + NodeSource + PodSource + NodeActua
     .await;
 }
 
-/// A node with pods that do not end with it is not removed, even with a permit
-/// that says nothing about them.
+/// A node with pods that do not end with it is not removed through its owner,
+/// even with a permit that says nothing about them.
 ///
 /// # Panics
 /// When it is.
-pub async fn leaves_nodes_with_pods<P: ClusterIdentity + NodeSource + NodeActuator>(
+pub async fn leaves_nodes_with_pods<P: ClusterIdentity + NodeSource + PodSource + NodeActuator>(
     provider: &P,
     node: &NodeName,
+    via: &Owner,
 ) {
     let cluster = cluster_of(provider).await;
     assert!(is_listed(provider, node).await, "{node} must be prepared");
-    let via = Owner::Unowned;
+    let stays = shown(provider.list_pods().await, |p| {
+        (p.node() == Some(node) && !ends_with_its_node(p)).then_some(())
+    });
+    assert!(stays.is_some(), "a pod of {node} must be prepared");
     let remove = Action::RemoveNode {
         cluster,
         node: node.clone(),
@@ -188,7 +196,7 @@ pub async fn leaves_nodes_with_pods<P: ClusterIdentity + NodeSource + NodeActuat
         via: via.clone(),
     };
     let permit = permit("remove a node with pods", remove, Vec::new());
-    is_conflict("remove", provider.remove_node(&permit, node, &via).await);
+    is_conflict("remove", provider.remove_node(&permit, node, via).await);
     assert!(is_listed(provider, node).await);
 }
 

@@ -33,9 +33,12 @@ pub async fn annotates_and_removes<P: ClusterIdentity + NodeSource + ObjectActua
         let found = shown(provider.list_nodes().await, |n| {
             (n.meta.name == node).then(|| n.meta.annotations.get(key).cloned())
         });
-        assert!(found.is_some(), "{node} must be prepared");
-        found
+        match found {
+            Some(value) => value,
+            None => panic!("{node} must be prepared"),
+        }
     };
+    assert_eq!(see().await, None, "{node} must not have the annotation");
     let unmet = Some(Precondition::AnnotationIs {
         cluster: cluster.clone(),
         object: of(node),
@@ -62,6 +65,7 @@ pub async fn annotates_and_removes<P: ClusterIdentity + NodeSource + ObjectActua
             see,
         )
         .await;
+        assert_eq!(see().await.as_deref(), to, "{name}");
     }
     let nowhere = of("no-such-node");
     Act {
@@ -100,9 +104,12 @@ pub async fn routes_and_forgets<P: ClusterIdentity + ServiceSource + ObjectActua
             (s.meta.namespace == service.namespace && s.meta.name == service.name)
                 .then(|| s.traffic_distribution.clone())
         });
-        assert!(found.is_some(), "{service} must be prepared");
-        found
+        match found {
+            Some(value) => value,
+            None => panic!("{service} must be prepared"),
+        }
     };
+    assert_eq!(see().await, None, "{service} must have no distribution");
     let unmet = Some(Precondition::RoutingIs {
         cluster: cluster.clone(),
         service: service.clone(),
@@ -124,6 +131,7 @@ pub async fn routes_and_forgets<P: ClusterIdentity + ServiceSource + ObjectActua
             see,
         )
         .await;
+        assert_eq!(see().await.as_deref(), to, "{name}");
     }
     let nowhere = NamespacedName::new("default", "no-such-service");
     Act {

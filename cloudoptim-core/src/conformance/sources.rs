@@ -83,15 +83,17 @@ pub async fn a_cluster_knows_itself(provider: &impl ClusterIdentity, uid: &Clust
     }
 }
 
-/// An answer without the order of its items and the time of reading.
+/// An answer without the order of its items, which keep theirs, and without the
+/// time of reading.
 type Answer = Result<Knowledge<Vec<String>>, ProviderError>;
 
 fn without_order<T: Serialize>(answer: Result<Knowledge<T>, ProviderError>) -> Answer {
     answer.map(|part| {
         part.map(|value| {
-            let mut items = match serde_json::to_value(&value).unwrap_or_default() {
-                Value::Array(items) => items,
-                whole => vec![whole],
+            let mut items = match serde_json::to_value(&value) {
+                Ok(Value::Array(items)) => items,
+                Ok(whole) => vec![whole],
+                Err(error) => panic!("an answer that is no JSON: {error}"),
             };
             items.sort_by_key(ToString::to_string);
             items.iter().map(ToString::to_string).collect()
@@ -175,8 +177,10 @@ async fn each(
     }
 }
 
-/// Every list says twice the same, in whatever order, and as completely. The
-/// world does not change meanwhile, and `shuffle` may change every order in it.
+/// Every list says twice the same items, in whatever order, and as completely.
+/// What has an order within an item keeps it, and so does an answer that is no
+/// list, as usage. The world does not change meanwhile, and `shuffle` may change
+/// the order of every list.
 ///
 /// # Panics
 /// When one does not.
@@ -233,15 +237,36 @@ pub async fn a_failed_list_is_never_a_whole(
 }
 
 /// What the caller may read only in part (some namespaces, some pages) or not
-/// at all is not complete, and what is not named here is not touched by that.
+/// at all is not complete, and what is not named in `limited` is as complete as
+/// `whole` says, which reads the same world without limits.
 ///
 /// # Panics
-/// When that is not so.
+/// When that is not so, `limited` is empty, or it names no list, or one that
+/// `whole` does not read completely.
 pub async fn what_may_not_be_read_whole_is_not_complete(
     cloud: &CloudSources,
     cluster: &ClusterSources,
+    whole: (&CloudSources, &ClusterSources),
     limited: &[&str],
 ) {
+    assert!(!limited.is_empty(), "something must be limited");
+    let mut complete = BTreeMap::new();
+    each(
+        whole.0,
+        whole.1,
+        |_| (),
+        |name, said| {
+            complete.insert(name.to_owned(), answer(said).is_complete());
+        },
+    )
+    .await;
+    for name in limited {
+        assert_eq!(
+            complete.get(*name),
+            Some(&true),
+            "{name} must be a list that is complete without limits"
+        );
+    }
     each(
         cloud,
         cluster,
@@ -253,7 +278,8 @@ pub async fn what_may_not_be_read_whole_is_not_complete(
                     "{name} is limited and complete"
                 );
             } else {
-                answer(said);
+                let said = Some(answer(said).is_complete());
+                assert_eq!(said, complete.get(name).copied(), "{name} is not limited");
             }
         },
     )

@@ -250,6 +250,9 @@ pub async fn prefers_a_zone_and_forgets_it<
         assert_eq!(rest, others, "{name}");
         let weights: Vec<_> = ours.iter().map(|t| t.weight).collect();
         assert_eq!(weights, if to.is_some() { vec![100] } else { vec![] });
+        let rules = ours.iter().flat_map(|t| &t.term.match_expressions);
+        let zones: Vec<_> = rules.flat_map(|r| &r.values).map(String::as_str).collect();
+        assert_eq!(zones, to.map(ZoneId::as_str).as_slice(), "{name}");
     }
     let nowhere = nowhere();
     Act {

@@ -7,15 +7,18 @@
 //! | guard | says no when |
 //! | --- | --- |
 //! | time | the approval or the plan is not valid now |
+//! | dependencies | a step that it depends on is not done |
 //! | identity | a handle talks to another account, region or cluster |
 //! | freshness | a read is older than its limit, of unknown age, or from the future |
+//! | figures | more spot rests on prices or bands of which the same is so |
 //! | completeness | the act rests on absence, and a list may have holes or is empty |
 //! | protection | the resource, or a pod that leaves, carries a marker |
 //! | preconditions | something is not what the plan saw |
 //! | blast radius | too much was or is being changed |
 //!
 //! What only restores (waking, uncordoning, starting, undoing) passes the
-//! last, and an undo the first as well: it must never be too late for it.
+//! last. An undo passes time, dependencies and figures as well: it must never
+//! be too late for it.
 
 mod fresh;
 mod hold;
@@ -286,6 +289,14 @@ pub enum Refusal {
         /// Which.
         figure: String,
     },
+    /// A figure on which the worth of the step rests is from the future, so its
+    /// age cannot be told.
+    FigureFromTheFuture {
+        /// Which.
+        figure: String,
+        /// By how much.
+        by_seconds: i64,
+    },
     /// A read is from the future: clocks differ too much to tell ages.
     FromTheFuture {
         /// Which.
@@ -404,6 +415,9 @@ impl fmt::Display for Refusal {
             ),
             Self::FigureOfUnknownAge { figure } => {
                 write!(f, "{figure} do not say how old they are")
+            }
+            Self::FigureFromTheFuture { figure, by_seconds } => {
+                write!(f, "{figure} are {by_seconds} s from the future")
             }
             Self::FromTheFuture { part, by_seconds } => {
                 write!(f, "{part} is {by_seconds} s from the future")
@@ -589,8 +603,10 @@ fn figures(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
         let figure = figure.to_owned();
         let age = context.now.signed_duration_since(as_of);
         if age < -limits.clock_skew() {
-            // A figure of tomorrow has no age that could be told.
-            return Err(Refusal::FigureOfUnknownAge { figure });
+            return Err(Refusal::FigureFromTheFuture {
+                figure,
+                by_seconds: -age.num_seconds(),
+            });
         }
         if age > TimeDelta::seconds(i64::from(max)) {
             return Err(Refusal::OldFigure {
@@ -601,6 +617,10 @@ fn figures(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
         }
         Ok(())
     };
+    let unknown = || Refusal::FigureOfUnknownAge {
+        figure: "spot prices".to_owned(),
+    };
+    let mut stated = false;
     for precondition in &step.preconditions {
         let Precondition::SpotFiguresAreOf {
             priced_at,
@@ -609,16 +629,17 @@ fn figures(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
         else {
             continue;
         };
-        let Some(priced_at) = priced_at else {
-            return Err(Refusal::FigureOfUnknownAge {
-                figure: "spot prices".to_owned(),
-            });
-        };
-        young("spot prices", *priced_at, limits.max_age_prices_seconds)?;
+        stated = true;
+        let priced_at = priced_at.ok_or_else(unknown)?;
+        young("spot prices", priced_at, limits.max_age_prices_seconds)?;
         if let Some(banded_at) = banded_at {
             let max = limits.max_age_advisor_seconds;
             young("the spot advisor's bands", *banded_at, max)?;
         }
+    }
+    // A plan of an earlier build does not say of when its figures are.
+    if !stated && matches!(step.action, Action::SetSpotShare { from, to, .. } if to > from) {
+        return Err(unknown());
     }
     Ok(())
 }

@@ -14,7 +14,8 @@
 //!   working set in bytes, and lists of `metrics.k8s.io`;
 //! - traffic as CSV with the columns `from_namespace`, `from_workload`,
 //!   `from_zone_id`, `to_namespace`, `to_workload`, `to_zone_id`,
-//!   `bytes_per_day`.
+//!   `bytes_per_day`. The last line must have an end too: without one it may be
+//!   cut in the middle of a number, so it is left out and traffic is partial.
 //!
 //! # What files prove
 //!

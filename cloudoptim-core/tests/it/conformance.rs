@@ -1,16 +1,22 @@
 //! The suite of providers, on the world in memory.
 
 use crate::execute::{Host, block_on, demote};
-use crate::fixtures::container;
+use crate::fixtures::{container, pod};
+use async_trait::async_trait;
 use chrono::TimeDelta;
 use cloudoptim_core::collect::Part;
 use cloudoptim_core::conformance::*;
-use cloudoptim_core::decision::{Offering, Owner, PodMove, SpotPoolShare};
+use cloudoptim_core::decision::{Action, Offering, Owner, PodMove, SpotPoolShare};
+use cloudoptim_core::guard::Permit;
+use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::memory::{
     Fault, FaultKind, InMemory, InMemoryCloud, InMemoryCluster, ManualClock, ManualKillSwitch,
 };
 use cloudoptim_core::model::*;
-use cloudoptim_core::providers::{CloudSources, ClusterSources, NoKillSwitch};
+use cloudoptim_core::providers::{
+    Call, CloudIdentity, CloudSources, ClusterSources, InstanceActuator, InstanceSource,
+    NoKillSwitch, ProviderError,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -31,6 +37,14 @@ fn prepared() -> InMemory {
             stop_protected: Some(true),
             ..ghost.unwrap().clone()
         });
+        let pods = world.clusters[0].pods.value_mut().unwrap();
+        pods.push(pod(
+            "shop",
+            "web",
+            "web-3",
+            "n1",
+            container("main", "1m", "1Mi"),
+        ));
         cloud.volumes.value_mut().unwrap().push(Volume {
             id: "vol-attached".into(),
             state: VolumeState::InUse,
@@ -108,40 +122,51 @@ fn what_the_world_in_memory_may_not_read_whole_is_not_complete() {
         demote(world, Part::Volumes, true);
     });
     let (cloud, cluster) = sources(&memory);
+    let whole = sources(&prepared());
+    let check = |limited: &[&str]| {
+        let whole = (&whole.0, &whole.1);
+        block_on(what_may_not_be_read_whole_is_not_complete(
+            &cloud, &cluster, whole, limited,
+        ))
+        .unwrap();
+    };
     // Denied is an error, and the rest is read all the same.
-    let limited = ["list_pods", "list_volumes", "list_claims"];
-    block_on(what_may_not_be_read_whole_is_not_complete(
-        &cloud, &cluster, &limited,
-    ))
-    .unwrap();
+    check(&["list_pods", "list_volumes", "list_claims"]);
+    // Names that are none, or no names, check nothing.
+    let all = ["list_pods", "list_volumes", "list_claims", "list_pod"];
+    assert_found("list_pod must be a list", || check(&all));
+    assert_found("something must be limited", || check(&[]));
+    // A list that is limited too, and not named.
+    memory.change(|world| demote(world, Part::Nodes, false));
+    assert_found("list_nodes is not limited", || check(&all[..3]));
 }
 
 fn check_cloud_actuators(memory: &InMemory) {
-    let (cloud, _) = handles(memory);
+    let (cloud, cluster) = handles(memory);
+    let via = Owner::Unowned;
     let volume = "vol-1".into();
     block_on(act_needs_matching_permit(&*cloud, &volume)).unwrap();
     block_on(act_needs_matching_precondition(&*cloud, &volume)).unwrap();
     block_on(snapshots_once(&*cloud, &volume)).unwrap();
     block_on(tags_and_untags(&*cloud, "vol-1")).unwrap();
-    block_on(tags_and_untags(&*memory_of_tags(), "i-ghost")).unwrap();
+    block_on(tags_and_untags(&*cloud, "i-ghost")).unwrap();
     block_on(leaves_attached_volumes(&*cloud, &"vol-attached".into())).unwrap();
     block_on(deletes_once(&*cloud, &volume)).unwrap();
     for left in ["i-protected", "i-n1"] {
-        let left = left.into();
-        block_on(leaves_instances_that_are_protected_or_nodes(&*cloud, &left)).unwrap();
+        block_on(leaves_instances_that_are_protected_or_nodes(
+            &*cloud,
+            &*cluster,
+            &left.into(),
+            &via,
+        ))
+        .unwrap();
     }
-    let via = Owner::Unowned;
     block_on(stops_starts_and_terminates(
         &*cloud,
         &"i-ghost".into(),
         &via,
     ))
     .unwrap();
-}
-
-/// Another world: a check's permits are used up in the first.
-fn memory_of_tags() -> Arc<InMemoryCloud> {
-    handles(&prepared()).0
 }
 
 fn offering() -> Offering {
@@ -159,14 +184,20 @@ fn check_cluster_actuators(memory: &InMemory) {
     };
     block_on(launches_once(&*cluster, &offering(), &pool)).unwrap();
     block_on(cordons_and_uncordons(&*cluster, &"n1".into())).unwrap();
+    block_on(cordons_and_uncordons(&*cluster, &"n2".into())).unwrap();
     block_on(annotates_and_removes(&*cluster, "n1")).unwrap();
-    block_on(leaves_nodes_with_pods(&*cluster, &"n1".into())).unwrap();
+    block_on(annotates_and_removes(&*cluster, "n2")).unwrap();
+    block_on(leaves_nodes_with_pods(&*cluster, &"n1".into(), &pool)).unwrap();
     let moves = [PodMove {
         pod: NamespacedName::new("shop", "web-1"),
         uid: "uid-shop-web-1".into(),
         to: Some("n2".into()),
     }];
     block_on(drains_once(&*cluster, &"n1".into(), &moves)).unwrap();
+    memory.change(|world| {
+        let pods = world.clusters[0].pods.value_mut().unwrap();
+        pods.retain(|p| p.meta.name != "web-3");
+    });
     block_on(removes_once(&*cluster, &"n1".into(), &pool)).unwrap();
     block_on(deletes_node_object_once(&*cluster, &"n3".into())).unwrap();
     let api = WorkloadRef::new("dev", "Deployment", "api");
@@ -221,29 +252,181 @@ fn clock_and_brakes_keep_their_contract() {
 }
 
 /// A check that lets everything pass is no check: a provider that breaks the
-/// contract is found.
+/// contract is found, by what it breaks.
+fn assert_found(by: &str, check: impl FnOnce()) {
+    let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_err();
+    let said = found.downcast::<String>().map(|said| *said);
+    let said = said.unwrap_or_else(|said| (*said.downcast::<&str>().unwrap()).to_owned());
+    assert!(said.contains(by), "{said}");
+}
+
 #[test]
 fn a_provider_that_takes_a_part_for_the_whole_is_found() {
     let memory = prepared();
     let (cloud, cluster) = sources(&memory);
-    let found = |run: &mut dyn FnMut()| {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err()
-    };
     // It says that nothing failed.
-    assert!(found(&mut || {
+    assert_found("list_instances fails and is complete", || {
         let _ = block_on(a_failed_list_is_never_a_whole(&cloud, &cluster, |_| ()));
-    }));
+    });
     // It loses a pod between two reads.
-    assert!(found(&mut || {
+    assert_found("list_pods", || {
         let lose = || memory.change(|w| w.clusters[0].pods.value_mut().unwrap().truncate(1));
         let _ = block_on(lists_say_the_same_in_any_order(&cloud, &cluster, lose));
-    }));
-    // It stops an instance that is not protected although it should be.
-    let (cloud, _) = handles(&memory);
-    assert!(found(&mut || {
-        let id = "i-ghost".into();
-        let _ = block_on(leaves_instances_that_are_protected_or_nodes(&*cloud, &id));
-    }));
+    });
+}
+
+/// What a provider does not look at before it acts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Ignores {
+    Permit,
+    Preconditions,
+    Protection,
+    /// The request.
+    Everything,
+}
+
+/// Instances of the world in memory, by one that does not look.
+#[derive(Debug)]
+struct Careless {
+    memory: InMemory,
+    cloud: Arc<InMemoryCloud>,
+    ignores: Ignores,
+}
+
+impl Careless {
+    fn act(
+        &self,
+        permit: &Permit,
+        id: &InstanceId,
+        allowed: bool,
+        to: InstanceState,
+    ) -> Result<(), ProviderError> {
+        let call = Box::new(Call::new("careless", "act"));
+        let listed = self.memory.world().clouds[0].instances.items().to_vec();
+        let Some(instance) = listed.iter().find(|i| i.id == *id) else {
+            return Err(ProviderError::NotFound { call });
+        };
+        let refused = match self.ignores {
+            Ignores::Permit => false,
+            Ignores::Preconditions => !allowed,
+            // In this world every precondition that is asked for is unmet.
+            Ignores::Protection => !allowed || !permit.preconditions().is_empty(),
+            Ignores::Everything => {
+                !allowed
+                    || !permit.preconditions().is_empty()
+                    || instance.stop_protected == Some(true)
+            }
+        };
+        if refused {
+            return Err(ProviderError::Conflict { call });
+        }
+        if self.ignores != Ignores::Everything {
+            self.memory.change(|world| {
+                let instances = world.clouds[0].instances.value_mut().unwrap().iter_mut();
+                instances.filter(|i| i.id == *id).for_each(|i| i.state = to);
+            });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl CloudIdentity for Careless {
+    async fn cloud(&self) -> Result<(AccountId, Region), ProviderError> {
+        self.cloud.cloud().await
+    }
+}
+
+#[async_trait]
+impl InstanceSource for Careless {
+    async fn list_instances(&self) -> Result<Knowledge<Vec<Instance>>, ProviderError> {
+        self.cloud.list_instances().await
+    }
+
+    async fn describe_instance(&self, id: &InstanceId) -> Result<Instance, ProviderError> {
+        self.cloud.describe_instance(id).await
+    }
+}
+
+#[async_trait]
+impl InstanceActuator for Careless {
+    async fn stop_instance(&self, permit: &Permit, id: &InstanceId) -> Result<(), ProviderError> {
+        let of = matches!(permit.action(), Action::StopInstance { instance, .. } if instance == id);
+        self.act(permit, id, of, InstanceState::Stopped)
+    }
+
+    async fn start_instance(&self, permit: &Permit, id: &InstanceId) -> Result<(), ProviderError> {
+        let of =
+            matches!(permit.action(), Action::StartInstance { instance, .. } if instance == id);
+        self.act(permit, id, of, InstanceState::Running)
+    }
+
+    async fn terminate_instance(
+        &self,
+        permit: &Permit,
+        id: &InstanceId,
+        _: &Owner,
+    ) -> Result<(), ProviderError> {
+        let of =
+            matches!(permit.action(), Action::TerminateInstance { instance, .. } if instance == id);
+        self.act(permit, id, of, InstanceState::Terminated)
+    }
+}
+
+#[test]
+fn a_provider_that_acts_without_looking_is_found() {
+    let careless = |ignores| {
+        let memory = prepared();
+        let (cloud, cluster) = handles(&memory);
+        let careless = Careless {
+            memory,
+            cloud,
+            ignores,
+        };
+        (careless, cluster)
+    };
+    let via = Owner::Unowned;
+    for (ignores, by) in [
+        (
+            Ignores::Permit,
+            "stop with a permit for another act: Ok(())",
+        ),
+        (Ignores::Preconditions, "does not hold: Ok(())"),
+        (Ignores::Everything, "stop does not show"),
+    ] {
+        let (provider, _) = careless(ignores);
+        assert_found(by, || {
+            let id = "i-ghost".into();
+            let _ = block_on(stops_starts_and_terminates(&provider, &id, &via));
+        });
+    }
+    // One that only does not ask for protection passes where there is none.
+    let (provider, nodes) = careless(Ignores::Protection);
+    let id = "i-ghost".into();
+    block_on(stops_starts_and_terminates(&provider, &id, &via)).unwrap();
+    for (id, by) in [
+        ("i-protected", "stop: Ok(()) instead of a conflict"),
+        ("i-n1", "stop: Ok(()) instead of a conflict"),
+        ("i-ghost", "i-ghost must be protected, or a node"),
+    ] {
+        assert_found(by, || {
+            let _ = block_on(leaves_instances_that_are_protected_or_nodes(
+                &provider,
+                &*nodes,
+                &id.into(),
+                &via,
+            ));
+        });
+    }
+}
+
+#[test]
+fn a_node_without_pods_does_not_show_that_one_with_pods_is_left() {
+    let (_, cluster) = handles(&prepared());
+    let via = Owner::Unowned;
+    assert_found("a pod of n3 must be prepared", || {
+        let _ = block_on(leaves_nodes_with_pods(&*cluster, &"n3".into(), &via));
+    });
 }
 
 /// Each method of each trait that reads or acts is called by a check.

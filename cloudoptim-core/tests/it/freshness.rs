@@ -185,21 +185,41 @@ fn a_read_from_the_future_grows_old_by_the_clock_that_does_not_jump() {
     ));
 }
 
-/// The step that resizes, with figures of a spot share beside what it asks for.
-fn ask_figures(
-    priced: Option<TimeDelta>,
-    banded: Option<TimeDelta>,
-    undoing: bool,
-) -> Result<(), Refusal> {
+/// A share of a workload on spot, with the figures that it rests on.
+fn share(from: u32, to: u32, priced: Option<DateTime<Utc>>, banded: Option<DateTime<Utc>>) -> Step {
+    let world = world();
+    let of_type = |capacity_type| Offering {
+        instance_type: "m6i.large".into(),
+        zone: None,
+        capacity_type,
+    };
+    let action = Action::SetSpotShare {
+        cluster: "c1".into(),
+        workload: WorkloadRef::new("shop", "Deployment", "web"),
+        from,
+        to,
+        pools: vec![SpotPoolShare {
+            offering: of_type(CapacityType::Spot),
+            replicas: 2,
+            risk_adjusted_price: MicroUsdPerHour(1),
+            price_as_of: priced,
+            band_as_of: banded,
+        }],
+        fallback: of_type(CapacityType::OnDemand),
+    };
+    let step = resize(&planned(&world)).clone();
+    Step {
+        preconditions: Precondition::of(&action, &world),
+        action,
+        ..step
+    }
+}
+
+fn ask_step(step: &Step, undoing: bool) -> Result<(), Refusal> {
     let mut world = world();
     let plan = planned(&world);
     observed(&mut world.clusters[0].workloads, Some(at(NOW)));
-    let mut step = resize(&plan).clone();
-    step.preconditions.push(Precondition::SpotFiguresAreOf {
-        priced_at: priced.map(|age| at(NOW) - age),
-        banded_at: banded.map(|age| at(NOW) - age),
-    });
-    let parts = needs(&step, &plan.scope);
+    let parts = needs(step, &plan.scope);
     let fresh = Fresh {
         snapshot: world,
         read_ago: parts.into_iter().map(|part| (part, seconds(0))).collect(),
@@ -214,16 +234,22 @@ fn ask_figures(
         placement: &Fits,
         undoing,
     };
-    check(&step, &context).map(drop)
+    check(step, &context).map(|permit| assert_eq!(permit.action(), &step.action))
+}
+
+/// A raised share whose figures are so old.
+fn ask_figures(priced: Option<TimeDelta>, banded: Option<TimeDelta>) -> Result<(), Refusal> {
+    let ago = |age: TimeDelta| at(NOW) - age;
+    ask_step(&share(0, 2, priced.map(ago), banded.map(ago)), false)
 }
 
 #[test]
 fn spot_prices_of_more_than_a_day_and_bands_of_more_than_a_week_permit_nothing() {
     let (day, week) = (TimeDelta::days(1), TimeDelta::days(7));
-    assert_eq!(ask_figures(Some(day), Some(week), false), Ok(()));
-    assert_eq!(ask_figures(Some(day), None, false), Ok(()));
+    assert_eq!(ask_figures(Some(day), Some(week)), Ok(()));
+    assert_eq!(ask_figures(Some(day), None), Ok(()));
     assert_eq!(
-        ask_figures(Some(day + seconds(1)), Some(week), false),
+        ask_figures(Some(day + seconds(1)), Some(week)),
         Err(Refusal::OldFigure {
             figure: "spot prices".to_owned(),
             as_of: at(NOW) - day - seconds(1),
@@ -231,7 +257,7 @@ fn spot_prices_of_more_than_a_day_and_bands_of_more_than_a_week_permit_nothing()
         })
     );
     assert!(matches!(
-        ask_figures(Some(day), Some(week + seconds(1)), false),
+        ask_figures(Some(day), Some(week + seconds(1))),
         Err(Refusal::OldFigure {
             max_age_seconds: 604_800,
             ..
@@ -239,47 +265,59 @@ fn spot_prices_of_more_than_a_day_and_bands_of_more_than_a_week_permit_nothing()
     ));
 }
 
-#[test]
-fn spot_prices_without_an_age_or_of_tomorrow_permit_nothing() {
-    let unknown = Err(Refusal::FigureOfUnknownAge {
+fn of_unknown_age() -> Result<(), Refusal> {
+    Err(Refusal::FigureOfUnknownAge {
         figure: "spot prices".to_owned(),
-    });
-    assert_eq!(ask_figures(None, None, false), unknown);
-    assert_eq!(ask_figures(Some(TimeDelta::days(-1)), None, false), unknown);
+    })
+}
+
+#[test]
+fn figures_without_an_age_or_from_further_ahead_than_clocks_may_differ_permit_nothing() {
+    assert_eq!(ask_figures(None, None), of_unknown_age());
+    let (new, ahead) = (Some(seconds(0)), |by: i64| Some(seconds(-by)));
+    assert_eq!(ask_figures(ahead(60), ahead(60)), Ok(()));
+    for (figure, refused) in [
+        ("spot prices", ask_figures(ahead(61), None)),
+        ("the spot advisor's bands", ask_figures(new, ahead(61))),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!("{figure} are 61 s from the future")
+        );
+        // A wrong date of a figure says nothing about the clocks.
+        assert!(!refused.stops_the_plan());
+    }
+}
+
+/// A plan of an earlier build states no figures; it is of the same version.
+#[test]
+fn more_spot_that_states_no_figures_is_not_permitted() {
+    let new = Some(at(NOW));
+    let states_figures = |step: &Step| {
+        let all = step.preconditions.iter();
+        all.filter(|p| matches!(p, Precondition::SpotFiguresAreOf { .. }))
+            .count()
+    };
+    let mut more = share(0, 2, new, new);
+    assert_eq!(states_figures(&more), 1);
+    assert_eq!(ask_step(&more, false), Ok(()));
+    let earlier = |p: &Precondition| !matches!(p, Precondition::SpotFiguresAreOf { .. });
+    more.preconditions.retain(earlier);
+    assert_eq!(ask_step(&more, false), of_unknown_age());
+    // Less, and going back, ask for none.
+    assert_eq!(ask_step(&more, true), Ok(()));
+    let less = share(2, 0, None, None);
+    assert_eq!(states_figures(&less), 0);
+    assert_eq!(ask_step(&less, false), Ok(()));
+    let same = share(2, 2, None, None);
+    assert_eq!(ask_step(&same, false), Ok(()));
 }
 
 #[test]
 fn no_old_figure_bars_the_way_back() {
-    assert_eq!(ask_figures(None, Some(TimeDelta::days(900)), true), Ok(()));
-    let share = |from, to| Action::SetSpotShare {
-        cluster: "c1".into(),
-        workload: WorkloadRef::new("shop", "Deployment", "web"),
-        from,
-        to,
-        pools: vec![SpotPoolShare {
-            offering: Offering {
-                instance_type: "m6i.large".into(),
-                zone: None,
-                capacity_type: CapacityType::Spot,
-            },
-            replicas: 2,
-            risk_adjusted_price: MicroUsdPerHour(1),
-            price_as_of: Some(at("2026-11-20T00:00Z")),
-            band_as_of: None,
-        }],
-        fallback: Offering {
-            instance_type: "m6i.large".into(),
-            zone: None,
-            capacity_type: CapacityType::OnDemand,
-        },
-    };
-    let figures = |action: &Action| {
-        let all = Precondition::of(action, &world());
-        all.into_iter().find_map(|p| match p {
-            Precondition::SpotFiguresAreOf { priced_at, .. } => Some(priced_at),
-            _ => None,
-        })
-    };
-    assert_eq!(figures(&share(0, 2)), Some(Some(at("2026-11-20T00:00Z"))));
-    assert_eq!(figures(&share(2, 0)), None);
+    let old = Some(at(NOW) - TimeDelta::days(900));
+    let more = share(0, 2, old, old);
+    assert!(ask_step(&more, false).is_err());
+    assert_eq!(ask_step(&more, true), Ok(()));
 }

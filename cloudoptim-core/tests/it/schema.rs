@@ -194,23 +194,53 @@ fn a_broken_document_is_refused_by_its_type_and_its_schema() {
 
 #[test]
 fn every_document_refuses_another_version_by_name_and_number() {
-    fn refuses<T: Document + Serialize + DeserializeOwned>(name: &str, by_hand: bool) {
+    fn refuses<T: Document + Serialize + DeserializeOwned>(name: &str, all_default: bool) {
         let schema = &schemas()[name];
         let mut full = full(name, schema).remove(0);
         assert_eq!(full["version"], json!(T::VERSION), "{name}");
-        full["version"] = json!(T::VERSION + 6);
-        let said = again::<T>(full.clone()).unwrap_err();
-        let wanted = format!(
-            "{} version {} is not known here, only {} is",
-            T::NAME,
-            T::VERSION + 6,
-            T::VERSION
-        );
-        assert!(said.starts_with(&wanted), "{said}");
-        assert!(!errors(schema, &full).is_empty(), "{name}");
+        let (called, known) = (T::NAME, T::VERSION);
+        let text = known.to_string();
+        for (other, wanted) in [
+            (
+                json!(known + 6),
+                format!("{called} version {} is not", known + 6),
+            ),
+            (json!(0), format!("{called} version 0 is not")),
+            (json!(-1), format!("{called} version -1 is not")),
+            // The known one, if only 32 bits were looked at.
+            (
+                json!((1_u64 << 32) + u64::from(known)),
+                format!(
+                    "{called} version {} is not",
+                    (1_u64 << 32) + u64::from(known)
+                ),
+            ),
+            (
+                json!(text),
+                format!("invalid type: string \"{text}\", expected {called} version {known}"),
+            ),
+            (
+                json!(1.5),
+                format!("invalid type: floating point `1.5`, expected {called} version {known}"),
+            ),
+            (
+                json!(null),
+                format!("invalid type: null, expected {called} version {known}"),
+            ),
+        ] {
+            full["version"] = other;
+            let said = again::<T>(full.clone()).unwrap_err();
+            assert!(said.starts_with(&wanted), "{said}");
+            let number = format!(" known here, only {known} is");
+            assert!(
+                !wanted.ends_with(" is not") || said.contains(&number),
+                "{said}"
+            );
+            assert!(!errors(schema, &full).is_empty(), "{name}");
+        }
         full.as_object_mut().unwrap().remove("version");
         let result = again::<T>(full);
-        if by_hand {
+        if all_default {
             assert_eq!(result.unwrap()["version"], json!(T::VERSION), "{name}");
         } else {
             let said = result.unwrap_err();
