@@ -293,6 +293,12 @@ fn add_usage(summary: &mut UsageSummary, cluster: &Cluster, line: &Line) {
         .unwrap()
         .reference();
     let runs = number(line, "runs", 1);
+    // Beside it, pods of which no counter tells.
+    let untold = (0..number(line, "untold", 0)).map(|i| PodUsage {
+        pod: format!("{name}-2-{i}"),
+        cpu_peak_milli: Some(1),
+        ..Default::default()
+    });
     summary.containers.push(ContainerUsage {
         workload: Some(workload),
         namespace,
@@ -307,6 +313,7 @@ fn add_usage(summary: &mut UsageSummary, cluster: &Cluster, line: &Line) {
                 cpu_throttled_milli: line.get("throttled").map(|t| t.parse().unwrap()),
                 ..Default::default()
             })
+            .chain(untold)
             .collect(),
     });
 }

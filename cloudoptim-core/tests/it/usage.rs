@@ -147,6 +147,25 @@ fn throttling_is_one_counter_by_the_other_over_restarts() {
     assert_eq!(throttled(vec![periods]), None);
     let still = counter(UsageMetric::CpuPeriods, &[7, 7]);
     assert_eq!(throttled(vec![still, held]), None);
+    // Nor does one value beside a row, nor two rows that never meet.
+    let row = counter(UsageMetric::CpuPeriods, &[0, 100, 200, 300]);
+    let one = counter(UsageMetric::CpuThrottledPeriods, &[50]);
+    assert_eq!(throttled(vec![row.clone(), one]), None);
+    let mut off = counter(UsageMetric::CpuThrottledPeriods, &[0, 50, 100]);
+    off.start_seconds += 7;
+    assert_eq!(throttled(vec![row.clone(), off]), None);
+    // A shorter row counts for its own time: 50 of the last 100.
+    let mut short = counter(UsageMetric::CpuThrottledPeriods, &[0, 50]);
+    short.start_seconds += 2 * i64::from(STEP);
+    assert_eq!(throttled(vec![row.clone(), short]), Some(500));
+    // Where one has a hole neither counts: 10 of the last 100, and not 80 of 300.
+    let mut holed = counter(UsageMetric::CpuThrottledPeriods, &[0, 0, 70, 80]);
+    holed.values[1] = None;
+    assert_eq!(throttled(vec![row, holed]), Some(100));
+    // Periods that outgrew what they fell from in one step began anew all the same.
+    let periods = counter(UsageMetric::CpuPeriods, &[100, 200]);
+    let held = counter(UsageMetric::CpuThrottledPeriods, &[90, 80]);
+    assert_eq!(throttled(vec![periods, held]), Some(400));
     // A share that was divided before is averaged.
     let share = counter(UsageMetric::CpuThrottledMilli, &[0, 100, 201]);
     assert_eq!(throttled(vec![share]), Some(101));

@@ -442,6 +442,11 @@ impl<'a> Sizer<'a> {
     ) -> Result<Option<Reason>, Vec<Reason>> {
         let max_percent = self.config.max_throttled_percent;
         let shares = usage.pods.iter().filter_map(|p| p.cpu_throttled_milli);
+        // One pod that goes freely does not speak for those that are not known.
+        let unknown = usage.pods.iter().any(|p| {
+            let used = p.cpu_peak_milli.is_some() || p.cpu_mean_milli.is_some();
+            used && p.cpu_throttled_milli.is_none()
+        });
         match shares.max() {
             Some(throttled_milli) if throttled_milli > u64::from(max_percent) * 10 => {
                 let reason = Reason::Throttled {
@@ -453,7 +458,11 @@ impl<'a> Sizer<'a> {
                 }
                 Ok(Some(reason))
             }
-            None if shrinks && container.resources.limits.cpu.is_some() => {
+            known
+                if (known.is_none() || unknown)
+                    && shrinks
+                    && container.resources.limits.cpu.is_some() =>
+            {
                 Ok(Some(Reason::ThrottlingUnknown))
             }
             _ => Ok(None),
