@@ -10,9 +10,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Holes from this length on are kept one by one.
-const LONG_GAP_SECONDS: i64 = 6 * 3600;
-/// Most of them: the nights of half a year.
-const MAX_GAPS: usize = 200;
+const LONG_GAP_SECONDS: i64 = UsageGap::LEAST_SECONDS as i64;
+
+/// Holes by their ends: how many values series lack, and whether no pod has one.
+type Gaps = BTreeMap<(i64, i64), (u64, bool)>;
 
 fn samples(s: &UsageSeries) -> impl Iterator<Item = (i64, u64)> + '_ {
     let step = i64::from(s.step_seconds);
@@ -219,7 +220,7 @@ impl Gathered {
         let mut times = Vec::new();
         let mut peaks: BTreeMap<NaiveDate, u64> = BTreeMap::new();
         let (mut missing, mut longest_gap, mut sum) = (0, 0, 0_u128);
-        let mut gaps: BTreeMap<(i64, i64), u64> = BTreeMap::new();
+        let mut gaps = Gaps::new();
         for pod in pods {
             for s in pod {
                 let (holes, longest) = holes(s);
@@ -227,7 +228,7 @@ impl Gathered {
                 longest_gap = longest_gap.max(longest);
                 for (from, until, lacks) in long_holes(s) {
                     let gap = gaps.entry((from, until)).or_default();
-                    *gap = gap.saturating_add(lacks);
+                    gap.0 = gap.0.saturating_add(lacks);
                 }
                 for (at, value) in samples(s) {
                     values.push(value);
@@ -254,7 +255,7 @@ impl Gathered {
         for (from, until) in times.iter().zip(times.iter().skip(1)) {
             let span = until.saturating_sub(*from);
             if span >= LONG_GAP_SECONDS && span > i64::from(step) {
-                gaps.entry((*from, *until)).or_default();
+                gaps.entry((*from, *until)).or_default().1 = true;
             }
         }
         values.sort_unstable();
@@ -306,16 +307,17 @@ impl Gathered {
 }
 
 /// The longest of them, in order of time.
-fn longest_of(gaps: BTreeMap<(i64, i64), u64>) -> Vec<UsageGap> {
-    let mut all: Vec<((i64, i64), u64)> = gaps.into_iter().collect();
+fn longest_of(gaps: Gaps) -> Vec<UsageGap> {
+    let mut all: Vec<((i64, i64), (u64, bool))> = gaps.into_iter().collect();
     all.sort_by_key(|((from, until), _)| (std::cmp::Reverse(until - from), *from));
-    all.truncate(MAX_GAPS);
+    all.truncate(UsageGap::MOST);
     all.sort_unstable();
-    let gap = |((from, until), missing)| {
+    let gap = |((from, until), (missing, of_all))| {
         Some(UsageGap {
             from: instant(from)?,
             until: instant(until)?,
             missing,
+            of_all,
         })
     };
     all.into_iter().filter_map(gap).collect()

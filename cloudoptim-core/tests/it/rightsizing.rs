@@ -148,6 +148,10 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         let key = office_hours::OPT_IN.to_owned();
         top.meta.annotations.insert(key, hours.to_owned());
     }
+    if let Some(until) = line.get("awake-until") {
+        let key = office_hours::AWAKE_UNTIL.to_owned();
+        top.meta.annotations.insert(key, until.to_owned());
+    }
     if kind == "CronJob" {
         top.replicas = None;
     }
@@ -251,13 +255,15 @@ fn stats(line: &Line, memory: bool) -> Option<UsageStats> {
     })
 }
 
-/// `from~until~missing`, separated by commas.
+/// `from~until~missing`, with `~one` when it is of one pod and not of all,
+/// separated by commas.
 fn gaps(text: &str) -> Vec<UsageGap> {
     let gap = |text: &str| match text.split('~').collect::<Vec<_>>()[..] {
-        [from, until, missing] => UsageGap {
+        [from, until, missing, ref whose @ ..] => UsageGap {
             from: at(from),
             until: at(until),
             missing: missing.parse().unwrap(),
+            of_all: whose != ["one"],
         },
         _ => panic!("{text}"),
     };
@@ -496,6 +502,9 @@ fn config(line: &Line) -> Config {
     };
     if line.get("memory-limits") == Some("ratio") {
         config = config.with_memory_limits(Some(LimitRule::Ratio));
+    }
+    if let Some(hours) = line.get("max-gap-hours") {
+        config.max_gap_hours = hours.parse().unwrap();
     }
     config
 }

@@ -106,18 +106,34 @@ fn long_holes_are_kept_one_by_one_with_what_they_lack() {
     let memory = UsageMetric::MemoryBytes;
     let gaps = |series| {
         let stats = summary(series).containers[0].memory.clone().unwrap();
-        let gaps = stats.gaps.iter().map(|g| (g.from, g.until, g.missing));
+        let gaps = stats.gaps.iter();
+        let gaps = gaps.map(|g| (g.from, g.until, g.missing, g.of_all));
         (gaps.collect::<Vec<_>>(), stats.longest_gap_seconds)
     };
     let one = series("web-1-bbbbb", memory, "2026-11-21T00:00Z", &slept);
     let (from, until) = (at("2026-11-21T01:00Z"), at("2026-11-21T11:00Z"));
-    assert_eq!(gaps(vec![one.clone()]), (vec![(from, until, 9)], 36_000));
+    assert_eq!(
+        gaps(vec![one.clone()]),
+        (vec![(from, until, 9, true)], 36_000)
+    );
     // The same hole of two pods is one, and both lack its values.
     let mut two = one.clone();
     two.pod = "web-1-ccccc".to_owned();
     assert_eq!(
         gaps(vec![one.clone(), two]),
-        (vec![(from, until, 18)], 36_000)
+        (vec![(from, until, 18, true)], 36_000)
+    );
+    // Beside one that goes on it is of one alone.
+    let mut on = series("web-1-ddddd", memory, "2026-11-21T00:00Z", &[Some(1); 12]);
+    assert_eq!(
+        gaps(vec![one.clone(), on.clone()]),
+        (vec![(from, until, 9, false)], 36_000)
+    );
+    on.values.truncate(5);
+    let of_all = (at("2026-11-21T04:00Z"), until, 0, true);
+    assert_eq!(
+        gaps(vec![one, on]),
+        (vec![(from, until, 9, false), of_all], 36_000)
     );
     // Between pods that follow each other nothing is lacking.
     let first = series("web-1-bbbbb", memory, "2026-11-20T00:00Z", &[Some(1); 2]);
@@ -125,7 +141,7 @@ fn long_holes_are_kept_one_by_one_with_what_they_lack() {
     let (from, until) = (at("2026-11-20T01:00Z"), at("2026-11-20T07:00Z"));
     assert_eq!(
         gaps(vec![first.clone(), next]),
-        (vec![(from, until, 0)], 21_600)
+        (vec![(from, until, 0, true)], 21_600)
     );
     // Below six hours a hole is only counted.
     let soon = series("web-1-ccccc", memory, "2026-11-20T06:00Z", &[Some(1)]);
