@@ -148,9 +148,15 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         let key = office_hours::OPT_IN.to_owned();
         top.meta.annotations.insert(key, hours.to_owned());
     }
-    if let Some(until) = line.get("awake-until") {
-        let key = office_hours::AWAKE_UNTIL.to_owned();
-        top.meta.annotations.insert(key, until.to_owned());
+    for (word, key) in [
+        ("awake-until", office_hours::AWAKE_UNTIL),
+        ("asleep-until", office_hours::ASLEEP_UNTIL),
+    ] {
+        if let Some(until) = line.get(word) {
+            top.meta
+                .annotations
+                .insert(key.to_owned(), until.to_owned());
+        }
     }
     if kind == "CronJob" {
         top.replicas = None;
