@@ -10,12 +10,27 @@
 //!   `-availability-zones`, `-subnets`, `-spot-instance-requests`,
 //!   `aws autoscaling describe-auto-scaling-groups`, `describe-warm-pool`,
 //!   `aws eks describe-cluster`, `describe-nodegroup`, `aws kms describe-key`;
-//! - answers of Prometheus to `query` and `query_range` for CPU in cores and
-//!   working set in bytes, and lists of `metrics.k8s.io`;
+//! - answers of Prometheus to `query` and `query_range` for CPU in cores,
+//!   working set in bytes and throttling, and lists of `metrics.k8s.io`;
 //! - traffic as CSV with the columns `from_namespace`, `from_workload`,
 //!   `from_zone_id`, `to_namespace`, `to_workload`, `to_zone_id`,
 //!   `bytes_per_day`. The last line must have an end too: without one it may be
 //!   cut in the middle of a number, so it is left out and traffic is partial.
+//!
+//! # What a series measures
+//!
+//! The name of a series tells, and where a query left none, the file's:
+//!
+//! | series | name of the series | else name of the file |
+//! | --- | --- | --- |
+//! | CPU in cores | has `cpu` and `rate` | has `cpu` |
+//! | working set | has `memory_working_set` | has `mem` |
+//! | throttling, two counters | ends with `cfs_periods_total` or `cfs_throttled_periods_total` | |
+//! | throttling, their rates divided | | has `throttl`, and `ratio` or `share`, but not `second` |
+//!
+//! The two counters are paired by their times: ask for both with the same
+//! start and step. Where no name tells CPU from memory, the size of the values
+//! does; everything else is left out and counted.
 //!
 //! # What files prove
 //!

@@ -128,14 +128,18 @@ impl<'de> Deserialize<'de> for Sample {
 fn metric_of(labels: &Labels, file: &str, samples: &[Sample]) -> Result<UsageMetric, &'static str> {
     let name = labels.get("__name__").map_or("", String::as_str);
     if !name.is_empty() {
-        if name.contains("cfs_throttled_periods_total") {
-            return Ok(UsageMetric::CpuThrottledPeriods);
-        }
-        if name.contains("cfs_periods_total") {
-            return Ok(UsageMetric::CpuPeriods);
-        }
-        if name.contains("throttl") {
-            return Err("throttling that is no count of periods");
+        if name.contains("cfs_") || name.contains("throttl") {
+            // A rule's name ends with what it made of the counter.
+            let derived = ["rate", "increase", "ratio"].map(|word| name.contains(word));
+            return if derived.contains(&true) {
+                Err("throttling that is no count of periods")
+            } else if name.ends_with("cfs_throttled_periods_total") {
+                Ok(UsageMetric::CpuThrottledPeriods)
+            } else if name.ends_with("cfs_periods_total") {
+                Ok(UsageMetric::CpuPeriods)
+            } else {
+                Err("throttling that is no count of periods")
+            };
         }
         if name.contains("cpu") {
             // The counter itself grows for ever; a rule's name has its rate.
@@ -156,11 +160,13 @@ fn metric_of(labels: &Labels, file: &str, samples: &[Sample]) -> Result<UsageMet
     // The largest value, for what no name tells.
     let largest = samples.iter().filter_map(|s| s.1).fold(0.0, f64::max);
     if base.contains("throttl") {
-        // One counter's rate divided by the other's.
-        return if largest <= 1.0 {
+        // One counter's rate divided by the other's: only a name tells it from
+        // seconds or periods a second, which may be as small.
+        let says = |words: [&str; 2]| words.iter().any(|word| base.contains(word));
+        return if says(["ratio", "share"]) && !base.contains("second") && largest <= 1.0 {
             Ok(UsageMetric::CpuThrottledMilli)
         } else {
-            Err("throttling that is no share of periods")
+            Err("throttling that is no share of periods, or whose file does not say so")
         };
     }
     match (base.contains("cpu"), base.contains("mem")) {

@@ -177,6 +177,21 @@ pub struct UsageGap {
     /// Values that series lack in it: none where one pod had ended and another
     /// not begun.
     pub missing: u64,
+    /// No pod has a value in it. Else it is a hole of one, beside which others
+    /// may have run.
+    pub of_all: bool,
+}
+
+impl UsageGap {
+    /// From this length on, in seconds, holes are kept one by one.
+    pub const LEAST_SECONDS: u32 = 6 * 3600;
+    /// Most of them that are kept: the nights of half a year.
+    pub const MOST: usize = 200;
+
+    /// How long it lasts.
+    pub fn seconds(&self) -> u64 {
+        u64::try_from((self.until - self.from).num_seconds()).unwrap_or(0)
+    }
 }
 
 /// The largest value of a day.

@@ -2,7 +2,7 @@
 
 use crate::decision::{Action, PodMove};
 use crate::model::{Cluster, ClusterUid, NamespacedName, Pod, Snapshot, Uid, WorkloadRef};
-use crate::scheduling::Budgets;
+use crate::scheduling::{Budgets, TakenOff};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,17 @@ pub(super) struct Durations<'a> {
     settle_seconds: u64,
     /// Read when the first drain of a cluster is asked about.
     clusters: BTreeMap<&'a ClusterUid, Ground<'a>>,
+}
+
+/// Pods that leave in rounds of their own, beside those of others.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Chain {
+    /// No budget is asked.
+    Free,
+    /// Those of one budget.
+    Of(NamespacedName),
+    /// Of several budgets, or of none that is known.
+    Refused,
 }
 
 struct Ground<'a> {
@@ -76,7 +87,8 @@ impl<'a> Durations<'a> {
     }
 
     /// The graces of the pods that leave: those of one budget in rounds of what
-    /// it allows now, all budgets side by side.
+    /// it allows now, all budgets side by side. A pod that may not go now, or
+    /// of which that is not known, goes alone: that is the shortest there is.
     fn drain(&mut self, cluster: &ClusterUid, moves: &[PodMove]) -> u64 {
         let Some(cluster) = self.snapshot.cluster(cluster) else {
             return 0;
@@ -86,15 +98,20 @@ impl<'a> Durations<'a> {
             .clusters
             .entry(&cluster.uid)
             .or_insert_with(|| Ground::new(cluster, now));
-        let mut graces: BTreeMap<Option<NamespacedName>, (u32, Vec<u64>)> = BTreeMap::new();
+        let mut graces: BTreeMap<Chain, (u32, Vec<u64>)> = BTreeMap::new();
         for pod in moves.iter().filter_map(|m| ground.pods.get(&m.uid)) {
-            let (budget, allowed) = match ground.budgets.taken_off(pod) {
-                Some((budget, allowed)) => (Some(budget), allowed),
-                None => (None, u32::MAX),
+            let (chain, allowed) = match ground.budgets.taken_off(pod) {
+                TakenOff::Nothing => (Chain::Free, u32::MAX),
+                TakenOff::Budget { budget, allowed } => (Chain::Of(budget), allowed),
+                TakenOff::Refused(_) => {
+                    let budget = ground.budgets.budget_of(pod);
+                    (budget.map_or(Chain::Refused, Chain::Of), 0)
+                }
             };
             let grace = pod.spec.termination_grace_seconds.unwrap_or(DEFAULT_GRACE);
-            let of_budget = graces.entry(budget).or_insert((allowed, Vec::new()));
-            of_budget.1.push(u64::try_from(grace).unwrap_or(0));
+            let of_chain = graces.entry(chain).or_insert((allowed, Vec::new()));
+            of_chain.0 = of_chain.0.min(allowed);
+            of_chain.1.push(u64::try_from(grace).unwrap_or(0));
         }
         let chains = graces.values().map(|(allowed, g)| rounds(g, *allowed));
         chains.max().unwrap_or(0)

@@ -113,6 +113,22 @@ impl fmt::Display for EvictionRefusal {
 
 impl std::error::Error for EvictionRefusal {}
 
+/// What the eviction of a pod is taken off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TakenOff {
+    /// Nothing: it goes without asking a budget.
+    Nothing,
+    /// A budget that lets it go.
+    Budget {
+        /// Budget.
+        budget: NamespacedName,
+        /// How many it allows now, this one too.
+        allowed: u32,
+    },
+    /// It may not go now, or never, or that is not known.
+    Refused(EvictionRefusal),
+}
+
 /// The state of one budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct State<'a> {
@@ -214,21 +230,21 @@ impl<'a> Budgets<'a> {
         all.next().is_none().then(|| name(state.budget))
     }
 
-    /// The budget that the eviction of a pod is taken off, and how many it
-    /// allows now, 0 where that is not known. `None` for a pod that goes
-    /// without asking a budget, and for one that none lets go.
-    pub fn taken_off(&self, pod: &Pod) -> Option<(NamespacedName, u32)> {
+    /// What the eviction of a pod is taken off.
+    pub fn taken_off(&self, pod: &Pod) -> TakenOff {
         let index = match self.judge(pod) {
-            Ok(index) => index?,
-            Err(_) => {
-                let budget = self.budget_of(pod)?;
-                return Some((budget, 0));
-            }
+            Ok(Some(index)) => index,
+            Ok(None) => return TakenOff::Nothing,
+            Err(refusal) => return TakenOff::Refused(refusal),
         };
-        let states = self.by_namespace.get(pod.meta.namespace.as_str())?;
-        let state = states.get(index)?;
-        let allowed = state.numbers.as_ref().map_or(0, |n| n.allowed);
-        Some((name(state.budget), allowed))
+        let states = self.by_namespace.get(pod.meta.namespace.as_str());
+        let Some(state) = states.and_then(|s| s.get(index)) else {
+            return TakenOff::Nothing; // `judge` has it from there
+        };
+        TakenOff::Budget {
+            budget: name(state.budget),
+            allowed: state.numbers.as_ref().map_or(0, |n| n.allowed),
+        }
     }
 
     fn of(&self, pod: &Pod) -> impl Iterator<Item = (usize, &State<'a>)> {

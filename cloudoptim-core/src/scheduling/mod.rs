@@ -25,7 +25,7 @@ pub(crate) mod traits;
 mod volumes;
 mod world;
 
-pub use budgets::{Budgets, EvictionRefusal};
+pub use budgets::{Budgets, EvictionRefusal, TakenOff};
 pub use capacity::NotTarget;
 pub use movability::{Movability, Pin};
 pub use refusal::{ClaimProblem, Refusal, Refusals};

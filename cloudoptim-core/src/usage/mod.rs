@@ -39,8 +39,8 @@ const BAD_TIME: &str = "times out of range or after the snapshot";
 /// hours and more stand in `gaps`, since a workload's own sleep explains some.
 /// A hole is never read as zero.
 ///
-/// Throttling is the increase of one counter divided by that of the other; a
-/// counter that falls began anew.
+/// Throttling is the increase of one counter divided by that of the other, over
+/// the steps at whose ends both have a value; when one falls, both began anew.
 ///
 /// The VPA's percentiles come from its decaying histograms with their default
 /// settings: CPU samples of equal weight, and of memory the peak of each pod

@@ -7,12 +7,13 @@ use crate::model::{
     DailyPeak, PodUsage, UsageGap, UsageMetric, UsageSeries, UsageStats, VpaPercentiles,
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Holes from this length on are kept one by one.
-const LONG_GAP_SECONDS: i64 = 6 * 3600;
-/// Most of them: the nights of half a year.
-const MAX_GAPS: usize = 200;
+const LONG_GAP_SECONDS: i64 = UsageGap::LEAST_SECONDS as i64;
+
+/// Holes by their ends: how many values series lack, and whether no pod has one.
+type Gaps = BTreeMap<(i64, i64), (u64, bool)>;
 
 fn samples(s: &UsageSeries) -> impl Iterator<Item = (i64, u64)> + '_ {
     let step = i64::from(s.step_seconds);
@@ -59,32 +60,55 @@ pub(super) fn pod(name: &str, live: bool, series: &[&UsageSeries]) -> PodUsage {
 }
 
 /// The share of throttled periods in thousandths: of the counters where both
-/// are there, else the mean of the shares. `None` without a period.
+/// tell of the same time, else the mean of the shares. `None` without a period.
 fn throttled(series: &[&UsageSeries]) -> Option<u64> {
-    let of = |metric: UsageMetric| series.iter().filter(move |s| s.metric == metric);
-    let grown = |metric: UsageMetric| {
-        let values = of(metric).map(|s| increase(s));
-        values.fold(0_u128, u128::saturating_add)
+    let of = |metric: UsageMetric| {
+        let all = series.iter().filter(move |s| s.metric == metric);
+        all.flat_map(|s| samples(s))
     };
-    let periods = grown(UsageMetric::CpuPeriods);
-    if periods > 0 && of(UsageMetric::CpuThrottledPeriods).next().is_some() {
-        let held = grown(UsageMetric::CpuThrottledPeriods).min(periods);
-        return u64::try_from((held * 1000).div_ceil(periods)).ok();
+    let (periods, held) = grown(
+        &latest(of(UsageMetric::CpuPeriods)),
+        &latest(of(UsageMetric::CpuThrottledPeriods)),
+    );
+    if periods > 0 {
+        let share = held.min(periods).saturating_mul(1000).div_ceil(periods);
+        return u64::try_from(share).ok();
     }
-    let shares = of(UsageMetric::CpuThrottledMilli).flat_map(|s| samples(s));
-    let shares: Vec<u64> = shares.map(|(_, share)| share).collect();
+    let shares: Vec<u64> = of(UsageMetric::CpuThrottledMilli).map(|(_, v)| v).collect();
     let sum: u128 = shares.iter().map(|s| u128::from(*s)).sum();
     let count = u128::try_from(shares.len()).ok().filter(|n| *n > 0)?;
     u64::try_from(sum.div_ceil(count)).ok()
 }
 
-/// By how much a counter grew; one that falls was set to zero in between.
-fn increase(series: &UsageSeries) -> u128 {
-    let values: Vec<u64> = samples(series).map(|(_, v)| v).collect();
-    let pairs = values.iter().zip(values.iter().skip(1));
-    pairs
-        .map(|(a, b)| u128::from(b.checked_sub(*a).unwrap_or(*b)))
-        .sum()
+/// A counter's value at each time, the larger of two.
+fn latest(samples: impl Iterator<Item = (i64, u64)>) -> BTreeMap<i64, u64> {
+    let mut counter = BTreeMap::new();
+    for (at, value) in samples {
+        let seen = counter.entry(at).or_insert(value);
+        *seen = value.max(*seen);
+    }
+    counter
+}
+
+/// By how much two counters of one container grew in the steps at whose ends
+/// both have a value. They begin anew together: when either falls, what both
+/// show then is what they grew by.
+fn grown(a: &BTreeMap<i64, u64>, b: &BTreeMap<i64, u64>) -> (u128, u128) {
+    let times: BTreeSet<i64> = a.keys().chain(b.keys()).copied().collect();
+    let both = |at: &i64| Some((*a.get(at)?, *b.get(at)?));
+    let mut sum = (0_u128, 0_u128);
+    for (from, to) in times.iter().zip(times.iter().skip(1)) {
+        let (Some(from), Some(to)) = (both(from), both(to)) else {
+            continue;
+        };
+        let grew = match (to.0.checked_sub(from.0), to.1.checked_sub(from.1)) {
+            (Some(a), Some(b)) => (a, b),
+            _ => to,
+        };
+        sum.0 = sum.0.saturating_add(u128::from(grew.0));
+        sum.1 = sum.1.saturating_add(u128::from(grew.1));
+    }
+    sum
 }
 
 /// The share of steps that rise, in thousandths, and the median step in bytes
@@ -196,7 +220,7 @@ impl Gathered {
         let mut times = Vec::new();
         let mut peaks: BTreeMap<NaiveDate, u64> = BTreeMap::new();
         let (mut missing, mut longest_gap, mut sum) = (0, 0, 0_u128);
-        let mut gaps: BTreeMap<(i64, i64), u64> = BTreeMap::new();
+        let mut gaps = Gaps::new();
         for pod in pods {
             for s in pod {
                 let (holes, longest) = holes(s);
@@ -204,7 +228,7 @@ impl Gathered {
                 longest_gap = longest_gap.max(longest);
                 for (from, until, lacks) in long_holes(s) {
                     let gap = gaps.entry((from, until)).or_default();
-                    *gap = gap.saturating_add(lacks);
+                    gap.0 = gap.0.saturating_add(lacks);
                 }
                 for (at, value) in samples(s) {
                     values.push(value);
@@ -231,7 +255,7 @@ impl Gathered {
         for (from, until) in times.iter().zip(times.iter().skip(1)) {
             let span = until.saturating_sub(*from);
             if span >= LONG_GAP_SECONDS && span > i64::from(step) {
-                gaps.entry((*from, *until)).or_default();
+                gaps.entry((*from, *until)).or_default().1 = true;
             }
         }
         values.sort_unstable();
@@ -283,16 +307,17 @@ impl Gathered {
 }
 
 /// The longest of them, in order of time.
-fn longest_of(gaps: BTreeMap<(i64, i64), u64>) -> Vec<UsageGap> {
-    let mut all: Vec<((i64, i64), u64)> = gaps.into_iter().collect();
+fn longest_of(gaps: Gaps) -> Vec<UsageGap> {
+    let mut all: Vec<((i64, i64), (u64, bool))> = gaps.into_iter().collect();
     all.sort_by_key(|((from, until), _)| (std::cmp::Reverse(until - from), *from));
-    all.truncate(MAX_GAPS);
+    all.truncate(UsageGap::MOST);
     all.sort_unstable();
-    let gap = |((from, until), missing)| {
+    let gap = |((from, until), (missing, of_all))| {
         Some(UsageGap {
             from: instant(from)?,
             until: instant(until)?,
             missing,
+            of_all,
         })
     };
     all.into_iter().filter_map(gap).collect()

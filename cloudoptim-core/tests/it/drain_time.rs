@@ -5,6 +5,7 @@ use crate::fixtures::*;
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::decision::{Action, Decision, PodMove, Subject};
 use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs};
+use cloudoptim_core::knowledge::{Gap, Knowledge};
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
@@ -51,6 +52,12 @@ fn budget(app: &str, max_unavailable: u32) -> PodDisruptionBudget {
 
 /// Seconds of a drain of every pod, in their order, without the settle time.
 fn drain_seconds(c: Cluster, budgets: Vec<PodDisruptionBudget>) -> u64 {
+    let mut c = c;
+    c.disruption_budgets = complete(budgets);
+    as_it_is(c)
+}
+
+fn as_it_is(c: Cluster) -> u64 {
     let moves = c.pods.items().iter().map(|p| PodMove {
         pod: NamespacedName::new("n", p.meta.name.as_str()),
         uid: p.meta.uid.clone(),
@@ -67,8 +74,6 @@ fn drain_seconds(c: Cluster, budgets: Vec<PodDisruptionBudget>) -> u64 {
     };
     let engine = EngineId::BinPacking;
     let decision = Decision::act(engine, subject, vec![drain], None, vec![]);
-    let mut c = c;
-    c.disruption_budgets = complete(budgets);
     let snapshot = snapshot("2026-05-01T12:00Z", c, cloud());
     let inputs = Inputs {
         snapshot: &snapshot,
@@ -160,4 +165,28 @@ fn pods_that_no_budget_is_asked_about_keep_nobody_waiting() {
     let mut b = budget("a", 1);
     b.unhealthy_policy = UnhealthyPodEviction::AlwaysAllow;
     assert_eq!(drain_seconds(c, vec![b]), 90);
+}
+
+#[test]
+fn pods_that_may_not_go_or_of_which_that_is_not_known_are_counted_one_by_one() {
+    // Two budgets on each pod: the eviction API refuses them all.
+    let mut both = budget("a", 9);
+    both.meta.name = "other".to_owned();
+    let seconds = drain_seconds(of_a(&[30, 60, 90]), vec![budget("a", 9), both]);
+    assert_eq!(seconds, 30 + 60 + 90);
+    // Budgets that nobody listed, or not all of them.
+    let mut unknown = of_a(&[30, 60, 90]);
+    unknown.disruption_budgets = Knowledge::default();
+    assert_eq!(as_it_is(unknown.clone()), 30 + 60 + 90);
+    let listed = complete(vec![budget("b", 9)]);
+    unknown.disruption_budgets = listed.demoted(Gap::CompletenessNotStated);
+    assert_eq!(as_it_is(unknown), 30 + 60 + 90);
+    // Of one budget, a pod whose rule is not known holds up the others.
+    let mut c = of_a(&[30, 60, 90]);
+    c.pods.value_mut().unwrap()[2].status.ready = Some(false);
+    let mut b = budget("a", 3);
+    b.unhealthy_policy = UnhealthyPodEviction::Unrecognised;
+    (b.disruptions_allowed, b.expected_pods) = (Some(3), Some(3));
+    (b.current_healthy, b.desired_healthy) = (Some(3), Some(0));
+    assert_eq!(drain_seconds(c, vec![b]), 30 + 60 + 90);
 }

@@ -148,6 +148,16 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         let key = office_hours::OPT_IN.to_owned();
         top.meta.annotations.insert(key, hours.to_owned());
     }
+    for (word, key) in [
+        ("awake-until", office_hours::AWAKE_UNTIL),
+        ("asleep-until", office_hours::ASLEEP_UNTIL),
+    ] {
+        if let Some(until) = line.get(word) {
+            top.meta
+                .annotations
+                .insert(key.to_owned(), until.to_owned());
+        }
+    }
     if kind == "CronJob" {
         top.replicas = None;
     }
@@ -251,13 +261,15 @@ fn stats(line: &Line, memory: bool) -> Option<UsageStats> {
     })
 }
 
-/// `from~until~missing`, separated by commas.
+/// `from~until~missing`, with `~one` when it is of one pod and not of all,
+/// separated by commas.
 fn gaps(text: &str) -> Vec<UsageGap> {
     let gap = |text: &str| match text.split('~').collect::<Vec<_>>()[..] {
-        [from, until, missing] => UsageGap {
+        [from, until, missing, ref whose @ ..] => UsageGap {
             from: at(from),
             until: at(until),
             missing: missing.parse().unwrap(),
+            of_all: whose != ["one"],
         },
         _ => panic!("{text}"),
     };
@@ -293,6 +305,12 @@ fn add_usage(summary: &mut UsageSummary, cluster: &Cluster, line: &Line) {
         .unwrap()
         .reference();
     let runs = number(line, "runs", 1);
+    // Beside it, pods of which no counter tells.
+    let untold = (0..number(line, "untold", 0)).map(|i| PodUsage {
+        pod: format!("{name}-2-{i}"),
+        cpu_peak_milli: Some(1),
+        ..Default::default()
+    });
     summary.containers.push(ContainerUsage {
         workload: Some(workload),
         namespace,
@@ -307,6 +325,7 @@ fn add_usage(summary: &mut UsageSummary, cluster: &Cluster, line: &Line) {
                 cpu_throttled_milli: line.get("throttled").map(|t| t.parse().unwrap()),
                 ..Default::default()
             })
+            .chain(untold)
             .collect(),
     });
 }
@@ -489,6 +508,9 @@ fn config(line: &Line) -> Config {
     };
     if line.get("memory-limits") == Some("ratio") {
         config = config.with_memory_limits(Some(LimitRule::Ratio));
+    }
+    if let Some(hours) = line.get("max-gap-hours") {
+        config.max_gap_hours = hours.parse().unwrap();
     }
     config
 }

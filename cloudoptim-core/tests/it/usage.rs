@@ -106,18 +106,34 @@ fn long_holes_are_kept_one_by_one_with_what_they_lack() {
     let memory = UsageMetric::MemoryBytes;
     let gaps = |series| {
         let stats = summary(series).containers[0].memory.clone().unwrap();
-        let gaps = stats.gaps.iter().map(|g| (g.from, g.until, g.missing));
+        let gaps = stats.gaps.iter();
+        let gaps = gaps.map(|g| (g.from, g.until, g.missing, g.of_all));
         (gaps.collect::<Vec<_>>(), stats.longest_gap_seconds)
     };
     let one = series("web-1-bbbbb", memory, "2026-11-21T00:00Z", &slept);
     let (from, until) = (at("2026-11-21T01:00Z"), at("2026-11-21T11:00Z"));
-    assert_eq!(gaps(vec![one.clone()]), (vec![(from, until, 9)], 36_000));
+    assert_eq!(
+        gaps(vec![one.clone()]),
+        (vec![(from, until, 9, true)], 36_000)
+    );
     // The same hole of two pods is one, and both lack its values.
     let mut two = one.clone();
     two.pod = "web-1-ccccc".to_owned();
     assert_eq!(
         gaps(vec![one.clone(), two]),
-        (vec![(from, until, 18)], 36_000)
+        (vec![(from, until, 18, true)], 36_000)
+    );
+    // Beside one that goes on it is of one alone.
+    let mut on = series("web-1-ddddd", memory, "2026-11-21T00:00Z", &[Some(1); 12]);
+    assert_eq!(
+        gaps(vec![one.clone(), on.clone()]),
+        (vec![(from, until, 9, false)], 36_000)
+    );
+    on.values.truncate(5);
+    let of_all = (at("2026-11-21T04:00Z"), until, 0, true);
+    assert_eq!(
+        gaps(vec![one, on]),
+        (vec![(from, until, 9, false), of_all], 36_000)
     );
     // Between pods that follow each other nothing is lacking.
     let first = series("web-1-bbbbb", memory, "2026-11-20T00:00Z", &[Some(1); 2]);
@@ -125,7 +141,7 @@ fn long_holes_are_kept_one_by_one_with_what_they_lack() {
     let (from, until) = (at("2026-11-20T01:00Z"), at("2026-11-20T07:00Z"));
     assert_eq!(
         gaps(vec![first.clone(), next]),
-        (vec![(from, until, 0)], 21_600)
+        (vec![(from, until, 0, true)], 21_600)
     );
     // Below six hours a hole is only counted.
     let soon = series("web-1-ccccc", memory, "2026-11-20T06:00Z", &[Some(1)]);
@@ -147,6 +163,25 @@ fn throttling_is_one_counter_by_the_other_over_restarts() {
     assert_eq!(throttled(vec![periods]), None);
     let still = counter(UsageMetric::CpuPeriods, &[7, 7]);
     assert_eq!(throttled(vec![still, held]), None);
+    // Nor does one value beside a row, nor two rows that never meet.
+    let row = counter(UsageMetric::CpuPeriods, &[0, 100, 200, 300]);
+    let one = counter(UsageMetric::CpuThrottledPeriods, &[50]);
+    assert_eq!(throttled(vec![row.clone(), one]), None);
+    let mut off = counter(UsageMetric::CpuThrottledPeriods, &[0, 50, 100]);
+    off.start_seconds += 7;
+    assert_eq!(throttled(vec![row.clone(), off]), None);
+    // A shorter row counts for its own time: 50 of the last 100.
+    let mut short = counter(UsageMetric::CpuThrottledPeriods, &[0, 50]);
+    short.start_seconds += 2 * i64::from(STEP);
+    assert_eq!(throttled(vec![row.clone(), short]), Some(500));
+    // Where one has a hole neither counts: 10 of the last 100, and not 80 of 300.
+    let mut holed = counter(UsageMetric::CpuThrottledPeriods, &[0, 0, 70, 80]);
+    holed.values[1] = None;
+    assert_eq!(throttled(vec![row, holed]), Some(100));
+    // Periods that outgrew what they fell from in one step began anew all the same.
+    let periods = counter(UsageMetric::CpuPeriods, &[100, 200]);
+    let held = counter(UsageMetric::CpuThrottledPeriods, &[90, 80]);
+    assert_eq!(throttled(vec![periods, held]), Some(400));
     // A share that was divided before is averaged.
     let share = counter(UsageMetric::CpuThrottledMilli, &[0, 100, 201]);
     assert_eq!(throttled(vec![share]), Some(101));

@@ -24,12 +24,14 @@ mod config;
 mod namespaces;
 mod reason;
 pub mod schedule;
+mod sleeper;
 mod wish;
 mod worth;
 
 pub use config::{Config, Override};
 pub use reason::Reason;
 pub use schedule::{Desired, Schedule};
+pub(super) use sleeper::{Sleeper, Span};
 
 use self::wish::Wish;
 use self::worth::Held;
@@ -135,16 +137,24 @@ pub fn overlay_when_asleep(config: &Config, inputs: &Inputs<'_>, candidates: boo
     overlay
 }
 
-/// The schedules of a cluster's workloads that are opted in and may sleep.
-pub(super) fn schedules(
-    config: &Config,
-    inputs: &Inputs<'_>,
-    cluster: &Cluster,
-) -> BTreeMap<WorkloadRef, Schedule> {
+/// A cluster's workloads that are opted in and may sleep.
+pub(super) fn sleepers<'a>(
+    config: &'a Config,
+    inputs: &'a Inputs<'a>,
+    cluster: &'a Cluster,
+) -> BTreeMap<WorkloadRef, Sleeper<'a>> {
     let ground = Ground::new(config, inputs, cluster);
     let opted_in = ground.sleepers(false).into_iter();
     opted_in
-        .map(|(w, schedule)| (w.reference(), schedule))
+        .map(|(workload, schedule)| {
+            let sleeper = Sleeper {
+                config,
+                workload,
+                namespace: ground.namespace(&workload.meta.namespace),
+                schedule,
+            };
+            (workload.reference(), sleeper)
+        })
         .collect()
 }
 

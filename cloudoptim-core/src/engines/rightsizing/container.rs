@@ -7,7 +7,7 @@ use super::room::in_node;
 use super::rules::{round_up, wanted};
 use super::runtime;
 use crate::decision::{Action, Decision, MissingEvidence, Subject};
-use crate::engines::office_hours::{self, Schedule};
+use crate::engines::office_hours::{self, Sleeper};
 use crate::engines::room::{Class, Rooms};
 use crate::engines::sizing::{
     SizedResource, Workloads, defaulted, helm_release, pod_request, qos_class,
@@ -31,8 +31,8 @@ pub(super) struct Sizer<'a> {
     /// Quota that this run has given away, by namespace and what it is of.
     given: BTreeMap<(String, SizedResource, bool), u64>,
     rooms: Rooms<'a>,
-    /// Schedules of what may sleep.
-    schedules: BTreeMap<WorkloadRef, Schedule>,
+    /// What may sleep, by its wishes.
+    sleepers: BTreeMap<WorkloadRef, Sleeper<'a>>,
     /// When workloads were last put to sleep.
     asleep_since: BTreeMap<&'a WorkloadRef, DateTime<Utc>>,
     /// The oldest kubelet, as minor version of Kubernetes 1.
@@ -54,7 +54,7 @@ type Sized = Result<(u64, Vec<Reason>), Vec<Reason>>;
 impl<'a> Sizer<'a> {
     pub(super) fn new(
         config: &'a Config,
-        inputs: &Inputs<'a>,
+        inputs: &'a Inputs<'a>,
         workloads: &'a Workloads<'a>,
         usage: &'a UsageSummary,
     ) -> Self {
@@ -82,7 +82,7 @@ impl<'a> Sizer<'a> {
             nodes: price.map(|p| (p, total)),
             given: BTreeMap::new(),
             rooms: Rooms::new(cluster),
-            schedules: office_hours::schedules(&inputs.policy.office_hours, inputs, cluster),
+            sleepers: office_hours::sleepers(&inputs.policy.office_hours, inputs, cluster),
             asleep_since: rows.map(|row| (&row.workload, row.since)).collect(),
             kubelet_minor: runtime::oldest_kubelet(cluster.nodes.items()),
         }
@@ -423,11 +423,11 @@ impl<'a> Sizer<'a> {
         Ok((to, why))
     }
 
-    /// What says when it slept: its schedule, unless something keeps it awake,
-    /// and the row of its last sleep.
+    /// What says when it slept: its wishes, unless something keeps it awake, and
+    /// the row of its last sleep.
     fn sleep(&self, reference: &WorkloadRef) -> history::Sleep<'_> {
         history::Sleep {
-            schedule: self.schedules.get(reference),
+            wishes: self.sleepers.get(reference),
             since: self.asleep_since.get(reference).copied(),
         }
     }
@@ -442,6 +442,11 @@ impl<'a> Sizer<'a> {
     ) -> Result<Option<Reason>, Vec<Reason>> {
         let max_percent = self.config.max_throttled_percent;
         let shares = usage.pods.iter().filter_map(|p| p.cpu_throttled_milli);
+        // One pod that goes freely does not speak for those that are not known.
+        let unknown = usage.pods.iter().any(|p| {
+            let used = p.cpu_peak_milli.is_some() || p.cpu_mean_milli.is_some();
+            used && p.cpu_throttled_milli.is_none()
+        });
         match shares.max() {
             Some(throttled_milli) if throttled_milli > u64::from(max_percent) * 10 => {
                 let reason = Reason::Throttled {
@@ -453,7 +458,11 @@ impl<'a> Sizer<'a> {
                 }
                 Ok(Some(reason))
             }
-            None if shrinks && container.resources.limits.cpu.is_some() => {
+            known
+                if (known.is_none() || unknown)
+                    && shrinks
+                    && container.resources.limits.cpu.is_some() =>
+            {
                 Ok(Some(Reason::ThrottlingUnknown))
             }
             _ => Ok(None),

@@ -2,7 +2,7 @@
 
 use super::config::Config;
 use super::reason::Reason;
-use crate::engines::office_hours::{Desired, Schedule};
+use crate::engines::office_hours::{Sleeper, Span};
 use crate::model::{ContainerUsage, UsageGap, UsageStats};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -14,37 +14,85 @@ const EDGE_MINUTES: i64 = 60;
 
 /// What is known of a workload's own sleep.
 pub(super) struct Sleep<'s> {
-    /// Its schedule.
-    pub(super) schedule: Option<&'s Schedule>,
+    /// Its wishes, while it is opted in and may sleep.
+    pub(super) wishes: Option<&'s Sleeper<'s>>,
     /// When it was last put to sleep.
     pub(super) since: Option<DateTime<Utc>>,
 }
 
 impl Sleep<'_> {
-    /// Whether it slept all the time of a hole.
-    fn explains(&self, gap: &UsageGap, step_seconds: u32) -> bool {
-        let edge =
-            TimeDelta::minutes(EDGE_MINUTES).max(TimeDelta::seconds(i64::from(step_seconds)));
-        // A time beyond the calendar explains nothing.
-        let times = (
-            gap.from.checked_sub_signed(edge),
-            gap.from.checked_add_signed(edge),
-            gap.until.checked_sub_signed(edge),
+    /// Its sleeps by its wishes. A wish is no proof: they count when all of
+    /// them together hold no sample, since who ran in one may have run in all.
+    fn unseen(&self, stats: &UsageStats) -> Option<Vec<Span>> {
+        let edge = edge(stats);
+        let (first, last) = (stats.first_at?, stats.last_at?);
+        // Where history cuts a sleep off is no edge of it.
+        let around = (
+            first.checked_sub_signed(edge)?.checked_sub_signed(edge)?,
+            last.checked_add_signed(edge)?.checked_add_signed(edge)?,
         );
-        let (Some(before), Some(after), Some(until)) = times else {
-            return false;
+        let sleeps = self.wishes?.sleeps(around.0, around.1)?;
+        let is_empty = |(from, until): &Span| {
+            let inner = from.checked_add_signed(edge);
+            let Some((from, until)) = inner.zip(until.checked_sub_signed(edge)) else {
+                return false;
+            };
+            let beside = until <= first || last <= from;
+            let in_hole = |gap: &UsageGap| gap.of_all && gap.from <= from && until <= gap.until;
+            from >= until || beside || stats.gaps.iter().any(in_hole)
         };
-        let by_schedule = self.schedule.is_some_and(|schedule| {
-            schedule.desired(after) == Desired::Asleep
-                && schedule
-                    .next_change(after)
-                    .is_none_or(|wakes| wakes >= until)
-        });
-        // The row does not say until when it slept: the first value does.
-        let by_ledger = self
-            .since
-            .is_some_and(|since| before <= since && since <= after);
-        by_schedule || by_ledger
+        sleeps.iter().all(is_empty).then_some(sleeps)
+    }
+
+    /// Until when it slept from the beginning of a hole on: the row of a sleep
+    /// says since when, and the wishes until when.
+    fn by_row(&self, gap: &UsageGap, edge: TimeDelta) -> Option<DateTime<Utc>> {
+        let before = gap.from.checked_sub_signed(edge)?;
+        let after = gap.from.checked_add_signed(edge)?;
+        self.since
+            .filter(|since| before <= *since && *since <= after)?;
+        let sleeps = self.wishes?.sleeps(after, gap.until)?;
+        let (begins, ends) = sleeps.first()?;
+        (*begins == after).then_some(*ends)
+    }
+}
+
+/// How far the edges of a hole may be from those of a sleep.
+fn edge(stats: &UsageStats) -> TimeDelta {
+    TimeDelta::minutes(EDGE_MINUTES).max(TimeDelta::seconds(i64::from(stats.step_seconds)))
+}
+
+/// How much of a hole its sleep explains, in seconds.
+fn slept(gap: &UsageGap, edge: TimeDelta, sleep: &Sleep<'_>, unseen: &[Span]) -> u64 {
+    let inner = gap.from.checked_add_signed(edge);
+    // A time beyond the calendar explains nothing.
+    let Some((after, before)) = inner.zip(gap.until.checked_sub_signed(edge)) else {
+        return 0;
+    };
+    let within = |(from, until): &Span| *from <= after && before <= *until;
+    if unseen.iter().any(within) {
+        return gap.seconds();
+    }
+    match sleep.by_row(gap, edge) {
+        Some(woke) if before <= woke => gap.seconds(),
+        Some(woke) => u64::try_from((woke - gap.from).num_seconds()).unwrap_or(0),
+        None => 0,
+    }
+}
+
+/// The longest that a hole can be which is not kept one by one.
+fn longest_unlisted(stats: &UsageStats) -> u64 {
+    if stats.gaps.len() >= UsageGap::MOST {
+        return stats.gaps.iter().map(UsageGap::seconds).min().unwrap_or(0);
+    }
+    let listed = stats.gaps.iter().map(|gap| gap.missing);
+    let listed = listed.fold(0, u64::saturating_add);
+    match stats.missing.saturating_sub(listed) {
+        0 => 0,
+        lacks => lacks
+            .saturating_add(1)
+            .saturating_mul(u64::from(stats.step_seconds))
+            .min(u64::from(UsageGap::LEAST_SECONDS)),
     }
 }
 
@@ -52,7 +100,7 @@ impl Sleep<'_> {
 struct Holes {
     missing: u64,
     longest_seconds: u64,
-    /// Holes that the sleep explains.
+    /// Holes that the sleep explains, or a part of them.
     slept: u64,
     longest_sleep_seconds: u64,
 }
@@ -65,19 +113,27 @@ impl Holes {
             slept: 0,
             longest_sleep_seconds: 0,
         };
-        let mut longest_left = 0;
+        if stats.gaps.is_empty() {
+            return holes;
+        }
+        let unseen = sleep.unseen(stats).unwrap_or_default();
+        let mut longest_left = longest_unlisted(stats);
+        let mut longest_explained = 0;
         for gap in &stats.gaps {
-            let seconds = u64::try_from((gap.until - gap.from).num_seconds()).unwrap_or(0);
-            if sleep.explains(gap, stats.step_seconds) {
+            let seconds = gap.seconds();
+            let slept = slept(gap, edge(stats), sleep, &unseen).min(seconds);
+            longest_left = longest_left.max(seconds - slept);
+            if slept > 0 {
+                let missing = u128::from(gap.missing) * u128::from(slept) / u128::from(seconds);
+                let missing = u64::try_from(missing).unwrap_or(gap.missing);
                 holes.slept += 1;
-                holes.missing = holes.missing.saturating_sub(gap.missing);
-                holes.longest_sleep_seconds = holes.longest_sleep_seconds.max(seconds);
-            } else {
-                longest_left = longest_left.max(seconds);
+                holes.missing = holes.missing.saturating_sub(missing);
+                holes.longest_sleep_seconds = holes.longest_sleep_seconds.max(slept);
+                longest_explained = longest_explained.max(seconds);
             }
         }
         // A longer hole than any that is kept one by one stays what it is.
-        if holes.longest_seconds <= holes.longest_sleep_seconds {
+        if holes.longest_seconds <= longest_explained {
             holes.longest_seconds = longest_left;
         }
         holes

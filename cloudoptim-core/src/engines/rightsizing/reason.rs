@@ -153,7 +153,8 @@ pub enum Reason {
         /// The most that counts as free, in percent.
         max_percent: u32,
     },
-    /// Not judged: no counters say whether its CPU limit holds it back.
+    /// Not judged: no counters say whether its CPU limit holds it back, or only
+    /// those of some of its pods.
     ThrottlingUnknown,
     /// Evidence: a runtime that counts the processors of its limit starts fewer
     /// threads, those of its garbage collector too.
@@ -509,7 +510,7 @@ impl fmt::Display for Reason {
                 throttled_milli % 10
             ),
             Self::ThrottlingUnknown => {
-                f.write_str("no counters say whether its cpu limit holds it back")
+                f.write_str("counters do not say of every pod whether its cpu limit holds it back")
             }
             Self::FewerProcessors { from, to } => write!(
                 f,

@@ -202,8 +202,8 @@ fn throttling_is_read_as_counters_or_as_a_share_and_never_as_cpu() {
         ("a.json", periods.as_bytes()),
         ("b.json", held.as_bytes()),
         ("c.json", seconds.as_bytes()),
-        ("cpu_throttled.json", share.as_bytes()),
-        ("throttled_count.json", count.as_bytes()),
+        ("cpu_throttled_share.json", share.as_bytes()),
+        ("throttled_share_count.json", count.as_bytes()),
     ]);
     let series = loaded.usage.series.iter();
     let read: Vec<_> = series.map(|s| (s.metric, s.values.clone())).collect();
@@ -216,4 +216,50 @@ fn throttling_is_read_as_counters_or_as_a_share_and_never_as_cpu() {
             (UsageMetric::CpuThrottledMilli, vec![Some(250)]),
         ]
     );
+}
+
+/// A rate is no counter, and small seconds or periods a second are no share.
+#[test]
+fn what_was_made_of_throttling_is_left_out_unless_its_name_says_what_it_is() {
+    let labels = |name: Option<&str>| {
+        let mut labels = json!({"namespace": "n", "pod": "p", "container": "c"});
+        if let Some(name) = name {
+            labels["__name__"] = json!(name);
+        }
+        labels
+    };
+    let read = |file: &str, name: Option<&str>| -> Vec<UsageMetric> {
+        let cpu = json!({"metric": {"__name__": "cpu:rate", "namespace": "n", "pod": "q",
+            "container": "c"}, "values": [[0, "0.5"]]});
+        let this = json!({"metric": labels(name), "values": [[0, "0.25"], [60, "0.25"]]});
+        let answer = json!({"status": "success", "data": {"resultType": "matrix",
+            "result": [cpu, this]}})
+        .to_string();
+        let loaded = load(&[(file, answer.as_bytes())]);
+        let of_p = loaded.usage.series.iter().filter(|s| s.pod == "p");
+        of_p.map(|s| s.metric).collect()
+    };
+    for name in [
+        "namespace:container_cpu_cfs_throttled_periods_total:rate5m",
+        "namespace:container_cpu_cfs_periods_total:rate5m",
+        "container_cpu_cfs_periods_total:sum_irate",
+        "container_cpu_cfs_periods_total:increase1h",
+        "rate:container_cpu_cfs_periods_total",
+        "container_cpu_cfs_throttled_seconds_total:rate5m",
+    ] {
+        assert_eq!(read("cpu.json", Some(name)), [], "{name}");
+    }
+    for file in [
+        "cpu_throttled.json",
+        "throttled_seconds.json",
+        "throttled_seconds_share.json",
+        "throttled_periods_rate.json",
+    ] {
+        assert_eq!(read(file, None), [], "{file}");
+    }
+    for file in ["throttled_ratio.json", "dir/CPU-Throttling-Share.json"] {
+        assert_eq!(read(file, None), [UsageMetric::CpuThrottledMilli], "{file}");
+    }
+    let sum = "namespace:container_cpu_cfs_periods_total";
+    assert_eq!(read("x.json", Some(sum)), [UsageMetric::CpuPeriods]);
 }

@@ -1,7 +1,7 @@
 //! Disruption budgets: what the eviction API would say.
 
 use super::*;
-use cloudoptim_core::scheduling::{Budgets, EvictionRefusal};
+use cloudoptim_core::scheduling::{Budgets, EvictionRefusal, TakenOff};
 
 fn budget(name: &str, app: Option<&str>) -> PodDisruptionBudget {
     PodDisruptionBudget {
@@ -240,7 +240,11 @@ fn a_wave_is_what_all_its_evictions_together_may_take() {
     b.max_unavailable = Some(IntOrPercent::Count(2));
     let c = three(vec![b]);
     let mut budgets = Budgets::new(&c, at("2026-05-01T12:00Z"));
-    let off = |b: &Budgets<'_>, i: usize| b.taken_off(&c.pods.items()[i]).map(|(_, n)| n);
+    let off = |b: &Budgets<'_>, i: usize| match b.taken_off(&c.pods.items()[i]) {
+        TakenOff::Budget { allowed, .. } => Some(allowed),
+        TakenOff::Refused(EvictionRefusal::NotNow { .. }) => Some(0),
+        _ => None,
+    };
     // Each alone may go, and so may two, but not three.
     assert_eq!([0, 1, 2].map(|i| off(&budgets, i)), [Some(2); 3]);
     assert!(budgets.take(&c.pods.items()[0]).is_ok());

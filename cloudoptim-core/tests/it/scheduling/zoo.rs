@@ -5,7 +5,7 @@ use super::*;
 use cloudoptim_core::input::{InputOptions, Loader};
 use cloudoptim_core::scheduling::movability::{MovePolicy, Movers};
 use cloudoptim_core::scheduling::{
-    Budgets, EvictionRefusal, InfeasibleResize, Movability, Pin, effective_request,
+    Budgets, EvictionRefusal, InfeasibleResize, Movability, Pin, TakenOff, effective_request,
 };
 
 const HOST: &str = "ip-10-0-1-10.ec2.internal";
@@ -327,13 +327,17 @@ fn the_budgets_of_the_zoo_together_block_web_and_let_the_others_go() {
     }
     // Outside the namespace there is no budget; inside, one for all.
     let off = |name| budgets.taken_off(zoo_pod(&zoo, name));
-    assert_eq!(off("static-mirror"), None);
-    assert_eq!(off("spread"), None);
-    assert_eq!(off("completed"), None);
-    assert_eq!(off("terminating"), None);
-    assert_eq!(off("pending-gated"), None);
-    let all = NamespacedName::new("demo", "all-pods");
-    assert_eq!(off("bare-pod"), Some((all, 3)));
+    assert_eq!(off("static-mirror"), TakenOff::Nothing);
+    let several = EvictionRefusal::SeveralBudgets {
+        budgets: named(["all-pods", "pct", "zero"]),
+    };
+    assert_eq!(off("spread"), TakenOff::Refused(several));
+    assert_eq!(off("completed"), TakenOff::Nothing);
+    assert_eq!(off("terminating"), TakenOff::Nothing);
+    assert_eq!(off("pending-gated"), TakenOff::Nothing);
+    let budget = NamespacedName::new("demo", "all-pods");
+    let allowed = 3;
+    assert_eq!(off("bare-pod"), TakenOff::Budget { budget, allowed });
 }
 
 fn with_budgets_and_ready_pods() -> Cluster {
