@@ -460,6 +460,14 @@ pub struct SpotRequest {
     pub interruption_behaviour: String,
 }
 
+impl SpotRequest {
+    /// Whether it still asks for its instance: neither closed, cancelled nor
+    /// failed. A state that is not known is live.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.state.as_str(), "closed" | "cancelled" | "failed")
+    }
+}
+
 /// What a commitment covers.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,

@@ -317,20 +317,8 @@ impl<'a> Case<'a> {
     }
 
     fn persistent_request(&self) -> Option<String> {
-        if self.instance.capacity_type != CapacityType::Spot {
-            return None;
-        }
-        let requests = self.cloud.spot_requests.items();
-        requests
-            .iter()
-            .filter(|r| {
-                r.persistent && !matches!(r.state.as_str(), "closed" | "cancelled" | "failed")
-            })
-            .find(|r| {
-                r.instance.as_ref() == Some(&self.instance.id)
-                    || self.instance.spot_request.as_ref() == Some(&r.id)
-            })
-            .map(|r| r.id.clone())
+        let mut requests = self.cloud.live_spot_requests(self.instance);
+        requests.find(|r| r.persistent).map(|r| r.id.clone())
     }
 
     /// A lease by the name that a kubelet here would have. Names never condemn,
