@@ -245,6 +245,16 @@ fn add_app(world: &mut World, line: &Line) {
         let (key, value) = pair.split_once(':').unwrap();
         spec.node_selector.insert(key.into(), value.into());
     }
+    if let Some(terms) = line.get("terms") {
+        let term = |pair: &str| {
+            let (key, value) = pair.split_once(':').unwrap();
+            NodeSelectorTerm {
+                match_expressions: vec![requirement(key, value)],
+                ..Default::default()
+            }
+        };
+        spec.required_node_affinity = Some(terms.split('|').map(term).collect());
+    }
     if let Some(key) = line.get("tolerates") {
         spec.tolerations.push(Toleration {
             key: key.into(),
