@@ -220,9 +220,9 @@ pub struct Volume {
     /// Snapshot that it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_snapshot: Option<SnapshotId>,
-    /// Encrypted.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub encrypted: bool,
+    /// Encrypted; `None` when not stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
     /// Key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
