@@ -454,6 +454,9 @@ impl<'a> Case<'a> {
                             owner: owner.clone(),
                         },
                     });
+                    if missing.is_empty() {
+                        reasons.push(Reason::OnlyMarked);
+                    }
                     saves = Some(MicroUsdPerMonth::ZERO);
                 }
                 if missing.is_empty() {
@@ -497,7 +500,9 @@ impl<'a> Case<'a> {
                         state: "not asked for".to_owned(),
                     });
                 }
-                if !disks_may_go {
+                // What was on them went with the stop.
+                let gone = instance.state == InstanceState::Stopped;
+                if !disks_may_go && !gone {
                     reasons.push(self.stop_loses(disks));
                     missing.push(self.disks_unsettled(disks));
                 }
