@@ -296,7 +296,7 @@ pub(super) struct RawVolume {
     create_time: Option<Time>,
     attachments: N<Vec<RawAttachment>>,
     snapshot_id: Text,
-    encrypted: N<bool>,
+    encrypted: Option<bool>,
     kms_key_id: Text,
     multi_attach_enabled: N<bool>,
     operator: N<RawOperator>,
@@ -348,7 +348,7 @@ pub(super) fn volume(raw: RawVolume) -> Placed<Volume> {
                 })
                 .collect(),
             from_snapshot: raw.snapshot_id.some().map(SnapshotId::new),
-            encrypted: raw.encrypted.0,
+            encrypted: raw.encrypted,
             kms_key: raw.kms_key_id.some(),
             kms_key_state: None,
             multi_attach: raw.multi_attach_enabled.0,

@@ -220,9 +220,9 @@ pub struct Volume {
     /// Snapshot that it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from_snapshot: Option<SnapshotId>,
-    /// Encrypted.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub encrypted: bool,
+    /// Encrypted; `None` when not stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
     /// Key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
@@ -458,6 +458,14 @@ pub struct SpotRequest {
     /// What an interruption does: `terminate`, `stop` or `hibernate`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub interruption_behaviour: String,
+}
+
+impl SpotRequest {
+    /// Whether it still asks for its instance: neither closed, cancelled nor
+    /// failed. A state that is not known is live.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.state.as_str(), "closed" | "cancelled" | "failed")
+    }
 }
 
 /// What a commitment covers.

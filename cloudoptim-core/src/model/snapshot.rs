@@ -1,13 +1,13 @@
 //! Everything that is known at one moment.
 
 use super::{
-    AccountId, AutoScalingGroup, ClusterRecord, ClusterUid, Commitment, CsiNode, EbsSnapshot,
-    EndpointSlice, Event, HorizontalPodAutoscaler, Instance, Lease, LimitRange, Namespace, Node,
-    NodeClaim, NodeGroup, NodePool, OfferingPrice, PersistentVolume, PersistentVolumeClaim, Pod,
-    PodDisruptionBudget, PriorityClass, Region, ResourceQuota, RuntimeClass, ScaledObject, Service,
-    ServiceQuota, SpotRequest, StorageClass, Subnet, TrafficEdge, UsageSummary,
-    VerticalPodAutoscaler, Volume, VolumeAttachment, VolumeSnapshot, Workload, Zone, ZoneId,
-    ZoneName,
+    AccountId, AutoScalingGroup, CapacityType, ClusterRecord, ClusterUid, Commitment, CsiNode,
+    EbsSnapshot, EndpointSlice, Event, HorizontalPodAutoscaler, Instance, Lease, LimitRange,
+    Namespace, Node, NodeClaim, NodeGroup, NodePool, OfferingPrice, PersistentVolume,
+    PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass, Region, ResourceQuota,
+    RuntimeClass, ScaledObject, Service, ServiceQuota, SpotRequest, StorageClass, Subnet,
+    TrafficEdge, UsageSummary, VerticalPodAutoscaler, Volume, VolumeAttachment, VolumeSnapshot,
+    Workload, Zone, ZoneId, ZoneName,
 };
 use crate::knowledge::Knowledge;
 use crate::version::Version;
@@ -117,6 +117,19 @@ impl Cloud {
             .iter()
             .find(|zone| zone.name == *name)
             .map(|zone| &zone.id)
+    }
+
+    /// Requests behind a spot instance that are not closed, cancelled or failed.
+    pub fn live_spot_requests<'a>(
+        &'a self,
+        instance: &'a Instance,
+    ) -> impl Iterator<Item = &'a SpotRequest> {
+        let is_spot = instance.capacity_type == CapacityType::Spot;
+        self.spot_requests.items().iter().filter(move |request| {
+            let fills = request.instance.as_ref() == Some(&instance.id)
+                || instance.spot_request.as_ref() == Some(&request.id);
+            is_spot && request.is_live() && fills
+        })
     }
 }
 

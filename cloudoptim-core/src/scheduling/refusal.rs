@@ -13,7 +13,7 @@ use std::fmt;
 pub enum ClaimProblem {
     /// It does not exist.
     Missing,
-    /// It was not collected, or may not have been.
+    /// It, its size or its volume was not collected, or may not have been.
     Unknown,
     /// It is being deleted.
     Deleting,
@@ -33,7 +33,7 @@ impl fmt::Display for ClaimProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Missing => "does not exist",
-            Self::Unknown => "was not collected",
+            Self::Unknown => "was not collected, or not in full",
             Self::Deleting => "is being deleted",
             Self::Lost => "has lost its volume",
             Self::UnboundImmediate => "waits for a volume that is made at once",

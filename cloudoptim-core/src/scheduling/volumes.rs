@@ -115,7 +115,7 @@ impl<'a> Storage<'a> {
             problem(ClaimProblem::UnboundImmediate);
             return;
         }
-        if class.provisioner == NO_PROVISIONER && !ephemeral {
+        if class.provisioner == NO_PROVISIONER {
             self.waiting(needs, claim, class);
             return;
         }
@@ -132,12 +132,14 @@ impl<'a> Storage<'a> {
     }
 
     /// Nobody makes volumes of the class: the pod goes where a free one is.
+    /// The claim's selector and its `volumeMode` are not collected, so a volume
+    /// may count as free that the claim would not take.
     fn waiting(&self, needs: &mut Needs, claim: &PersistentVolumeClaim, class: &StorageClass) {
         let name = &claim.meta.name;
-        if !self.volumes_known {
+        let (true, Some(storage)) = (self.volumes_known, claim.storage) else {
             needs.problems.push((name.clone(), ClaimProblem::Unknown));
             return;
-        }
+        };
         let own = |volume: &PersistentVolume| {
             let of = volume.claim.as_ref();
             of.is_none_or(|of| of.namespace == claim.meta.namespace && of.name == *name)
@@ -147,7 +149,7 @@ impl<'a> Storage<'a> {
                 && v.meta.deleted_at.is_none()
                 && v.storage_class.as_deref() == Some(class.meta.name.as_str())
                 && own(v)
-                && v.capacity >= claim.storage
+                && v.capacity >= Some(storage)
                 && claim
                     .access_modes
                     .iter()

@@ -49,6 +49,21 @@ fn instances_say_what_stays_behind_and_what_they_are_billed_as() {
     assert_eq!(groups[0].target_groups, ["arn:tg/web"]);
 }
 
+/// What a document does not say of encryption is not known, and not "no".
+#[test]
+fn volumes_whose_encryption_is_not_stated_are_not_plain() {
+    let volumes = json!({"Volumes": [
+        {"VolumeId": "vol-1", "Encrypted": true},
+        {"VolumeId": "vol-2", "Encrypted": false},
+        {"VolumeId": "vol-3"},
+    ]})
+    .to_string();
+    let loaded = load(&[("v.json", volumes.as_bytes())]);
+    let volumes = loaded.snapshot.clouds[0].volumes.items();
+    let encrypted: Vec<_> = volumes.iter().map(|v| v.encrypted).collect();
+    assert_eq!(encrypted, [Some(true), Some(false), None]);
+}
+
 /// The state of a key comes from a document of its own, and counts when all
 /// that speak of the key agree.
 #[test]

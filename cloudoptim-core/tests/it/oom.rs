@@ -102,6 +102,9 @@ fn add_workload(cluster: &mut Cluster, line: &Line) {
         top.meta.owners.push(owner(operator, "thing", "uid-thing"));
     }
     let spec = &mut top.template.as_mut().unwrap().spec;
+    if let Some((key, value)) = line.get("selector").and_then(|pair| pair.split_once(':')) {
+        spec.node_selector.insert(key.into(), value.into());
+    }
     if line.has("tmpfs") {
         spec.volumes.push(PodVolume {
             name: "cache".to_owned(),

@@ -166,6 +166,8 @@ fn add_node(world: &mut World, line: &Line) {
         labels.remove("karpenter.sh/capacity-type");
     } else {
         labels.insert("karpenter.sh/capacity-type".into(), capacity.into());
+    }
+    if capacity != "none" && !line.has("no-instance") {
         world.cloud.instances.value_mut().unwrap().push(Instance {
             id: format!("i-{name}").as_str().into(),
             instance_type: kind.into(),
@@ -173,7 +175,10 @@ fn add_node(world: &mut World, line: &Line) {
             zone_id: Some(id),
             launched_at: Some(at("2026-11-15T00:00Z")),
             capacity_type: capacity.parse().unwrap(),
-            tenancy: line.get("tenancy").map(str::to_owned),
+            tenancy: match line.get("tenancy").unwrap_or("default") {
+                "none" => None,
+                tenancy => Some(tenancy.to_owned()),
+            },
             platform: line.get("platform").map(str::to_owned),
             ..Default::default()
         });
@@ -188,7 +193,7 @@ fn add_node(world: &mut World, line: &Line) {
                     id: format!("sir-{name}"),
                     instance: Some(format!("i-{name}").as_str().into()),
                     persistent: kind == "persistent",
-                    state: "active".to_owned(),
+                    state: line.get("request-state").unwrap_or("active").to_owned(),
                     interruption_behaviour: behaviour.to_owned(),
                     ..Default::default()
                 });
@@ -239,6 +244,16 @@ fn add_app(world: &mut World, line: &Line) {
     if let Some(pair) = line.get("selector") {
         let (key, value) = pair.split_once(':').unwrap();
         spec.node_selector.insert(key.into(), value.into());
+    }
+    if let Some(terms) = line.get("terms") {
+        let term = |pair: &str| {
+            let (key, value) = pair.split_once(':').unwrap();
+            NodeSelectorTerm {
+                match_expressions: vec![requirement(key, value)],
+                ..Default::default()
+            }
+        };
+        spec.required_node_affinity = Some(terms.split('|').map(term).collect());
     }
     if let Some(key) = line.get("tolerates") {
         spec.tolerations.push(Toleration {
@@ -735,4 +750,21 @@ fn a_wider_commitment_never_moves_more() {
     let all: Vec<_> = ["0.01", "0.3", "0.35", "0.4", "2"].map(moved).to_vec();
     assert!(all.is_sorted_by(|a, b| a >= b), "{all:?}");
     assert!(all[0] > 0 && all[4] == 0, "{all:?}");
+}
+
+/// A plan that was written before the figure was shows none, and no 0 %.
+#[test]
+fn a_chance_that_nobody_wrote_is_not_shown_as_none() {
+    let (snapshot, catalog, ledgers, config) = zoo();
+    let output = run(&config, &snapshot, &catalog, &ledgers);
+    let mut reasons = output.decisions.iter().flat_map(|d| &d.reasons);
+    let priced = reasons
+        .find(|r| matches!(r, AnyReason::Spot(Reason::PoolPriced { .. })))
+        .unwrap();
+    assert!(priced.to_string().contains("% in 1 h"), "{priced}");
+    let mut old = serde_json::to_value(priced).unwrap();
+    old.as_object_mut().unwrap().remove("risk_1h_milli");
+    let read: AnyReason = serde_json::from_value(old.clone()).unwrap();
+    assert!(!read.to_string().contains("in 1 h"), "{read}");
+    assert_eq!(serde_json::to_value(&read).unwrap(), old);
 }

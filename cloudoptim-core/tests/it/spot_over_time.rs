@@ -83,7 +83,7 @@ fn pool(decisions: &[Decision], zone: &str) -> (u64, RiskBasis, u32, u32, u32, b
     let priced = all.iter().find_map(|r| match r {
         Reason::PoolPriced {
             hazard_ppm,
-            risk_1h_milli,
+            risk_1h_milli: Some(risk_1h_milli),
             risk_24h_milli,
             factors: Some(factors),
             ..

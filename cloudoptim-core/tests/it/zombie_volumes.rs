@@ -68,6 +68,7 @@ pub(crate) fn volume(id: &str) -> Volume {
         throughput_mibps: Some(125),
         zone: Some("us-east-1a".into()),
         created_at: Some(at("2026-01-01T00:00Z")),
+        encrypted: Some(false),
         ..Default::default()
     }
 }
@@ -277,7 +278,10 @@ pub(crate) fn free_volume(line: &Line, id: &str) -> Volume {
     v.modification = line.get("modification").map(str::to_owned);
     v.outpost = line.get("outpost").map(str::to_owned);
     v.managed_by = line.get("managed").map(str::to_owned);
-    v.encrypted = line.has("encrypted") || line.get("key").is_some();
+    v.encrypted = Some(line.has("encrypted") || line.get("key").is_some());
+    if line.has("encryption-unknown") {
+        v.encrypted = None;
+    }
     v.kms_key = line.get("key").map(str::to_owned);
     v.kms_key_state = line.get("key_state").map(str::to_owned);
     v.from_snapshot = line.get("from_snapshot").map(Into::into);

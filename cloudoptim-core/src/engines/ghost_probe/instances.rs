@@ -317,20 +317,8 @@ impl<'a> Case<'a> {
     }
 
     fn persistent_request(&self) -> Option<String> {
-        if self.instance.capacity_type != CapacityType::Spot {
-            return None;
-        }
-        let requests = self.cloud.spot_requests.items();
-        requests
-            .iter()
-            .filter(|r| {
-                r.persistent && !matches!(r.state.as_str(), "closed" | "cancelled" | "failed")
-            })
-            .find(|r| {
-                r.instance.as_ref() == Some(&self.instance.id)
-                    || self.instance.spot_request.as_ref() == Some(&r.id)
-            })
-            .map(|r| r.id.clone())
+        let mut requests = self.cloud.live_spot_requests(self.instance);
+        requests.find(|r| r.persistent).map(|r| r.id.clone())
     }
 
     /// A lease by the name that a kubelet here would have. Names never condemn,
@@ -466,6 +454,9 @@ impl<'a> Case<'a> {
                             owner: owner.clone(),
                         },
                     });
+                    if missing.is_empty() {
+                        reasons.push(Reason::OnlyMarked);
+                    }
                     saves = Some(MicroUsdPerMonth::ZERO);
                 }
                 if missing.is_empty() {
@@ -509,7 +500,9 @@ impl<'a> Case<'a> {
                         state: "not asked for".to_owned(),
                     });
                 }
-                if !disks_may_go {
+                // What was on them went with the stop.
+                let gone = instance.state == InstanceState::Stopped;
+                if !disks_may_go && !gone {
                     reasons.push(self.stop_loses(disks));
                     missing.push(self.disks_unsettled(disks));
                 }

@@ -196,15 +196,15 @@ pub enum Reason {
         /// Owner.
         owner: Owner,
     },
-    /// It is marked and not stopped: its owner would take a stopped one for
-    /// broken and replace it.
+    /// Its owner would take a stopped one for broken and replace it.
     StopWouldReplace {
         /// Owner.
         owner: Owner,
     },
-    /// It is marked and not stopped: it is a spot instance of a one-time
-    /// request, which EC2 does not stop.
+    /// It is a spot instance of a one-time request, which EC2 does not stop.
     StopNotPossible,
+    /// For that reason it is marked and not stopped.
+    OnlyMarked,
     /// A volume stays when the instance goes, and is paid for from then on.
     LeavesVolume {
         /// Volume.
@@ -233,16 +233,16 @@ pub enum Reason {
         /// Target groups of the load balancers.
         target_groups: Vec<String>,
     },
-    /// It is not stopped, and goes only when a person or a setting agrees: its
-    /// type has disks whose data a stop loses.
+    /// It is stopped, or goes, only when a person or a setting agrees: its type
+    /// has disks whose data that loses.
     StopLosesLocalDisks {
         /// Type.
         instance_type: InstanceType,
         /// Size of these disks.
         size: Bytes,
     },
-    /// It is not stopped: the catalogue does not list its type, which may have
-    /// disks whose data a stop loses.
+    /// It is neither stopped nor terminated: the catalogue does not list its
+    /// type, which may have disks whose data that loses.
     LocalDisksUnknown {
         /// Type.
         instance_type: InstanceType,
@@ -338,6 +338,7 @@ impl Reason {
         "goes_through",
         "stop_would_replace",
         "stop_not_possible",
+        "only_marked",
         "leaves_volume",
         "leaves_address",
         "leaves_interface",
@@ -483,11 +484,12 @@ impl fmt::Display for Reason {
             Self::GoesThrough { owner } => write!(f, "an act goes through {owner}"),
             Self::StopWouldReplace { owner } => write!(
                 f,
-                "{owner} would take a stopped instance for broken, so it is only marked"
+                "{owner} would take a stopped instance for broken and replace it"
             ),
-            Self::StopNotPossible => f.write_str(
-                "EC2 does not stop spot instances of one-time requests, so it is only marked",
-            ),
+            Self::StopNotPossible => {
+                f.write_str("EC2 does not stop spot instances of one-time requests")
+            }
+            Self::OnlyMarked => f.write_str("so it is only marked"),
             Self::LeavesVolume { volume, per_month } => {
                 write!(f, "{volume} stays when it goes")?;
                 match per_month {
@@ -518,11 +520,11 @@ impl fmt::Display for Reason {
                 size,
             } => write!(
                 f,
-                "a stop loses the {size} of local disks of {instance_type}, so it is only marked"
+                "a stop loses the {size} of local disks of {instance_type}"
             ),
             Self::LocalDisksUnknown { instance_type } => write!(
                 f,
-                "whether {instance_type} has disks that a stop loses is not known, so it is only marked"
+                "whether {instance_type} has disks that a stop loses is not known"
             ),
             Self::LikeNodesOf { cluster, by } => {
                 write!(f, "it shares {by} with nodes of {cluster}")

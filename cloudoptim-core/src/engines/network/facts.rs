@@ -52,7 +52,7 @@ pub(super) struct Facts<'a> {
     /// Allocatable CPU of ready worker nodes by zone, in thousandths; empty
     /// when a node's is not known, as topology mode Auto then gives no hints.
     pub(super) cpu: BTreeMap<ZoneId, u64>,
-    /// Cilium's agent, where it routes services in place of kube-proxy.
+    /// Cilium's agent, which may route services in place of kube-proxy.
     pub(super) cilium: Option<WorkloadRef>,
     /// Zones of which every node is cordoned or not ready.
     pub(super) zones_out: BTreeSet<ZoneId>,
@@ -75,15 +75,11 @@ pub(super) fn is_entry(service: &Service) -> bool {
     matches!(service.kind.as_str(), "LoadBalancer" | "NodePort")
 }
 
-/// Cilium's agent, where there is no kube-proxy beside it.
+/// Cilium's agent. A kube-proxy beside it does not tell which of the two
+/// handles services: that is Cilium's `kubeProxyReplacement`.
 fn cilium(cluster: &Cluster) -> Option<WorkloadRef> {
     let workloads = cluster.workloads.items().iter();
-    let sets: Vec<&Workload> = workloads
-        .filter(|w| w.kind == WorkloadKind::DaemonSet)
-        .collect();
-    if sets.iter().any(|w| w.meta.name.starts_with("kube-proxy")) {
-        return None;
-    }
+    let sets = workloads.filter(|w| w.kind == WorkloadKind::DaemonSet);
     let is_agent = |w: &&Workload| {
         let images = w.template.iter().flat_map(|t| &t.spec.containers);
         w.meta.name == "cilium"
@@ -92,7 +88,7 @@ fn cilium(cluster: &Cluster) -> Option<WorkloadRef> {
                 .any(|i| i.contains("cilium/cilium"))
     };
     // The first by name, whatever the order of the input.
-    let agents = sets.into_iter().filter(is_agent);
+    let agents = sets.filter(is_agent);
     agents.map(Workload::reference).min()
 }
 
@@ -211,6 +207,21 @@ impl<'a> Facts<'a> {
             zones_out,
             oldest_minor,
         }
+    }
+
+    /// Whether a workload of this name has the addresses of its nodes.
+    pub(super) fn on_host_network(&self, name: &NamespacedName) -> bool {
+        let mut references = self.named(name).into_iter();
+        references.any(|reference| {
+            let backend = self.workloads.get(reference);
+            let template = backend
+                .and_then(|b| b.workload)
+                .and_then(|w| w.template.as_ref())
+                .map(|t| &t.spec);
+            let pods = backend.into_iter().flat_map(|b| &b.pods);
+            let mut specs = template.into_iter().chain(pods.map(|p| &p.spec));
+            specs.any(|spec| spec.host_network)
+        })
     }
 
     /// Workloads that traffic calls by this name.

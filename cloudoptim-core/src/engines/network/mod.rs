@@ -17,8 +17,8 @@
 //! cluster, past kube-proxy), or whose clients care which replica they get;
 //! never sets `internalTrafficPolicy: Local`, which drops traffic where a node
 //! has no endpoint; never empties a zone; and counts nothing for a pair of which it does not
-//! know who calls whom. Nor does it act where Cilium routes in place of
-//! kube-proxy, where a side has the addresses of its nodes, or while every node
+//! know who calls whom. Nor does it act where Cilium runs, which may route in
+//! place of kube-proxy; where a side has the addresses of its nodes, or while every node
 //! of a zone is cordoned or not ready (a zonal shift is seen by that only).
 //!
 //! Not judged: traffic through network load balancers, PrivateLink, NAT

@@ -159,6 +159,9 @@ pub(super) fn freedom<'a>(
     if let Some(zone) = facts.zones_out.first() {
         return Freedom::Bound(Reason::ZoneOutOfService { zone: zone.clone() });
     }
+    if let Some(workload) = host_network(scene, facts, name) {
+        return Freedom::Bound(Reason::HostNetwork { workload });
+    }
     let found = facts.named(name);
     let &[reference] = found.as_slice() else {
         return pinned("no workload, or more than one, has this name");
@@ -185,6 +188,19 @@ pub(super) fn freedom<'a>(
         }
         _ => pinned("the zone of its pods is not known"),
     }
+}
+
+/// The workload itself, or the first that it has traffic with, where that has
+/// the addresses of its nodes.
+fn host_network(
+    scene: &Scene<'_>,
+    facts: &Facts<'_>,
+    name: &NamespacedName,
+) -> Option<NamespacedName> {
+    let pairs = scene.pairs_of.get(name).into_iter().flatten();
+    let peers = pairs.map(|(a, b)| if a == name { b } else { a });
+    let mut sides = std::iter::once(name).chain(peers);
+    sides.find(|side| facts.on_host_network(side)).cloned()
 }
 
 fn bound_by(scene: &Scene<'_>, backend: &Backend<'_>) -> Option<&'static str> {

@@ -155,8 +155,8 @@ pub enum Reason {
         /// Container.
         container: String,
     },
-    /// Cilium routes services in place of kube-proxy; whether it heeds the
-    /// field is a setting of its own, which is not seen.
+    /// Cilium runs: whether it routes services in place of kube-proxy, and
+    /// whether it heeds the field, are settings of its own that are not seen.
     CiliumRoutes {
         /// Its agent.
         agent: WorkloadRef,
@@ -167,8 +167,8 @@ pub enum Reason {
         /// Zone.
         zone: ZoneId,
     },
-    /// A workload, behind the service or calling it, has the addresses of its
-    /// nodes, so its traffic cannot be told from other traffic of the nodes.
+    /// A workload on either side of the traffic has the addresses of its nodes,
+    /// so its traffic cannot be told from other traffic of the nodes.
     HostNetwork {
         /// Workload.
         workload: NamespacedName,
@@ -432,7 +432,7 @@ impl fmt::Display for Reason {
             }
             Self::CiliumRoutes { agent } => write!(
                 f,
-                "{agent} routes in place of kube-proxy, by settings that are not seen"
+                "{agent} may route in place of kube-proxy, by settings that are not seen"
             ),
             Self::ZoneOutOfService { zone } => write!(
                 f,

@@ -420,20 +420,8 @@ impl Scene<'_> {
         for (key, _, _) in clients.certain.iter().chain(&clients.unknown) {
             names.extend([key.0.clone(), key.1.clone()]);
         }
-        let shares = |name: &NamespacedName| {
-            let mut references = self.facts.named(name).into_iter();
-            references.any(|reference| {
-                let backend = self.facts.workloads.get(reference);
-                let template = backend
-                    .and_then(|b| b.workload)
-                    .and_then(|w| w.template.as_ref())
-                    .map(|t| &t.spec);
-                let pods = backend.into_iter().flat_map(|b| &b.pods);
-                let mut specs = template.into_iter().chain(pods.map(|p| &p.spec));
-                specs.any(|spec| spec.host_network)
-            })
-        };
-        let workload = names.into_iter().find(shares)?;
+        let mut names = names.into_iter();
+        let workload = names.find(|name| self.facts.on_host_network(name))?;
         Some(Reason::HostNetwork { workload })
     }
 

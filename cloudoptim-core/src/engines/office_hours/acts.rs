@@ -25,8 +25,8 @@ impl Ground<'_> {
             return Draft::keep(Reason::ZeroBeforeSleep);
         }
         let changed = self.generations_since(workload);
-        if changed.is_some() && self.mark(workload).is_none() {
-            return Draft::keep(Reason::ChangedWhileAsleep { replicas: 0 });
+        if let (Some((then, now)), None) = (changed, self.mark(workload)) {
+            return Draft::keep(Reason::MarkGone { then, now });
         }
         let mut draft = Draft::keep(Reason::Wakes { replicas });
         draft.reasons.extend(state.because);

@@ -103,6 +103,14 @@ pub enum Reason {
         /// Generation now.
         now: i64,
     },
+    /// Its specification was changed while it slept, and the mark of its sleep
+    /// is gone: somebody took it over, and it is left to them.
+    MarkGone {
+        /// Generation after it was put to sleep.
+        then: i64,
+        /// Generation now.
+        now: i64,
+    },
     /// Nobody put it to sleep, and it is down.
     AlreadyDown,
     /// It runs, and a mark of an earlier sleep is left.
@@ -184,6 +192,7 @@ impl Reason {
         "zero_before_sleep",
         "changed_while_asleep",
         "updated_while_asleep",
+        "mark_gone",
         "already_down",
         "mark_left",
         "replicas_unknown",
@@ -260,6 +269,10 @@ impl fmt::Display for Reason {
             Self::UpdatedWhileAsleep { then, now } => write!(
                 f,
                 "its specification went from generation {then} to {now} while it slept"
+            ),
+            Self::MarkGone { then, now } => write!(
+                f,
+                "its specification went from generation {then} to {now} while it slept, and its mark is gone"
             ),
             Self::AlreadyDown => f.write_str("it is down, and not because it was put to sleep"),
             Self::MarkLeft => f.write_str("it runs, and the mark of an earlier sleep is left"),

@@ -15,8 +15,8 @@
 //!
 //! The raise comes by a rollout, which asks no disruption budget: a budget that
 //! lets nobody go is named beside it. Where the new size comes with an eviction
-//! instead (a vertical autoscaler, `OnDelete`), such a budget blocks it, and
-//! the keep says so.
+//! instead (a vertical autoscaler), such a budget blocks it, and the keep says
+//! so. With `OnDelete` somebody deletes pods, which asks no budget either.
 //!
 //! A raise saves nothing, so `saves_per_month` is `None`; a request that grows
 //! may cost a node, which a joint run counts.
@@ -399,7 +399,7 @@ impl<'a> Judge<'a> {
             volume: v.name.clone(),
         }));
 
-        let ceilings = self.ceilings(reference, spec, container, original);
+        let ceilings = self.ceilings(reference, spec, container, original)?;
         let to =
             raise::raised(self.config, limit, needs, &ceilings).map_err(|c| Reason::AtCeiling {
                 limit: bytes(limit),
@@ -643,7 +643,7 @@ impl<'a> Judge<'a> {
         spec: &PodSpec,
         container: &Container,
         original: u64,
-    ) -> Vec<Ceiling> {
+    ) -> Result<Vec<Ceiling>, Reason> {
         let percent = u128::from(self.config.max_percent_of_original);
         let first = u128::from(original) * percent / 100;
         let own = SizedResource::Memory.of(&defaulted(container)).unwrap_or(0);
@@ -651,7 +651,8 @@ impl<'a> Judge<'a> {
         let classes = self.rooms.classes(reference, spec);
         let needs = pod_request(spec).cpu.0;
         let room = roomiest(&classes, &reference.kind, SizedResource::Memory, needs);
-        let largest = room.map_or(0, |class| class.room(SizedResource::Memory));
+        let room = room.ok_or(Reason::NoNodeTakesIt)?;
+        let largest = room.room(SizedResource::Memory);
         let mut ceilings = vec![
             Ceiling {
                 bytes: u64::try_from(first).unwrap_or(u64::MAX),
@@ -669,7 +670,7 @@ impl<'a> Judge<'a> {
             bytes,
             by: "limit_range",
         }));
-        ceilings
+        Ok(ceilings)
     }
 
     /// The new requests and limits. The request goes with the limit where the
@@ -752,7 +753,6 @@ impl<'a> Judge<'a> {
 /// Whether pods get another size only when they are evicted.
 fn waits_for_eviction(why: &Reason) -> bool {
     match why {
-        Reason::OnDelete => true,
         // The other modes wait for new pods, or never evict.
         Reason::SizedByVpa { mode, .. } => ["Auto", "Recreate", "InPlaceOrRecreate"]
             .iter()

@@ -182,6 +182,9 @@ reasons! {
         /// What sets it: `original`, `largest_node` or `limit_range`.
         by: String,
     },
+    /// No node takes a larger pod of it: its selector, its affinity or the
+    /// nodes' taints keep it off, or they take no pods now.
+    NoNodeTakesIt = "no_node_takes_it",
     /// A quota has no room for it.
     QuotaExceeded = "quota_exceeded" {
         /// Quota and the name in it.
@@ -382,6 +385,7 @@ impl fmt::Display for Reason {
             Self::AtCeiling { limit, ceiling, by } => {
                 write!(f, "{limit} cannot be raised above {ceiling} ({by})")
             }
+            Self::NoNodeTakesIt => f.write_str("no node that was read takes a larger pod of it"),
             Self::QuotaExceeded {
                 quota,
                 hard,

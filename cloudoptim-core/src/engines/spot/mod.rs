@@ -396,8 +396,9 @@ impl<'r, 'a> Run<'r, 'a> {
             let pods = now.unknown;
             return Err(with(notes, Reason::CapacityTypeUnknown { pods }));
         }
-        if !now.obstacles.is_empty() {
-            notes.extend(now.obstacles);
+        let obstacles = now.obstacles();
+        if !obstacles.is_empty() {
+            notes.extend(obstacles);
             return Err(notes);
         }
         let base = self.base(fit.replicas);

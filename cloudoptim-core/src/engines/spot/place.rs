@@ -28,7 +28,7 @@ struct Spot<'a> {
     offering: Option<Offering>,
     price: Option<MicroUsdPerHour>,
     /// What of the instance speaks against a change of its pods.
-    obstacle: Option<Reason>,
+    obstacles: Vec<Reason>,
 }
 
 /// Where the replicas of one workload run.
@@ -44,43 +44,54 @@ pub(super) struct Now {
     pub(super) dearest: Option<MicroUsdPerHour>,
     /// Architectures that its images are seen to run on.
     pub(super) architectures: BTreeSet<String>,
-    /// What the instances under its replicas say against a change, once each.
-    pub(super) obstacles: BTreeSet<Reason>,
+    /// What the instances under its replicas say against a change.
+    obstacles: BTreeSet<Reason>,
 }
 
-/// What of an instance speaks against a change of its pods.
-fn obstacle(node: &Node, instance: &Instance, requests: &[SpotRequest]) -> Option<Reason> {
+impl Now {
+    /// What the instances under its replicas say against a change: of each
+    /// kind the first, by the name of the node.
+    pub(super) fn obstacles(&self) -> Vec<Reason> {
+        let mut first: Vec<Reason> = self.obstacles.iter().cloned().collect();
+        first.dedup_by_key(|reason| std::mem::discriminant(reason));
+        first
+    }
+}
+
+/// All that a node's instance says against a change of its pods.
+fn obstacles(node: &Node, instance: Option<&Instance>, cloud: &Cloud) -> Vec<Reason> {
     let node = node.name();
-    if let Some(tenancy) = instance.tenancy.as_deref()
-        && !matches!(tenancy, "" | "default")
-    {
-        return Some(Reason::DedicatedTenancy {
-            node,
+    let Some(instance) = instance else {
+        // Where not all instances were read, that alone forbids an act.
+        let read = cloud.instances.is_complete();
+        return Vec::from_iter(read.then_some(Reason::TenancyUnknown { node }));
+    };
+    let mut found = Vec::new();
+    match instance.tenancy.as_deref() {
+        None | Some("") => found.push(Reason::TenancyUnknown { node: node.clone() }),
+        Some("default") => {}
+        Some(tenancy) => found.push(Reason::DedicatedTenancy {
+            node: node.clone(),
             tenancy: tenancy.to_owned(),
-        });
+        }),
     }
     if let Some(platform) = instance.licence() {
-        return Some(Reason::LicensedPlatform {
-            node,
+        found.push(Reason::LicensedPlatform {
+            node: node.clone(),
             platform: platform.to_owned(),
         });
     }
-    if instance.capacity_type != CapacityType::Spot {
-        return None;
-    }
-    let request = requests.iter().find(|r| {
-        r.instance.as_ref() == Some(&instance.id) || instance.spot_request.as_ref() == Some(&r.id)
-    })?;
-    let stays = matches!(
-        request.interruption_behaviour.as_str(),
-        "stop" | "hibernate"
-    );
-    (request.persistent || stays).then(|| Reason::LastingSpotRequest {
+    let stays = |r: &SpotRequest| matches!(r.interruption_behaviour.as_str(), "stop" | "hibernate");
+    let lasting = cloud
+        .live_spot_requests(instance)
+        .find(|r| r.persistent || stays(r));
+    found.extend(lasting.map(|request| Reason::LastingSpotRequest {
         node,
         request: request.id.clone(),
         persistent: request.persistent,
         behaviour: request.interruption_behaviour.clone(),
-    })
+    }));
+    found
 }
 
 impl<'a> Ground<'a> {
@@ -91,7 +102,6 @@ impl<'a> Ground<'a> {
             .flat_map(|c| c.instances.items())
             .map(|i| (&i.id, i))
             .collect();
-        let requests = cloud.map(|c| c.spot_requests.items()).unwrap_or_default();
         let nodes = cluster.nodes.items().iter().map(|node| {
             let instance = node
                 .instance_id()
@@ -122,7 +132,7 @@ impl<'a> Ground<'a> {
                 capacity,
                 offering,
                 price,
-                obstacle: instance.and_then(|i| obstacle(node, i, requests)),
+                obstacles: cloud.map_or_else(Vec::new, |c| obstacles(node, instance, c)),
             };
             (node.meta.name.as_str(), spot)
         });
@@ -140,7 +150,7 @@ impl<'a> Ground<'a> {
                 now.unknown += 1;
                 continue;
             };
-            now.obstacles.extend(spot.obstacle.clone());
+            now.obstacles.extend(spot.obstacles.iter().cloned());
             if let Some(arch) = spot.node.meta.label(ARCH_LABEL) {
                 now.architectures.insert(arch.to_owned());
             }

@@ -261,8 +261,7 @@ impl<'a> Pricer<'_, 'a> {
             risk_1h_milli: factors
                 .as_ref()
                 .and_then(|f| f.state_1h_milli)
-                .max(Some(risk_milli(hazard.value, 1)))
-                .unwrap_or_default(),
+                .max(Some(risk_milli(hazard.value, 1))),
             risk_24h_milli: risk_milli(hazard.value, 24),
             factors: factors.map(Box::new),
             price_as_of: pool.price_as_of,

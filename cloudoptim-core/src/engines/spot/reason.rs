@@ -254,10 +254,12 @@ pub enum Reason {
         unavailability: MicroUsdPerHour,
         /// The sum of price and terms.
         risk_adjusted: MicroUsdPerHour,
-        /// Chance of an interruption in 1 h, in thousandths; not calibrated.
-        #[serde(default)]
-        risk_1h_milli: u32,
-        /// Chance of an interruption in 24 h, in thousandths; not calibrated.
+        /// Chance of an interruption in 1 h, in thousandths, rounded up; not
+        /// calibrated. `None` where nobody wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        risk_1h_milli: Option<u32>,
+        /// Chance of an interruption in 24 h, in thousandths, rounded up; not
+        /// calibrated.
         risk_24h_milli: u32,
         /// What the hazard is made of, where the model says.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -296,6 +298,12 @@ pub enum Reason {
         node: NodeName,
         /// `dedicated` or `host`.
         tenancy: String,
+    },
+    /// Nobody says whether its replicas run on hosts of their own: the instance
+    /// of a node is not among those that were read, or its tenancy is not stated.
+    TenancyUnknown {
+        /// First such node.
+        node: NodeName,
     },
     /// Its replicas run on instances billed with a licence, whose spot prices
     /// are not used here.
@@ -429,6 +437,7 @@ impl Reason {
         "several_budgets",
         "stateful_set",
         "suitable",
+        "tenancy_unknown",
         "too_few_replicas",
         "under_notice",
         "unknown_controller",
@@ -598,13 +607,15 @@ impl fmt::Display for Reason {
             } => {
                 write!(
                     f,
-                    "{price} + {expected_interruptions} for interruptions + {unavailability} for gaps = {risk_adjusted}, on demand {on_demand}; {} interruptions in a million hours by {} ({} to {}), {}.{} % in 1 h, {}.{} % in 24 h",
-                    hazard_ppm.value,
-                    hazard_ppm.basis,
-                    hazard_ppm.low,
-                    hazard_ppm.high,
-                    risk_1h_milli / 10,
-                    risk_1h_milli % 10,
+                    "{price} + {expected_interruptions} for interruptions + {unavailability} for gaps = {risk_adjusted}, on demand {on_demand}; {} interruptions in a million hours by {} ({} to {})",
+                    hazard_ppm.value, hazard_ppm.basis, hazard_ppm.low, hazard_ppm.high,
+                )?;
+                if let Some(risk) = risk_1h_milli {
+                    write!(f, ", {}.{} % in 1 h", risk / 10, risk % 10)?;
+                }
+                write!(
+                    f,
+                    ", {}.{} % in 24 h",
                     risk_24h_milli / 10,
                     risk_24h_milli % 10
                 )?;
@@ -654,6 +665,10 @@ impl fmt::Display for Reason {
                     "its node {node} has tenancy {tenancy}, which spot prices leave out"
                 )
             }
+            Self::TenancyUnknown { node } => write!(
+                f,
+                "nobody says whether its node {node} is on a host of its own"
+            ),
             Self::LicensedPlatform { node, platform } => {
                 write!(
                     f,

@@ -81,7 +81,8 @@ pub struct RiskFactors {
     /// millionths; none where that is 14 days ago or never was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_ppm: Option<u64>,
-    /// Chance of an interruption within an hour by that time, in thousandths.
+    /// Chance of an interruption within an hour by that time, in thousandths,
+    /// rounded up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_1h_milli: Option<u32>,
     /// Hours since the pool's last event.
@@ -311,10 +312,10 @@ pub(super) fn band_share_milli(band: InterruptionBand) -> u32 {
 }
 
 /// `P(at least one interruption in so many hours)` in thousandths, of a hazard
-/// an hour in millionths.
+/// an hour in millionths. Rounded up: a small risk is not none.
 pub(super) fn risk_milli(hazard_ppm: u64, hours: u32) -> u32 {
-    let p = 1.0 - (-(hazard_ppm as f64) * f64::from(hours) / 1e6).exp();
-    (p * 1000.0).round().clamp(0.0, 1000.0) as u32
+    let p = -(-(hazard_ppm as f64) * f64::from(hours) / 1e6).exp_m1();
+    (p * 1000.0).ceil().clamp(0.0, 1000.0) as u32
 }
 
 #[cfg(test)]
@@ -361,7 +362,18 @@ mod tests {
         assert_eq!((hit.events, hit.last_event_hours), (1, Some(0)));
         assert_eq!(of(&facts).value, hit.state_ppm.unwrap());
         // 1 - (0.8 / 1.8)^1.1: the fit says 0.60 for the first hour.
-        assert_eq!(hit.state_1h_milli, Some(590));
+        assert_eq!(hit.state_1h_milli, Some(591));
+    }
+
+    #[test]
+    fn a_hazard_is_never_shown_as_no_risk() {
+        assert_eq!(risk_milli(0, 24), 0);
+        for hazard_ppm in [1, 35, 499, 1_000] {
+            assert_eq!(risk_milli(hazard_ppm, 1), 1, "{hazard_ppm}");
+        }
+        assert_eq!(risk_milli(35, 24), 1);
+        assert_eq!(risk_milli(1_001, 1), 2);
+        assert_eq!(risk_milli(u64::MAX, 24), 1000);
     }
 
     #[test]

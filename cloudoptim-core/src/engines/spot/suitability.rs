@@ -258,16 +258,21 @@ fn pod(config: &Config, spec: &PodSpec) -> Vec<Reason> {
     reasons
 }
 
-/// A label by which every place that the pod allows has local disks.
+/// The first label by which every place that the pod allows has local disks.
 fn local_disk(spec: &PodSpec) -> Option<&'static str> {
-    LOCAL_DISK_LABELS.into_iter().find(|label| {
-        let asks = |term: &NodeSelectorTerm| {
-            term.match_expressions
-                .iter()
-                .any(|r| r.key == *label && !r.matches(None))
-        };
-        let terms = spec.required_node_affinity.as_deref().unwrap_or_default();
-        spec.node_selector.contains_key(*label) || terms.iter().any(asks)
+    let of_term = |term: &NodeSelectorTerm| {
+        LOCAL_DISK_LABELS.into_iter().find(|label| {
+            let mut asked = term.match_expressions.iter();
+            asked.any(|r| r.key == *label && !r.matches(None))
+        })
+    };
+    let selected = LOCAL_DISK_LABELS
+        .into_iter()
+        .find(|label| spec.node_selector.contains_key(*label));
+    selected.or_else(|| {
+        let terms = spec.required_node_affinity.as_deref()?;
+        let labels: Option<Vec<_>> = terms.iter().map(of_term).collect();
+        labels?.into_iter().next()
     })
 }
 

@@ -5,9 +5,6 @@ use crate::decision::MissingEvidence;
 use crate::model::Volume;
 use chrono::TimeDelta;
 
-/// The key that AWS manages for each account; it is never off.
-const DEFAULT_KEY: &str = "alias/aws/ebs";
-
 /// How long ago a snapshot may have been started that shows that a key works.
 const SHOWN_DAYS: i64 = 7;
 
@@ -24,21 +21,20 @@ pub(super) enum Key {
 impl Ground<'_> {
     /// A snapshot is encrypted with the volume's key, so it is worth as much.
     pub(super) fn key(&self, volume: &Volume) -> Key {
-        if !volume.encrypted && volume.kms_key.is_none() {
-            return Key::Works(None);
-        }
         let unknown = |part: String| {
             Key::Unknown(MissingEvidence::Part {
                 part,
                 state: "not asked for".to_owned(),
             })
         };
+        match (volume.encrypted, &volume.kms_key) {
+            (Some(false), None) => return Key::Works(None),
+            (None, None) => return unknown(format!("encryption of {}", volume.id)),
+            _ => {}
+        }
         let Some(key) = volume.kms_key.as_deref().filter(|k| !k.is_empty()) else {
             return unknown(format!("key of {}", volume.id));
         };
-        if key.ends_with(DEFAULT_KEY) {
-            return Key::Works(None);
-        }
         match volume.kms_key_state.as_deref() {
             Some("Enabled") => Key::Works(None),
             Some(state) => Key::Unusable(Reason::KeyUnusable {

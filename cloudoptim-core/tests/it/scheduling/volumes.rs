@@ -341,6 +341,9 @@ fn a_claim_that_nobody_provisions_goes_where_a_free_volume_is() {
         assert_eq!(problem(&with(change)), Some(ClaimProblem::NoFreeVolume));
     }
     let mut c = with(&|_| ());
+    c.claims.value_mut().unwrap()[0].storage = None;
+    assert_eq!(problem(&c), Some(ClaimProblem::Unknown));
+    let mut c = with(&|_| ());
     c.persistent_volumes
         .value_mut()
         .unwrap()
@@ -381,6 +384,36 @@ fn a_claim_that_is_made_for_the_pod_is_made_anew_where_it_lands() {
     assert_eq!(both(&c), ["", ""]);
     c.claims = Knowledge::default();
     assert_eq!(problem(&c), Some(ClaimProblem::Unknown));
+}
+
+#[test]
+fn a_claim_that_is_made_for_the_pod_waits_for_a_free_volume_where_nobody_makes_any() {
+    let mut p = newcomer("a");
+    p.spec.volumes.push(PodVolume {
+        name: "scratch".into(),
+        source: PodVolumeSource::Ephemeral,
+    });
+    let mut scratch = bound("p-scratch", "pv-0");
+    scratch.storage_class = Some("disks".into());
+    scratch.storage = Some(bytes("10Gi"));
+    let mut c = stored(vec![scratch], vec![p]);
+    let mut by_hand = class("disks", BindingMode::WaitForFirstConsumer);
+    by_hand.provisioner = "kubernetes.io/no-provisioner".into();
+    c.storage_classes = complete(vec![by_hand]);
+    let disk = |name: &str, host: &str, phase| {
+        let mut v = volume(name, vec![in_zone(HOSTNAME_LABEL, &[host])]);
+        v.source = PvSource::Local;
+        v.phase = phase;
+        v.storage_class = Some("disks".into());
+        v.capacity = Some(bytes("20Gi"));
+        v
+    };
+    let used = disk("pv-0", "x", PvPhase::Bound);
+    c.persistent_volumes = complete(vec![used.clone()]);
+    assert_eq!(problem(&c), Some(ClaimProblem::NoFreeVolume));
+    let free = disk("pv-1", "y", PvPhase::Available);
+    c.persistent_volumes = complete(vec![used, free]);
+    assert_eq!(both(&c), ["volume_topology", ""]);
 }
 
 #[test]
