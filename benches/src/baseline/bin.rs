@@ -206,7 +206,7 @@ impl<'a> Zones<'a> {
                 over: Topology::Node,
                 selector,
             } => {
-                let none = self.anywhere.get(selector.as_str()).is_none();
+                let none = !self.anywhere.contains_key(selector.as_str());
                 let begins = none && own(selector) == 1;
                 if node.label(selector) > 0 || begins {
                     open

@@ -94,7 +94,9 @@ struct Bar {
 
 impl Bar {
     fn of(yard: &impl Yard, approval: Approval) -> Self {
-        let nodes = yard.nodes();
+        // As there, a node without a price is in neither sum.
+        let nodes = yard.nodes().into_iter();
+        let nodes: Vec<usize> = nodes.filter(|n| yard.price(*n).is_some()).collect();
         Self {
             approval,
             cost: yard.cost() as f64,

@@ -1,14 +1,15 @@
 //! The most that a node can hold in whole items.
 
 use super::{Item, Room};
-use cloudoptim_core::engines::bin_packing::solver::Share;
+use cloudoptim_core::engines::bin_packing::solver::{Share, ShareOf};
 use std::collections::BTreeMap;
 
 /// Steps of branch and bound for one type.
 const STEPS: u64 = 100_000;
 
-/// Cells of one table.
-const CELLS: u64 = 4_000_000;
+/// Cells of a table: a coarse one first, finer ones while it does not prove
+/// enough.
+const CELLS: [u64; 3] = [100_000, 800_000, 4_000_000];
 
 /// A limit above this is left out of a table; a class with no more items than
 /// the second has a limit of its own.
@@ -40,7 +41,22 @@ pub(super) struct Most {
 /// The most that fits, or the price when that is more; `None` when it would take
 /// too long.
 pub(super) fn most(room: &Room<'_>, shares: &[Share], budget: &mut Budget) -> Option<Most> {
-    branch(room, shares).or_else(|| table(room, shares, budget))
+    if let Some(found) = branch(room, shares) {
+        return Some(found);
+    }
+    let mut best: Option<Most> = None;
+    for cells in CELLS {
+        let Some(found) = table(room, shares, cells, budget) else {
+            continue;
+        };
+        if best.is_none_or(|b| found.value < b.value) {
+            best = Some(found);
+        }
+        if found.exact || found.value <= room.price {
+            break;
+        }
+    }
+    best
 }
 
 struct Branch<'a> {
@@ -155,48 +171,85 @@ impl Branch<'_> {
     }
 }
 
-/// Dynamic programming over what is used of up to three resources, in units of
-/// the greatest divisor of all requests. Resources whose share of the value is
-/// smallest are left out when the table would be too large.
-fn table(room: &Room<'_>, shares: &[Share], budget: &mut Budget) -> Option<Most> {
-    use cloudoptim_core::engines::bin_packing::solver::ShareOf;
-    let items: Vec<&Item> = room.items.iter().filter(|i| i.value > 0).collect();
-    let unit = |r: usize| items.iter().fold(0, |g, i| gcd(g, i.demand[r]));
-    let carried = |r: usize| -> u64 {
-        let of = shares.iter().filter(|s| s.of == ShareOf::Dim(r));
-        of.map(|s| s.amount).sum()
+/// A resource of a table: which, in what units, how many of them fit.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    dim: usize,
+    unit: u64,
+    cells: u64,
+    /// Whether some request is no multiple of the unit.
+    coarse: bool,
+}
+
+/// Sides of a table of at most so many cells. Units are the greatest divisor of
+/// all requests, doubled where that rounds least away.
+fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Option<Vec<Side>> {
+    let carried = |dim: usize| -> f64 {
+        let of = shares.iter().filter(|s| s.of == ShareOf::Dim(dim));
+        of.map(|s| s.amount as f64).sum::<f64>() + 1.0
     };
-    let mut dims: Vec<(usize, u64, u64)> = (0..room.of.capacity.len())
-        .filter_map(|r| {
-            let unit = unit(r);
-            (unit > 0).then(|| (r, unit, room.of.capacity[r] / unit + 1))
+    let side = |dim: usize, unit: u64| Side {
+        dim,
+        unit,
+        cells: room.of.capacity[dim] / unit + 1,
+        coarse: items.iter().any(|i| !i.demand[dim].is_multiple_of(unit)),
+    };
+    let mut sides: Vec<Side> = (0..room.of.capacity.len())
+        .filter_map(|dim| {
+            let unit = items.iter().fold(0, |g, i| gcd(g, i.demand[dim]));
+            (unit > 0).then(|| side(dim, unit))
         })
         .collect();
-    let whole = dims.len();
-    let cells = |dims: &[(usize, u64, u64)]| dims.iter().fold(1u64, |n, d| n.saturating_mul(d.2));
-    while dims.len() > 3 || (dims.len() > 2 && cells(&dims) > CELLS) {
-        let least = (0..dims.len()).min_by_key(|d| carried(dims[*d].0))?;
-        dims.remove(least);
+    let size = |sides: &[Side]| sides.iter().fold(1u64, |n, s| n.saturating_mul(s.cells));
+    // What carries least of the price is left out first, as long as two stay.
+    while sides.len() > 3 || (sides.len() > 2 && size(&sides) > cells) {
+        let least = (0..sides.len())
+            .min_by(|a, b| carried(sides[*a].dim).total_cmp(&carried(sides[*b].dim)))?;
+        sides.remove(least);
     }
-    let size = cells(&dims);
+    while size(&sides) > cells {
+        let lost = |s: &Side| -> f64 {
+            let parts = items.iter().filter(|i| i.demand[s.dim] > 0);
+            let parts =
+                parts.map(|i| (i.demand[s.dim] % (s.unit * 2)) as f64 / i.demand[s.dim] as f64);
+            parts.sum::<f64>() * carried(s.dim)
+        };
+        let least = (0..sides.len())
+            .filter(|s| sides[*s].cells > 2)
+            .min_by(|a, b| lost(&sides[*a]).total_cmp(&lost(&sides[*b])))?;
+        let Side { dim, unit, .. } = sides[least];
+        sides[least] = side(dim, unit * 2);
+    }
+    Some(sides)
+}
+
+/// Dynamic programming over what is used of up to three resources.
+fn table(room: &Room<'_>, shares: &[Share], cells: u64, budget: &mut Budget) -> Option<Most> {
+    let items: Vec<&Item> = room.items.iter().filter(|i| i.value > 0).collect();
+    let asked = |dim: &usize| items.iter().any(|i| i.demand[*dim] > 0);
+    let whole = (0..room.of.capacity.len()).filter(asked).count();
+    let sides = sides(&items, room, shares, cells)?;
+    let size = sides.iter().fold(1u64, |n, s| n.saturating_mul(s.cells));
     let groups = groups(&items, room);
     let rounds: u64 = groups
         .iter()
         .map(|(max, of)| of.len() as u64 * (*max).unwrap_or(1))
         .sum();
     let work = size.saturating_mul(rounds);
-    if size > CELLS || work > budget.updates {
+    if work > budget.updates {
         return None;
     }
     budget.updates -= work;
-    while dims.len() < 3 {
-        dims.insert(0, (usize::MAX, 1, 1));
+    let exact =
+        room.of.devices.is_empty() && sides.len() == whole && !sides.iter().any(|s| s.coarse);
+    let mut side = [1usize; 3];
+    for (cells, of) in side.iter_mut().rev().zip(&sides) {
+        *cells = of.cells as usize;
     }
-    let side = [dims[0].2 as usize, dims[1].2 as usize, dims[2].2 as usize];
     let steps = |item: &Item| {
         let mut by = [0usize; 3];
-        for (by, (r, unit, _)) in by.iter_mut().zip(&dims) {
-            *by = item.demand.get(*r).map_or(0, |d| (d / unit) as usize);
+        for (by, of) in by.iter_mut().rev().zip(&sides) {
+            *by = (item.demand[of.dim] / of.unit) as usize;
         }
         by
     };
@@ -226,11 +279,10 @@ fn table(room: &Room<'_>, shares: &[Share], budget: &mut Budget) -> Option<Most>
     }
     let value = u128::from(best.last().copied().unwrap_or(0)).max(room.price);
     let limited = items.iter().any(|i| i.limits.len() > 1);
-    let exact = room.of.devices.is_empty()
-        && !limited
-        && !dropped
-        && dims.iter().filter(|d| d.0 != usize::MAX).count() == whole;
-    Some(Most { value, exact })
+    Some(Most {
+        value,
+        exact: exact && !limited && !dropped,
+    })
 }
 
 fn most_of(item: &Item, room: &Room<'_>) -> u64 {

@@ -10,7 +10,8 @@
 //!   checked in integers;
 //! - else exactly, by branch and bound or by a table over the requests' grid,
 //!   where that is small. Devices enter these by their amounts only, and a table
-//!   may leave a resource out: both can only raise what a node seems to hold.
+//!   may leave a resource out or round requests down to a coarser grid: each can
+//!   only raise what a node seems to hold, and the type then counts as relaxed.
 //!
 //! Where a type still holds more than it costs, the values of what it takes are
 //! lowered until it does not. What the lowered values add up to is certified,
@@ -210,7 +211,7 @@ impl<'a> Room<'a> {
             item.value = item.value.max(values[c]);
             item.classes.push(c);
         }
-        Some(Self {
+        (!items.is_empty()).then(|| Self {
             of,
             price: u128::from(price.0.unsigned_abs()) << Certificate::SCALE_BITS,
             items: items.into_values().collect(),
@@ -326,7 +327,7 @@ fn rounded(part: u128, whole: u128, k: u32) -> (u128, u128) {
         return (0, 1);
     }
     let times = part * (k + 1);
-    if k == 0 || times % whole == 0 {
+    if k == 0 || times.is_multiple_of(whole) {
         (part, whole)
     } else {
         (times / whole, k)

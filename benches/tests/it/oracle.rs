@@ -64,8 +64,8 @@ fn optimum(instance: &Instance) -> Option<Assignment> {
         }
         for dim in 0..instance.dims.len() {
             let mut over = Expression::default();
-            for p in first..pods.len() {
-                over += pods[p].amounts[dim] as f64 / 1e3 * stands(p, first);
+            for (p, pod) in pods.iter().enumerate().skip(first) {
+                over += pod.amounts[dim] as f64 / 1e3 * stands(p, first);
             }
             for (m, machine) in is[first].iter().zip(&instance.machines) {
                 over -= machine.amounts[dim] as f64 / 1e3 * *m;
@@ -81,8 +81,8 @@ fn optimum(instance: &Instance) -> Option<Assignment> {
     let solution = model.solve().ok()?;
     let set = |v: Variable| solution.value(v) > 0.5;
     let mut nodes = Vec::new();
-    for first in 0..pods.len() {
-        let Some(machine) = is[first].iter().position(|m| set(*m)) else {
+    for (first, kinds) in is.iter().enumerate() {
+        let Some(machine) = kinds.iter().position(|m| set(*m)) else {
             continue;
         };
         let held = (first..pods.len()).filter(|p| set(stands(*p, first)));
