@@ -74,7 +74,7 @@ struct Branch<'a> {
 
 /// Depth-first over how many of each item, most value for its shares first.
 /// Branches that cannot be worth more than the price are not looked into.
-fn branch(room: &Room<'_>, shares: &[Share]) -> Option<Most> {
+pub(super) fn branch(room: &Room<'_>, shares: &[Share]) -> Option<Most> {
     let part = |item: &Item, share: &Share| {
         let (num, den) = room.part(item, share.of, share.rounding);
         num as f64 / den as f64
@@ -224,7 +224,12 @@ fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Opti
 }
 
 /// Dynamic programming over what is used of up to three resources.
-fn table(room: &Room<'_>, shares: &[Share], cells: u64, budget: &mut Budget) -> Option<Most> {
+pub(super) fn table(
+    room: &Room<'_>,
+    shares: &[Share],
+    cells: u64,
+    budget: &mut Budget,
+) -> Option<Most> {
     let items: Vec<&Item> = room.items.iter().filter(|i| i.value > 0).collect();
     let asked = |dim: &usize| items.iter().any(|i| i.demand[*dim] > 0);
     let whole = (0..room.of.capacity.len()).filter(asked).count();
@@ -263,11 +268,15 @@ fn table(room: &Room<'_>, shares: &[Share], cells: u64, budget: &mut Budget) -> 
                         // Nothing that is left in the table would bound it.
                         return None;
                     }
-                    dropped |= item.count < most_of(item, room);
+                    dropped |= item.count < most_of(item, room) || !item.limits.is_empty();
                     grow(&mut best, None, side, steps(item), item.value);
                 }
             }
             Some(max) => {
+                // Fewer of one than the limit allows, or a limit that is not the
+                // group's, are let pass.
+                dropped |= of.iter().any(|i| i.count < max);
+                dropped |= of.len() == 1 && !of[0].limits.is_empty() && of[0].count <= FEW;
                 for _ in 0..max {
                     let before = best.clone();
                     for item in &of {

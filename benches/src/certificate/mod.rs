@@ -342,3 +342,111 @@ fn suits(class: &Class, of: &NodeType) -> bool {
         good.count() >= request.count as usize
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Random;
+    use cloudoptim_core::engines::bin_packing::solver::{CountLimit, Offering};
+
+    /// A type of three resources and six classes, some of them limited.
+    fn drawn(seed: u64) -> (Problem, Vec<u64>) {
+        let mut random = Random::new(seed);
+        let mut below = |n: usize| random.below(n) as u64;
+        let capacity = vec![8 + below(9), 8 + below(9), 3 + below(6)];
+        let classes: Vec<Class> = (0..6)
+            .map(|c| Class {
+                id: c.to_string(),
+                count: 1 + below(9) as u32,
+                demand: vec![1 + below(6), below(6), 1],
+                ..Class::default()
+            })
+            .collect();
+        let values = (0..6).map(|_| (1 + below(40)) << 20).collect();
+        let limited: Vec<usize> = (0..below(4) as usize).collect();
+        let problem = Problem {
+            dims: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            types: vec![NodeType {
+                id: "t".to_owned(),
+                capacity,
+                offerings: vec![Offering {
+                    price: Some(MicroUsdPerHour(1)),
+                    ..Offering::default()
+                }],
+                ..NodeType::default()
+            }],
+            rules: vec![Rule::CountLimit(CountLimit {
+                per: Per::Node,
+                with: limited.clone(),
+                of: limited,
+                max: 2,
+            })],
+            classes,
+            ..Problem::default()
+        };
+        (problem, values)
+    }
+
+    /// The most that fits, by trying everything.
+    fn brute(room: &Room<'_>, at: usize, free: &[u64], limited: u64) -> u128 {
+        let Some(item) = room.items.get(at) else {
+            return 0;
+        };
+        let own = u64::from(!item.limits.is_empty());
+        let mut best = 0;
+        for n in 0..=item.count {
+            let fits = item.demand.iter().zip(free).all(|(d, f)| d * n <= *f);
+            if !fits || own * n > limited {
+                break;
+            }
+            let left: Vec<u64> = free
+                .iter()
+                .zip(&item.demand)
+                .map(|(f, d)| f - d * n)
+                .collect();
+            let rest = brute(room, at + 1, &left, limited - own * n);
+            best = best.max(u128::from(n) * u128::from(item.value) + rest);
+        }
+        best
+    }
+
+    #[test]
+    fn no_pricing_is_below_what_fits_and_the_exact_ones_meet_it() {
+        let mut exact = 0;
+        for seed in 1..=200 {
+            let (problem, values) = drawn(seed);
+            let Some(room) = Room::new(&problem, 0, &values) else {
+                continue;
+            };
+            let fits = brute(&room, 0, &room.of.capacity, 2);
+            let shares = relax::shares(&room);
+            let sum: u128 = shares.iter().map(|s| u128::from(s.amount)).sum();
+            assert!(sum >= fits, "seed {seed}: relaxed {sum}, fits {fits}");
+            let branched = exact::branch(&room, &shares).unwrap();
+            assert_eq!(
+                (branched.value, branched.exact),
+                (fits, true),
+                "seed {seed}"
+            );
+            for cells in [8, 40, 1_000_000] {
+                let mut budget = exact::Budget::default();
+                let Some(table) = exact::table(&room, &shares, cells, &mut budget) else {
+                    continue;
+                };
+                assert!(table.value >= fits, "seed {seed}: {cells} cells");
+                if table.exact {
+                    exact += 1;
+                    assert_eq!(table.value, fits, "seed {seed}: {cells} cells");
+                }
+            }
+            // What is allowed in the end is worth no more than the price.
+            let (allowed, _) = room.priced(&mut exact::Budget::default());
+            let mut lowered = Room::new(&problem, 0, &values).unwrap();
+            for (item, most) in lowered.items.iter_mut().zip(allowed) {
+                item.value = item.value.min(most);
+            }
+            assert!(brute(&lowered, 0, &lowered.of.capacity, 2) <= lowered.price);
+        }
+        assert!(exact > 20, "{exact} tables were exact");
+    }
+}
