@@ -8,7 +8,7 @@
 
 use super::bin::{Bin, Limits, Zones, devices, offered, take};
 use super::provision::cost;
-use crate::instance::{Assignment, Instance, Node, Pod};
+use crate::instance::{Assignment, Instance, Node, Pod, PodRule, Topology};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -66,11 +66,14 @@ pub fn on_type(
     let limits = Limits::of(instance);
     let mut zones = Zones::new(instance.zones.len());
     let offers = offered(instance, of);
+    let empty = Bin::new(instance.dims.len());
     let mut nodes: Vec<Open<'_>> = Vec::new();
     let mut in_zone = vec![0usize; instance.zones.len().max(1)];
     let mut unplaced = Vec::new();
-    // Nodes before this one have refused an equal pod for good.
-    let mut start: BTreeMap<Pod, usize> = BTreeMap::new();
+    // Nodes of each zone; those before the start have refused an equal pod for
+    // good.
+    let mut there: Vec<Vec<usize>> = vec![Vec::new(); in_zone.len()];
+    let mut starts: BTreeMap<Pod, Vec<usize>> = BTreeMap::new();
     let here = |zone: usize| {
         if instance.zones.is_empty() {
             1
@@ -84,19 +87,39 @@ pub fn on_type(
             name: String::new(),
             ..pod.clone()
         };
-        let from = start.entry(key).or_default();
+        let starts = starts.entry(key).or_insert_with(|| vec![0; there.len()]);
         let local = |node: &Open<'_>| {
             node.bin.holds(pod, of)
                 && node.bin.admits(pod, &limits)
                 && devices(pod, of, &node.free).is_some()
         };
-        while nodes.get(*from).is_some_and(|n| !local(n)) {
-            *from += 1;
+        // Beyond one node, what zones allow is the same for all nodes of one.
+        let by_node = matches!(
+            pod.rule,
+            PodRule::Affinity {
+                over: Topology::Node,
+                ..
+            }
+        );
+        let mut found: Option<usize> = None;
+        for (zone, start) in starts.iter_mut().enumerate() {
+            let here = here(zone);
+            if !by_node && zones.admits(pod, &empty, here).is_none() {
+                continue;
+            }
+            let list = &there[zone];
+            while list.get(*start).is_some_and(|n| !local(&nodes[*n])) {
+                *start += 1;
+            }
+            let mut rest = list.iter().skip(*start).copied();
+            let fits = |n: &usize| {
+                let node = &nodes[*n];
+                local(node) && zones.admits(pod, &node.bin, here).is_some()
+            };
+            if let Some(n) = rest.find(fits) {
+                found = Some(found.map_or(n, |known| known.min(n)));
+            }
         }
-        let found = (*from..nodes.len()).find(|n| {
-            let node = &nodes[*n];
-            local(node) && zones.admits(pod, &node.bin, here(node.zone)).is_some()
-        });
         let at = if let Some(at) = found {
             at
         } else {
@@ -118,6 +141,7 @@ pub fn on_type(
                 continue;
             };
             in_zone[zone] += 1;
+            there[zone].push(nodes.len());
             nodes.push(Open { zone, ..new });
             let price = of.price.0.saturating_mul(nodes.len() as i64);
             if known.is_some_and(|k| unplaced.len() >= k.0 && price >= k.1) {

@@ -109,8 +109,8 @@ fn bound_optimum_and_plan_are_in_order_and_most_plans_are_optimal() {
 
 #[test]
 #[ignore = "takes minutes without optimisation"]
-fn the_same_holds_for_eight_to_ten_pods() {
-    compare(1..=60, |seed| 8 + seed % 3);
+fn the_same_holds_for_eight_and_nine_pods() {
+    compare(1..=24, |seed| 8 + seed % 2);
 }
 
 /// Judges every seed, with so many pods.
