@@ -366,6 +366,47 @@ impl<'a> World<'a> {
         true
     }
 
+    /// The opposite of [`World::remove_node`], with the pods that stood there.
+    pub(crate) fn bring_back(&mut self, node: NodeId, stood: &[PodId]) {
+        let Some(entry) = self.nodes.get_mut(node.0).filter(|n| n.gone) else {
+            return;
+        };
+        entry.gone = false;
+        for spread in &mut self.spreads {
+            let eligible = is_eligible(&spread.key, &entry.node);
+            let topology = self.topologies.get(spread.key.topology);
+            if let Some(counts) = spread.eligible.get_mut(node.0)
+                && let Some(domain) = topology.and_then(|t| t.domain(node.0))
+                && eligible
+                && !std::mem::replace(counts, true)
+            {
+                spread.add_node(domain);
+            }
+        }
+        for pod in stood {
+            self.put(pod.0, node.0);
+        }
+    }
+
+    /// Pods that stand somewhere and would not come back there for their
+    /// affinity or spread, of those for which some of `counted` count.
+    pub(crate) fn unsettled(&self, counted: &[PodId]) -> BTreeSet<PodId> {
+        let mut affinities: BTreeSet<usize> = BTreeSet::new();
+        let mut spreads: BTreeSet<usize> = BTreeSet::new();
+        for pod in counted.iter().filter_map(|p| self.pods.get(p.0)) {
+            affinities.extend(&pod.selected_by.affinities);
+            spreads.extend(&pod.selected_by.spreads);
+        }
+        let asks = |p: &PodEntry<'_>| {
+            p.affinity.is_some_and(|(a, _)| affinities.contains(&a))
+                || p.spreads.iter().any(|s| spreads.contains(&s.group))
+        };
+        let pods = self.pods.iter().enumerate();
+        pods.filter(|(_, p)| asks(p) && self.would_leave(p))
+            .map(|(at, _)| PodId(at))
+            .collect()
+    }
+
     /// Adds a node, empty but for `daemons`, what DaemonSets take of it.
     ///
     /// `ebs_limit` is how many EBS volumes can be attached; without it that is
