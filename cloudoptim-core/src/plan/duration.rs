@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 
 /// Grace of a pod that states none, in seconds.
 const DEFAULT_GRACE: i64 = 30;
+/// Boot, join, images: 2 to 3 minutes on EC2.
+pub(crate) const LAUNCH_SECONDS: u64 = 180;
+/// Asked for, not waited for.
+pub(crate) const REMOVE_SECONDS: u64 = 30;
 
 /// Estimates how long steps take, as the budgets stand now.
 pub(super) struct Durations<'a> {
@@ -52,8 +56,8 @@ impl<'a> Durations<'a> {
             Action::DrainNode { cluster, moves, .. } => self
                 .drain(cluster, moves)
                 .saturating_add(self.settle_seconds),
-            Action::LaunchNodes { .. } => 180,
-            Action::RemoveNode { .. } => 30,
+            Action::LaunchNodes { .. } => LAUNCH_SECONDS,
+            Action::RemoveNode { .. } => REMOVE_SECONDS,
             Action::ResizeContainer {
                 cluster,
                 workload,
@@ -75,8 +79,6 @@ impl<'a> Durations<'a> {
         }
     }
 
-    /// The graces of the pods that leave: those of one budget in rounds of what
-    /// it allows now, all budgets side by side.
     fn drain(&mut self, cluster: &ClusterUid, moves: &[PodMove]) -> u64 {
         let Some(cluster) = self.snapshot.cluster(cluster) else {
             return 0;
@@ -86,18 +88,10 @@ impl<'a> Durations<'a> {
             .clusters
             .entry(&cluster.uid)
             .or_insert_with(|| Ground::new(cluster, now));
-        let mut graces: BTreeMap<Option<NamespacedName>, (u32, Vec<u64>)> = BTreeMap::new();
-        for pod in moves.iter().filter_map(|m| ground.pods.get(&m.uid)) {
-            let (budget, allowed) = match ground.budgets.taken_off(pod) {
-                Some((budget, allowed)) => (Some(budget), allowed),
-                None => (None, u32::MAX),
-            };
-            let grace = pod.spec.termination_grace_seconds.unwrap_or(DEFAULT_GRACE);
-            let of_budget = graces.entry(budget).or_insert((allowed, Vec::new()));
-            of_budget.1.push(u64::try_from(grace).unwrap_or(0));
-        }
-        let chains = graces.values().map(|(allowed, g)| rounds(g, *allowed));
-        chains.max().unwrap_or(0)
+        let pods = moves
+            .iter()
+            .filter_map(|m| ground.pods.get(&m.uid).copied());
+        leaving_seconds(&ground.budgets, pods)
     }
 
     fn replicas(&self, cluster: &ClusterUid, workload: &WorkloadRef) -> u64 {
@@ -120,6 +114,31 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// The graces of pods that leave: those of one budget in rounds of what it
+/// allows now, all budgets side by side.
+pub(crate) fn leaving_seconds<'p>(
+    budgets: &Budgets<'_>,
+    pods: impl IntoIterator<Item = &'p Pod>,
+) -> u64 {
+    let mut graces: BTreeMap<Option<NamespacedName>, (u32, Vec<u64>)> = BTreeMap::new();
+    for pod in pods {
+        let (budget, allowed) = match budgets.taken_off(pod) {
+            Some((budget, allowed)) => (Some(budget), allowed),
+            None => (None, u32::MAX),
+        };
+        let of_budget = graces.entry(budget).or_insert((allowed, Vec::new()));
+        of_budget.1.push(grace_seconds(pod));
+    }
+    let chains = graces.values().map(|(allowed, g)| rounds(g, *allowed));
+    chains.max().unwrap_or(0)
+}
+
+/// How long a pod may take to end.
+pub(crate) fn grace_seconds(pod: &Pod) -> u64 {
+    let grace = pod.spec.termination_grace_seconds.unwrap_or(DEFAULT_GRACE);
+    u64::try_from(grace).unwrap_or(0)
+}
+
 /// Seconds until pods that leave `at_once` at a time, in this order, have
 /// ended: the longest grace of each round, summed.
 ///
@@ -128,7 +147,7 @@ impl<'a> Ground<'a> {
 /// | 30, 60, 90 | 3 or more | 90 |
 /// | 30, 60, 90 | 2 | 60 + 90 |
 /// | 30, 60, 90 | 1, or none now | 30 + 60 + 90 |
-fn rounds(graces: &[u64], at_once: u32) -> u64 {
+pub(crate) fn rounds(graces: &[u64], at_once: u32) -> u64 {
     let at_once = usize::try_from(at_once.max(1)).unwrap_or(usize::MAX);
     graces
         .chunks(at_once)
