@@ -7,7 +7,7 @@
 
 use super::refusal::Refusal;
 use super::world::{NodeId, PodEntry, PodId, World};
-use crate::model::Resources;
+use crate::model::{HOSTNAME_LABEL, Resources};
 use std::collections::BTreeMap;
 
 /// Something that a pod brings to the place where it stands, and that the rules
@@ -110,15 +110,37 @@ impl Crowd {
     /// Takes a pod in. One that has room nowhere now will have none later: it
     /// stays out.
     pub(crate) fn add(&mut self, world: &World<'_>, pod: PodId) {
+        let nodes = self.range(world, pod);
+        self.take_in(world, pod, nodes);
+    }
+
+    /// As [`Crowd::add`], for a pod that waits already: where a pod that stays
+    /// holds its port or avoids it, it will not come either.
+    pub(crate) fn add_waiting(&mut self, world: &World<'_>, pod: PodId) {
+        let mut nodes = self.range(world, pod);
+        nodes.retain(|node| !world.shut_out(pod, *node));
+        self.take_in(world, pod, nodes);
+    }
+
+    /// A pod that is on its way out: affinity to it holds no longer than it.
+    pub(crate) fn add_leaving(&mut self, world: &World<'_>, pod: PodId) {
+        let selected = world.pods.get(pod.0).map(|p| &p.selected_by.affinities);
+        for group in selected.into_iter().flatten() {
+            *self.marks.entry(Mark::Near(*group)).or_default() += 1;
+        }
+    }
+
+    fn take_in(&mut self, world: &World<'_>, pod: PodId, mut nodes: Vec<NodeId>) {
         let Some(entry) = world.pods.get(pod.0) else {
             return;
         };
         if self.members.contains_key(&pod) {
             return;
         }
-        let mut nodes = self.range(world, pod);
-        nodes.retain(|node| entry.request.fits_in(&world.free(*node)));
-        if nodes.is_empty() {
+        // Where it stands its room is taken already.
+        let here = entry.place.map(NodeId);
+        nodes.retain(|node| Some(*node) != here && entry.request.fits_in(&world.free_later(*node)));
+        if nodes.is_empty() && here.is_none() {
             return;
         }
         let load = Load::of(entry);
@@ -157,9 +179,34 @@ impl Crowd {
         self.members.get(&pod).map_or(&[], Vec::as_slice)
     }
 
+    /// Members, other than the pod itself, that could change what the pod's
+    /// rules say; `None` when somebody could who is no member.
+    pub(crate) fn touching(&self, world: &World<'_>, pod: PodId) -> Option<Vec<PodId>> {
+        if !self.touches(world, pod) {
+            return Some(Vec::new());
+        }
+        let asks = world.asks(world.pods.get(pod.0)?);
+        let brings = |id: &PodId| {
+            let entry = world.pods.get(id.0);
+            entry.is_some_and(|p| world.brings(p).iter().any(|m| asks.contains(m)))
+        };
+        let others = self.members.keys().filter(|id| **id != pod);
+        let found: Vec<PodId> = others.copied().filter(brings).collect();
+        let mut marks: BTreeMap<Mark, u32> = BTreeMap::new();
+        let known = found.iter().chain(self.contains(pod).then_some(&pod));
+        for entry in known.filter_map(|id| world.pods.get(id.0)) {
+            for mark in world.brings(entry) {
+                *marks.entry(mark).or_default() += 1;
+            }
+        }
+        let all = |mark: &Mark| self.marks.get(mark).copied().unwrap_or(0);
+        let count = |mark: &Mark| marks.get(mark).copied().unwrap_or(0);
+        asks.iter().all(|m| all(m) <= count(m)).then_some(found)
+    }
+
     /// Whether a member, other than the pod itself, could change what the
     /// pod's rules say.
-    pub(crate) fn touches(&self, world: &World<'_>, pod: PodId) -> bool {
+    fn touches(&self, world: &World<'_>, pod: PodId) -> bool {
         let Some(entry) = world.pods.get(pod.0) else {
             return true;
         };
@@ -280,6 +327,34 @@ impl World<'_> {
             && one.pod.spec.scheduling_gates == other.pod.spec.scheduling_gates
             && groups(one) == groups(other)
             && self.standing(a) == self.standing(b)
+    }
+
+    /// Whether pods that stay on the node keep the pod away from it.
+    fn shut_out(&self, pod: PodId, node: NodeId) -> bool {
+        let Err(refusals) = self.check(pod, node) else {
+            return false;
+        };
+        let mut on = self.pods_on(node).into_iter();
+        let leaving = |id: PodId| self.pod(id).is_some_and(crate::model::Pod::is_terminating);
+        !on.any(leaving)
+            && refusals.0.iter().any(|r| match r {
+                Refusal::HostPort { .. } => true,
+                Refusal::PodAntiAffinity { key, .. } | Refusal::AvoidedByOthers { key, .. } => {
+                    key == HOSTNAME_LABEL
+                }
+                _ => false,
+            })
+    }
+
+    /// What is free on a node once the pods that are on their way out are gone.
+    fn free_later(&self, node: NodeId) -> Resources {
+        let mut free = self.free(node);
+        for pod in self.pods_on(node) {
+            if let Some(entry) = self.pods.get(pod.0).filter(|p| p.pod.is_terminating()) {
+                free.add(&entry.request);
+            }
+        }
+        free
     }
 
     /// Whether the pod could come to the node once other pods are elsewhere.

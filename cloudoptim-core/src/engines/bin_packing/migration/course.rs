@@ -10,8 +10,12 @@ use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::model::{NODE_POOL_LABEL, NodeName, Pod};
 use crate::plan::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
 use crate::scheduling::crowd::{Crowd, Reserve};
-use crate::scheduling::{Budgets, NodeId, World};
+use crate::scheduling::{Budgets, NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Places of pods of the crowd that are tried one by one; with more, what they
+/// could change counts as changed.
+const MOST_WAYS: usize = 256;
 
 pub(super) struct Course<'g, 'a> {
     ground: &'g Ground<'a>,
@@ -78,7 +82,10 @@ impl<'g, 'a> Course<'g, 'a> {
             course.world.cordon_node(drain.id);
         }
         for pod in &ground.unsure {
-            course.crowd.add(&course.world, *pod);
+            course.crowd.add_waiting(&course.world, *pod);
+        }
+        for pod in &ground.leaving {
+            course.crowd.add_leaving(&course.world, *pod);
         }
         for drain in going.iter().filter_map(|i| ground.drains.get(*i)) {
             for mover in &drain.pods {
@@ -237,30 +244,66 @@ impl<'g, 'a> Course<'g, 'a> {
 
     /// A node with room for each pod of the open wave and for one more,
     /// wherever the others go.
-    fn rooms(&self, step: &Step<'_, 'a>) -> Option<Vec<NodeId>> {
+    fn rooms(&mut self, step: &Step<'_, 'a>) -> Option<Vec<NodeId>> {
+        let ground = self.ground;
         let steps = self.open.steps.iter();
         let mut all: Vec<(&Mover, Option<NodeId>)> = steps
             .filter_map(|(index, place, room)| {
-                let drain = self.ground.drains.get(*index)?;
+                let drain = ground.drains.get(*index)?;
                 Some((drain.pods.get(*place)?, Some(*room)))
             })
             .collect();
         all.push((step.mover, step.mover.to));
-        let room = |(mover, first): (&Mover, Option<NodeId>)| {
-            if self.crowd.touches(&self.world, mover.id) {
-                return None;
-            }
-            let nodes = self.crowd.nodes_of(mover.id);
+        let mut rooms = Vec::new();
+        for (mover, first) in all {
+            let nodes = self.crowd.nodes_of(mover.id).to_vec();
             let first = first.filter(|node| nodes.contains(node));
             let mut tried = first.into_iter().chain(nodes.iter().copied());
-            tried.find(|node| self.has_room(mover, *node))
-        };
-        all.into_iter().map(room).collect()
+            rooms.push(tried.find(|node| self.has_room(mover, *node))?);
+        }
+        Some(rooms)
     }
 
-    fn has_room(&self, mover: &Mover, node: NodeId) -> bool {
-        leaves_again(&self.world, mover.id, node).is_none()
-            && self.crowd.leaves_room(&self.world, mover.id, node)
+    /// Whether the node takes the pod wherever the crowd is.
+    fn has_room(&mut self, mover: &Mover, node: NodeId) -> bool {
+        if leaves_again(&self.world, mover.id, node).is_some()
+            || !self.crowd.leaves_room(&self.world, mover.id, node)
+        {
+            return false;
+        }
+        let Some(touching) = self.crowd.touching(&self.world, mover.id) else {
+            return false;
+        };
+        let ways = touching.iter().map(|id| self.crowd.nodes_of(*id).len() + 2);
+        let ways = ways.fold(1, usize::saturating_mul);
+        ways <= MOST_WAYS && self.fits_always(mover.id, node, &touching)
+    }
+
+    /// Whether the node takes the pod wherever these others stand, and when
+    /// they stand nowhere.
+    fn fits_always(&mut self, pod: PodId, node: NodeId, others: &[PodId]) -> bool {
+        let Some((other, rest)) = others.split_first() else {
+            return self.world.fits(pod, node);
+        };
+        let stood = self.world.place(*other);
+        let mut fits = self.fits_always(pod, node, rest);
+        self.world.remove_pod(*other);
+        fits = fits && self.fits_always(pod, node, rest);
+        for place in self.crowd.nodes_of(*other).to_vec() {
+            if fits {
+                self.world.place_pod(*other, place);
+                fits = self.fits_always(pod, node, rest);
+            }
+        }
+        match stood {
+            Some(stood) => {
+                self.world.place_pod(*other, stood);
+            }
+            None => {
+                self.world.remove_pod(*other);
+            }
+        }
+        fits
     }
 
     /// Evicts the pod in a wave of its own, with one node left to go to.
@@ -284,7 +327,7 @@ impl<'g, 'a> Course<'g, 'a> {
         self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
         let id = step.mover.id;
         closed.iter().for_each(|node| self.world.cordon_node(*node));
-        let safe = !self.crowd.touches(&self.world, id) && self.has_room(step.mover, target);
+        let safe = self.has_room(step.mover, target);
         closed
             .iter()
             .for_each(|node| self.world.uncordon_node(*node));

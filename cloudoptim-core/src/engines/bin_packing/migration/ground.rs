@@ -39,6 +39,8 @@ pub(super) struct Ground<'a> {
     /// Pods whose place is not known from the start: those that wait for a
     /// node, and those that are being deleted and come again.
     pub(super) unsure: Vec<PodId>,
+    /// Pods that are being deleted and do not come again.
+    pub(super) leaving: Vec<PodId>,
     pub(super) pools: Pools<'a>,
     pub(super) settle_seconds: u64,
     now: DateTime<Utc>,
@@ -74,11 +76,13 @@ impl<'a> Ground<'a> {
             }
         }
         let unsure = unsure(&world, &movers);
+        let leaving = leaving(&world, &movers);
         Ok(Self {
             config,
             budgets: Budgets::new(cluster, now),
             drains,
             unsure,
+            leaving,
             pools: Pools::new(cluster, now),
             settle_seconds: u64::from(inputs.policy.plan.settle_seconds),
             world,
@@ -170,6 +174,19 @@ pub(super) fn unsure(world: &World<'_>, movers: &Movers<'_>) -> Vec<PodId> {
         })
     };
     world.pods().filter(is_unsure).collect()
+}
+
+/// Pods that are being deleted and do not come again.
+pub(super) fn leaving(world: &World<'_>, movers: &Movers<'_>) -> Vec<PodId> {
+    let leaves = |id: &PodId| {
+        let pod = world.pod(*id);
+        pod.is_some_and(|pod| match movers.judge(pod) {
+            Movability::Leaving { placed_again } => !placed_again,
+            Movability::Stays { .. } => pod.is_terminating(),
+            _ => false,
+        })
+    };
+    world.pods().filter(leaves).collect()
 }
 
 fn drain<'a>(

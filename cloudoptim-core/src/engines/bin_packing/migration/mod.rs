@@ -162,67 +162,60 @@ pub struct LeftOut {
 /// engines, of other clusters and to keep a node are passed over.
 ///
 /// ```
-/// use cloudoptim_core::catalog::Catalog;
-/// use cloudoptim_core::engines::Inputs;
-/// use cloudoptim_core::engines::bin_packing::{Chooser, Config, decide, migration, simulate};
-/// use cloudoptim_core::ledger::Ledgers;
-/// use cloudoptim_core::model::Snapshot;
-/// use cloudoptim_core::overlay::Overlay;
-/// use cloudoptim_core::policy::Policy;
-///
-/// let node = |name: &str| {
-///     serde_json::json!({
-///         "meta": {"name": name, "labels": {
-///             "node.kubernetes.io/instance-type": "m6i.xlarge",
-///             "karpenter.sh/capacity-type": "on-demand",
-///             "karpenter.sh/nodepool": "main"}},
-///         "allocatable": {"cpu": 4000, "memory": 16_000_000_000_u64, "pods": 58},
-///         "conditions": [{"name": "Ready", "status": "true"}]
-///     })
+/// use cloudoptim_core::engines::bin_packing::{
+///     Chooser, Config, Placement, decide, migration, simulate,
 /// };
-/// let pod = |name: &str, on: &str| {
-///     serde_json::json!({
-///         "meta": {"name": name, "namespace": "shop", "uid": name, "owners": [
-///             {"kind": "ReplicaSet", "name": "web", "uid": "web-1", "controller": true}]},
-///         "spec": {"node_name": on, "containers": [
-///             {"name": "main", "resources": {"requests": {"cpu": 500, "memory": 1_000_000_000}}}]},
-///         "status": {"phase": "running", "ready": true}
-///     })
-/// };
-/// let known = |items: serde_json::Value| serde_json::json!({"state": "complete", "value": items});
-/// # let known = |items: serde_json::Value| {
-/// #     let known = cloudoptim_core::knowledge::Knowledge::complete(items);
-/// #     serde_json::to_value(known).unwrap()
+/// # use cloudoptim_core::catalog::Catalog;
+/// # use cloudoptim_core::engines::Inputs;
+/// # use cloudoptim_core::knowledge::{Knowledge, Provenance};
+/// # use serde_json::{Value, json};
+/// # let known = |items: Vec<Value>| Knowledge::complete(items, Provenance::new("example", "c1"));
+/// # let node = |name: &str| json!({
+/// #     "meta": {"name": name, "labels": {
+/// #         "node.kubernetes.io/instance-type": "m6i.xlarge",
+/// #         "karpenter.sh/capacity-type": "on-demand", "karpenter.sh/nodepool": "main"}},
+/// #     "allocatable": {"cpu": 4000, "memory": 16_000_000_000_u64, "pods": 58},
+/// #     "conditions": [{"name": "Ready", "status": "true"}]});
+/// # let pod = |name: &str, on: &str| json!({
+/// #     "meta": {"name": name, "namespace": "shop", "uid": name, "owners": [
+/// #         {"kind": "ReplicaSet", "name": "web", "uid": "web", "controller": true}]},
+/// #     "spec": {"node_name": on, "containers": [{"name": "main", "resources":
+/// #         {"requests": {"cpu": 500, "memory": 1_000_000_000}}}]},
+/// #     "status": {"phase": "running", "ready": true}});
+/// # let claim = |name: &str| json!({"meta": {"name": name}, "node_name": name});
+/// # let names = ["a", "b", "c"];
+/// # let snapshot = serde_json::from_value(json!({
+/// #     "version": 1, "taken_at": "2026-11-24T12:00:00Z",
+/// #     "clouds": [{"account": "123456789012", "region": "us-east-1"}],
+/// #     "clusters": [{
+/// #         "uid": "c1", "account": "123456789012", "region": "us-east-1",
+/// #         "nodes": known(names.map(node).to_vec()),
+/// #         "pods": known(names.map(|n| pod(&format!("web-{n}"), n)).to_vec()),
+/// #         "node_claims": known(names.map(claim).to_vec()),
+/// #         "workloads": known(vec![]), "disruption_budgets": known(vec![]),
+/// #         "node_pools": known(vec![]), "claims": known(vec![]),
+/// #         "persistent_volumes": known(vec![])}],
+/// # }))?;
+/// # let (overlay, policy, ledgers) = Default::default();
+/// # let mut catalog = Catalog::empty();
+/// # let mut table = cloudoptim_core::catalog::Table::new(
+/// #     cloudoptim_core::catalog::Source::new("example", "2026-11-24".parse()?));
+/// # let price = cloudoptim_core::model::MicroUsdPerHour(192_000);
+/// # table.on_demand("us-east-1", "m6i.xlarge", price)?;
+/// # catalog.overlay(table);
+/// # let inputs = Inputs {
+/// #     snapshot: &snapshot, overlay: &overlay, catalog: &catalog, policy: &policy,
+/// #     ledgers: &ledgers,
 /// # };
-/// let claim = |name: &str| serde_json::json!({"meta": {"name": name}, "node_name": name});
-/// let cluster = serde_json::json!({
-///     "uid": "c1", "account": "123456789012", "region": "us-east-1",
-///     "nodes": known([node("a"), node("b")].into()),
-///     "pods": known([pod("web-1", "a"), pod("web-2", "b")].into()),
-///     "node_claims": known([claim("a"), claim("b")].into()),
-///     "workloads": known([].into()),
-///     "disruption_budgets": known([].into()),
-///     "node_pools": known([].into()),
-///     "claims": known([].into()),
-///     "persistent_volumes": known([].into()),
-/// });
-/// let snapshot: Snapshot = serde_json::from_value(serde_json::json!({
-///     "version": 1, "taken_at": "2026-11-24T12:00:00Z",
-///     "clouds": [{"account": "123456789012", "region": "us-east-1"}],
-///     "clusters": [cluster],
-/// }))?;
-/// let (overlay, policy, ledgers) = (Overlay::default(), Policy::default(), Ledgers::default());
-/// let catalog = Catalog::embedded();
-/// let inputs = Inputs {
-///     snapshot: &snapshot, overlay: &overlay, catalog: &catalog, policy: &policy, ledgers: &ledgers,
-/// };
 ///
+/// // Three nodes with one small pod each.
 /// let config = Config::default();
 /// let decisions = decide(&config, &inputs)?.decisions;
 /// let way = migration(&config, &inputs, &"c1".into(), &decisions)?;
-/// assert_eq!(way.waves.len(), 1);
-/// assert_eq!(way.waves[0].evictions.len(), 1);
+/// assert_eq!(way.waves[0].cordon.len(), 1);
+/// assert_eq!(way.waves[0].placement, Placement::Free);
 ///
+/// // Even somebody who looks for the worst node leaves no pod out.
 /// let end = simulate(&config, &inputs, &way, Chooser::Tightest)?;
 /// assert!(end.pending.is_empty() && end.broken.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,6 +1,6 @@
 //! A migration carried out on a model of the cluster.
 
-use super::ground::{self, unsure};
+use super::ground::{self, leaving, unsure};
 use super::{Eviction, Migration, Placement, Wave};
 use crate::engines::bin_packing::Config;
 use crate::engines::bin_packing::trial::named;
@@ -76,6 +76,7 @@ pub fn simulate(
     let world = World::with_infeasible_resize(cluster, &[], config.moves.infeasible_resize);
     let mut run = Run {
         late: unsure(&world, &movers),
+        ending: leaving(&world, &movers),
         world,
         movers,
         budgets: Budgets::new(cluster, inputs.now()),
@@ -109,6 +110,8 @@ struct Run<'a> {
     flight: Vec<&'a Pod>,
     /// Pods that join the queue some time.
     late: Vec<PodId>,
+    /// Pods that end some time.
+    ending: Vec<PodId>,
     closed: BTreeSet<NodeId>,
     out: Simulation,
 }
@@ -213,10 +216,23 @@ impl Run<'_> {
         true
     }
 
-    /// Lets pods come that were waiting or on their way, all or some.
+    /// Lets pods come that were waiting, and end that were on their way out,
+    /// all or some; with an adversary those hold their room to the last.
     fn arrive(&mut self) {
+        for id in std::mem::take(&mut self.ending) {
+            let stays = match self.chooser {
+                Chooser::Scores => false,
+                Chooser::Random { .. } => self.throw(4) != 0,
+                Chooser::Tightest => true,
+            };
+            if stays {
+                self.ending.push(id);
+            } else {
+                self.world.remove_pod(id);
+            }
+        }
         for id in std::mem::take(&mut self.late) {
-            if matches!(self.chooser, Chooser::Random { .. }) && !self.throw(4).is_multiple_of(4) {
+            if matches!(self.chooser, Chooser::Random { .. }) && self.throw(4) != 0 {
                 self.late.push(id);
             } else {
                 self.world.remove_pod(id);
