@@ -251,6 +251,27 @@ fn a_cordon_is_undone_whole() {
     assert_eq!(answers(&world), before);
 }
 
+/// A hundred nodes of three hundred go: by far not one wave each.
+#[test]
+fn a_hundred_nodes_go_in_few_waves() {
+    let mut text = String::new();
+    for n in 0..300 {
+        let name = format!("n{n:03}");
+        text += &format!("node {name} 4 16Gi\n");
+        text += &format!("pods a{} {name} 3 300m 1Gi\n", n % 40);
+    }
+    let config = open();
+    let scenario = build(&Line::parse("migrate"), &parse(&text));
+    let decisions = run(&config, &scenario).decisions;
+    let way = way(&config, &scenario, &decisions);
+    assert_eq!((going(&way).len(), way.left_out.len()), (100, 0));
+    let evictions: usize = way.waves.iter().map(|w| w.evictions.len()).sum();
+    assert_eq!(evictions, 300);
+    assert!(way.waves.len() < 60, "{} waves", way.waves.len());
+    let end = carried_out(&config, &scenario, &way, Chooser::Scores);
+    assert_eq!((end.pending.len(), end.removed.len()), (0, 100));
+}
+
 /// Unknown clusters, nodes and pods, and pods that a decision forgets.
 #[test]
 fn decisions_of_another_cluster_are_refused() {

@@ -56,13 +56,16 @@ enum Refused {
     Never(Obstacle),
 }
 
+/// A form that one eviction may have.
+type Attempt<'g, 'a> = fn(&mut Course<'g, 'a>, &Step<'g, 'a>) -> Result<(), Refused>;
+
 impl<'g, 'a> Course<'g, 'a> {
     /// Empties these drains, or says which one has no safe way.
     pub(super) fn run(
         ground: &'g Ground<'a>,
         going: &[usize],
         free_first: bool,
-    ) -> Result<Vec<Wave>, (usize, Obstacle)> {
+    ) -> Result<Vec<Wave>, (usize, Box<Obstacle>)> {
         let names = going.iter().filter_map(|i| ground.drains.get(*i));
         let names: Vec<NodeName> = names.map(|d| d.node.name()).collect();
         let mut course = Self {
@@ -96,7 +99,7 @@ impl<'g, 'a> Course<'g, 'a> {
         for index in going {
             course
                 .drain(*index)
-                .map_err(|obstacle| (*index, obstacle))?;
+                .map_err(|obstacle| (*index, Box::new(obstacle)))?;
         }
         course.close();
         Ok(course.waves)
@@ -126,8 +129,8 @@ impl<'g, 'a> Course<'g, 'a> {
         &mut self,
         index: usize,
         place: usize,
-        drain: &Drain<'a>,
-        mover: &Mover,
+        drain: &'g Drain<'a>,
+        mover: &'g Mover,
     ) -> Result<(), Obstacle> {
         let Some(pod) = self.world.pod(mover.id) else {
             return Ok(());
@@ -149,7 +152,7 @@ impl<'g, 'a> Course<'g, 'a> {
         if self.follows(&step) {
             return Ok(());
         }
-        let attempts: &[fn(&mut Self, &Step<'_, 'a>) -> Result<(), Refused>] = if self.free_first {
+        let attempts: &[Attempt<'g, 'a>] = if self.free_first {
             &[Self::free, Self::free_anew, Self::forced]
         } else {
             &[Self::forced, Self::free_anew]
@@ -166,7 +169,7 @@ impl<'g, 'a> Course<'g, 'a> {
 
     /// Puts the pod into the open forced wave, if it has the same way and, on
     /// its own, no freer one.
-    fn follows(&mut self, step: &Step<'_, 'a>) -> bool {
+    fn follows(&mut self, step: &Step<'g, 'a>) -> bool {
         let Some((target, closed)) = self.open.forced.clone() else {
             return false;
         };
@@ -192,13 +195,13 @@ impl<'g, 'a> Course<'g, 'a> {
     }
 
     /// What has to be cordoned so that the pod can only go to the target.
-    fn closing(&mut self, step: &Step<'_, 'a>, target: NodeId) -> Vec<NodeId> {
+    fn closing(&mut self, step: &Step<'g, 'a>, target: NodeId) -> Vec<NodeId> {
         let mut nodes = self.crowd.range(&self.world, step.mover.id);
         nodes.retain(|node| *node != target);
         nodes
     }
 
-    fn free_anew(&mut self, step: &Step<'_, 'a>) -> Result<(), Refused> {
+    fn free_anew(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
         if !self.open.is_empty() {
             self.close();
         }
@@ -206,7 +209,7 @@ impl<'g, 'a> Course<'g, 'a> {
     }
 
     /// Adds the pod to the open wave, if that is still free with it.
-    fn free(&mut self, step: &Step<'_, 'a>) -> Result<(), Refused> {
+    fn free(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
         let most = usize::try_from(self.ground.config.max_evictions_in_flight);
         let full = self.open.steps.len() >= most.unwrap_or(usize::MAX);
         let id = step.mover.id;
@@ -244,7 +247,7 @@ impl<'g, 'a> Course<'g, 'a> {
 
     /// A node with room for each pod of the open wave and for one more,
     /// wherever the others go.
-    fn rooms(&mut self, step: &Step<'_, 'a>) -> Option<Vec<NodeId>> {
+    fn rooms(&mut self, step: &Step<'g, 'a>) -> Option<Vec<NodeId>> {
         let ground = self.ground;
         let steps = self.open.steps.iter();
         let mut all: Vec<(&Mover, Option<NodeId>)> = steps
@@ -307,7 +310,7 @@ impl<'g, 'a> Course<'g, 'a> {
     }
 
     /// Evicts the pod in a wave of its own, with one node left to go to.
-    fn forced(&mut self, step: &Step<'_, 'a>) -> Result<(), Refused> {
+    fn forced(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
         let Some(target) = step.mover.to else {
             return Err(Refused::Here);
         };
@@ -320,7 +323,7 @@ impl<'g, 'a> Course<'g, 'a> {
 
     fn force(
         &mut self,
-        step: &Step<'_, 'a>,
+        step: &Step<'g, 'a>,
         target: NodeId,
         closed: &[NodeId],
     ) -> Result<(), Refused> {
@@ -399,7 +402,7 @@ impl<'g, 'a> Course<'g, 'a> {
         })
     }
 
-    fn obstacle(&mut self, step: &Step<'_, 'a>) -> Obstacle {
+    fn obstacle(&mut self, step: &Step<'g, 'a>) -> Obstacle {
         let pod = named(step.pod);
         let Some(target) = step.mover.to else {
             return Obstacle::NoTarget { pod };

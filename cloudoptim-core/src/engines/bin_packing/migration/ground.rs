@@ -110,7 +110,7 @@ impl<'a> Ground<'a> {
                 .collect();
             match Course::run(self, &going, free_first) {
                 Ok(waves) => return Way { waves, left_out },
-                Err((index, obstacle)) => self.leave_out(index, obstacle, &mut left_out),
+                Err((index, obstacle)) => self.leave_out(index, *obstacle, &mut left_out),
             }
         }
     }
