@@ -240,6 +240,57 @@ impl Crowd {
     }
 }
 
+/// What pods ask for together, for proofs by counting.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Total(Resources);
+
+impl Total {
+    pub(crate) fn add(&mut self, world: &World<'_>, pod: PodId) {
+        if let Some(entry) = world.pods.get(pod.0) {
+            self.0.add(&entry.request);
+        }
+    }
+
+    /// Whether these pods, wherever each of them goes, leave room for the pod
+    /// on one of the nodes. The pod has to be among them.
+    ///
+    /// To shut the pod out of a node they need there, of one resource that it
+    /// wants, all that is free but for one unit less than it asks for. As each
+    /// stands in one place, the shares of the total that all nodes need, each by
+    /// its cheapest resource, would have to be no more than one per resource.
+    pub(crate) fn leaves_room(&self, world: &World<'_>, pod: PodId, nodes: &[NodeId]) -> bool {
+        const WHOLE: u128 = 1_000_000;
+        let Some(own) = world.pods.get(pod.0).map(|p| &p.request) else {
+            return false;
+        };
+        let of = |r: &Resources| {
+            let mut all = vec![r.cpu.0, r.memory.0, r.ephemeral_storage.0, r.pods];
+            let extended = own.extended.keys();
+            all.extend(extended.map(|name| r.extended.get(name).copied().unwrap_or(0)));
+            all
+        };
+        let (wants, total) = (of(own), of(&self.0));
+        let resources = wants.iter().filter(|amount| **amount > 0).count();
+        let mut sum = 0_u128;
+        for node in nodes {
+            let free = of(&world.free(*node));
+            let shares = wants.iter().zip(&free).zip(&total);
+            let cheapest = shares
+                .filter(|((want, _), _)| **want > 0)
+                .map(|((want, free), total)| {
+                    let needed = (u128::from(*free) + 1).saturating_sub(u128::from(*want));
+                    needed * WHOLE / u128::from((*total).max(1))
+                })
+                .min();
+            match cheapest {
+                Some(share) if share > WHOLE => return true,
+                share => sum += share.unwrap_or(0),
+            }
+        }
+        sum > WHOLE * u128::try_from(resources).unwrap_or(u128::MAX)
+    }
+}
+
 /// The resources of `all` of which `own` wants some.
 fn wanted(all: &Resources, own: &Resources) -> Resources {
     let mut wanted = all.clone();
@@ -383,6 +434,21 @@ impl World<'_> {
     pub(crate) fn may_be_chosen_for(&self, pod: PodId) -> bool {
         let entry = self.pods.get(pod.0);
         entry.is_some_and(|p| p.in_with.is_empty() && p.in_of.is_empty())
+    }
+
+    /// Whether only room decides which of the nodes that could take the pod
+    /// does, whatever stands where.
+    pub(crate) fn wants_room_only(&self, pod: PodId) -> bool {
+        let entry = self.pods.get(pod.0);
+        entry.is_some_and(|p| {
+            let needs = &p.needs;
+            self.asks(p).is_empty()
+                && needs.attached.is_empty()
+                && needs.exclusive.is_empty()
+                && needs.problems.is_empty()
+                && p.pod.spec.resource_claims.is_empty()
+                && p.pod.spec.scheduling_gates.is_empty()
+        })
     }
 
     fn brings(&self, p: &PodEntry<'_>) -> Vec<Mark> {

@@ -96,7 +96,8 @@ fn show(wave: &Wave) -> String {
     });
     words.extend(wave.evictions.iter().map(|e| {
         let to = e.to.as_ref().map_or("?", NodeName::as_str);
-        format!("{}@{}>{to}({})", e.pod.name, e.from, e.room_on)
+        let room = e.room_on.as_ref().map_or("any", NodeName::as_str);
+        format!("{}@{}>{to}({room})", e.pod.name, e.from)
     }));
     if !wave.removed.is_empty() {
         words.push(format!("remove {}", names(&wave.removed)));
@@ -267,6 +268,10 @@ fn a_hundred_nodes_go() {
     assert_eq!((going(&way).len(), way.left_out.len()), (100, 0));
     let evictions: usize = way.waves.iter().map(|w| w.evictions.len()).sum();
     assert_eq!(evictions, 300);
+    // Ten at once, and where every pod is free no node needs one of its own.
+    let free = |w: &Wave| w.placement == Placement::Free;
+    assert!(way.waves.iter().all(free));
+    assert_eq!(way.waves.len(), 30);
     let end = carried_out(&config, &scenario, &way, Chooser::Scores);
     assert_eq!((end.pending.len(), end.removed.len()), (0, 100));
 }

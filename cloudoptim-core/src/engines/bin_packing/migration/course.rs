@@ -9,7 +9,7 @@ use super::{Eviction, Obstacle, Placement, Rollback, Wave};
 use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::model::{NODE_POOL_LABEL, NodeName, Pod};
 use crate::plan::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
-use crate::scheduling::crowd::{Crowd, Reserve};
+use crate::scheduling::crowd::{Crowd, Reserve, Total};
 use crate::scheduling::{Budgets, NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +25,8 @@ pub(super) struct Course<'g, 'a> {
     world: World<'a>,
     crowd: Crowd,
     reserve: Reserve,
+    /// Pods that find room wherever all others go.
+    loose: BTreeSet<PodId>,
     waves: Vec<Wave>,
     open: Open<'a>,
     /// Nodes to cordon with the first wave.
@@ -39,7 +41,8 @@ pub(super) struct Course<'g, 'a> {
 /// The wave that is being filled.
 struct Open<'a> {
     forced: Option<(NodeId, Vec<NodeId>)>,
-    steps: Vec<(usize, usize, NodeId)>,
+    /// Drain, pod, and the node with room for it, where it is a single one.
+    steps: Vec<(usize, usize, Option<NodeId>)>,
     /// Drains that it touches.
     touched: BTreeSet<usize>,
     /// Drains that end with it.
@@ -74,6 +77,7 @@ impl<'g, 'a> Course<'g, 'a> {
             world: ground.world.clone(),
             crowd: Crowd::default(),
             reserve: Reserve::default(),
+            loose: BTreeSet::new(),
             waves: Vec::new(),
             open: Open::new(ground),
             cordon: names.clone(),
@@ -90,6 +94,8 @@ impl<'g, 'a> Course<'g, 'a> {
         for pod in &ground.leaving {
             course.crowd.add_leaving(&course.world, *pod);
         }
+        let drains = || going.iter().filter_map(|i| ground.drains.get(*i));
+        course.find_loose(drains().flat_map(|d| &d.pods));
         for drain in going.iter().filter_map(|i| ground.drains.get(*i)) {
             for mover in &drain.pods {
                 let target = course.reserved(mover);
@@ -103,6 +109,34 @@ impl<'g, 'a> Course<'g, 'a> {
         }
         course.close();
         Ok(course.waves)
+    }
+
+    /// Pods with no rule but room, for which there is room by count from the
+    /// first wave to the last: all that comes to the nodes that stay is the
+    /// crowd and the pods that move.
+    fn find_loose(&mut self, movers: impl Iterator<Item = &'g Mover> + Clone) {
+        let mut total = Total::default();
+        let own: BTreeSet<PodId> = movers.clone().map(|m| m.id).collect();
+        let unsure = self.ground.unsure.iter().copied();
+        let waiting = unsure.filter(|id| self.crowd.contains(*id));
+        for id in own
+            .iter()
+            .copied()
+            .chain(waiting.filter(|id| !own.contains(id)))
+        {
+            total.add(&self.world, id);
+        }
+        for id in own {
+            let world = &self.world;
+            if !world.wants_room_only(id) || !world.may_be_chosen_for(id) {
+                continue;
+            }
+            let mut nodes = self.crowd.range(world, id);
+            nodes.retain(|node| leaves_again(world, id, *node).is_none());
+            if total.leaves_room(world, id, &nodes) {
+                self.loose.insert(id);
+            }
+        }
     }
 
     fn drain(&mut self, index: usize) -> Result<(), Obstacle> {
@@ -224,7 +258,8 @@ impl<'g, 'a> Course<'g, 'a> {
         let target = self.reserved(step.mover);
         self.reserve.remove(&self.world, id, target);
         self.crowd.add(&self.world, id);
-        let safe = self.crowd.contains(id) && self.reserve.stands(&self.world, &self.crowd, id);
+        let known = self.crowd.contains(id) || self.loose.contains(&id);
+        let safe = known && self.reserve.stands(&self.world, &self.crowd, id);
         let Some(rooms) = safe.then(|| self.rooms(step)).flatten() else {
             if !was_unsure {
                 self.crowd.remove(&self.world, id);
@@ -247,22 +282,26 @@ impl<'g, 'a> Course<'g, 'a> {
 
     /// A node with room for each pod of the open wave and for one more,
     /// wherever the others go.
-    fn rooms(&mut self, step: &Step<'g, 'a>) -> Option<Vec<NodeId>> {
+    fn rooms(&mut self, step: &Step<'g, 'a>) -> Option<Vec<Option<NodeId>>> {
         let ground = self.ground;
         let steps = self.open.steps.iter();
         let mut all: Vec<(&Mover, Option<NodeId>)> = steps
             .filter_map(|(index, place, room)| {
                 let drain = ground.drains.get(*index)?;
-                Some((drain.pods.get(*place)?, Some(*room)))
+                Some((drain.pods.get(*place)?, *room))
             })
             .collect();
         all.push((step.mover, step.mover.to));
         let mut rooms = Vec::new();
         for (mover, first) in all {
+            if self.loose.contains(&mover.id) {
+                rooms.push(None);
+                continue;
+            }
             let nodes = self.crowd.nodes_of(mover.id).to_vec();
             let first = first.filter(|node| nodes.contains(node));
             let mut tried = first.into_iter().chain(nodes.iter().copied());
-            rooms.push(tried.find(|node| self.has_room(mover, *node))?);
+            rooms.push(Some(tried.find(|node| self.has_room(mover, *node))?));
         }
         Some(rooms)
     }
@@ -347,15 +386,16 @@ impl<'g, 'a> Course<'g, 'a> {
             self.world.place_pod(id, target);
         }
         self.open.forced = Some((target, closed.to_vec()));
-        self.open.steps.push((step.index, step.place, target));
+        self.open.steps.push((step.index, step.place, Some(target)));
         self.open.graces.push(grace_seconds(step.pod));
         Ok(())
     }
 
-    /// The room that is kept for a pod; one whose place is not known takes it
-    /// everywhere already.
+    /// The room that is kept for a pod: none for one that has room anyway, and
+    /// none for one whose place is not known, which takes it everywhere already.
     fn reserved(&self, mover: &Mover) -> Option<NodeId> {
-        mover.to.filter(|_| !self.crowd.contains(mover.id))
+        let elsewhere = self.crowd.contains(mover.id) || self.loose.contains(&mover.id);
+        mover.to.filter(|_| !elsewhere)
     }
 
     /// Counts a node among those that the open wave disrupts, if its pool lets
@@ -446,7 +486,7 @@ impl<'g, 'a> Course<'g, 'a> {
                     uid: planned.uid.clone(),
                     from: drain.node.name(),
                     to: planned.to.clone(),
-                    room_on: name(*room)?,
+                    room_on: room.and_then(name),
                 })
             })
             .collect();

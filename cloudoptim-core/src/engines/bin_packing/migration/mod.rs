@@ -126,8 +126,10 @@ pub struct Eviction {
     pub to: Option<NodeName>,
     /// The proof that it finds a place: this node takes it by every rule, and
     /// has room for it even when every pod of this wave and the waves before
-    /// that could come there is there.
-    pub room_on: NodeName,
+    /// that could come there is there. `None`: its only rule is room, and all
+    /// pods of the migration together cannot fill every node that takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_on: Option<NodeName>,
 }
 
 /// What undoes a wave.
