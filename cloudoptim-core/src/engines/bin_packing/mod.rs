@@ -23,6 +23,7 @@ mod candidate;
 mod config;
 mod consolidate;
 mod fleet;
+mod migration;
 mod owner;
 mod pool;
 mod reason;
@@ -33,6 +34,10 @@ mod trial;
 
 pub use config::Config;
 pub use fleet::Launchable;
+pub use migration::{
+    Broken, Chooser, Eviction, Launch, LeftOut, Migration, Obstacle, Placement, Rollback,
+    Simulation, Wave, migration, simulate,
+};
 pub use reason::Reason;
 pub use repacking::{
     Launched, Moved, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,
