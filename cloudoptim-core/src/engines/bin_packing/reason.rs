@@ -170,6 +170,7 @@ impl Reason {
         "pod_pinned",
         "budget_blocks",
         "no_room",
+        "unsettles",
         "unpriced",
         "saves_too_little",
         "owner_unknown",

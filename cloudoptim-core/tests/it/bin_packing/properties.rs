@@ -285,11 +285,12 @@ pub(super) fn scenario(case: &Case) -> Scenario {
 }
 
 /// Reasons that depend on what the other nodes do, not on the node itself.
-const FOR_THE_REST: [&str; 9] = [
+const FOR_THE_REST: [&str; 10] = [
     "empty",
     "pods_fit_elsewhere",
     "takes_pods",
     "no_room",
+    "unsettles",
     "headroom",
     "zone_balance",
     "group_at_minimum",
@@ -516,7 +517,7 @@ proptest! {
             let codes: Vec<String> = kept.reasons.iter().map(|r| r.code().1).collect();
             // It took pods, which may go on; a pod that was leaving is gone; or
             // a pod that moved makes way for another.
-            let may_change = ["takes_pods", "no_room", "headroom", "zone_balance", "budget_blocks", "pool_forbids"];
+            let may_change = ["takes_pods", "no_room", "unsettles", "headroom", "zone_balance", "budget_blocks", "pool_forbids"];
             prop_assert!(codes.iter().all(|c| may_change.contains(&c.as_str())), "{node} {codes:?}");
         }
     }
