@@ -557,6 +557,7 @@ fn the_generated_clusters_are_worth_looking_at() {
         "cooling_down",
         "plan_is_full",
         "headroom",
+        "unsettles",
     ];
     let missing: Vec<_> = Reason::CODES
         .iter()
