@@ -539,7 +539,7 @@ mod tests {
                 id: format!("c{at}"),
                 count: 3,
                 demand: vec![1 + below(6), 1 + below(6)],
-                devices: (count > 0).then(|| DeviceRequest {
+                devices: (count > 0).then_some(DeviceRequest {
                     count,
                     milli,
                     models: Mask::All,

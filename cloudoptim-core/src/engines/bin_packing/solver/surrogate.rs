@@ -88,7 +88,7 @@ impl Search {
                 (of as usize, demand(i, last) as usize)
             })
             .collect();
-        if takes.iter().any(|t| *t == (0, 0)) {
+        if takes.contains(&(0, 0)) {
             return None; // it costs nothing on this grid
         }
         let mut prices: Vec<f64> = duals[..last].to_vec();
