@@ -405,8 +405,9 @@ impl Bundler {
             .map(|(bundle, loss)| {
                 let demand = (0..dims).map(|dim| {
                     let items = bundle.items.iter();
-                    let of = items.map(|(i, n)| search.demand[i * dims + dim] * u64::from(*n));
-                    of.sum()
+                    let of = items
+                        .map(|(i, n)| search.demand[i * dims + dim].saturating_mul(u64::from(*n)));
+                    of.fold(0, u64::saturating_add)
                 });
                 (Self::value(&bundle, values), demand.collect(), bundle, loss)
             })
@@ -454,8 +455,9 @@ impl Bundler {
             inner.shapes.push(at);
             for dim in 0..dims {
                 let items = bundle.items.iter();
-                let demand = items.map(|(i, n)| search.demand[i * dims + dim] * u64::from(*n));
-                inner.demand.push(demand.sum());
+                let demand =
+                    items.map(|(i, n)| search.demand[i * dims + dim].saturating_mul(u64::from(*n)));
+                inner.demand.push(demand.fold(0, u64::saturating_add));
             }
             inner.demand.push(u64::from(bundle.devices));
             inner.requests.push(None);

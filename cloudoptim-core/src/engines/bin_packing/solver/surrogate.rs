@@ -3,9 +3,10 @@
 //! All other amounts are paid for at a price each instead of being limited, and
 //! what their whole capacity costs is added back: an upper bound at any prices,
 //! by a table that is small (surrogate or Lagrangian relaxation; Fisher 1981).
-//! Prices follow what the filling takes too much of. Along the way every item
-//! gets the best filling that contains it, which is what a programme needs:
-//! many good fillings that differ.
+//! On a grid coarser than the requests these are rounded up, so that what is
+//! found fits, and nothing is bounded. Prices follow what the filling takes too
+//! much of. Along the way every item gets the best filling that contains it,
+//! which is what a programme needs: many good fillings that differ.
 
 use super::labels::Priced;
 use super::pricing::Search;
@@ -15,28 +16,16 @@ use std::collections::BTreeSet;
 const OTHERS: usize = 60;
 
 /// Entries of a table for each number of devices.
-const CELLS: usize = 2_000;
+const CELLS: u64 = 2_000;
 
 /// Entries that take as long as a label.
 const ENTRIES_PER_LABEL: u64 = 256;
 
 /// How often prices are set anew.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 2;
 
 /// Floating point may be wrong by less than this, relative.
 const SLACK: f64 = 1e-9;
-
-/// What the tables say.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Surrogate {
-    /// No filling is worth more.
-    pub(super) upper: f64,
-    /// Fillings that fit, each with its worth: index in [`Search::shapes`] and
-    /// how many; the best first.
-    pub(super) fillings: Vec<(f64, Vec<(usize, u32)>)>,
-    /// Entries computed.
-    pub(super) work: u64,
-}
 
 struct Table<'a> {
     search: &'a Search,
@@ -52,18 +41,10 @@ struct Table<'a> {
 }
 
 impl Search {
-    /// Bounds the best filling at `values`. The last amount counts devices;
-    /// `duals` says what the whole capacity of each amount carries. A table has
-    /// at most `cells` entries for each number of devices; on a grid that is
-    /// coarser than the requests these are rounded down, or `up`, which bounds
-    /// nothing.
-    fn surrogate(
-        &self,
-        values: &[f64],
-        duals: &[f64],
-        target: f64,
-        (cells, up): (usize, bool),
-    ) -> Option<Surrogate> {
+    /// Good fillings at `values`, and a bound of the best where the grid is as
+    /// fine as the requests. The last amount counts devices; `duals` says what
+    /// the whole capacity of each amount carries.
+    pub(super) fn tables(&self, values: &[f64], duals: &[f64], target: f64) -> Option<Priced> {
         let last = self.dims.checked_sub(1)?;
         let devices = usize::try_from(self.capacity[last]).ok()?;
         let main = (0..last).max_by(|a, b| duals[*a].total_cmp(&duals[*b]).then(b.cmp(a)))?;
@@ -74,18 +55,14 @@ impl Search {
         let capacity = self.capacity[main];
         let common = (0..values.len()).fold(0, |step, i| super::grid::gcd(step, demand(i, main)));
         let mut step = common.max(1);
-        if capacity / step > cells as u64 {
-            step = (capacity / cells.max(1) as u64).max(1);
+        if capacity / step > CELLS {
+            step = capacity / CELLS;
         }
         let width = usize::try_from(capacity / step).ok()?;
         let takes: Vec<(usize, usize)> = (0..values.len())
             .map(|i| {
-                let of = if up {
-                    demand(i, main).div_ceil(step)
-                } else {
-                    demand(i, main) / step
-                };
-                (of as usize, demand(i, last) as usize)
+                let cells = demand(i, main).div_ceil(step);
+                (cells as usize, demand(i, last) as usize)
             })
             .collect();
         if takes.contains(&(0, 0)) {
@@ -93,14 +70,12 @@ impl Search {
         }
         let mut prices: Vec<f64> = duals[..last].to_vec();
         prices[main] = 0.0;
-        let mut out = Surrogate {
-            upper: f64::INFINITY,
-            ..Surrogate::default()
-        };
+        let (mut upper, mut work) = (f64::INFINITY, 0);
+        let mut fillings: Vec<(f64, Vec<(usize, u32)>)> = Vec::new();
         let mut seen: BTreeSet<Vec<(usize, u32)>> = BTreeSet::new();
         let mut factor = 2.0_f64;
         let mut leaned: Vec<i8> = vec![0; last];
-        for _ in 0..if up { 2 } else { ROUNDS } {
+        for _ in 0..ROUNDS {
             let gains: Vec<f64> = (0..values.len())
                 .map(|i| {
                     let paid = (0..last).filter(|dim| self.capacity[*dim] > 0);
@@ -118,16 +93,15 @@ impl Search {
                 best: vec![0.0; (width + 1) * (devices + 1)],
                 chosen: vec![0; (width + 1) * (devices + 1)],
             };
-            out.work += table.fill();
+            work += table.fill();
             let back: f64 = prices.iter().sum();
-            let upper = (table.top() + back) * (1.0 + SLACK);
-            if !up || step == common {
-                out.upper = out.upper.min(upper);
+            if step == common {
+                upper = upper.min((table.top() + back) * (1.0 + SLACK));
             }
             let best = table.filling(width, devices, None);
             for (worth, filling) in table.all(values, target) {
                 if self.fits(&filling) && seen.insert(filling.clone()) {
-                    out.fillings.push((worth, filling));
+                    fillings.push((worth, filling));
                 }
             }
             // What was taken too much of becomes dearer.
@@ -135,8 +109,8 @@ impl Search {
             for dim in (0..last).filter(|dim| *dim != main) {
                 let used: u64 = best
                     .iter()
-                    .map(|(i, n)| demand(*i, dim) * u64::from(*n))
-                    .sum();
+                    .map(|(i, n)| demand(*i, dim).saturating_mul(u64::from(*n)))
+                    .fold(0, u64::saturating_add);
                 let over = used > self.capacity[dim];
                 if !over && prices[dim] == 0.0 {
                     continue;
@@ -161,23 +135,15 @@ impl Search {
                 break;
             }
         }
-        out.fillings
-            .sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        Some(out)
-    }
-
-    /// [`Self::surrogate`] on a coarse grid, requests rounded up so that what it
-    /// finds fits; it bounds nothing then.
-    pub(super) fn tables(&self, values: &[f64], duals: &[f64], target: f64) -> Option<Priced> {
-        let tabled = self.surrogate(values, duals, target, (CELLS, true))?;
-        let mut fillings = tabled.fillings.into_iter();
+        fillings.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        let mut fillings = fillings.into_iter();
         let (value, counts) = fillings.next().unwrap_or_default();
         Some(Priced {
-            upper: tabled.upper.max(target),
+            upper: upper.max(target),
             value,
             counts,
             others: fillings.take(OTHERS).map(|(_, counts)| counts).collect(),
-            work: tabled.work / ENTRIES_PER_LABEL,
+            work: work / ENTRIES_PER_LABEL,
         })
     }
 
@@ -186,8 +152,8 @@ impl Search {
         let amounts = (0..self.dims).all(|dim| {
             let used = filling
                 .iter()
-                .map(|(i, n)| self.demand[i * self.dims + dim] * u64::from(*n));
-            used.sum::<u64>() <= self.capacity[dim]
+                .map(|(i, n)| self.demand[i * self.dims + dim].saturating_mul(u64::from(*n)));
+            used.fold(0, u64::saturating_add) <= self.capacity[dim]
         });
         let mut room: Vec<i64> = self.room.iter().map(|r| i64::from(*r)).collect();
         for (i, n) in filling {

@@ -1,0 +1,267 @@
+//! Where items go: by quota, by fit, and by making others give way.
+
+use super::{Base, Fit, Quota, Trial, Undo};
+use std::collections::BTreeMap;
+
+impl Trial {
+    /// How many items of each kind should go to each look: what the quota has
+    /// there above what stands there.
+    pub(super) fn wanted(
+        &self,
+        base: &Base<'_>,
+        quota: &Quota<'_>,
+        kinds: &[(usize, u32)],
+    ) -> Vec<Vec<(usize, u32)>> {
+        let model = base.model;
+        let looks = quota.flow.len();
+        let mut stands: Vec<Vec<f64>> = vec![vec![0.0; model.shapes.len()]; looks];
+        for (nodes, stands) in quota.nodes.iter().zip(&mut stands) {
+            for node in nodes.iter().filter(|n| !self.gone[**n]) {
+                for (kind, n) in base.movable[*node].iter().chain(&self.arrived[*node]) {
+                    stands[model.kinds[*kind].shape] += f64::from(*n);
+                }
+            }
+        }
+        kinds
+            .iter()
+            .map(|(kind, count)| {
+                let shape = model.kinds[*kind].shape;
+                let above: Vec<f64> = (0..looks)
+                    .map(|l| (quota.flow[l][shape] - stands[l][shape]).max(0.0))
+                    .collect();
+                let sum: f64 = above.iter().sum();
+                if sum <= 0.0 {
+                    return Vec::new();
+                }
+                // Rounded so that the parts add up.
+                let (mut before, mut given) = (0.0, 0);
+                above
+                    .iter()
+                    .enumerate()
+                    .map(|(look, part)| {
+                        before += part / sum * f64::from(*count);
+                        let upto = (before + 0.5).floor().min(f64::from(*count)) as u32;
+                        let n = upto.saturating_sub(given);
+                        given = given.max(upto);
+                        (look, n)
+                    })
+                    .filter(|(_, n)| *n > 0)
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Puts up to `count` items of a kind on open nodes; returns how many.
+    pub(super) fn place(
+        &mut self,
+        base: &Base<'_>,
+        kind: usize,
+        count: u32,
+        fit: Fit,
+        within: Option<&[usize]>,
+        undo: &mut Undo,
+    ) -> u32 {
+        let model = base.model;
+        let k = &model.kinds[kind];
+        let one_by_one = k.zoned || !k.company.is_empty();
+        let demand = &model.shapes[k.shape].demand;
+        let mut placed = 0;
+        while placed < count {
+            let alone = !k.company.is_empty() && self.starts_group(base, kind);
+            let mut candidates: Vec<(f64, usize)> = Vec::new();
+            let scanned = within.map_or(self.bins.len(), <[usize]>::len);
+            for at in 0..scanned {
+                let i = within.map_or(at, |nodes| nodes[at]);
+                let bin = &self.bins[i];
+                // Most nodes are too full: the cheap test comes first.
+                let fits = demand.iter().zip(&bin.free).all(|(d, f)| d <= f);
+                if !fits || self.gone[i] || !self.open(base, i) || !bin.accepts(model, kind) {
+                    continue;
+                }
+                let room = if alone {
+                    bin.room_alone(model, kind, 1)
+                } else {
+                    bin.room(model, kind, 1)
+                };
+                if room > 0 {
+                    candidates.push((base.score(self, i, demand, fit), i));
+                }
+            }
+            self.work += scanned as u64;
+            candidates.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let before = placed;
+            for (_, i) in candidates {
+                let zone = self.bins[i].zone;
+                if one_by_one
+                    && let Some(zone) = zone
+                    && !self.zones.admits(kind, zone)
+                {
+                    continue;
+                }
+                let want = if one_by_one { 1 } else { count - placed };
+                let room = if alone {
+                    1
+                } else {
+                    self.bins[i].room(model, kind, want)
+                };
+                if room == 0 {
+                    continue;
+                }
+                undo.bins.push((i, self.bins[i].clone()));
+                undo.arrived.push((i, self.arrived[i].clone()));
+                self.bins[i].add(model, kind, room);
+                self.arrive(i, kind, room);
+                if let Some(zone) = zone {
+                    self.zones.shift(kind, zone, i64::from(room));
+                    undo.shifts.push((kind, zone, i64::from(room)));
+                }
+                placed += room;
+                if placed == count || one_by_one {
+                    break;
+                }
+            }
+            if placed == before || !one_by_one {
+                break;
+            }
+        }
+        placed
+    }
+
+    /// Places every item that is left by moving one that came before it.
+    pub(super) fn eject_all(
+        &mut self,
+        base: &Base<'_>,
+        left: &BTreeMap<usize, u32>,
+        undo: &mut Undo,
+    ) -> bool {
+        left.iter()
+            .all(|(kind, n)| (0..*n).all(|_| self.eject(base, *kind, undo)))
+    }
+
+    /// Puts an item where a smaller one that came there finds another place.
+    pub(super) fn eject(&mut self, base: &Base<'_>, kind: usize, undo: &mut Undo) -> bool {
+        let model = base.model;
+        if model.kinds[kind].zoned || !model.kinds[kind].company.is_empty() {
+            return false;
+        }
+        // Which kinds some open node takes one more of.
+        let mut room: BTreeMap<usize, Option<(f64, usize)>> = BTreeMap::new();
+        let demand = &model.shapes[model.kinds[kind].shape].demand;
+        let mut best: Option<(f64, usize, usize, usize)> = None;
+        for node in 0..self.bins.len() {
+            self.work += 1;
+            let bin = &self.bins[node];
+            if self.gone[node] || !self.open(base, node) || !bin.accepts(model, kind) {
+                continue;
+            }
+            for (other, _) in &self.arrived[node] {
+                let other = *other;
+                if other == kind || model.kinds[other].zoned {
+                    continue;
+                }
+                let less = &model.shapes[model.kinds[other].shape].demand;
+                let mut free = bin.free.iter().zip(less).zip(demand);
+                if !free.all(|((f, l), d)| f + l >= *d) {
+                    continue;
+                }
+                let to = *room
+                    .entry(other)
+                    .or_insert_with(|| self.tightest(base, other));
+                let Some((score, to)) = to else { continue };
+                if to == node {
+                    continue;
+                }
+                let waste: f64 = bin
+                    .free
+                    .iter()
+                    .zip(less)
+                    .zip(demand)
+                    .zip(self.capacity(base, node))
+                    .map(|(((f, l), d), c)| {
+                        let rest = (f + l - d) as f64 / c;
+                        rest * rest
+                    })
+                    .sum();
+                let key = waste + score;
+                if best.is_none_or(|b| key < b.0) {
+                    best = Some((key, node, other, to));
+                }
+            }
+        }
+        let Some((_, node, other, to)) = best else {
+            return false;
+        };
+        for i in [node, to] {
+            undo.bins.push((i, self.bins[i].clone()));
+            undo.arrived.push((i, self.arrived[i].clone()));
+        }
+        let entry = self.bins[node]
+            .items
+            .iter()
+            .position(|i| i.kind as usize == other);
+        let Some(entry) = entry else { return false };
+        self.bins[node].remove(model, entry, 1);
+        self.leave(node, other);
+        if self.bins[node].room(model, kind, 1) == 0 || self.bins[to].room(model, other, 1) == 0 {
+            return false;
+        }
+        self.bins[node].add(model, kind, 1);
+        self.arrive(node, kind, 1);
+        self.bins[to].add(model, other, 1);
+        self.arrive(to, other, 1);
+        for (k, at, n) in [(other, node, -1), (kind, node, 1), (other, to, 1)] {
+            if let Some(zone) = self.bins[at].zone {
+                self.zones.shift(k, zone, n);
+                undo.shifts.push((k, zone, n));
+            }
+        }
+        true
+    }
+
+    /// The open node that an item fills best.
+    pub(super) fn tightest(&self, base: &Base<'_>, kind: usize) -> Option<(f64, usize)> {
+        let model = base.model;
+        let demand = &model.shapes[model.kinds[kind].shape].demand;
+        (0..self.bins.len())
+            .filter(|i| {
+                let bin = &self.bins[*i];
+                !self.gone[*i]
+                    && self.open(base, *i)
+                    && bin.accepts(model, kind)
+                    && bin.room(model, kind, 1) > 0
+            })
+            .map(|i| (base.score(self, i, demand, Fit::Tight), i))
+            .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+    }
+
+    pub(super) fn leave(&mut self, node: usize, kind: usize) {
+        for (k, n) in &mut self.arrived[node] {
+            if *k == kind {
+                *n -= 1;
+            }
+        }
+        self.arrived[node].retain(|(_, n)| *n > 0);
+    }
+
+    pub(super) fn arrive(&mut self, node: usize, kind: usize, count: u32) {
+        match self.arrived[node].iter_mut().find(|(k, _)| *k == kind) {
+            Some((_, n)) => *n += count,
+            None => self.arrived[node].push((kind, count)),
+        }
+    }
+
+    /// Whether an item is its own company and there is none anywhere.
+    pub(super) fn starts_group(&self, base: &Base<'_>, kind: usize) -> bool {
+        let model = base.model;
+        let k = &model.kinds[kind];
+        k.company.iter().all(|a| {
+            let rule = (model.limits.len() + a) as u32;
+            let own = k.touches.iter().any(|t| t.rule == rule && t.of);
+            own && self
+                .bins
+                .iter()
+                .zip(&self.gone)
+                .all(|(b, gone)| *gone || b.company(model, *a) == 0)
+        })
+    }
+}
