@@ -3,9 +3,9 @@
 use super::course::Course;
 use super::{Launch, LeftOut, Obstacle, Way};
 use crate::decision::{Action, Decision, Owner, PodMove, Subject};
-use crate::engines::bin_packing::Config;
 use crate::engines::bin_packing::pool::Pools;
 use crate::engines::bin_packing::trial::named;
+use crate::engines::bin_packing::{Config, missing};
 use crate::engines::{EngineError, EngineId, Inputs};
 use crate::model::{Cluster, Node, NodeName};
 use crate::scheduling::crowd::Crowd;
@@ -42,6 +42,8 @@ pub(super) struct Ground<'a> {
     /// Pods that are being deleted and do not come again.
     pub(super) leaving: Vec<PodId>,
     pub(super) pools: Pools<'a>,
+    /// The first part without which nothing can be proven, and its state.
+    missing: Option<(String, String)>,
     pub(super) settle_seconds: u64,
     now: DateTime<Utc>,
 }
@@ -84,6 +86,7 @@ impl<'a> Ground<'a> {
             unsure,
             leaving,
             pools: Pools::new(cluster, now),
+            missing: missing(cluster),
             settle_seconds: u64::from(inputs.policy.plan.settle_seconds),
             world,
             now,
@@ -115,8 +118,16 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Nodes that a pod could come to whatever is cordoned.
+    /// All nodes when a part of the cluster is missing, else those that a pod
+    /// could come to whatever is cordoned.
     fn hopeless(&self) -> Vec<(usize, Obstacle)> {
+        if let Some((part, state)) = &self.missing {
+            let because = || Obstacle::PartMissing {
+                part: part.clone(),
+                state: state.clone(),
+            };
+            return (0..self.drains.len()).map(|i| (i, because())).collect();
+        }
         let mut crowd = Crowd::default();
         let mut found = BTreeMap::new();
         for pod in &self.unsure {

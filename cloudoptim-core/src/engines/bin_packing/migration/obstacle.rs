@@ -51,6 +51,13 @@ pub enum Obstacle {
         /// Setting, as written.
         setting: String,
     },
+    /// A part of the cluster is not known whole, so that nothing can be proven.
+    PartMissing {
+        /// Part.
+        part: String,
+        /// What is known of it.
+        state: String,
+    },
     /// An earlier node of its group stays, on which its own removal builds.
     BuildsOn {
         /// That node.
@@ -67,6 +74,7 @@ impl Obstacle {
         "tolerates_cordon",
         "budget_blocks",
         "pool_forbids",
+        "part_missing",
         "builds_on",
     ];
 
@@ -79,6 +87,7 @@ impl Obstacle {
             Self::ToleratesCordon { .. } => "tolerates_cordon",
             Self::BudgetBlocks { .. } => "budget_blocks",
             Self::PoolForbids { .. } => "pool_forbids",
+            Self::PartMissing { .. } => "part_missing",
             Self::BuildsOn { .. } => "builds_on",
         }
     }
@@ -107,6 +116,7 @@ impl fmt::Display for Obstacle {
             Self::PoolForbids { pool, setting } => {
                 write!(f, "pool {pool} says {setting} at that time")
             }
+            Self::PartMissing { part, state } => write!(f, "{part} is {state}"),
             Self::BuildsOn { node } => {
                 write!(f, "it builds on the removal of {node}, which stays")
             }
