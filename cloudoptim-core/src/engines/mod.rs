@@ -313,7 +313,7 @@ pub enum EngineError {
         message: String,
     },
     /// A question names something that is not there.
-    #[error("{engine}: there is no {what}")]
+    #[error("{engine}: {what} is not there")]
     NotFound {
         /// Engine.
         engine: EngineId,

@@ -144,12 +144,12 @@ impl Change {
             Self::DropAntiAffinity { workload } => format!("the anti-affinity of {workload}"),
             Self::DropPodAffinity { workload } => format!("the pod affinity of {workload}"),
             Self::DropNodeRules { workload } => {
-                format!("the node selector and affinity of {workload}")
+                format!("the node selector or affinity of {workload}")
             }
             Self::IgnoreMarks { workload } => {
-                format!("the marks against disruption of {workload}")
+                format!("the do-not-disrupt mark of {workload}")
             }
-            Self::IgnoreNodeMarks { node } => format!("the marks of node {node}"),
+            Self::IgnoreNodeMarks { node } => format!("the do-not-disrupt mark of node {node}"),
             Self::LoseLocalData { workload } => format!("the local data of {workload}"),
             Self::MoveBarePods => "keeping pods without a controller".to_owned(),
             Self::ForbidZone { zone } => format!("zone {zone}"),
@@ -295,14 +295,20 @@ impl Question {
             _ => true,
         };
         if there {
-            Ok(())
-        } else {
-            Err(not_found(format!(
-                "{} in cluster {}",
-                change.noun(),
-                self.cluster.uid
-            )))
+            return Ok(());
         }
+        let what = match change {
+            Change::DropSpread { workload }
+            | Change::DropAntiAffinity { workload }
+            | Change::DropPodAffinity { workload }
+            | Change::DropNodeRules { workload }
+            | Change::IgnoreMarks { workload }
+            | Change::LoseLocalData { workload } => format!("a pod of {workload}"),
+            Change::IgnoreNodeMarks { node } => format!("node {node}"),
+            other => other.noun(),
+        };
+        let uid = &self.cluster.uid;
+        Err(not_found(format!("{what} in cluster {uid}")))
     }
 
     /// Whether there is such a pod.
@@ -341,21 +347,22 @@ impl Question {
     }
 
     fn allow(&mut self, inputs: &Inputs<'_>, change: &Change) -> Result<(), EngineError> {
-        let types: Vec<&str> = match change {
+        let (what, types): (String, Vec<&str>) = match change {
             Change::AllowType { instance_type } => {
                 let known = inputs.catalog.instance_type(instance_type);
-                known.into_iter().map(|info| info.name.as_str()).collect()
+                let names = known.into_iter().map(|info| info.name.as_str());
+                (format!("type {instance_type}"), names.collect())
             }
             Change::AllowFamily { family } => {
                 let all = inputs.catalog.instance_types();
-                all.filter(|info| info.family() == family)
-                    .map(|info| info.name.as_str())
-                    .collect()
+                let own = all.filter(|info| info.family() == family);
+                let names = own.map(|info| info.name.as_str());
+                (format!("family {family}"), names.collect())
             }
             _ => return Ok(()),
         };
         if types.is_empty() {
-            return Err(not_found(format!("{} in the catalogue", change.noun())));
+            return Err(not_found(format!("{what} in the catalogue")));
         }
         let zones = self.zones(inputs);
         let mut new = {
@@ -366,7 +373,7 @@ impl Question {
         };
         if new.is_empty() {
             self.missing.push(MissingEvidence::Price {
-                of: format!("{}, on demand", change.noun()),
+                of: format!("{what}, on demand"),
             });
         }
         new.sort_by(|a, b| a.id.cmp(&b.id));

@@ -415,7 +415,7 @@ pub fn constraint_prices(
                     known.push(change.clone());
                     Price::Known {
                         per_month,
-                        at_least: at_least.max(MicroUsdPerMonth::ZERO),
+                        at_least,
                         at_most,
                     }
                 }

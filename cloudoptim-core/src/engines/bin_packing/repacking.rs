@@ -198,12 +198,12 @@ pub(super) fn solve(
         let all = may.len() + must.len();
         let must = fines(must.len());
         let bound = |bound: MicroUsdPerHour| (bound - must).max(MicroUsdPerHour::ZERO);
-        repacking.cost_before = repacking.cost_before - fines(all);
+        repacking.cost_before -= fines(all);
         repacking.lower_bound = bound(repacking.lower_bound);
         repacking.prefix = None;
         for point in &mut repacking.points {
             let went = point.removed.iter().filter(|n| names.contains(*n)).count();
-            point.cost = point.cost - fines(all.saturating_sub(went));
+            point.cost -= fines(all.saturating_sub(went));
             point.lower_bound = bound(point.lower_bound);
         }
     }

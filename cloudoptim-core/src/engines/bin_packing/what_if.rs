@@ -172,7 +172,7 @@ impl fmt::Display for WhatIf {
 /// let answer = what_if(&Config::default(), &inputs, &"c".into(), &[change])?;
 /// assert_eq!(
 ///     answer.to_string(),
-///     "without the marks against disruption of shop/StatefulSet/web: $0.19/h instead of \
+///     "without the do-not-disrupt mark of shop/StatefulSet/web: $0.19/h instead of \
 ///      $0.38/h, saves $140.16/mo (proven: from $140.16/mo to $140.16/mo)",
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -234,18 +234,27 @@ impl<'b> Base<'b> {
         all.extend(self.freed_unpriced(&question));
         all.sort();
         all.dedup();
+        let direction = Change::direction_of(changes);
         if left.is_empty() {
-            meet(&mut before, &mut after, Change::direction_of(changes));
+            meet(&mut before, &mut after, direction);
         }
         let known = all.is_empty() && left.is_empty();
         let saves =
             |from: MicroUsdPerHour, to: MicroUsdPerHour| known.then(|| (from - to).per_month());
+        let least = saves(before.lower_bound, after.cost);
+        let most = saves(before.cost, after.lower_bound);
+        let zero = MicroUsdPerMonth::ZERO;
+        let (at_least_per_month, at_most_per_month) = match direction {
+            Direction::Loosens => (least.map(|l| l.max(zero)), most),
+            Direction::Tightens => (least, most.map(|m| m.min(zero))),
+            Direction::Either => (least, most),
+        };
         Ok(WhatIf {
             cluster: self.laid.uid.clone(),
             changes: changes.to_vec(),
             saves_per_month: saves(before.cost, after.cost),
-            at_least_per_month: saves(before.lower_bound, after.cost),
-            at_most_per_month: saves(before.cost, after.lower_bound),
+            at_least_per_month,
+            at_most_per_month,
             before,
             after,
             left,

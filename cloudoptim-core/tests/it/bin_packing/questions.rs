@@ -170,3 +170,29 @@ fn questions_about_pods_nodes_and_rules() {
         })
     });
 }
+
+#[test]
+fn the_order_of_objects_changes_no_price() {
+    let lines = [
+        "node n1 8 32Gi type=m6i.2xlarge",
+        "node n2 4 16Gi",
+        "node n3 4 16Gi",
+        "pod web-1 n1 500m 1Gi avoids=web",
+        "pod web-2 n2 500m 1Gi avoids=web",
+        "pod api-1 n2 500m 1Gi",
+        "pod job-1 n3 500m 1Gi ann=karpenter.sh/do-not-disrupt:true",
+        "pdb web min=2",
+        "pdb api min=1",
+    ];
+    let prices = |lines: &[Line]| {
+        let scenario = build(&Line::default(), lines);
+        ask(&scenario, |inputs, uid| {
+            constraint_prices(&Config::default(), inputs, uid, &Pricing::default()).unwrap()
+        })
+    };
+    let mut lines: Vec<Line> = lines.into_iter().map(Line::parse).collect();
+    let before = prices(&lines);
+    assert_eq!(before.prices.len(), 4);
+    lines.reverse();
+    assert_eq!(prices(&lines), before);
+}
