@@ -124,6 +124,8 @@ fn against(
 /// #         uid: "c".into(),
 /// #         nodes: Knowledge::complete(vec![node], all()),
 /// #         pods: Knowledge::complete(vec![pod], all()),
+/// #         workloads: Knowledge::complete(Vec::new(), all()),
+/// #         disruption_budgets: Knowledge::complete(Vec::new(), all()),
 /// #         ..Cluster::default()
 /// #     });
 /// #     snapshot
