@@ -10,6 +10,8 @@
 //! makes such documents at any size. [`tables`] judges the embedded catalogue
 //! by the tables that it was made from.
 
+pub mod baseline;
+pub mod certificate;
 pub mod check;
 pub mod cli;
 pub mod documents;

@@ -73,7 +73,8 @@ const CPU_MILLI: [u64; 5] = [100, 250, 500, 1_000, 1_500];
 const MEMORY_MIB: [u64; 6] = [100, 256, 512, 1_024, 2_048, 4_096];
 
 impl Sizes {
-    fn draw(self, random: &mut Random) -> (u64, u64) {
+    /// CPU in millicores and memory in MiB.
+    pub(crate) fn draw(self, random: &mut Random) -> (u64, u64) {
         match self {
             Self::Mix => (
                 CPU_MILLI[random.below(CPU_MILLI.len())],
@@ -90,7 +91,7 @@ impl Sizes {
 }
 
 /// What DaemonSets take of every node: CPU, memory, pods.
-const DAEMONS: (u64, u64, u64) = (200, 320, 4);
+pub(crate) const DAEMONS: (u64, u64, u64) = (200, 320, 4);
 
 impl Plan {
     /// Fills the nodes until a pod fits none of them, then lets pods end.
@@ -270,32 +271,44 @@ pub fn scaled_down(
     }
 }
 
+/// What tells classes apart: CPU, memory and the workload that is spread.
+pub(crate) type ClassKey = (u64, u64, Option<usize>);
+
+impl Pod {
+    /// The class of its equals.
+    pub(crate) fn class(&self) -> ClassKey {
+        let own = self.spread.then_some(self.workload);
+        (self.cpu_milli, self.memory_mib, own)
+    }
+}
+
+/// What a node of a type has for pods that are no DaemonSet's: CPU, memory,
+/// pods.
+pub(crate) fn room(t: &TypeRow) -> [u64; 3] {
+    [
+        t.cpu_milli.saturating_sub(DAEMONS.0),
+        t.memory_mib.saturating_sub(DAEMONS.1),
+        t.pods.saturating_sub(DAEMONS.2),
+    ]
+}
+
 impl Scene {
-    /// The cluster in numbers, with the types that could be bought.
-    #[must_use]
-    pub fn fleet(&self, buy: &[TypeRow]) -> Fleet {
-        let mut classes: BTreeMap<(u64, u64, Option<usize>), usize> = BTreeMap::new();
-        for pod in &self.pods {
-            let own = pod.spread.then_some(pod.workload);
-            classes.insert((pod.cpu_milli, pod.memory_mib, own), 0);
-        }
+    /// The classes of [`Scene::fleet`], by index.
+    pub(crate) fn classes(&self) -> BTreeMap<ClassKey, usize> {
+        let mut classes: BTreeMap<ClassKey, usize> =
+            self.pods.iter().map(|pod| (pod.class(), 0)).collect();
         for (i, index) in classes.values_mut().enumerate() {
             *index = i;
         }
-        let class_of = |pod: &Pod| {
-            classes[&(
-                pod.cpu_milli,
-                pod.memory_mib,
-                pod.spread.then_some(pod.workload),
-            )]
-        };
-        let capacity = |t: &TypeRow| {
-            vec![
-                t.cpu_milli.saturating_sub(DAEMONS.0),
-                t.memory_mib.saturating_sub(DAEMONS.1),
-                t.pods.saturating_sub(DAEMONS.2),
-            ]
-        };
+        classes
+    }
+
+    /// The cluster in numbers, with the types that could be bought.
+    #[must_use]
+    pub fn fleet(&self, buy: &[TypeRow]) -> Fleet {
+        let classes = self.classes();
+        let class_of = |pod: &Pod| classes[&pod.class()];
+        let capacity = |t: &TypeRow| room(t).to_vec();
         let mut nodes: Vec<ExistingNode> = self
             .nodes
             .iter()

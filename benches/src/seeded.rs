@@ -2,8 +2,11 @@
 
 use crate::dump::{Cluster, NodeType, Pod, write};
 use crate::instance::{Instance, Machine, Pod as PackingPod};
+use crate::load::TypeRow;
 use crate::sample::Random;
+use crate::scene::Sizes;
 use cloudoptim_core::model::MicroUsdPerHour;
+use std::collections::BTreeSet;
 use std::io;
 
 /// CPU in millicores and memory in MiB that pods commonly ask for, from a
@@ -74,6 +77,75 @@ pub fn packing(pods: usize, seed: u64) -> Instance {
     }
 }
 
+/// A packing instance in which every workload asks for what it needs and no
+/// round number: `classes` different sizes ([`Sizes::Rightsized`]), few replicas
+/// the common case and 80 times as many the rare one, `pods` pods in all, at
+/// least one of each size. GPUs of `types` are left out.
+///
+/// # Errors
+/// When there are fewer pods than classes, or more classes than can be told
+/// apart.
+pub fn rightsized(
+    classes: usize,
+    pods: usize,
+    seed: u64,
+    types: &[TypeRow],
+) -> Result<Instance, String> {
+    if classes == 0 || classes > 20_000 || pods < classes {
+        return Err(format!(
+            "classes must be from 1 to 20000 and at most the pods, got {classes} and {pods}"
+        ));
+    }
+    let mut random = Random::new(seed);
+    let mut sizes = BTreeSet::new();
+    // Large sizes are rare, so some draws come twice.
+    while sizes.len() < classes {
+        sizes.insert(Sizes::Rightsized.draw(&mut random));
+    }
+    let weights: Vec<f64> = (0..classes)
+        .map(|_| 80.0_f64.powf(random.below(1 << 20) as f64 / f64::from(1 << 20)))
+        .collect();
+    let total: f64 = weights.iter().sum();
+    let spare = (pods - classes) as f64;
+    let mut seen = 0.0;
+    let mut out = Vec::with_capacity(pods);
+    for (class, ((cpu, memory), weight)) in sizes.iter().zip(weights).enumerate() {
+        // Cumulative shares, so that the parts add up to the whole.
+        let before = (seen / total * spare).round() as usize;
+        seen += weight;
+        let last = class + 1 == classes;
+        let after = if last {
+            pods - classes
+        } else {
+            (seen / total * spare).round() as usize
+        };
+        for replica in 0..=after - before {
+            out.push(PackingPod {
+                name: format!("w{class}-{replica}"),
+                amounts: vec![*cpu, *memory, 1],
+                ..PackingPod::default()
+            });
+        }
+    }
+    let machines = types.iter().filter(|t| t.gpus.is_empty());
+    Ok(Instance {
+        name: format!("rightsized-{classes}-{pods}-seed{seed}"),
+        dims: ["cpu_milli", "memory_mib", "pods"]
+            .map(str::to_owned)
+            .to_vec(),
+        pods: out,
+        machines: machines
+            .map(|t| Machine {
+                name: t.name.clone(),
+                amounts: vec![t.cpu_milli, t.memory_mib, t.pods],
+                price: t.price,
+                ..Machine::default()
+            })
+            .collect(),
+        ..Instance::default()
+    })
+}
+
 /// The documents of a cluster as `kubectl` prints them, ten pods to a workload
 /// and twelve to a node.
 ///
@@ -120,6 +192,24 @@ mod tests {
         assert_eq!(packing(50, 1).pods, packing(50, 1).pods);
         assert_ne!(packing(50, 1).pods, packing(50, 2).pods);
         assert_eq!(documents(20, 1).unwrap(), documents(20, 1).unwrap());
+    }
+
+    #[test]
+    fn rightsized_pods_are_as_many_and_as_different_as_asked_for() {
+        let types = crate::load::catalogue().unwrap();
+        let instance = rightsized(90, 1_000, 3, &types).unwrap();
+        let sizes: BTreeSet<_> = instance.pods.iter().map(|p| &p.amounts).collect();
+        assert_eq!((instance.pods.len(), sizes.len()), (1_000, 90));
+        assert_eq!(
+            instance.pods,
+            rightsized(90, 1_000, 3, &types).unwrap().pods
+        );
+        assert_ne!(
+            instance.pods,
+            rightsized(90, 1_000, 4, &types).unwrap().pods
+        );
+        assert!(instance.machines.iter().all(|m| m.gpus.is_empty()));
+        assert!(rightsized(90, 89, 3, &types).is_err());
     }
 
     #[test]

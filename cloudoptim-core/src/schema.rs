@@ -31,6 +31,10 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("ledgers", schema_for!(crate::ledger::Ledgers)),
         ("limits", schema_for!(crate::guard::Limits)),
         ("load_report", schema_for!(crate::input::LoadReport)),
+        (
+            "migration",
+            schema_for!(crate::engines::bin_packing::Migration),
+        ),
         ("overlay", schema_for!(crate::overlay::Overlay)),
         ("plan", schema_for!(crate::plan::Plan)),
         ("policy", schema_for!(crate::policy::Policy)),

@@ -17,6 +17,7 @@
 //! | usage columns | [`UsageColumns`] | of the known one |
 //! | load report | [`LoadReport`] | of the known one |
 //! | engine output | [`EngineOutput`] | refused |
+//! | migration | [`Migration`] | refused |
 //! | plan | [`Plan`] | refused |
 //! | approval | [`Approval`] | refused |
 //! | journal entry | [`Entry`] | refused |
@@ -45,6 +46,7 @@
 //! ```
 
 use crate::engines::EngineOutput;
+use crate::engines::bin_packing::Migration;
 use crate::execute::Report;
 use crate::guard::{Approval, Limits};
 use crate::input::LoadReport;
@@ -85,6 +87,7 @@ documents! {
     UsageColumns: "usage columns" = 1;
     LoadReport: "load report" = 1;
     EngineOutput: "engine output" = 1;
+    Migration: "migration" = 1;
     Plan: "plan" = crate::plan::PLAN_VERSION;
     Approval: "approval" = 1;
     Entry: "journal entry" = 1;

@@ -1,7 +1,11 @@
 //! `consolidate`: how much cheaper the nodes of a cluster could be, for how
 //! many moved pods.
 
+mod baselines;
+
+use self::baselines::{Baseline, Of};
 use super::{Usage, complain, json, number, value};
+use crate::baseline::yard::{ClusterYard, Habit, SceneYard};
 use crate::documents;
 use crate::load::{self, TypeRow};
 use crate::placement::{Board, judge};
@@ -50,6 +54,7 @@ struct Options {
     seed: u64,
     move_price: Option<MicroUsdPerHour>,
     input: InputOptions,
+    baselines: bool,
     json: bool,
 }
 
@@ -101,6 +106,7 @@ impl Options {
                     })?);
                 }
                 "--region" => options.input.region = Some(value(&arg, &mut args)?.into()),
+                "--baselines" => options.baselines = true,
                 "--json" => options.json = true,
                 _ if arg.starts_with("--") => {
                     return Err(Usage(format!("unknown option {arg}")));
@@ -189,13 +195,12 @@ pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
     let table = io::stdout().is_terminal() && !options.json;
     let mut ok = true;
     if let Some(name) = &options.scene {
-        let line = match scene(name, &types, &options) {
-            Ok(line) => line,
+        let (line, others) = match scene(name, &types, &options) {
+            Ok(measured) => measured,
             Err(err) => return Ok(complain(&err)),
         };
         ok &= line.violations == 0;
-        let written = if table { print(&line) } else { json(&line) };
-        if let Err(err) = written {
+        if let Err(err) = write(&line, &others, table) {
             return Ok(complain(&err));
         }
     }
@@ -212,21 +217,31 @@ pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
             ok = complain(&format!("{}: no cluster in it", path.display()));
         }
         for cluster in &snapshot.clusters {
-            let line = match measure(path, snapshot, cluster, &catalog, &types, &options) {
-                Ok(line) => line,
+            let (line, others) = match measure(path, snapshot, cluster, &catalog, &types, &options)
+            {
+                Ok(measured) => measured,
                 Err(err) => {
                     ok = complain(&format!("{}: {err}", path.display()));
                     continue;
                 }
             };
             ok &= line.violations == 0;
-            let written = if table { print(&line) } else { json(&line) };
-            if let Err(err) = written {
+            if let Err(err) = write(&line, &others, table) {
                 return Ok(complain(&err));
             }
         }
     }
     Ok(ok)
+}
+
+/// Our line, then those of the baselines.
+fn write(line: &Line, others: &[Baseline], table: bool) -> io::Result<()> {
+    if table {
+        print(line)?;
+        return others.iter().try_for_each(baselines::print);
+    }
+    json(line)?;
+    others.iter().try_for_each(json)
 }
 
 fn measure(
@@ -236,7 +251,7 @@ fn measure(
     catalog: &Catalog,
     types: &[TypeRow],
     options: &Options,
-) -> Result<Line, String> {
+) -> Result<(Line, Vec<Baseline>), String> {
     reset_peak();
     let (policy, ledgers) = (Policy::default(), Ledgers::default());
     // Prices of the caller's types go over the catalogue's.
@@ -286,7 +301,7 @@ fn measure(
     let at = answer.points.iter().position(|p| p == chosen).unwrap_or(0);
     let nodes = cluster.nodes.items().len();
     let violations = judged.iter().map(|(r, s)| r + s).sum();
-    Ok(Line {
+    let line = Line {
         instance: path.file_name().map_or_else(
             || path.display().to_string(),
             |n| n.to_string_lossy().into(),
@@ -316,11 +331,35 @@ fn measure(
         peak_rss_mb: peak_rss_mb(),
         load_average: load_average(),
         version: env!("CARGO_PKG_VERSION"),
-    })
+    };
+    let mut others = Vec::new();
+    if options.baselines {
+        let yard = |habit| ClusterYard::new(&inputs, cluster, &launchables, &before, habit);
+        others = baselines::run(
+            &line.of(),
+            &yard(Habit::Karpenter),
+            &yard(Habit::Autoscaler),
+        );
+    }
+    Ok((line, others))
+}
+
+impl Line {
+    fn of(&self) -> Of {
+        Of {
+            instance: self.instance.clone(),
+            cluster: self.cluster.clone(),
+            bound: self.lower_bound,
+        }
+    }
 }
 
 /// A made-up cluster, in numbers only: no objects of Kubernetes are made.
-fn scene(name: &str, types: &[TypeRow], options: &Options) -> Result<Line, String> {
+fn scene(
+    name: &str,
+    types: &[TypeRow],
+    options: &Options,
+) -> Result<(Line, Vec<Baseline>), String> {
     let catalogue = load::catalogue().map_err(|err| err.to_string())?;
     let known = if types.is_empty() { &catalogue } else { types };
     let named = |names: &[&str]| -> Result<Vec<TypeRow>, String> {
@@ -384,7 +423,7 @@ fn scene(name: &str, types: &[TypeRow], options: &Options) -> Result<Line, Strin
         .map(|p| scene.faults(&fleet, p))
         .collect();
     let count = |p: &solver::Point| nodes - p.removed.len() + p.bought.len();
-    Ok(Line {
+    let line = Line {
         instance: format!(
             "{name}-{}-{}-seed{}",
             options.nodes, options.keep, options.seed
@@ -429,7 +468,13 @@ fn scene(name: &str, types: &[TypeRow], options: &Options) -> Result<Line, Strin
         peak_rss_mb: peak_rss_mb(),
         load_average: load_average(),
         version: env!("CARGO_PKG_VERSION"),
-    })
+    };
+    let mut others = Vec::new();
+    if options.baselines {
+        let yard = SceneYard::new(&scene, &fleet, buy);
+        others = baselines::run(&line.of(), &yard, &yard);
+    }
+    Ok((line, others))
 }
 
 fn gap(cost: MicroUsdPerHour, bound: MicroUsdPerHour) -> Option<f64> {

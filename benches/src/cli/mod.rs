@@ -41,6 +41,15 @@ options of packing:
   --plain             drops the placement rules
   --pods N            draws N pods with replacement, rules in proportion
   --seed N            seed of the draw (default 1)
+  --seeds N           draws with N seeds, from --seed on, and gives the medians
+                      in a line after theirs
+  --generate rightsized
+                      makes pods up, instead of a path: a size for each workload
+                      in no round numbers, 100,000 pods unless --pods says so,
+                      on types of --types or c, m and r of the catalogue
+  --classes N         how many sizes (default 900)
+  --baselines         a line after ours for Karpenter's provisioning rule and for
+                      first-fit decreasing, told anew
   --assignment FILE   writes who goes where as CSV: instance,pod,node,type,zone
   --effort quick|full how much work to do (default full)
 
@@ -52,6 +61,9 @@ options of consolidate:
   --move-price USD    what a moved pod costs, per hour that the saving lasts
                       (default 0.000119: two cents over a week)
   --region REGION     AWS region, for the catalogue's prices
+  --baselines         a line after ours for Karpenter's consolidation, with its
+                      Balanced policy too, the cluster autoscaler's threshold and
+                      descheduler's HighNodeUtilization, told anew
   --scene NAME        a made-up cluster instead of a path: uniform (one type),
                       mixed (four types), rightsized (four types, a size for
                       each workload) or scaled-down (as an autoscaler left it)
@@ -83,10 +95,13 @@ option of all:
 One JSON line per instance on standard output, a table on a terminal. Seconds
 are wall-clock time; peak_rss_mb is the largest resident size while the instance
 ran, in 10^6 bytes (of the whole process, so that later instances of one run
-may carry what earlier ones left). cpu_seconds leaves out waiting for a core. Violations are what the checker finds wrong
+may carry what earlier ones left). cpu_seconds leaves out waiting for a core.
+certified_bound is what the harness's own pricing of the proof confirms of
+lower_bound; gap is over it. Violations are what the checker finds wrong
 with a packing, and for `catalog` figures that differ from the tables.
 
-Exit code 0: every instance ran and none has a violation; 1: not so; 2: bad usage.
+Exit code 0: every instance ran and none has a violation, those of baselines
+apart; 1: not so; 2: bad usage.
 ";
 
 /// A mistake on the command line.

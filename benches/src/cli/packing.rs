@@ -1,11 +1,13 @@
 //! `packing`: what a packing costs, how far from the bound, how fast.
 
 use super::{Usage, complain, json, number, value};
+use crate::baseline::{first_fit, provision};
+use crate::certificate::certify;
 use crate::check;
 use crate::instance::{Assignment, Instance};
 use crate::load::{self, LoadError};
 use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
-use crate::sample;
+use crate::{sample, seeded};
 use cloudoptim_core::engines::bin_packing::solver::{Effort, solve_observed};
 use serde::Serialize;
 use std::fs::File;
@@ -20,15 +22,26 @@ struct Options {
     plain: bool,
     pods: Option<usize>,
     seed: u64,
+    seeds: Option<u64>,
+    generate: bool,
+    classes: usize,
+    baselines: bool,
     assignment: Option<PathBuf>,
     quick: bool,
     json: bool,
 }
 
+/// Pods that are generated when nobody says how many.
+const GENERATED_PODS: usize = 100_000;
+
+/// Families of general use, for generated pods.
+const FAMILIES: [&str; 6] = ["c6i", "c7i", "m6i", "m7i", "r6i", "r7i"];
+
 impl Options {
     fn parse(args: Vec<String>) -> Result<Self, Usage> {
         let mut options = Self {
             seed: 1,
+            classes: 900,
             ..Self::default()
         };
         let mut args = args.into_iter();
@@ -44,6 +57,23 @@ impl Options {
                     options.pods = Some(pods);
                 }
                 "--seed" => options.seed = number(&arg, &mut args)?,
+                "--seeds" => {
+                    let seeds = number(&arg, &mut args)?;
+                    if seeds == 0 {
+                        return Err(Usage("--seeds must be at least 1, got 0".to_owned()));
+                    }
+                    options.seeds = Some(seeds);
+                }
+                "--generate" => match value(&arg, &mut args)?.as_str() {
+                    "rightsized" => options.generate = true,
+                    other => {
+                        return Err(Usage(format!(
+                            "--generate must be rightsized, got {other:?}"
+                        )));
+                    }
+                },
+                "--classes" => options.classes = number(&arg, &mut args)?,
+                "--baselines" => options.baselines = true,
                 "--assignment" => options.assignment = Some(value(&arg, &mut args)?.into()),
                 "--effort" => {
                     options.quick = match value(&arg, &mut args)?.as_str() {
@@ -63,8 +93,11 @@ impl Options {
                 _ => options.paths.push(arg.into()),
             }
         }
-        if options.paths.is_empty() {
+        if options.paths.is_empty() && !options.generate {
             return Err(Usage("packing needs a path".to_owned()));
+        }
+        if options.seeds.is_some() && options.pods.is_none() && !options.generate {
+            return Err(Usage("--seeds needs --pods or --generate".to_owned()));
         }
         Ok(options)
     }
@@ -79,6 +112,9 @@ struct Line {
     nodes: usize,
     cost: f64,
     lower_bound: f64,
+    /// What the certificate proves by the harness's own pricing.
+    certified_bound: f64,
+    /// Of `cost` over `certified_bound`.
     gap: Option<f64>,
     violations: usize,
     unplaced: usize,
@@ -88,8 +124,95 @@ struct Line {
     version: &'static str,
     /// Not in the table: how the plan and the bound came about.
     strategy: String,
+    /// How the types were priced.
+    certified: String,
     best_known: Option<f64>,
     load_average: Option<f64>,
+}
+
+/// What a baseline makes of the same pods.
+#[derive(Debug, Serialize)]
+struct Baseline {
+    instance: String,
+    baseline: &'static str,
+    pods: usize,
+    nodes: usize,
+    cost: f64,
+    /// Over the certified bound; `None` when pods are left out.
+    gap: Option<f64>,
+    violations: usize,
+    unplaced: usize,
+    pods_per_second: f64,
+    seconds: f64,
+    load_average: Option<f64>,
+    version: &'static str,
+}
+
+/// Medians over the seeds of one input.
+#[derive(Debug, Serialize)]
+struct Summary {
+    instance: String,
+    seeds: usize,
+    median_cost: Option<f64>,
+    median_lower_bound: Option<f64>,
+    median_certified_bound: Option<f64>,
+    median_gap: Option<f64>,
+    worst_gap: Option<f64>,
+    median_first_feasible_seconds: Option<f64>,
+    median_seconds: Option<f64>,
+    worst_seconds: Option<f64>,
+    violations: usize,
+    load_average: Option<f64>,
+    version: &'static str,
+}
+
+impl Summary {
+    fn of(instance: String, lines: &[Line]) -> Self {
+        let gaps: Vec<f64> = lines.iter().filter_map(|l| l.gap).collect();
+        // A gap that is not known is not a small one.
+        let known = gaps.len() == lines.len();
+        let first: Vec<f64> = lines
+            .iter()
+            .filter_map(|l| l.first_feasible_seconds)
+            .collect();
+        let of = |f: &dyn Fn(&Line) -> f64| lines.iter().map(f).collect::<Vec<f64>>();
+        let seconds = of(&|l| l.seconds);
+        let worst = |values: &[f64]| values.iter().copied().reduce(f64::max);
+        Self {
+            instance,
+            seeds: lines.len(),
+            median_cost: median(of(&|l| l.cost)),
+            median_lower_bound: median(of(&|l| l.lower_bound)),
+            median_certified_bound: median(of(&|l| l.certified_bound)),
+            worst_gap: worst(&gaps).filter(|_| known),
+            median_gap: median(gaps).filter(|_| known),
+            median_first_feasible_seconds: median(first),
+            worst_seconds: worst(&seconds),
+            median_seconds: median(seconds),
+            violations: lines.iter().map(|l| l.violations).sum(),
+            load_average: load_average(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// The middle value; of an even number the mean of the two.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    if values.len() % 2 == 1 {
+        return Some(upper);
+    }
+    Some(f64::midpoint(*values.get(middle - 1)?, upper))
+}
+
+/// What a run writes to.
+struct Report {
+    assignments: Option<BufWriter<File>>,
+    table: bool,
+    first: bool,
+    ok: bool,
 }
 
 pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
@@ -111,58 +234,135 @@ pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
     if let Some(out) = &mut assignments
         && let Err(err) = writeln!(out, "instance,pod,node,type,zone")
     {
-        let _ = writeln!(io::stderr(), "error: {err}");
-        return Ok(false);
+        return Ok(complain(&err));
     }
-    let table = io::stdout().is_terminal() && !options.json;
-    let mut ok = true;
-    let mut first = true;
+    let mut report = Report {
+        assignments,
+        table: io::stdout().is_terminal() && !options.json,
+        first: true,
+        ok: true,
+    };
+    if options.generate {
+        let types = match generated_types(types.as_deref()) {
+            Ok(types) => types,
+            Err(err) => return Ok(complain(&err)),
+        };
+        let pods = options.pods.unwrap_or(GENERATED_PODS);
+        let base = format!("rightsized-{}-{pods}", options.classes);
+        let make = |seed| seeded::rightsized(options.classes, pods, seed, &types);
+        if let Err(err) = report.series(base, &options, &make) {
+            return Ok(complain(&err));
+        }
+    }
     for path in &options.paths {
         let instances = match load::packing(path, types.as_deref()) {
             Ok(instances) => instances,
             Err(err) => {
-                ok = complain(&err);
+                report.ok = complain(&err);
                 continue;
             }
         };
-        for mut instance in instances {
-            if let Some(pods) = options.pods {
-                instance = sample::draw(instance, pods, options.seed);
-            }
-            if options.plain {
-                instance = instance.plain();
-            }
-            let (line, assignment) = match measure(&instance, options.quick) {
-                Ok(measured) => measured,
-                Err(err) => {
-                    let _ = writeln!(io::stderr(), "error: {}: {err}", instance.name);
-                    ok = false;
-                    continue;
-                }
+        for instance in instances {
+            let base = match options.pods {
+                Some(pods) => format!("{}-{pods}", instance.name),
+                None => instance.name.clone(),
             };
-            ok &= line.violations == 0;
-            let written = if table {
-                print_row(&line, std::mem::take(&mut first))
-            } else {
-                json(&line)
+            let make = |seed| {
+                let instance = instance.clone();
+                Ok(match options.pods {
+                    Some(pods) => sample::draw(instance, pods, seed),
+                    None => instance,
+                })
             };
-            let saved = match &mut assignments {
-                Some(out) => save(out, &instance, &assignment),
-                None => Ok(()),
-            };
-            if let Err(err) = written.and(saved) {
-                let _ = writeln!(io::stderr(), "error: {err}");
-                return Ok(false);
+            if let Err(err) = report.series(base, &options, &make) {
+                return Ok(complain(&err));
             }
         }
     }
-    if let Some(out) = &mut assignments
+    if let Some(out) = &mut report.assignments
         && let Err(err) = out.flush()
     {
-        let _ = writeln!(io::stderr(), "error: {err}");
-        return Ok(false);
+        return Ok(complain(&err));
     }
-    Ok(ok)
+    Ok(report.ok)
+}
+
+/// The types that generated pods may go to: the caller's, or those of the
+/// catalogue that are of general use.
+fn generated_types(types: Option<&[load::TypeRow]>) -> Result<Vec<load::TypeRow>, LoadError> {
+    if let Some(types) = types {
+        return Ok(types.to_vec());
+    }
+    let mut types = load::catalogue().map_err(LoadError::Catalog)?;
+    types.retain(|t| FAMILIES.contains(&t.name.split('.').next().unwrap_or_default()));
+    Ok(types)
+}
+
+impl Report {
+    /// One input, with each of its seeds.
+    fn series(
+        &mut self,
+        base: String,
+        options: &Options,
+        make: &dyn Fn(u64) -> Result<Instance, String>,
+    ) -> io::Result<()> {
+        let mut lines = Vec::new();
+        let mut whole = true;
+        for seed in (options.seed..).take(options.seeds.unwrap_or(1) as usize) {
+            match make(seed) {
+                Ok(instance) => match self.one(instance, options)? {
+                    Some(line) => lines.push(line),
+                    None => whole = false,
+                },
+                Err(err) => {
+                    self.ok = complain(&format!("{base}: {err}"));
+                    whole = false;
+                }
+            }
+        }
+        if options.seeds.is_none() || !whole {
+            return Ok(());
+        }
+        let summary = Summary::of(base, &lines);
+        if self.table {
+            print_summary(&summary)
+        } else {
+            json(&summary)
+        }
+    }
+
+    /// One instance: our line, and those of the baselines.
+    fn one(&mut self, mut instance: Instance, options: &Options) -> io::Result<Option<Line>> {
+        if options.plain {
+            instance = instance.plain();
+        }
+        let (line, assignment) = match measure(&instance, options.quick) {
+            Ok(measured) => measured,
+            Err(err) => {
+                self.ok = complain(&format!("{}: {err}", instance.name));
+                return Ok(None);
+            }
+        };
+        self.ok &= line.violations == 0;
+        if self.table {
+            print_row(&line, std::mem::take(&mut self.first))?;
+        } else {
+            json(&line)?;
+        }
+        if options.baselines {
+            for baseline in baselines(&instance, line.certified_bound) {
+                if self.table {
+                    print_baseline(&baseline)?;
+                } else {
+                    json(&baseline)?;
+                }
+            }
+        }
+        if let Some(out) = &mut self.assignments {
+            save(out, &instance, &assignment)?;
+        }
+        Ok(Some(line))
+    }
 }
 
 /// Solves one instance and judges the answer.
@@ -184,11 +384,14 @@ fn measure(instance: &Instance, quick: bool) -> Result<(Line, Assignment), Strin
     })
     .map_err(|err| err.to_string())?;
     let seconds = watch.seconds();
+    let peak_rss_mb = peak_rss_mb();
     let assignment = instance.assignment(&solution, &groups);
     let violations = check::violations(instance, &assignment, solution.cost.0);
     for violation in violations.iter().take(5) {
         let _ = writeln!(io::stderr(), "violation: {}: {violation}", instance.name);
     }
+    let certified = certify(&problem, &solution);
+    let certified_bound = certified.bound.usd();
     let line = Line {
         instance: instance.name.clone(),
         pods: instance.pods.len(),
@@ -196,18 +399,106 @@ fn measure(instance: &Instance, quick: bool) -> Result<(Line, Assignment), Strin
         nodes: assignment.nodes.len(),
         cost: solution.cost.usd(),
         lower_bound: solution.lower_bound.usd(),
-        gap: solution.gap(),
+        certified_bound,
+        gap: solution
+            .gap()
+            .and_then(|_| gap(solution.cost.usd(), certified_bound)),
         violations: violations.len(),
         unplaced: assignment.unplaced.len(),
         first_feasible_seconds: first_feasible,
         seconds,
-        peak_rss_mb: peak_rss_mb(),
+        peak_rss_mb,
         version: env!("CARGO_PKG_VERSION"),
         strategy: solution.proof.strategy.clone(),
+        certified: certified.to_string(),
         best_known: instance.best_known,
         load_average: load_average(),
     };
     Ok((line, assignment))
+}
+
+fn gap(cost: f64, bound: f64) -> Option<f64> {
+    if cost <= bound {
+        return Some(0.0);
+    }
+    (bound > 0.0).then(|| cost / bound - 1.0)
+}
+
+/// The same pods by the rules of others.
+fn baselines(instance: &Instance, bound: f64) -> Vec<Baseline> {
+    type Rule = fn(&Instance) -> Assignment;
+    let rules: [(&str, Rule); 2] = [
+        ("karpenter-provisioning", provision::provision),
+        ("first-fit-decreasing", first_fit::best),
+    ];
+    rules
+        .into_iter()
+        .map(|(baseline, rule)| {
+            let watch = Watch::start();
+            let assignment = rule(instance);
+            let seconds = watch.seconds();
+            let cost = provision::cost(instance, &assignment);
+            let violations = check::violations(instance, &assignment, cost);
+            let cost = cost as f64 / 1e6;
+            Baseline {
+                instance: instance.name.clone(),
+                baseline,
+                pods: instance.pods.len(),
+                nodes: assignment.nodes.len(),
+                cost,
+                gap: gap(cost, bound).filter(|_| assignment.unplaced.is_empty()),
+                violations: violations.len(),
+                unplaced: assignment.unplaced.len(),
+                pods_per_second: instance.pods.len() as f64 / seconds.max(1e-9),
+                seconds,
+                load_average: load_average(),
+                version: env!("CARGO_PKG_VERSION"),
+            }
+        })
+        .collect()
+}
+
+fn print_baseline(line: &Baseline) -> io::Result<()> {
+    let gap = line
+        .gap
+        .map_or_else(|| "-".to_owned(), |g| format!("{:.3}", g * 100.0));
+    writeln!(
+        io::stdout(),
+        "  {:<26} {:>7} {:>6} {:>6} {:>11.3} {:>23} {:>8} {:>5} {:>8} {:>7} {:>7.2}  {:.0} pods/s",
+        line.baseline,
+        line.pods,
+        "",
+        line.nodes,
+        line.cost,
+        "",
+        gap,
+        line.violations,
+        line.unplaced,
+        "",
+        line.seconds,
+        line.pods_per_second
+    )
+}
+
+fn print_summary(line: &Summary) -> io::Result<()> {
+    let optional = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"))
+    };
+    let percent = |value: Option<f64>| optional(value.map(|v| v * 100.0), 3);
+    writeln!(
+        io::stdout(),
+        "{}: median of {} seeds: cost {}, bound {}, certified {}, gap {} % (worst {} %), {} s (worst {} s), {} violations",
+        line.instance,
+        line.seeds,
+        optional(line.median_cost, 3),
+        optional(line.median_lower_bound, 3),
+        optional(line.median_certified_bound, 3),
+        percent(line.median_gap),
+        percent(line.worst_gap),
+        optional(line.median_seconds, 2),
+        optional(line.worst_seconds, 2),
+        line.violations
+    )
 }
 
 fn print_row(line: &Line, header: bool) -> io::Result<()> {
@@ -215,13 +506,14 @@ fn print_row(line: &Line, header: bool) -> io::Result<()> {
     if header {
         writeln!(
             out,
-            "{:<28} {:>7} {:>6} {:>6} {:>11} {:>11} {:>8} {:>5} {:>8} {:>7} {:>7} {:>7}",
+            "{:<28} {:>7} {:>6} {:>6} {:>11} {:>11} {:>11} {:>8} {:>5} {:>8} {:>7} {:>7} {:>7}",
             "instance",
             "pods",
             "types",
             "nodes",
             "cost",
             "bound",
+            "certified",
             "gap %",
             "viol.",
             "unplaced",
@@ -235,13 +527,14 @@ fn print_row(line: &Line, header: bool) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{:<28} {:>7} {:>6} {:>6} {:>11.3} {:>11.3} {:>8} {:>5} {:>8} {:>7} {:>7.2} {:>7}",
+        "{:<28} {:>7} {:>6} {:>6} {:>11.3} {:>11.3} {:>11.3} {:>8} {:>5} {:>8} {:>7} {:>7.2} {:>7}",
         line.instance,
         line.pods,
         line.types,
         line.nodes,
         line.cost,
         line.lower_bound,
+        line.certified_bound,
         optional(line.gap.map(|g| g * 100.0), 3),
         line.violations,
         line.unplaced,

@@ -69,6 +69,18 @@ fn bad_usage_ends_with_2_and_the_help() {
             &["packing", "--effort", "more", "x"],
             "--effort must be quick or full, got \"more\"",
         ),
+        (
+            &["packing", "--seeds", "3", "x"],
+            "--seeds needs --pods or --generate",
+        ),
+        (
+            &["packing", "--seeds", "0", "x"],
+            "--seeds must be at least 1, got 0",
+        ),
+        (
+            &["packing", "--generate", "noise"],
+            "--generate must be rightsized, got \"noise\"",
+        ),
         (&["consolidate"], "consolidate needs a path"),
         (
             &["consolidate", "--launch", "all", "x"],
@@ -171,8 +183,11 @@ fn a_packing_line_has_every_field() {
     assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
     let bound = line["lower_bound"].as_f64().unwrap();
     assert!(bound > 0.0 && bound <= 0.2);
+    let certified = line["certified_bound"].as_f64().unwrap();
+    assert_eq!(certified, bound);
     let gap = line["gap"].as_f64().unwrap();
-    assert!((gap - (0.2 / bound - 1.0)).abs() < 1e-9);
+    assert!((gap - (0.2 / certified - 1.0)).abs() < 1e-9);
+    assert!(line["certified"].as_str().unwrap().contains('1'));
     for field in ["first_feasible_seconds", "seconds"] {
         assert!(line[field].as_f64().unwrap() >= 0.0, "{field}");
     }
@@ -213,6 +228,79 @@ fn a_seed_draws_the_same_pods_and_gives_the_same_answer() {
     assert_eq!(first.0["instance"], "openb_x-40-seed7");
     assert_eq!(first.0["pods"], 40);
     assert_ne!(first.1, run("8", "3").1);
+}
+
+#[test]
+fn baselines_follow_our_line_which_stays_the_same() {
+    let folder = folder("baselines");
+    let (pods, types) = (folder.join("pods_x.csv"), folder.join("types.csv"));
+    fs::write(&pods, OPENB).unwrap();
+    fs::write(&types, TYPES).unwrap();
+    let run = |more: &[&str]| {
+        let args = ["packing", "--types", text(&types), text(&pods)];
+        let output = harness(&[&args[..], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        lines(&output)
+    };
+    let (alone, mut all) = (run(&[]), run(&["--baselines"]));
+    assert_eq!(alone.len(), 1);
+    assert_eq!(timeless(alone[0].clone()), timeless(all.remove(0)));
+    let names: Vec<&str> = all
+        .iter()
+        .map(|l| l["baseline"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["karpenter-provisioning", "first-fit-decreasing"]);
+    for line in &all {
+        assert_eq!((&line["nodes"], &line["cost"]), (&2.into(), &0.2.into()));
+        assert_eq!(
+            (&line["violations"], &line["unplaced"]),
+            (&0.into(), &0.into())
+        );
+        assert!(line["pods_per_second"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn seeds_end_in_a_line_of_medians() {
+    let folder = folder("seeds");
+    let types = folder.join("types.csv");
+    fs::write(
+        &types,
+        "type,alloc_cpu_milli,alloc_memory_mib,alloc_pods,od_usd_per_h\nm,16000,65536,110,0.8\n",
+    )
+    .unwrap();
+    let args = [
+        "packing",
+        "--generate",
+        "rightsized",
+        "--classes",
+        "8",
+        "--pods",
+        "60",
+    ];
+    let args = [
+        &args[..],
+        &["--seeds", "3", "--effort", "quick", "--types", text(&types)],
+    ];
+    let output = harness(&args.concat());
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let mut lines = lines(&output);
+    let medians = lines.pop().unwrap();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[2]["instance"], "rightsized-8-60-seed3");
+    assert_eq!(medians["instance"], "rightsized-8-60");
+    assert_eq!(
+        (&medians["seeds"], &medians["violations"]),
+        (&3.into(), &0.into())
+    );
+    let sorted = |field: &str| {
+        let mut all: Vec<f64> = lines.iter().map(|l| l[field].as_f64().unwrap()).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    assert_eq!(medians["median_cost"], sorted("cost")[1]);
+    assert_eq!(medians["median_gap"], sorted("gap")[1]);
+    assert_eq!(medians["worst_gap"], sorted("gap")[2]);
 }
 
 #[test]

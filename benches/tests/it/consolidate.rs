@@ -198,6 +198,61 @@ fn repackings_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way() {
     );
 }
 
+#[test]
+fn baselines_follow_with_moves_and_no_violation() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/shop");
+    for args in [
+        &[
+            "consolidate",
+            "--baselines",
+            "--launch",
+            "copies",
+            "--json",
+            shop,
+        ][..],
+        &[
+            "consolidate",
+            "--baselines",
+            "--json",
+            "--scene",
+            "mixed",
+            "--nodes",
+            "24",
+            "--keep",
+            "0.5",
+        ],
+    ] {
+        let mut lines = harness(args);
+        let ours = lines.remove(0);
+        let names: Vec<&str> = lines
+            .iter()
+            .map(|l| l["baseline"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "karpenter",
+                "karpenter-balanced",
+                "cluster-autoscaler-50",
+                "descheduler-high-20",
+                "descheduler-high-50",
+            ]
+        );
+        let best = ours["frontier"].as_array().unwrap().last().unwrap();
+        for line in &lines {
+            assert_eq!(line["violations"], 0, "{line}");
+            assert_eq!(number(line, "cost_before"), number(&ours, "cost_before"));
+            assert!(number(line, "cost") <= number(line, "cost_before"));
+            assert!(
+                number(line, "cost") >= number(&ours, "lower_bound"),
+                "{line}"
+            );
+        }
+        assert!(number(&lines[0], "moves") > 0.0);
+        assert!(number(best, "cost") <= number(&lines[0], "cost") + 1e-9);
+    }
+}
+
 fn type_row(name: &str, cpu_milli: u64, memory_mib: u64, usd: f64) -> TypeRow {
     TypeRow {
         name: name.to_owned(),

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
 mod agreement;
+mod baselines;
+mod certificate;
 mod checker;
 mod cli;
 mod consolidate;
+mod oracle;
 mod readers;
 
 use std::fs;

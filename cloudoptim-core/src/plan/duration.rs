@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 
 /// Grace of a pod that states none, in seconds.
 const DEFAULT_GRACE: i64 = 30;
+/// Boot, join, images: 2 to 3 minutes on EC2.
+pub(crate) const LAUNCH_SECONDS: u64 = 180;
+/// Asked for, not waited for.
+pub(crate) const REMOVE_SECONDS: u64 = 30;
 
 /// Estimates how long steps take, as the budgets stand now.
 pub(super) struct Durations<'a> {
@@ -63,8 +67,8 @@ impl<'a> Durations<'a> {
             Action::DrainNode { cluster, moves, .. } => self
                 .drain(cluster, moves)
                 .saturating_add(self.settle_seconds),
-            Action::LaunchNodes { .. } => 180,
-            Action::RemoveNode { .. } => 30,
+            Action::LaunchNodes { .. } => LAUNCH_SECONDS,
+            Action::RemoveNode { .. } => REMOVE_SECONDS,
             Action::ResizeContainer {
                 cluster,
                 workload,
@@ -86,9 +90,6 @@ impl<'a> Durations<'a> {
         }
     }
 
-    /// The graces of the pods that leave: those of one budget in rounds of what
-    /// it allows now, all budgets side by side. A pod that may not go now, or
-    /// of which that is not known, goes alone: that is the shortest there is.
     fn drain(&mut self, cluster: &ClusterUid, moves: &[PodMove]) -> u64 {
         let Some(cluster) = self.snapshot.cluster(cluster) else {
             return 0;
@@ -98,23 +99,10 @@ impl<'a> Durations<'a> {
             .clusters
             .entry(&cluster.uid)
             .or_insert_with(|| Ground::new(cluster, now));
-        let mut graces: BTreeMap<Chain, (u32, Vec<u64>)> = BTreeMap::new();
-        for pod in moves.iter().filter_map(|m| ground.pods.get(&m.uid)) {
-            let (chain, allowed) = match ground.budgets.taken_off(pod) {
-                TakenOff::Nothing => (Chain::Free, u32::MAX),
-                TakenOff::Budget { budget, allowed } => (Chain::Of(budget), allowed),
-                TakenOff::Refused(_) => {
-                    let budget = ground.budgets.budget_of(pod);
-                    (budget.map_or(Chain::Refused, Chain::Of), 0)
-                }
-            };
-            let grace = pod.spec.termination_grace_seconds.unwrap_or(DEFAULT_GRACE);
-            let of_chain = graces.entry(chain).or_insert((allowed, Vec::new()));
-            of_chain.0 = of_chain.0.min(allowed);
-            of_chain.1.push(u64::try_from(grace).unwrap_or(0));
-        }
-        let chains = graces.values().map(|(allowed, g)| rounds(g, *allowed));
-        chains.max().unwrap_or(0)
+        let pods = moves
+            .iter()
+            .filter_map(|m| ground.pods.get(&m.uid).copied());
+        leaving_seconds(&ground.budgets, pods)
     }
 
     fn replicas(&self, cluster: &ClusterUid, workload: &WorkloadRef) -> u64 {
@@ -137,6 +125,37 @@ impl<'a> Ground<'a> {
     }
 }
 
+/// The graces of pods that leave: those of one budget in rounds of what it
+/// allows now, all budgets side by side. A pod that may not go now, or of which
+/// that is not known, goes alone: that is the shortest there is.
+pub(crate) fn leaving_seconds<'p>(
+    budgets: &Budgets<'_>,
+    pods: impl IntoIterator<Item = &'p Pod>,
+) -> u64 {
+    let mut graces: BTreeMap<Chain, (u32, Vec<u64>)> = BTreeMap::new();
+    for pod in pods {
+        let (chain, allowed) = match budgets.taken_off(pod) {
+            TakenOff::Nothing => (Chain::Free, u32::MAX),
+            TakenOff::Budget { budget, allowed } => (Chain::Of(budget), allowed),
+            TakenOff::Refused(_) => {
+                let budget = budgets.budget_of(pod);
+                (budget.map_or(Chain::Refused, Chain::Of), 0)
+            }
+        };
+        let of_chain = graces.entry(chain).or_insert((allowed, Vec::new()));
+        of_chain.0 = of_chain.0.min(allowed);
+        of_chain.1.push(grace_seconds(pod));
+    }
+    let chains = graces.values().map(|(allowed, g)| rounds(g, *allowed));
+    chains.max().unwrap_or(0)
+}
+
+/// How long a pod may take to end.
+pub(crate) fn grace_seconds(pod: &Pod) -> u64 {
+    let grace = pod.spec.termination_grace_seconds.unwrap_or(DEFAULT_GRACE);
+    u64::try_from(grace).unwrap_or(0)
+}
+
 /// Seconds until pods that leave `at_once` at a time, in this order, have
 /// ended: the longest grace of each round, summed.
 ///
@@ -145,7 +164,7 @@ impl<'a> Ground<'a> {
 /// | 30, 60, 90 | 3 or more | 90 |
 /// | 30, 60, 90 | 2 | 60 + 90 |
 /// | 30, 60, 90 | 1, or none now | 30 + 60 + 90 |
-fn rounds(graces: &[u64], at_once: u32) -> u64 {
+pub(crate) fn rounds(graces: &[u64], at_once: u32) -> u64 {
     let at_once = usize::try_from(at_once.max(1)).unwrap_or(usize::MAX);
     graces
         .chunks(at_once)

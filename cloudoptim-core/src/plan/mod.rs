@@ -12,6 +12,7 @@ mod precondition;
 mod text;
 
 pub use config::Config;
+pub(crate) use duration::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
 pub(crate) use make::digest;
 pub use make::{PlanInput, plan};
 pub use precondition::Precondition;

@@ -73,6 +73,17 @@ impl World<'_> {
         !sink.0
     }
 
+    /// Whether its affinity or spread would not let a pod come back to where it
+    /// stands.
+    pub(super) fn would_leave(&self, p: &PodEntry<'_>) -> bool {
+        let mut sink = First(false);
+        if let Some(node) = p.place {
+            let _ =
+                self.affinity_rules(p, node, &mut sink) || self.spread_rules(p, node, &mut sink);
+        }
+        sink.0
+    }
+
     fn walk(&self, pod: PodId, node: NodeId, sink: &mut impl Sink) {
         let (Some(p), Some(n)) = (self.pods.get(pod.0), self.nodes.get(node.0)) else {
             // An id of another world; say no rather than yes.

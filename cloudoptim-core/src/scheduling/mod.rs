@@ -16,6 +16,7 @@
 pub mod budgets;
 pub mod capacity;
 mod check;
+pub(crate) mod crowd;
 pub mod movability;
 mod pods;
 mod refusal;

@@ -339,6 +339,56 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Closes a node as a cordon does: spreads that heed taints count it no
+    /// longer, unless they tolerate a cordon.
+    pub fn cordon_node(&mut self, node: NodeId) {
+        self.close_node(node);
+        self.heed_cordon(node.0, false);
+    }
+
+    /// The opposite of [`World::cordon_node`].
+    pub fn uncordon_node(&mut self, node: NodeId) {
+        self.open_node(node);
+        self.heed_cordon(node.0, true);
+    }
+
+    /// Whether a cordon keeps the pod away.
+    pub(crate) fn heeds_cordon(&self, pod: PodId) -> bool {
+        let entry = self.pods.get(pod.0);
+        entry.is_some_and(|p| !tolerates_cordon(&p.pod.spec.tolerations))
+    }
+
+    fn heed_cordon(&mut self, place: usize, counts: bool) {
+        let Some(entry) = self.nodes.get(place).filter(|n| !n.gone) else {
+            return;
+        };
+        for (index, group) in self.spreads.iter_mut().enumerate() {
+            let key = &group.key;
+            let heeds = key.tolerations.as_ref();
+            let heeds = heeds.is_some_and(|tolerations| !tolerates_cordon(tolerations));
+            if !heeds || group.is_eligible(place) == counts || !is_eligible(key, &entry.node) {
+                continue;
+            }
+            let topology = self.topologies.get(key.topology);
+            let domain = topology.and_then(|t| t.domain(place));
+            let (Some(domain), Some(eligible)) = (domain, group.eligible.get_mut(place)) else {
+                continue;
+            };
+            *eligible = counts;
+            let counted = entry.pods.iter().filter_map(|pod| self.pods.get(*pod));
+            let counted = counted
+                .filter(|p| !p.pod.is_terminating() && p.selected_by.spreads.contains(&index))
+                .count();
+            if counts {
+                group.add_node(domain);
+                (0..counted).for_each(|_| group.add_pod(domain));
+            } else {
+                (0..counted).for_each(|_| group.remove_pod(domain));
+                group.remove_node(domain);
+            }
+        }
+    }
+
     /// Takes a node away. Pods that stand on it are gone with it; they are not
     /// [pending](Self::pending). False when it is not there.
     pub fn remove_node(&mut self, node: NodeId) -> bool {
@@ -364,6 +414,47 @@ impl<'a> World<'a> {
             }
         }
         true
+    }
+
+    /// The opposite of [`World::remove_node`], with the pods that stood there.
+    pub(crate) fn bring_back(&mut self, node: NodeId, stood: &[PodId]) {
+        let Some(entry) = self.nodes.get_mut(node.0).filter(|n| n.gone) else {
+            return;
+        };
+        entry.gone = false;
+        for spread in &mut self.spreads {
+            let eligible = is_eligible(&spread.key, &entry.node);
+            let topology = self.topologies.get(spread.key.topology);
+            if let Some(counts) = spread.eligible.get_mut(node.0)
+                && let Some(domain) = topology.and_then(|t| t.domain(node.0))
+                && eligible
+                && !std::mem::replace(counts, true)
+            {
+                spread.add_node(domain);
+            }
+        }
+        for pod in stood {
+            self.put(pod.0, node.0);
+        }
+    }
+
+    /// Pods that stand somewhere and would not come back there for their
+    /// affinity or spread, of those for which some of `counted` count.
+    pub(crate) fn unsettled(&self, counted: &[PodId]) -> BTreeSet<PodId> {
+        let mut affinities: BTreeSet<usize> = BTreeSet::new();
+        let mut spreads: BTreeSet<usize> = BTreeSet::new();
+        for pod in counted.iter().filter_map(|p| self.pods.get(p.0)) {
+            affinities.extend(&pod.selected_by.affinities);
+            spreads.extend(&pod.selected_by.spreads);
+        }
+        let asks = |p: &PodEntry<'_>| {
+            p.affinity.is_some_and(|(a, _)| affinities.contains(&a))
+                || p.spreads.iter().any(|s| spreads.contains(&s.group))
+        };
+        let pods = self.pods.iter().enumerate();
+        pods.filter(|(_, p)| asks(p) && self.would_leave(p))
+            .map(|(at, _)| PodId(at))
+            .collect()
     }
 
     /// Adds a node, empty but for `daemons`, what DaemonSets take of it.
@@ -591,11 +682,15 @@ fn is_eligible(key: &SpreadKey, node: &Node) -> bool {
 
 /// Whether no taint keeps the pod away, the cordon's included.
 fn tolerates(tolerations: &[Toleration], node: &Node) -> bool {
+    untolerated(tolerations, node).next().is_none()
+        && (!node.unschedulable || tolerates_cordon(tolerations))
+}
+
+fn tolerates_cordon(tolerations: &[Toleration]) -> bool {
     let cordon = Taint {
         key: "node.kubernetes.io/unschedulable".to_owned(),
         value: String::new(),
         effect: TaintEffect::NoSchedule,
     };
-    untolerated(tolerations, node).next().is_none()
-        && (!node.unschedulable || tolerations.iter().any(|t| cordon.tolerated_by(t)))
+    tolerations.iter().any(|t| cordon.tolerated_by(t))
 }

@@ -11,6 +11,7 @@ use cloudoptim_core::catalog::{
 };
 use cloudoptim_core::decision::Decision;
 use cloudoptim_core::engines::EngineOutput;
+use cloudoptim_core::engines::bin_packing::Migration;
 use cloudoptim_core::execute::Report;
 use cloudoptim_core::guard::{Approval, Limits};
 use cloudoptim_core::input::LoadReport;
@@ -82,6 +83,7 @@ fn types() -> BTreeMap<&'static str, Again> {
         ("ledgers", again::<Ledgers>),
         ("limits", again::<Limits>),
         ("load_report", again::<LoadReport>),
+        ("migration", again::<Migration>),
         ("overlay", again::<Overlay>),
         ("plan", again::<Plan>),
         ("policy", again::<Policy>),
@@ -248,6 +250,7 @@ fn every_document_refuses_another_version_by_name_and_number() {
         }
     }
     refuses::<Snapshot>("snapshot", false);
+    refuses::<Migration>("migration", false);
     refuses::<Plan>("plan", false);
     refuses::<Approval>("approval", false);
     refuses::<EngineOutput>("engine_output", false);

@@ -57,6 +57,13 @@ class BinPacking:
         """
 
     @property
+    def max_evictions_in_flight(self) -> int:
+        """Most pods that a wave of a migration evicts before it waits for all of
+        them to be ready again. Default 10: as many as the cluster autoscaler
+        takes nodes down side by side (`--max-scale-down-parallelism`). 1 or more.
+        """
+
+    @property
     def moves(self) -> dict[str, typing.Any]:
         """What a move may lose."""
 
@@ -69,13 +76,13 @@ class BinPacking:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_nodes: int=100, price_per_move: int=119, moves: dict[str, typing.Any]=...) -> BinPacking:
+    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, moves: dict[str, typing.Any]=...) -> BinPacking:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_nodes: int=..., price_per_move: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
+    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:

@@ -34,6 +34,10 @@ pub struct Config {
     /// the one goes ahead that saves more above this. Default 119 micro-dollars
     /// an hour: two cents for an eviction, over a week.
     pub price_per_move: MicroUsdPerHour,
+    /// Most pods that a wave of a migration evicts before it waits for all of
+    /// them to be ready again. Default 10: as many as the cluster autoscaler
+    /// takes nodes down side by side (`--max-scale-down-parallelism`). 1 or more.
+    pub max_evictions_in_flight: u32,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -48,6 +52,7 @@ impl Default for Config {
             max_workload_share_percent: 50,
             max_nodes: 100,
             price_per_move: MicroUsdPerHour(119),
+            max_evictions_in_flight: 10,
             moves: MovePolicy::default(),
         }
     }
@@ -90,6 +95,13 @@ impl Config {
         self
     }
 
+    /// Sets the most pods that a wave evicts at once.
+    #[must_use]
+    pub const fn with_max_evictions_in_flight(mut self, pods: u32) -> Self {
+        self.max_evictions_in_flight = pods;
+        self
+    }
+
     /// Refuses values out of range.
     ///
     /// # Errors
@@ -116,6 +128,11 @@ impl Config {
             return Err(bad(format!(
                 "min_saving_per_month must not be negative, got {got}"
             )));
+        }
+        if self.max_evictions_in_flight == 0 {
+            return Err(bad(
+                "max_evictions_in_flight must be 1 or more, got 0".to_owned()
+            ));
         }
         if self.price_per_move < MicroUsdPerHour::ZERO {
             let got = self.price_per_move;

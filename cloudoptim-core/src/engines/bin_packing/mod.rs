@@ -30,6 +30,7 @@ mod consolidate;
 mod constraint;
 mod explain;
 mod fleet;
+mod migration;
 mod owner;
 mod pool;
 mod reason;
@@ -46,6 +47,10 @@ pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };
 pub use fleet::Launchable;
+pub use migration::{
+    Broken, Chooser, Eviction, Launch, LeftOut, Migration, Obstacle, Placement, Rollback,
+    Simulation, Wave, migration, simulate,
+};
 pub use reason::Reason;
 pub use repacking::{
     Launched, Moved, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,

@@ -22,6 +22,9 @@ pub(super) struct Pools<'a> {
 #[derive(Debug)]
 struct Rules<'a> {
     pool: &'a NodePool,
+    nodes: usize,
+    /// Nodes that are broken or on their way out.
+    out: usize,
     /// Budgets that hold now and leave no node to remove.
     closed: Vec<&'a DisruptionBudget>,
 }
@@ -44,7 +47,13 @@ impl<'a> Pools<'a> {
                 .iter()
                 .filter(|b| allowed(b, nodes.len()).is_none_or(|n| n <= out) && holds(b, now))
                 .collect();
-            Rules { pool, closed }
+            let nodes = nodes.len();
+            Rules {
+                pool,
+                nodes,
+                out,
+                closed,
+            }
         };
         Self {
             by_name: pools
@@ -78,14 +87,44 @@ impl<'a> Pools<'a> {
         if rules.pool.consolidation_policy.as_deref() == Some("WhenEmpty") && !empty {
             return forbids("consolidationPolicy: WhenEmpty".to_owned());
         }
-        let cause = if empty { "Empty" } else { "Underutilized" };
         let mut closed = rules.closed.iter();
-        let budget =
-            closed.find(|b| b.reasons.is_empty() || b.reasons.iter().any(|r| r == cause))?;
-        forbids(match &budget.schedule {
-            Some(schedule) => format!("budget nodes: {}, schedule: {schedule}", budget.nodes),
-            None => format!("budget nodes: {}", budget.nodes),
-        })
+        let budget = closed.find(|b| is_about(b, empty))?;
+        forbids(setting(budget))
+    }
+
+    /// How many nodes of the node's pool may be on their way out at once at
+    /// any time from `from` to `to`, and by which setting, once `gone` of them
+    /// are gone. `None` without a limit.
+    pub(super) fn at_once(
+        &self,
+        node: &Node,
+        empty: bool,
+        gone: usize,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Option<(usize, String)> {
+        let rules = self.by_name.get(node.meta.label(NODE_POOL_LABEL)?)?;
+        let nodes = rules.nodes.saturating_sub(gone);
+        let budgets = rules.pool.budgets.iter();
+        let limits = budgets
+            .filter(|b| is_about(b, empty) && holds_within(b, from, to))
+            .map(|b| {
+                let most = allowed(b, nodes).unwrap_or(0);
+                (most.saturating_sub(rules.out), setting(b))
+            });
+        limits.min()
+    }
+}
+
+/// Whether a budget limits the removal of such nodes.
+fn is_about(budget: &DisruptionBudget, empty: bool) -> bool {
+    let cause = if empty { "Empty" } else { "Underutilized" };
+    budget.reasons.is_empty() || budget.reasons.iter().any(|r| r == cause)
+}
+
+fn setting(budget: &DisruptionBudget) -> String {
+    match &budget.schedule {
+        Some(schedule) => format!("budget nodes: {}, schedule: {schedule}", budget.nodes),
+        None => format!("budget nodes: {}", budget.nodes),
     }
 }
 
@@ -103,6 +142,11 @@ fn allowed(budget: &DisruptionBudget, nodes: usize) -> Option<usize> {
 
 /// Whether a budget holds now. One whose window cannot be read holds.
 fn holds(budget: &DisruptionBudget, now: DateTime<Utc>) -> bool {
+    holds_within(budget, now, now)
+}
+
+/// Whether a budget holds at some time from `from` to `to`.
+fn holds_within(budget: &DisruptionBudget, from: DateTime<Utc>, to: DateTime<Utc>) -> bool {
     let Some(schedule) = &budget.schedule else {
         return true;
     };
@@ -110,13 +154,13 @@ fn holds(budget: &DisruptionBudget, now: DateTime<Utc>) -> bool {
     let (Some(length), Some(cron)) = (length, Cron::parse(schedule)) else {
         return true;
     };
-    if length > LONGEST_WINDOW {
+    if length > LONGEST_WINDOW || to - from > LONGEST_WINDOW {
         return true;
     }
-    let Some(mut minute) = now.with_second(0).and_then(|m| m.with_nanosecond(0)) else {
+    let Some(mut minute) = to.with_second(0).and_then(|m| m.with_nanosecond(0)) else {
         return true;
     };
-    while now - minute < length {
+    while from - minute < length {
         if cron.starts_at(minute) {
             return true;
         }
@@ -248,6 +292,21 @@ mod tests {
             ("2026-11-22T12:00:00Z", false),
         ] {
             assert_eq!(holds_at("0 9 * * mon-fri", "8h", at), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_window_that_starts_during_a_time_holds_within_it() {
+        let at = |text: &str| -> DateTime<Utc> { text.parse().unwrap_or_default() };
+        let nine = budget("0 9 * * *", "1h");
+        for (from, to, expected) in [
+            ("2026-11-24T08:00:00Z", "2026-11-24T08:59:59Z", false),
+            ("2026-11-24T08:00:00Z", "2026-11-24T09:00:00Z", true),
+            ("2026-11-24T09:59:59Z", "2026-11-24T12:00:00Z", true),
+            ("2026-11-24T10:00:00Z", "2026-11-24T12:00:00Z", false),
+            ("2026-11-24T08:00:00Z", "2026-11-24T12:00:00Z", true),
+        ] {
+            assert_eq!(holds_within(&nine, at(from), at(to)), expected, "{from}");
         }
     }
 

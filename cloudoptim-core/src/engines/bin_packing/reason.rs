@@ -69,6 +69,14 @@ pub enum Reason {
         /// What the node that refuses for the fewest reasons says.
         nearest: Refusals,
     },
+    /// Without it a pod that stays would stand where its affinity or spread does
+    /// not allow it any more.
+    Unsettles {
+        /// The first such pod.
+        pod: NamespacedName,
+        /// What its rules say then.
+        refusals: Refusals,
+    },
     /// Nobody lists its price.
     Unpriced {
         /// Instance type, where it is known.
@@ -162,6 +170,7 @@ impl Reason {
         "pod_pinned",
         "budget_blocks",
         "no_room",
+        "unsettles",
         "unpriced",
         "saves_too_little",
         "owner_unknown",
@@ -210,6 +219,12 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "pod {pod} fits on none of {tried} other nodes; the nearest says: {nearest}"
+                )
+            }
+            Self::Unsettles { pod, refusals } => {
+                write!(
+                    f,
+                    "without it pod {pod} would not come back to where it stays: {refusals}"
                 )
             }
             Self::Unpriced { instance_type } => match instance_type {

@@ -469,8 +469,10 @@ fn empty(
     moves: Vec<(PodId, Option<NodeId>)>,
     going: &BTreeSet<NodeId>,
 ) -> Option<Vec<(PodId, NodeId)>> {
+    let all: Vec<PodId> = moves.iter().map(|(pod, _)| *pod).collect();
+    let unsettled = world.unsettled(&all);
     world.close_node(node);
-    for (pod, _) in &moves {
+    for pod in &all {
         world.remove_pod(*pod);
     }
     let mut done: Vec<(PodId, NodeId)> = Vec::new();
@@ -491,8 +493,7 @@ fn empty(
             }
         }
         if done.len() == before {
-            let all = done.iter().map(|(pod, _)| *pod);
-            for pod in all.chain(later.iter().map(|(pod, _)| *pod)) {
+            for pod in all {
                 world.place_pod(pod, node);
             }
             world.open_node(node);
@@ -500,7 +501,17 @@ fn empty(
         }
         rest = later;
     }
+    let stood = world.pods_on(node);
     world.remove_node(node);
+    // Nobody who stays may be left where a rule would not have it any more.
+    if !world.unsettled(&all).is_subset(&unsettled) {
+        world.bring_back(node, &stood);
+        for pod in all {
+            world.place_pod(pod, node);
+        }
+        world.open_node(node);
+        return None;
+    }
     Some(done)
 }
 

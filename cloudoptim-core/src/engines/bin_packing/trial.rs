@@ -183,6 +183,11 @@ impl Trial<'_, '_> {
                 percent: self.config.headroom_percent,
             }));
         }
+        let movers = self.candidate.movers.iter();
+        let all: Vec<PodId> = movers
+            .filter_map(|pod| world.pod_by_uid(&pod.meta.uid))
+            .collect();
+        let unsettled = world.unsettled(&all);
         let mut moves: Vec<PodMove> = Vec::new();
         let mut done: Vec<(PodId, WorkloadRef, NodeName)> = Vec::new();
         for pod in &self.candidate.movers {
@@ -246,11 +251,28 @@ impl Trial<'_, '_> {
                 }
             }
         }
+        let stood = world.pods_on(self.candidate.id);
+        world.remove_node(self.candidate.id);
+        // Nobody who stays may be left where a rule would not have it any more.
+        let worse = world.unsettled(&all);
+        if let Some(id) = worse.difference(&unsettled).next() {
+            let place = world.place(*id);
+            let refusals = place.and_then(|place| world.check(*id, place).err());
+            let reason = Reason::Unsettles {
+                pod: world.pod(*id).map(named).unwrap_or_default(),
+                refusals: refusals.unwrap_or(Refusals(Vec::new())),
+            };
+            world.bring_back(self.candidate.id, &stood);
+            for (id, _) in found {
+                world.place_pod(id, self.candidate.id);
+            }
+            self.undo(world, share, done);
+            return Err(Box::new(reason));
+        }
         waiting.remove(&self.candidate.id);
         for (id, target) in found {
             waiting.entry(target).or_default().push(id);
         }
-        world.remove_node(self.candidate.id);
         Ok(moves)
     }
 

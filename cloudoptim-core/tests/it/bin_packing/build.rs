@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! decide [headroom=5] [age=30] [cooldown=30] [min-saving=5] [share=50] [max-nodes=100]
-//!        [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
+//!        [flight=10] [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
 //!       [pool= | group= | asg=] [unowned] [spot] [cordoned] [not-ready] [deleting]
 //! pod   <app>-<n> <node or -> <cpu> <memory> [kind= ns= selector=k:v tolerates= for= avoids= near=
-//!       spread= port= claim= held= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] …
+//!       spread= domains= grace= port= claim= held= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] [heeds-taints] …
 //! pods  <app> <node or -> <count> <cpu> <memory> …    <app>-<node>-1, -2, …
 //! pdb   <name> [app=] [min= | max=] [allowed=] [policy=] [replicas=]
 //! pool  <name> [policy= after= budget= schedule= duration= reason= startup=]
@@ -52,6 +52,9 @@ pub(super) fn config(header: &Line) -> Config {
     if let Some(dollars) = number::<f64>(header, "min-saving") {
         let micro = (dollars * 1e6).round() as i64;
         config = config.with_min_saving_per_month(MicroUsdPerMonth(micro));
+    }
+    if let Some(pods) = number(header, "flight") {
+        config = config.with_max_evictions_in_flight(pods);
     }
     config.max_nodes = number(header, "max-nodes").unwrap_or(config.max_nodes);
     if header.get("empty-dir") == Some("keeps") {
@@ -301,10 +304,13 @@ fn add_pod(
                 .to_owned(),
                 when_unsatisfiable: when,
                 selector: Some(selector(app)),
+                min_domains: number(line, "domains"),
+                honour_node_taints: line.has("heeds-taints").then_some(true),
                 ..Default::default()
             });
         }
     }
+    spec.termination_grace_seconds = number(line, "grace").or(spec.termination_grace_seconds);
     if let Some(port) = number(line, "port") {
         spec.containers[0].host_ports.push(HostPort {
             port,

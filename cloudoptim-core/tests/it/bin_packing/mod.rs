@@ -1,6 +1,7 @@
 //! Bin packing: scenarios in a few lines each, runs over time, and properties.
 
 pub(crate) mod build;
+mod migration;
 mod naive;
 mod properties;
 mod questions;
@@ -192,6 +193,10 @@ fn settings_out_of_range_are_refused_with_the_value() {
         (
             Config::default().with_min_saving_per_month(MicroUsdPerMonth(-1)),
             "bin_packing: min_saving_per_month must not be negative, got -$0.000001/mo",
+        ),
+        (
+            Config::default().with_max_evictions_in_flight(0),
+            "bin_packing: max_evictions_in_flight must be 1 or more, got 0",
         ),
     ] {
         assert_eq!(refused(config), message);

@@ -14,7 +14,7 @@ use std::fmt;
 
 /// A node of the generator.
 #[derive(Debug, Clone)]
-struct ANode {
+pub(super) struct ANode {
     zone: usize,
     kind: usize,
     /// The owner of most nodes of the cluster when `None`.
@@ -25,7 +25,7 @@ struct ANode {
 /// A pod of the generator, to be put on the first node from `start` on that
 /// takes it.
 #[derive(Debug, Clone)]
-struct APod {
+pub(super) struct APod {
     app: usize,
     cpu: u64,
     memory: u64,
@@ -34,7 +34,7 @@ struct APod {
 
 /// The lines of a case, for people to read when it fails.
 #[derive(Clone)]
-struct Case(Vec<String>);
+pub(super) struct Case(pub(super) Vec<String>);
 
 impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,7 +65,7 @@ const NODE_EXTRAS: [&str; 10] = [
     "pods=3",
     "age=5",
 ];
-const POD_EXTRAS: [&str; 17] = [
+pub(super) const POD_EXTRAS: [&str; 17] = [
     "",
     "",
     "",
@@ -85,7 +85,7 @@ const POD_EXTRAS: [&str; 17] = [
     "kind=Bare",
 ];
 
-fn any_node() -> impl Strategy<Value = ANode> {
+pub(super) fn any_node() -> impl Strategy<Value = ANode> {
     let max = NODE_EXTRAS.len();
     let owner = prop_oneof![2 => Just(None), 1 => (0..OWNERS.len()).prop_map(Some)];
     (0..4_usize, 0..3_usize, owner, 0..max).prop_map(|(zone, kind, owner, extra)| ANode {
@@ -96,7 +96,7 @@ fn any_node() -> impl Strategy<Value = ANode> {
     })
 }
 
-fn any_pod() -> impl Strategy<Value = APod> {
+pub(super) fn any_pod() -> impl Strategy<Value = APod> {
     (0..6_usize, 1..14_u64, 1..14_u64, 0..12_usize).prop_map(|(app, cpu, memory, start)| APod {
         app,
         cpu: cpu * 100,
@@ -107,7 +107,7 @@ fn any_pod() -> impl Strategy<Value = APod> {
 
 /// Lines of a case. Each app has one extra. Pods that fit nowhere by the naive
 /// rules wait for a node.
-fn lines(
+pub(super) fn lines(
     most: usize,
     nodes: &[ANode],
     apps: &[usize],
@@ -179,7 +179,7 @@ fn lines(
     Case(text)
 }
 
-fn any_case() -> impl Strategy<Value = Case> {
+pub(super) fn any_case() -> impl Strategy<Value = Case> {
     let nodes = prop::collection::vec(any_node(), 2..9);
     let apps = prop::collection::vec(0..POD_EXTRAS.len(), 6);
     let pods = prop::collection::vec(any_pod(), 0..20);
@@ -193,7 +193,7 @@ fn any_case() -> impl Strategy<Value = Case> {
 }
 
 /// Settings that let much happen.
-fn open() -> Config {
+pub(super) fn open() -> Config {
     Config::default()
         .with_headroom_percent(0)
         .with_max_workload_share_percent(100)
@@ -279,17 +279,18 @@ fn text(config: &Config, scenario: &Scenario) -> String {
     serde_json::to_string(&run(config, scenario)).unwrap()
 }
 
-fn scenario(case: &Case) -> Scenario {
+pub(super) fn scenario(case: &Case) -> Scenario {
     let lines: Vec<Line> = case.0.iter().map(|l| Line::parse(l)).collect();
     build(&Line::parse("decide"), &lines)
 }
 
 /// Reasons that depend on what the other nodes do, not on the node itself.
-const FOR_THE_REST: [&str; 9] = [
+const FOR_THE_REST: [&str; 10] = [
     "empty",
     "pods_fit_elsewhere",
     "takes_pods",
     "no_room",
+    "unsettles",
     "headroom",
     "zone_balance",
     "group_at_minimum",
@@ -516,7 +517,7 @@ proptest! {
             let codes: Vec<String> = kept.reasons.iter().map(|r| r.code().1).collect();
             // It took pods, which may go on; a pod that was leaving is gone; or
             // a pod that moved makes way for another.
-            let may_change = ["takes_pods", "no_room", "headroom", "zone_balance", "budget_blocks", "pool_forbids"];
+            let may_change = ["takes_pods", "no_room", "unsettles", "headroom", "zone_balance", "budget_blocks", "pool_forbids"];
             prop_assert!(codes.iter().all(|c| may_change.contains(&c.as_str())), "{node} {codes:?}");
         }
     }

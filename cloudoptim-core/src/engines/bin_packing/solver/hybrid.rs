@@ -10,8 +10,10 @@
 //! the sum of their values, whatever rules there are besides.
 
 use super::bound::{Bound, Group, Pricer, Room, lowest_cost};
+use super::bundles::{Bundler, Bundling, FEW_BUNDLES, MANY_BUNDLES, Relaxed};
 use super::columns::Config;
-use super::lp::{Column, Master};
+use super::labels::Priced;
+use super::lp::{Column, Filling, Master};
 use super::model::Model;
 use super::pricing::Search;
 use super::solution::Certificate;
@@ -28,11 +30,14 @@ const LABELS_TO_PROVE: usize = 20_000;
 const CELLS: usize = 600_000;
 const ENTRIES_PER_LABEL: u64 = 128;
 
+/// Labels kept for a type with equal devices where tables find nothing.
+const LABELS_OF_BUNDLES: usize = 250;
+
 /// How often it is tried.
 const PROOFS: usize = 3;
 
 /// Types with a new filling after which a round ends.
-const FOUND_PER_ROUND: usize = 16;
+const FOUND_PER_ROUND: usize = 3;
 
 /// A type that holds more items than this at the fluid optimum is fluid from the
 /// start: half an item matters little there, and fillings are many.
@@ -46,6 +51,10 @@ const UNEVEN: f64 = 1e-6;
 
 /// Pivots that one solution of the programme may take, by row.
 const PIVOTS_PER_ROW: u64 = 50;
+
+/// How far prices lean to those of late, and how hard to look at them, until a
+/// filling is found.
+const LOOKS: [(f64, Look); 3] = [(0.5, Look::Quick), (0.0, Look::Quick), (0.0, Look::Close)];
 
 /// A type whose most valuable filling stays this uncertain becomes fluid.
 const UNCERTAIN: f64 = 5e-4;
@@ -70,6 +79,8 @@ struct Type {
     price: f64,
     pricer: Pricer,
     search: Search,
+    /// Where devices are equal: they need not be told apart.
+    bundler: Option<Bundler>,
     fluid: bool,
     /// Whether a table can tell its best filling.
     tables: bool,
@@ -136,13 +147,17 @@ impl<'a> Programme<'a> {
                 let pricer = Pricer::new(model, &groups, Room::of(&model.types[ty]));
                 let own: Vec<usize> = pricer.groups.iter().map(|g| shapes[*g]).collect();
                 let parts = pricer.knapsack.columns().to_vec();
-                (!own.is_empty()).then(|| Type {
-                    ty,
-                    price: (offer.price.0 as f64).max(1e-3),
-                    search: Search::new(model, ty, own, parts),
-                    pricer,
-                    fluid: false,
-                    tables: model.types[ty].devices.is_empty(),
+                (!own.is_empty()).then(|| {
+                    let search = Search::new(model, ty, own, parts);
+                    Type {
+                        ty,
+                        price: (offer.price.0 as f64).max(1e-3),
+                        bundler: Bundler::new(&search, &pricer),
+                        search,
+                        pricer,
+                        fluid: false,
+                        tables: model.types[ty].devices.is_empty(),
+                    }
                 })
             })
             .collect();
@@ -212,11 +227,17 @@ impl<'a> Programme<'a> {
         self.proven = fluid.lower.0 as f64;
         self.price_step = fluid.price_step;
         for t in &mut self.types {
+            if let Some(bundler) = &mut t.bundler {
+                let relaxed = bundler.relax(&t.search, &t.pricer.own(&self.centre));
+                let items: f64 = relaxed.amounts.iter().map(|(_, z)| z).sum();
+                t.fluid = items > MANY_ITEMS;
+                continue;
+            }
             let filling = t.pricer.knapsack.solve(&t.pricer.own(&self.centre));
             let items: f64 = filling.amounts.iter().map(|(_, z)| z).sum();
             t.fluid = items > MANY_ITEMS;
         }
-        let mut cut_short = !self.converge(pivot_limit, budget / 2)?;
+        let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.
         let uncertain = self.prove(budget)?;
         if !uncertain.is_empty() {
@@ -237,7 +258,7 @@ impl<'a> Programme<'a> {
         loop {
             let duals = self.duals(pivot_limit)?;
             let mut added = false;
-            for lean in [0.5, 0.0] {
+            for (lean, look) in LOOKS {
                 if self.work >= budget || self.master.pivots >= pivot_limit {
                     return Some(false);
                 }
@@ -246,7 +267,7 @@ impl<'a> Programme<'a> {
                     .zip(&calm)
                     .map(|(dual, calm)| (1.0 - lean) * dual + lean * calm)
                     .collect();
-                added = self.price(&values, &duals, Look::Quick, budget).added;
+                added = self.price(&values, &duals, look, budget).added;
                 if self.settled() {
                     return Some(true);
                 }
@@ -313,11 +334,19 @@ impl<'a> Programme<'a> {
         for (i, t) in self.types.iter_mut().enumerate() {
             let own = t.pricer.own(values);
             let filling = t.pricer.knapsack.solve(&own);
-            let worth = filling.value / t.price;
+            let mut worth = filling.value / t.price;
+            let mut bundled = None;
+            if worth > 1.0 + 1e-9
+                && let Some(bundler) = &mut t.bundler
+            {
+                let tighter = bundler.relax(&t.search, &own);
+                worth = worth.min(tighter.value / t.price);
+                bundled = Some(tighter);
+            }
             if worth > 1.0 + 1e-9 {
                 order.push((worth, i));
             }
-            relaxed.push(filling);
+            relaxed.push((filling, bundled));
         }
         let columns: usize = self.types.iter().map(|t| t.search.shapes.len()).sum();
         self.work += columns as u64;
@@ -325,15 +354,11 @@ impl<'a> Programme<'a> {
         let mut found = 0;
         for (worth, i) in order {
             let t = &self.types[i];
-            let rows = |counts: &mut dyn Iterator<Item = (usize, f64)>| -> f64 {
-                counts
-                    .filter_map(|(s, n)| Some(duals[self.row_of[s]? as usize] * n))
-                    .sum()
-            };
             if t.fluid {
                 scale = scale.min(1.0 / worth);
-                let entries: Vec<(u32, f64)> = relaxed[i]
-                    .amounts
+                let (filling, bundled) = &relaxed[i];
+                let amounts = bundled.as_ref().map_or(&filling.amounts, |b| &b.amounts);
+                let entries: Vec<(u32, f64)> = amounts
                     .iter()
                     .map(|(c, z)| (t.pricer.groups[*c] as u32, *z))
                     .collect();
@@ -348,51 +373,35 @@ impl<'a> Programme<'a> {
                 let own: Vec<f64> = t.pricer.own(values);
                 let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
                 let target = t.price * (1.0 + TOLERANCE / 4.0);
-                let knapsack = &t.pricer.knapsack;
                 let spare = budget.saturating_sub(self.work) / 4;
-                let few = if t.tables { FEW_LABELS } else { LABELS };
-                let mut priced = t.search.labelled(knapsack, &own, &left, target, few, spare);
-                self.work += priced.work;
-                if priced.upper > target * (1.0 + 1e-7) {
-                    let mut possible = own.clone();
-                    t.search.keep_possible(&mut possible, &relaxed[i], target);
-                    if t.tables
-                        && let Some(tabled) = t.search.tabled(&possible, CELLS)
-                    {
-                        self.work += tabled.work / ENTRIES_PER_LABEL;
-                        let upper = tabled.upper.max(target) * (1.0 + 1e-9);
-                        priced.upper = priced.upper.min(upper);
-                        if tabled.upper > priced.value && t.search.holds(&tabled.counts) {
-                            priced.value = tabled.upper;
-                            priced.counts = tabled.counts;
-                        }
-                    } else if look == Look::Hard {
-                        let more = LABELS_TO_PROVE;
-                        priced = t
-                            .search
-                            .labelled(knapsack, &own, &left, target, more, spare);
-                        self.work += priced.work;
+                let (root, bundled) = &relaxed[i];
+                let look_at = (own.as_slice(), left.as_slice(), target);
+                let priced = match (bundled, &t.bundler) {
+                    (Some(bundled), Some(bundler)) => {
+                        bundled_price(t, bundler, bundled, look_at, look, spare)
                     }
-                }
-                let upper = priced.upper.min(relaxed[i].value);
+                    _ => labelled_price(t, root, look_at, look, spare),
+                };
+                self.work += priced.work;
+                let upper = priced.upper.min(root.value);
                 scale = scale.min(t.price / upper);
-                let counts = &mut priced.counts.iter().map(|(s, n)| (*s, f64::from(*n)));
-                let good = rows(counts) > t.price * (1.0 + 1e-7);
                 let (ty, price) = (t.ty, t.price);
                 if upper > price * (1.0 + UNCERTAIN) {
                     round.uncertain.push(i);
                 }
-                if good
-                    && self.offer(Config {
-                        ty,
-                        counts: priced.counts,
-                    })
-                {
-                    round.added = true;
-                    found += 1;
+                let mut some = false;
+                for counts in std::iter::once(priced.counts).chain(priced.others) {
+                    let rows = counts.iter().filter_map(|(s, n)| {
+                        let row = self.row_of[*s]?;
+                        Some(duals[row as usize] * f64::from(*n))
+                    });
+                    let good = rows.sum::<f64>() > price * (1.0 + 1e-7);
+                    some |= good && self.offer(Config { ty, counts });
                 }
+                round.added |= some;
+                found += usize::from(some);
             }
-            if found >= FOUND_PER_ROUND && look == Look::Quick {
+            if found >= FOUND_PER_ROUND && look != Look::Hard {
                 return round;
             }
         }
@@ -401,7 +410,6 @@ impl<'a> Programme<'a> {
             self.proven = scale * total;
             self.centre = values.iter().map(|v| v * scale).collect();
         }
-        round.scale = Some(scale);
         round
     }
 
@@ -426,11 +434,78 @@ impl<'a> Programme<'a> {
     }
 }
 
+/// Values and what is left, by shapes of a type's search, and the least worth
+/// that matters.
+type LookAt<'a> = (&'a [f64], &'a [u32], f64);
+
+/// Looks for the best filling of a type with equal devices.
+fn bundled_price(
+    t: &Type,
+    bundler: &Bundler,
+    relaxed: &Relaxed,
+    (own, left, target): LookAt<'_>,
+    look: Look,
+    spare: u64,
+) -> Priced {
+    let (bundles, labels) = match look {
+        Look::Quick => (FEW_BUNDLES, 0),
+        Look::Close => (FEW_BUNDLES, LABELS_OF_BUNDLES),
+        Look::Hard => (MANY_BUNDLES, LABELS_TO_PROVE),
+    };
+    let effort = Bundling {
+        bundles,
+        labels,
+        budget: spare,
+    };
+    bundler.priced(&t.search, relaxed, own, left, target, effort)
+}
+
+/// Looks for the best filling of any other type.
+fn labelled_price(
+    t: &Type,
+    root: &Filling,
+    (own, left, target): LookAt<'_>,
+    look: Look,
+    spare: u64,
+) -> Priced {
+    let knapsack = &t.pricer.knapsack;
+    let few = if t.tables || look == Look::Quick {
+        FEW_LABELS
+    } else {
+        LABELS
+    };
+    let mut priced = t.search.labelled(knapsack, own, left, target, few, spare);
+    if look == Look::Quick || priced.upper <= target * (1.0 + 1e-7) {
+        return priced;
+    }
+    let mut possible = own.to_vec();
+    t.search.keep_possible(&mut possible, root, target);
+    if t.tables
+        && let Some(tabled) = t.search.tabled(&possible, CELLS)
+    {
+        priced.work += tabled.work / ENTRIES_PER_LABEL;
+        let upper = tabled.upper.max(target) * (1.0 + 1e-9);
+        priced.upper = priced.upper.min(upper);
+        if tabled.upper > priced.value && t.search.holds(&tabled.counts) {
+            priced.value = tabled.upper;
+            priced.counts = tabled.counts;
+        }
+    } else if look == Look::Hard {
+        let before = priced.work;
+        let more = LABELS_TO_PROVE;
+        priced = t.search.labelled(knapsack, own, left, target, more, spare);
+        priced.work += before;
+    }
+    priced
+}
+
 /// How hard to look for a filling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// Until some types have one.
+    /// Until some types have one, with few labels.
     Quick,
+    /// The same with more labels, and tables.
+    Close,
     /// At all types, with many labels where there is no table.
     Hard,
 }
@@ -439,9 +514,6 @@ enum Look {
 #[derive(Debug, Default)]
 struct Round {
     added: bool,
-    /// By how much the values must be scaled to hold; `None` when not all
-    /// types were looked at.
-    scale: Option<f64>,
     /// Types whose most valuable filling is not known well enough.
     uncertain: Vec<usize>,
 }

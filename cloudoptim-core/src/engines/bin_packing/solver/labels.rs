@@ -23,6 +23,8 @@ pub(super) struct Priced {
     pub(super) value: f64,
     /// That filling: shapes and counts, sorted.
     pub(super) counts: Vec<(usize, u32)>,
+    /// Others worth more than the target, the best first.
+    pub(super) others: Vec<Vec<(usize, u32)>>,
     /// Labels made, and other steps that take as long.
     pub(super) work: u64,
 }
@@ -36,6 +38,9 @@ const COMPARED: usize = 48;
 /// Comparisons of labels, and parts of a fractional filling, that take as long
 /// as a label.
 const STEPS_PER_LABEL: u64 = 16;
+
+/// How many good fillings are told beside the best.
+const OTHERS: usize = 40;
 
 /// No parent: the empty filling.
 const ROOT: u32 = u32::MAX;
@@ -106,6 +111,9 @@ struct Run<'a> {
     /// Decided shape and the way before it.
     arena: Vec<(u32, u32)>,
     best: (f64, u32),
+    /// By shape, the best filling that ends with it and is worth more than the
+    /// target.
+    good: Vec<(f64, u32)>,
     /// Least worth that matters.
     target: f64,
     /// The most that a dropped label promised.
@@ -151,6 +159,7 @@ impl Search {
             rows: rows.len(),
             arena: Vec::new(),
             best: (0.0, ROOT),
+            good: vec![(target, ROOT); self.shapes.len()],
             target,
             dropped: 0.0,
             most: most.max(1),
@@ -198,22 +207,15 @@ impl Search {
             }
             stage = run.undominated(stage);
         }
-        let mut counts: HashMap<u32, u32> = HashMap::new();
-        let mut way = run.best.1;
-        while way != ROOT {
-            let (shape, before) = run.arena[way as usize];
-            *counts.entry(shape).or_default() += 1;
-            way = before;
-        }
-        let mut counts: Vec<(usize, u32)> = counts
-            .into_iter()
-            .map(|(i, n)| (self.shapes[i as usize], n))
-            .collect();
-        counts.sort_unstable();
+        let mut good: Vec<(f64, u32)> = std::mem::take(&mut run.good);
+        good.retain(|(_, way)| *way != ROOT && *way != run.best.1);
+        good.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        good.truncate(OTHERS);
         Priced {
             upper: run.best.0.max(run.dropped).max(target) * (1.0 + SLACK),
             value: run.best.0,
-            counts,
+            counts: run.filling(run.best.1),
+            others: good.iter().map(|(_, way)| run.filling(*way)).collect(),
             work: run.spent(),
         }
     }
@@ -285,6 +287,21 @@ impl Search {
 }
 
 impl Run<'_> {
+    /// Shapes and counts of a label, sorted.
+    fn filling(&self, way: u32) -> Vec<(usize, u32)> {
+        let mut counts: HashMap<u32, u32> = HashMap::new();
+        let mut way = way;
+        while let Some((shape, before)) = self.arena.get(way as usize) {
+            *counts.entry(*shape).or_default() += 1;
+            way = *before;
+        }
+        let shapes = &self.search.shapes;
+        let counts = counts.into_iter().map(|(i, n)| (shapes[i as usize], n));
+        let mut counts: Vec<(usize, u32)> = counts.collect();
+        counts.sort_unstable();
+        counts
+    }
+
     fn promise(&self, value: f64, rows: &[f64], duals: &[Vec<f64>]) -> f64 {
         let rest = duals.iter().map(|duals| {
             let carried = duals.iter().zip(rows).map(|(y, free)| y * free.max(0.0));
@@ -391,6 +408,11 @@ impl Run<'_> {
                     let way = self.arena.len() as u32 - 1;
                     if value > self.best.0 {
                         self.best = (value, way);
+                    }
+                    if let Some(good) = self.good.get_mut(shape)
+                        && value > good.0
+                    {
+                        *good = (value, way);
                     }
                     stage.push(value, way, &choice, &rows);
                     if several {

@@ -360,6 +360,15 @@ impl Knapsack {
         }
     }
 
+    /// Adds a column; the optimum that was found stays a start.
+    pub(super) fn push(&mut self, column: Vec<f64>) {
+        let slack = self.columns.len();
+        self.columns.push(column);
+        for basic in self.basis.iter_mut().filter(|b| **b >= slack) {
+            *basic += 1;
+        }
+    }
+
     /// The most of one column that fits alone.
     pub(super) fn most_of(&self, column: usize) -> f64 {
         let largest = self.columns[column].iter().fold(0.0_f64, |a, b| a.max(*b));

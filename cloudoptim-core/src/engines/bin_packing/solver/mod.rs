@@ -15,6 +15,7 @@
 
 mod bin;
 mod bound;
+mod bundles;
 mod canon;
 mod columns;
 pub mod exact;
@@ -32,6 +33,7 @@ mod problem;
 mod repack;
 mod search;
 mod solution;
+mod surrogate;
 mod zones;
 
 pub use existing::{Existing, Misfit, Move};

@@ -4,22 +4,26 @@
 //!
 //! Idealised: no timeout, no pause, no disruption budget.
 
-use super::super::solution::Effort;
 use super::state::{Base, Fit, Trial};
 
-/// Runs to rest, telling `found` of every step.
+/// Runs to rest from `trial` on, telling `found` of every step.
 pub(super) fn run(
     base: &Base<'_>,
+    mut trial: Trial,
     candidates: usize,
     limit: u64,
     found: &mut dyn FnMut(&Trial),
 ) -> Trial {
-    let mut trial = base.start();
     let all: Vec<usize> = (0..base.price.len()).collect();
-    let empty: Vec<usize> = all.iter().copied().filter(|n| base.empty(*n)).collect();
+    let empty: Vec<usize> = all
+        .iter()
+        .copied()
+        .filter(|n| base.empty(*n) && !trial.gone[*n])
+        .collect();
     trial.remove(base, &empty, Fit::First);
     found(&trial);
     loop {
+        let all: Vec<usize> = (0..trial.nodes()).collect();
         let order = ordered(base, &trial, &all);
         let first: Vec<usize> = order.iter().copied().take(candidates).collect();
         if first.len() >= 2 && together(base, &mut trial, &first, limit) {
@@ -40,10 +44,10 @@ pub(super) fn run(
 fn ordered(base: &Base<'_>, trial: &Trial, nodes: &[usize]) -> Vec<usize> {
     let mut order: Vec<(f64, usize)> = nodes
         .iter()
-        .filter(|n| base.removable[**n] && !trial.gone[**n])
+        .filter(|n| trial.removable(base, **n) && !trial.gone[**n])
         .map(|n| {
             let items = trial.standing_on(base, *n);
-            (base.price[*n] as f64 / (1.0 + items as f64), *n)
+            (trial.price(base, *n) as f64 / (1.0 + items as f64), *n)
         })
         .collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -82,18 +86,6 @@ fn goes(base: &Base<'_>, trial: &mut Trial, nodes: &[usize]) -> bool {
     if base.fleet.problem.types.is_empty() {
         return false;
     }
-    let saved: i64 = nodes.iter().map(|n| base.price[*n]).sum();
-    let before = trial.bought.len();
-    let mut next = trial.clone();
-    let went = next.replace(base, nodes, Fit::First, None, saved - 1, &one_node());
-    trial.work = next.work;
-    if went && next.bought.len() <= before + 1 {
-        *trial = next;
-        return true;
-    }
-    false
-}
-
-fn one_node() -> Effort {
-    Effort::quick().with_strategies(2).with_bound_pivots(0)
+    let saved: i64 = nodes.iter().map(|n| trial.price(base, *n)).sum();
+    trial.replace_by_one(base, nodes, Fit::First, saved - 1)
 }

@@ -66,7 +66,8 @@ pub(super) struct Trial {
     pub(super) removed: Vec<usize>,
     /// Kinds and counts that came to each node.
     arrived: Vec<Vec<(usize, u32)>>,
-    pub(super) bought: Vec<NewNode>,
+    /// Nodes bought; they come after those of the fleet in all lists by node.
+    pub(super) bought: Vec<Bought>,
     /// What the fleet costs.
     pub(super) cost: i64,
     /// Items that ended elsewhere.
@@ -76,6 +77,16 @@ pub(super) struct Trial {
     pub(super) work: u64,
     /// Kinds of which no open node takes one more; nodes only get fuller.
     full: Vec<bool>,
+}
+
+/// A node that was bought, with all that is on it.
+#[derive(Clone)]
+pub(super) struct Bought {
+    node: NewNode,
+    /// What it offers, by resource; at least 1.
+    capacity: Vec<f64>,
+    /// Whether its bin tells what is on it; else it takes nothing more.
+    open: bool,
 }
 
 /// How to take a step back.
@@ -194,7 +205,7 @@ impl<'a> Base<'a> {
         let free = trial.bins[node].free.iter();
         let rest = free
             .zip(demand)
-            .zip(&self.capacity[node])
+            .zip(trial.capacity(self, node))
             .map(|((f, d), c)| f.saturating_sub(*d) as f64 / c);
         match fit {
             Fit::First => 0.0,
@@ -210,6 +221,36 @@ impl<'a> Base<'a> {
 }
 
 impl Trial {
+    fn new_node(&self, base: &Base<'_>, node: usize) -> Option<&Bought> {
+        self.bought.get(node.checked_sub(base.price.len())?)
+    }
+
+    /// What a node costs.
+    pub(super) fn price(&self, base: &Base<'_>, node: usize) -> i64 {
+        let new = self.new_node(base, node);
+        new.map_or_else(|| base.price[node], |new| new.node.price.0)
+    }
+
+    /// Whether a node may go.
+    pub(super) fn removable(&self, base: &Base<'_>, node: usize) -> bool {
+        base.removable.get(node).copied().unwrap_or(true)
+    }
+
+    fn open(&self, base: &Base<'_>, node: usize) -> bool {
+        let new = self.new_node(base, node);
+        new.map_or_else(|| base.open[node], |new| new.open)
+    }
+
+    fn capacity<'b>(&'b self, base: &'b Base<'_>, node: usize) -> &'b [f64] {
+        let new = self.new_node(base, node);
+        new.map_or_else(|| &base.capacity[node], |new| &new.capacity)
+    }
+
+    /// How many nodes there are, with those that are gone.
+    pub(super) fn nodes(&self) -> usize {
+        self.bins.len()
+    }
+
     /// Empties `nodes` and takes them away, as long as all of their items find
     /// a place on the others; else changes nothing.
     pub(super) fn remove(&mut self, base: &Base<'_>, nodes: &[usize], fit: Fit) -> bool {
@@ -224,7 +265,7 @@ impl Trial {
         fit: Fit,
         quota: Option<&Quota<'_>>,
     ) -> bool {
-        let mut kinds = nodes.iter().flat_map(|n| &base.movable[*n]);
+        let mut kinds = nodes.iter().flat_map(|n| base.movable.get(*n)).flatten();
         if kinds.any(|(k, _)| self.full[*k]) {
             return false;
         }
@@ -242,7 +283,7 @@ impl Trial {
                 let bin = &self.bins[i];
                 nodes.contains(&i)
                     || self.gone[i]
-                    || !base.open[i]
+                    || !self.open(base, i)
                     || !bin.accepts(base.model, kind)
                     || bin.room_alone(base.model, kind, 1) == 0
             });
@@ -270,6 +311,116 @@ impl Trial {
         })
     }
 
+    /// [`Trial::remove`], buying at most one node, for at most `budget`.
+    pub(super) fn replace_by_one(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        fit: Fit,
+        budget: i64,
+    ) -> bool {
+        self.remove_or(base, nodes, fit, None, |trial, left, _| {
+            if left.is_empty() {
+                return Some(Vec::new());
+            }
+            Some(vec![trial.one_for(base, left, budget)?])
+        })
+    }
+
+    /// The cheapest single node for what is left.
+    fn one_for(
+        &mut self,
+        base: &Base<'_>,
+        left: &BTreeMap<usize, u32>,
+        budget: i64,
+    ) -> Option<NewNode> {
+        let model = base.model;
+        let mut offers: Vec<(i64, usize, usize)> = Vec::new();
+        for (ty, t) in model.types.iter().enumerate() {
+            let affordable = t.offers.iter().enumerate();
+            let affordable = affordable.filter(|(_, o)| o.price.0 <= budget);
+            offers.extend(affordable.map(|(at, o)| (o.price.0, ty, at)));
+        }
+        offers.sort_unstable();
+        let mut sums = vec![0u64; model.dims];
+        for (kind, n) in left {
+            let demand = &model.shapes[model.kinds[*kind].shape].demand;
+            for (sum, d) in sums.iter_mut().zip(demand) {
+                *sum = sum.saturating_add(d.saturating_mul(u64::from(*n)));
+            }
+        }
+        let items: Vec<(usize, u32)> = left.iter().map(|(k, n)| (*k, *n)).collect();
+        for (_, ty, at) in offers {
+            self.work += 1;
+            let t = &model.types[ty];
+            let small = sums.iter().zip(&t.capacity).any(|(s, c)| s > c);
+            let offer = t.offers[at];
+            if small
+                || !self.in_stock(base, t.source, offer.offering)
+                || !self.zone_takes(base, offer.zone, &items)
+            {
+                continue;
+            }
+            let mut node = NewNode {
+                node_type: t.source,
+                offering: offer.offering,
+                zone: offer.zone,
+                price: offer.price,
+                items: Vec::new(),
+            };
+            let Some(bin) = self.filled(base, &node, &items) else {
+                continue;
+            };
+            for item in &bin.items {
+                let (class, _) = model.kinds[item.kind as usize].classes.first()?;
+                node.items.push(Placed {
+                    class: *class,
+                    count: item.count,
+                    devices: (0..64).filter(|i| (item.devices >> i) & 1 == 1).collect(),
+                });
+            }
+            return Some(node);
+        }
+        None
+    }
+
+    /// Whether the rules about zones let all these items into a zone.
+    fn zone_takes(&mut self, base: &Base<'_>, zone: Option<usize>, items: &[(usize, u32)]) -> bool {
+        let zoned = items.iter().filter(|(k, _)| base.model.kinds[*k].zoned);
+        let Some(zone) = zone else {
+            return zoned.count() == 0;
+        };
+        let mut came: Vec<usize> = Vec::new();
+        let mut takes = true;
+        'all: for (kind, n) in zoned {
+            for _ in 0..*n {
+                if !self.zones.admits(*kind, zone) {
+                    takes = false;
+                    break 'all;
+                }
+                self.zones.shift(*kind, zone, 1);
+                came.push(*kind);
+            }
+        }
+        for kind in came {
+            self.zones.shift(kind, zone, -1);
+        }
+        takes
+    }
+
+    /// Whether one more node of an offering can be had.
+    fn in_stock(&self, base: &Base<'_>, ty: usize, offering: usize) -> bool {
+        let types = &base.fleet.problem.types;
+        let offer = types.get(ty).and_then(|t| t.offerings.get(offering));
+        let live = self.bought.iter().zip(base.price.len()..);
+        let live = live.filter(|(b, i)| {
+            !self.gone[*i] && b.node.node_type == ty && b.node.offering == offering
+        });
+        offer
+            .and_then(|o| o.available)
+            .is_none_or(|most| (live.count() as u64) < u64::from(most))
+    }
+
     fn remove_or(
         &mut self,
         base: &Base<'_>,
@@ -294,7 +445,8 @@ impl Trial {
             let Some((_, arrived)) = undo.arrived.last() else {
                 continue;
             };
-            for (kind, n) in base.movable[node].iter().chain(arrived) {
+            let own = base.movable.get(node).into_iter().flatten();
+            for (kind, n) in own.chain(arrived) {
                 *leave.entry(*kind).or_default() += n;
                 evicted += u64::from(*n);
                 self.bins[node].release_present(model, *kind, *n);
@@ -304,8 +456,8 @@ impl Trial {
                 }
             }
             self.gone[node] = true;
-            moved += base.items[node];
-            saved += base.price[node];
+            moved += base.items.get(node).copied().unwrap_or(0);
+            saved += self.price(base, node);
         }
         let mut kinds: Vec<(usize, u32)> = leave.into_iter().collect();
         kinds.sort_by_key(|(k, _)| base.rank[*k]);
@@ -347,10 +499,68 @@ impl Trial {
         self.removed
             .extend(nodes.iter().filter(|n| self.gone[**n]).copied());
         self.cost += new.iter().map(|n| n.price.0).sum::<i64>() - saved;
-        self.bought.extend(new);
+        for node in new {
+            self.stand(base, node);
+        }
         self.moved += moved;
         self.evictions += evicted;
         true
+    }
+
+    /// Puts a node that was bought beside the others.
+    fn stand(&mut self, base: &Base<'_>, node: NewNode) {
+        let model = base.model;
+        let mut arrived: BTreeMap<usize, u32> = BTreeMap::new();
+        for item in &node.items {
+            *arrived.entry(model.kind_of_class[item.class]).or_default() += item.count;
+        }
+        let arrived: Vec<(usize, u32)> = arrived.into_iter().collect();
+        for (kind, n) in &arrived {
+            if let Some(zone) = node.zone {
+                self.zones.shift(*kind, zone, i64::from(*n));
+            }
+        }
+        let bin = self.filled(base, &node, &arrived);
+        let types = &base.fleet.problem.types;
+        let capacity = types.get(node.node_type).map_or(&[][..], |t| &t.capacity);
+        self.bought.push(Bought {
+            capacity: capacity.iter().map(|c| (*c as f64).max(1.0)).collect(),
+            open: bin.is_some(),
+            node,
+        });
+        let bin = bin.or_else(|| self.bins.first().map(Bin::closed));
+        self.bins.extend(bin);
+        self.gone.push(false);
+        self.arrived.push(arrived);
+        // It may have room for what had none before.
+        self.full.fill(false);
+    }
+
+    /// The bin of a node that was bought; `None` when it cannot be told what
+    /// else would fit.
+    fn filled(&self, base: &Base<'_>, node: &NewNode, items: &[(usize, u32)]) -> Option<Bin> {
+        let model = base.model;
+        let ty = model
+            .types
+            .iter()
+            .position(|t| t.source == node.node_type)?;
+        let mut offers = model.types[ty].offers.iter();
+        let offer = offers.position(|o| o.offering == node.offering)?;
+        let mut order = items.to_vec();
+        order.sort_by_key(|(kind, _)| {
+            let request = &model.shapes[model.kinds[*kind].shape].devices;
+            let devices = request.as_ref().map_or((0, 0), |d| (d.count, d.milli));
+            let company = !model.kinds[*kind].company.is_empty();
+            (company, Reverse(devices), *kind)
+        });
+        let mut bin = Bin::new(model, ty, offer);
+        for (kind, n) in order {
+            if !bin.accepts(model, kind) || bin.room_alone(model, kind, n) < n {
+                return None;
+            }
+            bin.add(model, kind, n);
+        }
+        Some(bin)
     }
 
     /// How many items of each kind should go to each look: what the quota has
@@ -424,7 +634,7 @@ impl Trial {
                 let bin = &self.bins[i];
                 // Most nodes are too full: the cheap test comes first.
                 let fits = demand.iter().zip(&bin.free).all(|(d, f)| d <= f);
-                if !fits || self.gone[i] || !base.open[i] || !bin.accepts(model, kind) {
+                if !fits || self.gone[i] || !self.open(base, i) || !bin.accepts(model, kind) {
                     continue;
                 }
                 let room = if alone {
@@ -495,7 +705,7 @@ impl Trial {
         for node in 0..self.bins.len() {
             self.work += 1;
             let bin = &self.bins[node];
-            if self.gone[node] || !base.open[node] || !bin.accepts(model, kind) {
+            if self.gone[node] || !self.open(base, node) || !bin.accepts(model, kind) {
                 continue;
             }
             for (other, _) in &self.arrived[node] {
@@ -520,7 +730,7 @@ impl Trial {
                     .iter()
                     .zip(less)
                     .zip(demand)
-                    .zip(&base.capacity[node])
+                    .zip(self.capacity(base, node))
                     .map(|(((f, l), d), c)| {
                         let rest = (f + l - d) as f64 / c;
                         rest * rest
@@ -570,7 +780,7 @@ impl Trial {
             .filter(|i| {
                 let bin = &self.bins[*i];
                 !self.gone[*i]
-                    && base.open[*i]
+                    && self.open(base, *i)
                     && bin.accepts(model, kind)
                     && bin.room(model, kind, 1) > 0
             })
@@ -636,11 +846,22 @@ impl Trial {
         } else {
             Vec::new()
         };
+        let mut types = whole.types.clone();
+        for (new, i) in self.bought.iter().zip(base.price.len()..) {
+            let node = &new.node;
+            let offers = types.get_mut(node.node_type).map(|t| &mut t.offerings);
+            let offer = offers.and_then(|o| o.get_mut(node.offering));
+            if let Some(available) = offer.and_then(|o| o.available.as_mut())
+                && !self.gone[i]
+            {
+                *available = available.saturating_sub(1);
+            }
+        }
         let problem = Problem {
             dims: whole.dims.clone(),
             zones: whole.zones.clone(),
             models: whole.models.clone(),
-            types: whole.types.clone(),
+            types,
             rules: whole.rules.clone(),
             nodes,
             classes,
@@ -679,13 +900,36 @@ impl Trial {
                 ..node.clone()
             }
         })
+        .chain(self.bought_standing(base))
         .collect()
+    }
+
+    /// The same of the nodes that were bought.
+    fn bought_standing<'b>(
+        &'b self,
+        base: &'b Base<'_>,
+    ) -> impl Iterator<Item = ExistingNode> + 'b {
+        let numbered = self.bought.iter().zip(base.price.len()..);
+        numbered.filter(|(_, i)| !self.gone[*i]).map(|(new, i)| {
+            let present = self.arrived[i].iter().filter_map(|(kind, n)| {
+                let (class, _) = base.model.kinds[*kind].classes.first()?;
+                Some((*class, *n))
+            });
+            ExistingNode {
+                id: format!("bought {i}"),
+                zone: new.node.zone,
+                free: vec![0; base.model.dims],
+                devices: Vec::new(),
+                present: present.collect(),
+                closed: true,
+            }
+        })
     }
 
     /// Items on a node that may move.
     pub(super) fn standing_on(&self, base: &Base<'_>, node: usize) -> u64 {
         let arrived = self.arrived[node].iter().map(|(_, n)| u64::from(*n));
-        base.items[node] + arrived.sum::<u64>()
+        base.items.get(node).copied().unwrap_or(0) + arrived.sum::<u64>()
     }
 
     /// The trial as a point, in canonical indices.
@@ -694,23 +938,39 @@ impl Trial {
         // Where items of each kind come to, in node order; then who goes there,
         // in the order in which nodes went.
         let mut places: Vec<Vec<(Place, u32, Vec<usize>)>> = vec![Vec::new(); model.kinds.len()];
-        for (node, arrived) in self.arrived.iter().enumerate() {
+        let own = base.price.len();
+        for (node, arrived) in self.arrived.iter().enumerate().take(own) {
             for (kind, n) in arrived {
                 places[*kind].push((Place::Node(node), *n, Vec::new()));
             }
         }
-        let mut bought = self.bought.clone();
-        for (index, node) in bought.iter_mut().enumerate() {
-            for item in std::mem::take(&mut node.items) {
-                let kind = model.kind_of_class[item.class];
-                places[kind].push((Place::Bought(index), item.count, item.devices));
+        let mut bought: Vec<NewNode> = Vec::new();
+        for (new, node) in self.bought.iter().zip(own..) {
+            if self.gone[node] {
+                continue;
             }
+            let place = Place::Bought(bought.len());
+            if new.open {
+                for item in &self.bins[node].items {
+                    let devices = (0..64).filter(|i| (item.devices >> i) & 1 == 1).collect();
+                    places[item.kind as usize].push((place, item.count, devices));
+                }
+            } else {
+                for item in &new.node.items {
+                    let kind = model.kind_of_class[item.class];
+                    places[kind].push((place, item.count, item.devices.clone()));
+                }
+            }
+            bought.push(NewNode {
+                items: Vec::new(),
+                ..new.node.clone()
+            });
         }
         for list in &mut places {
             list.reverse();
         }
         let mut moves: BTreeMap<(usize, usize, Place), u32> = BTreeMap::new();
-        for node in &self.removed {
+        for node in self.removed.iter().filter(|n| **n < own) {
             for (class, count) in &base.fleet.holdings[*node].movable {
                 let list = &mut places[model.kind_of_class[*class]];
                 let mut rest = *count;
@@ -753,7 +1013,7 @@ impl Trial {
             cost: MicroUsdPerHour(self.cost),
             moved: self.moved,
             lower_bound: MicroUsdPerHour::ZERO,
-            removed: self.removed.clone(),
+            removed: self.removed.iter().copied().filter(|n| *n < own).collect(),
             bought,
             moves,
             found_by: found_by.to_owned(),

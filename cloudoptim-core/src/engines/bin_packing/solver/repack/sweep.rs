@@ -135,7 +135,7 @@ impl Sweep<'_> {
         let mut stops: Vec<Point> = Vec::new();
         let candidates = usize::try_from(self.effort.prefix_candidates).unwrap_or(usize::MAX);
         let limit = self.effort.placements / 2;
-        let end = prefix::run(base, candidates, limit, &mut |trial| {
+        let end = prefix::run(base, base.start(), candidates, limit, &mut |trial| {
             stops.push(trial.point(base, "prefixes and single nodes"));
         });
         self.work += end.work;
@@ -378,13 +378,28 @@ impl Sweep<'_> {
         let mut trial = chosen;
         self.singles(level, order, &mut trial, Fit::Tight);
         self.swaps(level, order, &mut trial);
-        self.keep(
-            &trial,
-            &format!(
-                "fluid with new nodes, {} a move",
-                MicroUsdPerHour(level.per_move)
-            ),
+        let found_by = format!(
+            "fluid with new nodes, {} a move",
+            MicroUsdPerHour(level.per_move)
         );
+        self.keep(&trial, &found_by);
+        self.rest(trial, &format!("{found_by}, then prefixes"));
+    }
+
+    /// What the search over prefixes makes of a trial.
+    fn rest(&mut self, trial: Trial, found_by: &str) {
+        let base = self.base;
+        let candidates = usize::try_from(self.effort.prefix_candidates).unwrap_or(usize::MAX);
+        let before = trial.work;
+        let limit = before + self.effort.placements / 16;
+        let mut stops: Vec<Point> = Vec::new();
+        let end = prefix::run(base, trial, candidates, limit, &mut |trial| {
+            stops.push(trial.point(base, found_by));
+        });
+        self.work += end.work - before;
+        if let Some(last) = stops.pop() {
+            self.offer(last);
+        }
     }
 
     /// One node after the other against cheaper new ones.

@@ -1,0 +1,350 @@
+//! The most that a node can hold in whole items.
+
+use super::{Item, Room};
+use cloudoptim_core::engines::bin_packing::solver::{Share, ShareOf};
+use std::collections::BTreeMap;
+
+/// Steps of branch and bound for one type.
+const STEPS: u64 = 100_000;
+
+/// Cells of a table: a coarse one first, finer ones while it does not prove
+/// enough.
+const CELLS: [u64; 3] = [100_000, 800_000, 4_000_000];
+
+/// A limit above this is left out of a table; a class with no more items than
+/// the second has a limit of its own.
+const LIMIT: u64 = 16;
+const FEW: u64 = 4;
+
+/// Steps for all types together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    updates: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            updates: 6_000_000_000,
+        }
+    }
+}
+
+/// At most so much value fits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    pub(super) value: u128,
+    /// Whether nothing was relaxed.
+    pub(super) exact: bool,
+}
+
+/// The most that fits, or the price when that is more; `None` when it would take
+/// too long.
+pub(super) fn most(room: &Room<'_>, shares: &[Share], budget: &mut Budget) -> Option<Most> {
+    if let Some(found) = branch(room, shares) {
+        return Some(found);
+    }
+    let mut best: Option<Most> = None;
+    for cells in CELLS {
+        let Some(found) = table(room, shares, cells, budget) else {
+            continue;
+        };
+        if best.is_none_or(|b| found.value < b.value) {
+            best = Some(found);
+        }
+        if found.exact || found.value <= room.price {
+            break;
+        }
+    }
+    best
+}
+
+struct Branch<'a> {
+    items: Vec<&'a Item>,
+    /// What each item takes of each share, and what each share is worth.
+    parts: Vec<Vec<f64>>,
+    amounts: Vec<f64>,
+    free: Vec<u64>,
+    limits: BTreeMap<usize, u64>,
+    rest: Vec<f64>,
+    milli: u64,
+    target: u128,
+    steps: u64,
+}
+
+/// Depth-first over how many of each item, most value for its shares first.
+/// Branches that cannot be worth more than the price are not looked into.
+pub(super) fn branch(room: &Room<'_>, shares: &[Share]) -> Option<Most> {
+    let part = |item: &Item, share: &Share| {
+        let (num, den) = room.part(item, share.of, share.rounding);
+        num as f64 / den as f64
+    };
+    let tight = |item: &Item| {
+        let worth: f64 = shares.iter().map(|s| part(item, s) * s.amount as f64).sum();
+        item.value as f64 / worth.max(1.0)
+    };
+    let mut items: Vec<&Item> = room.items.iter().filter(|i| i.value > 0).collect();
+    // The shares bound the rest only where they cover every item.
+    if items.iter().any(|i| tight(i) > 1.0 + 1e-9) {
+        return None;
+    }
+    items.sort_by(|a, b| tight(b).total_cmp(&tight(a)).then(b.value.cmp(&a.value)));
+    let mut search = Branch {
+        parts: items
+            .iter()
+            .map(|i| shares.iter().map(|s| part(i, s)).collect())
+            .collect(),
+        items,
+        amounts: shares.iter().map(|s| s.amount as f64).collect(),
+        free: room.of.capacity.clone(),
+        limits: room
+            .limits
+            .iter()
+            .map(|(l, max)| (*l, u64::from(*max)))
+            .collect(),
+        rest: vec![1.0; shares.len()],
+        milli: room.of.devices.iter().map(|d| u64::from(d.milli)).sum(),
+        target: room.price,
+        steps: 0,
+    };
+    search.fill(0, 0);
+    (search.steps < STEPS).then_some(Most {
+        value: search.target,
+        exact: room.of.devices.is_empty(),
+    })
+}
+
+impl Branch<'_> {
+    fn fill(&mut self, at: usize, value: u128) {
+        self.target = self.target.max(value);
+        self.steps += 1;
+        if self.steps >= STEPS || at == self.items.len() {
+            return;
+        }
+        let rest: f64 = self
+            .rest
+            .iter()
+            .zip(&self.amounts)
+            .map(|(r, a)| r.max(0.0) * a)
+            .sum();
+        if (value as f64 + rest) * (1.0 + 1e-9) <= self.target as f64 {
+            return;
+        }
+        let item = self.items[at];
+        let room = item.demand.iter().zip(&self.free).filter(|(d, _)| **d > 0);
+        let mut most = room
+            .map(|(d, f)| f / d)
+            .min()
+            .unwrap_or(u64::MAX)
+            .min(item.count);
+        for limit in &item.limits {
+            most = most.min(self.limits.get(limit).copied().unwrap_or(u64::MAX));
+        }
+        let milli = item.devices.map_or(0, |(n, m)| u64::from(n) * u64::from(m));
+        if let Some(whole) = self.milli.checked_div(milli) {
+            most = most.min(whole);
+        }
+        for count in (0..=most).rev() {
+            self.add(at, count, milli, true);
+            self.fill(at + 1, value + u128::from(count) * u128::from(item.value));
+            self.add(at, count, milli, false);
+        }
+    }
+
+    /// Takes room for `count` items, or gives it back.
+    fn add(&mut self, at: usize, count: u64, milli: u64, take: bool) {
+        let item = self.items[at];
+        let change = |left: &mut u64, by: u64| if take { *left -= by } else { *left += by };
+        for (free, d) in self.free.iter_mut().zip(&item.demand) {
+            change(free, d * count);
+        }
+        for limit in &item.limits {
+            if let Some(left) = self.limits.get_mut(limit) {
+                change(left, count);
+            }
+        }
+        change(&mut self.milli, milli * count);
+        let sign = if take { -1.0 } else { 1.0 };
+        for (rest, part) in self.rest.iter_mut().zip(&self.parts[at]) {
+            *rest += sign * part * count as f64;
+        }
+    }
+}
+
+/// A resource of a table: which, in what units, how many of them fit.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    dim: usize,
+    unit: u64,
+    cells: u64,
+    /// Whether some request is no multiple of the unit.
+    coarse: bool,
+}
+
+/// Sides of a table of at most so many cells. Units are the greatest divisor of
+/// all requests, doubled where that rounds least away.
+fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Option<Vec<Side>> {
+    let carried = |dim: usize| -> f64 {
+        let of = shares.iter().filter(|s| s.of == ShareOf::Dim(dim));
+        of.map(|s| s.amount as f64).sum::<f64>() + 1.0
+    };
+    let side = |dim: usize, unit: u64| Side {
+        dim,
+        unit,
+        cells: room.of.capacity[dim] / unit + 1,
+        coarse: items.iter().any(|i| !i.demand[dim].is_multiple_of(unit)),
+    };
+    let mut sides: Vec<Side> = (0..room.of.capacity.len())
+        .filter_map(|dim| {
+            let unit = items.iter().fold(0, |g, i| gcd(g, i.demand[dim]));
+            (unit > 0).then(|| side(dim, unit))
+        })
+        .collect();
+    let size = |sides: &[Side]| sides.iter().fold(1u64, |n, s| n.saturating_mul(s.cells));
+    // What carries least of the price is left out first, as long as two stay.
+    while sides.len() > 3 || (sides.len() > 2 && size(&sides) > cells) {
+        let least = (0..sides.len())
+            .min_by(|a, b| carried(sides[*a].dim).total_cmp(&carried(sides[*b].dim)))?;
+        sides.remove(least);
+    }
+    while size(&sides) > cells {
+        let lost = |s: &Side| -> f64 {
+            let parts = items.iter().filter(|i| i.demand[s.dim] > 0);
+            let parts =
+                parts.map(|i| (i.demand[s.dim] % (s.unit * 2)) as f64 / i.demand[s.dim] as f64);
+            parts.sum::<f64>() * carried(s.dim)
+        };
+        let least = (0..sides.len())
+            .filter(|s| sides[*s].cells > 2)
+            .min_by(|a, b| lost(&sides[*a]).total_cmp(&lost(&sides[*b])))?;
+        let Side { dim, unit, .. } = sides[least];
+        sides[least] = side(dim, unit * 2);
+    }
+    Some(sides)
+}
+
+/// Dynamic programming over what is used of up to three resources.
+pub(super) fn table(
+    room: &Room<'_>,
+    shares: &[Share],
+    cells: u64,
+    budget: &mut Budget,
+) -> Option<Most> {
+    let items: Vec<&Item> = room.items.iter().filter(|i| i.value > 0).collect();
+    let asked = |dim: &usize| items.iter().any(|i| i.demand[*dim] > 0);
+    let whole = (0..room.of.capacity.len()).filter(asked).count();
+    let sides = sides(&items, room, shares, cells)?;
+    let size = sides.iter().fold(1u64, |n, s| n.saturating_mul(s.cells));
+    let groups = groups(&items, room);
+    let rounds: u64 = groups
+        .iter()
+        .map(|(max, of)| of.len() as u64 * (*max).unwrap_or(1))
+        .sum();
+    let work = size.saturating_mul(rounds);
+    if work > budget.updates {
+        return None;
+    }
+    budget.updates -= work;
+    let exact =
+        room.of.devices.is_empty() && sides.len() == whole && !sides.iter().any(|s| s.coarse);
+    let mut side = [1usize; 3];
+    for (cells, of) in side.iter_mut().rev().zip(&sides) {
+        *cells = of.cells as usize;
+    }
+    let steps = |item: &Item| {
+        let mut by = [0usize; 3];
+        for (by, of) in by.iter_mut().rev().zip(&sides) {
+            *by = (item.demand[of.dim] / of.unit) as usize;
+        }
+        by
+    };
+    let mut best = vec![0u64; side[0] * side[1] * side[2]];
+    let mut dropped = false;
+    for (max, of) in groups {
+        match max {
+            None => {
+                for item in of {
+                    if steps(item) == [0; 3] {
+                        // Nothing that is left in the table would bound it.
+                        return None;
+                    }
+                    dropped |= item.count < most_of(item, room) || !item.limits.is_empty();
+                    grow(&mut best, None, side, steps(item), item.value);
+                }
+            }
+            Some(max) => {
+                // Fewer of one than the limit allows, or a limit that is not the
+                // group's, are let pass.
+                dropped |= of.iter().any(|i| i.count < max);
+                dropped |= of.len() == 1 && !of[0].limits.is_empty() && of[0].count <= FEW;
+                for _ in 0..max {
+                    let before = best.clone();
+                    for item in &of {
+                        grow(&mut best, Some(&before), side, steps(item), item.value);
+                    }
+                }
+            }
+        }
+    }
+    let value = u128::from(best.last().copied().unwrap_or(0)).max(room.price);
+    let limited = items.iter().any(|i| i.limits.len() > 1);
+    Some(Most {
+        value,
+        exact: exact && !limited && !dropped,
+    })
+}
+
+fn most_of(item: &Item, room: &Room<'_>) -> u64 {
+    let dims = item
+        .demand
+        .iter()
+        .zip(&room.of.capacity)
+        .filter(|(d, _)| **d > 0);
+    dims.map(|(d, has)| has / d).min().unwrap_or(u64::MAX)
+}
+
+/// Items that may be taken without end (a limit of `None`), and those of which
+/// only so many.
+fn groups<'a>(items: &[&'a Item], room: &Room<'_>) -> Vec<(Option<u64>, Vec<&'a Item>)> {
+    let mut free = Vec::new();
+    let mut out = Vec::new();
+    let mut limited: BTreeMap<usize, Vec<&Item>> = BTreeMap::new();
+    for item in items {
+        let own = item
+            .limits
+            .iter()
+            .filter_map(|l| Some((*room.limits.get(l)?, *l)));
+        match own.min() {
+            Some((max, limit)) if u64::from(max) <= LIMIT => {
+                limited.entry(limit).or_default().push(item);
+            }
+            _ if item.count <= FEW => out.push((Some(item.count), vec![*item])),
+            _ => free.push(*item),
+        }
+    }
+    for (limit, of) in limited {
+        let max = room.limits.get(&limit).copied().unwrap_or(0);
+        out.push((Some(u64::from(max)), of));
+    }
+    out.push((None, free));
+    out
+}
+
+/// Lets one item more come wherever it fits: any number (`before` is `None`), or
+/// one on top of what was there before.
+fn grow(best: &mut [u64], before: Option<&[u64]>, side: [usize; 3], by: [usize; 3], value: u64) {
+    let back = (by[0] * side[1] + by[1]) * side[2] + by[2];
+    for x in by[0]..side[0] {
+        for y in by[1]..side[1] {
+            let row = (x * side[1] + y) * side[2];
+            for cell in row + by[2]..row + side[2] {
+                let from = before.map_or_else(|| best[cell - back], |b| b[cell - back]);
+                best[cell] = best[cell].max(from.saturating_add(value));
+            }
+        }
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

@@ -1,0 +1,157 @@
+//! The harness's own pricing of certificates.
+
+use cloudoptim_benches::certificate::certify;
+use cloudoptim_benches::instance::{Instance, Machine, Pod, PodRule, Topology};
+use cloudoptim_benches::sample::Random;
+use cloudoptim_core::engines::bin_packing::solver::{
+    BoundMethod, Effort, Problem, Solution, solve,
+};
+use cloudoptim_core::model::MicroUsdPerHour;
+
+/// Few sizes of pods on few types, and every third pod shuns its like.
+pub(crate) fn drawn(pods: usize, seed: u64) -> Instance {
+    let mut random = Random::new(seed);
+    let sizes: Vec<(u64, u64)> = (0..4)
+        .map(|_| {
+            let size = |random: &mut Random| 100 * (1 + random.below(9) as u64);
+            (size(&mut random), size(&mut random))
+        })
+        .collect();
+    let machines = (0..3)
+        .map(|m| {
+            let has = |random: &mut Random| 900 + 100 * random.below(14) as u64;
+            let amounts = vec![has(&mut random), has(&mut random)];
+            let price = amounts.iter().sum::<u64>() * 10 + 100 * random.below(60) as u64;
+            Machine {
+                name: format!("m{m}"),
+                amounts,
+                price: MicroUsdPerHour(price as i64),
+                ..Machine::default()
+            }
+        })
+        .collect();
+    let pods = (0..pods)
+        .map(|p| {
+            let (cpu, memory) = sizes[random.below(sizes.len())];
+            let shuns = random.below(3) == 0;
+            let mut pod = Pod {
+                name: p.to_string(),
+                amounts: vec![cpu, memory],
+                ..Pod::default()
+            };
+            if shuns {
+                pod.label = "alone".to_owned();
+                pod.rule = PodRule::AntiAffinity {
+                    over: Topology::Node,
+                    selector: "alone".to_owned(),
+                };
+            }
+            pod
+        })
+        .collect();
+    Instance {
+        name: format!("drawn-{seed}"),
+        dims: ["cpu", "memory"].map(str::to_owned).to_vec(),
+        pods,
+        machines,
+        ..Instance::default()
+    }
+}
+
+fn solved(instance: &Instance, effort: &Effort) -> (Problem, Solution) {
+    let (problem, _) = instance.problem();
+    let solution = solve(&problem, effort).unwrap();
+    (problem, solution)
+}
+
+#[test]
+fn honest_certificates_are_confirmed_whole() {
+    let mut methods = Vec::new();
+    for seed in 1..=12 {
+        let effort = if seed % 3 == 0 {
+            Effort::quick()
+        } else {
+            Effort::default()
+        };
+        let (problem, solution) = solved(&drawn(40, seed), &effort);
+        let certified = certify(&problem, &solution);
+        assert_eq!(
+            certified.bound, solution.lower_bound,
+            "seed {seed}: {certified}"
+        );
+        assert_eq!(certified.lowered, 0, "seed {seed}: {certified}");
+        methods.push(solution.proof.method);
+    }
+    assert!(methods.contains(&BoundMethod::Fluid));
+    assert!(methods.contains(&BoundMethod::Configurations));
+}
+
+#[test]
+fn a_raised_value_certifies_no_more_and_is_noticed() {
+    let mut noticed = 0;
+    let mut cases = 0;
+    for seed in 1..=12 {
+        let effort = if seed % 3 == 0 {
+            Effort::quick()
+        } else {
+            Effort::default()
+        };
+        let (problem, honest) = solved(&drawn(40, seed), &effort);
+        for class in 0..problem.classes.len() {
+            let mut forged = honest.clone();
+            let certificate = forged.proof.certificate.as_mut().unwrap();
+            let value = certificate.class_values[class];
+            certificate.class_values[class] = value + value / 4;
+            let more = (value / 4) >> 20;
+            let claimed =
+                honest.lower_bound.0 + more as i64 * i64::from(problem.classes[class].count);
+            forged.lower_bound = MicroUsdPerHour(claimed);
+            let certified = certify(&problem, &forged);
+            // Never above what is possible at all.
+            assert!(certified.bound <= honest.cost, "seed {seed} class {class}");
+            cases += 1;
+            noticed += usize::from(certified.lowered > 0 && certified.bound < forged.lower_bound);
+        }
+    }
+    // A class whose value was not tight may really be worth more.
+    assert!(noticed * 10 >= cases * 9, "{noticed} of {cases}");
+}
+
+#[test]
+fn a_value_on_a_type_without_a_split_or_above_its_price_is_cut() {
+    // One pod of the size of the only node: worth its price and not more.
+    let instance = Instance {
+        dims: vec!["cpu".to_owned()],
+        pods: vec![Pod {
+            amounts: vec![1_000],
+            ..Pod::default()
+        }],
+        machines: vec![Machine {
+            name: "m".to_owned(),
+            amounts: vec![1_000],
+            price: MicroUsdPerHour(70_000),
+            ..Machine::default()
+        }],
+        ..Instance::default()
+    };
+    let (problem, honest) = solved(&instance, &Effort::quick());
+    assert_eq!(certify(&problem, &honest).bound, MicroUsdPerHour(70_000));
+    let mut forged = honest;
+    forged.lower_bound = MicroUsdPerHour(140_000);
+    let certificate = forged.proof.certificate.as_mut().unwrap();
+    certificate.class_values[0] *= 2;
+    for split in &mut certificate.splits {
+        for share in &mut split.shares {
+            share.amount *= 2;
+        }
+    }
+    let certified = certify(&problem, &forged);
+    assert_eq!(
+        (certified.bound, certified.lowered),
+        (MicroUsdPerHour(70_000), 1)
+    );
+    forged.proof.certificate.as_mut().unwrap().splits.clear();
+    assert_eq!(certify(&problem, &forged).bound, MicroUsdPerHour(70_000));
+    forged.proof.certificate = None;
+    assert_eq!(certify(&problem, &forged).bound, MicroUsdPerHour(0));
+}

@@ -1,0 +1,596 @@
+//! Wave after wave, on the cluster as it is then.
+//!
+//! A pod that the scheduler chose a node for stands nowhere for sure: it joins
+//! the crowd, see [`crowd`](crate::scheduling::crowd). What is proven later is
+//! proven with the crowd about.
+
+use super::ground::{Drain, Ground, Mover};
+use super::{Eviction, Obstacle, Placement, Rollback, Wave};
+use crate::engines::bin_packing::trial::{leaves_again, named};
+use crate::model::{NODE_POOL_LABEL, NodeName, Pod};
+use crate::plan::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
+use crate::scheduling::crowd::{Crowd, Reserve, Total};
+use crate::scheduling::{Budgets, NodeId, PodId, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Places of pods of the crowd that are tried one by one; with more, what they
+/// could change counts as changed.
+const MOST_WAYS: usize = 256;
+
+pub(super) struct Course<'g, 'a> {
+    ground: &'g Ground<'a>,
+    free_first: bool,
+    /// The cluster after the closed waves and the evictions of the open one:
+    /// pods of the crowd stand nowhere in it.
+    world: World<'a>,
+    crowd: Crowd,
+    reserve: Reserve,
+    /// Pods that find room wherever all others go.
+    loose: BTreeSet<PodId>,
+    waves: Vec<Wave>,
+    open: Open<'a>,
+    /// Nodes to cordon with the first wave.
+    cordon: Vec<NodeName>,
+    /// Nodes that go and are still there.
+    there: Vec<NodeName>,
+    seconds: u64,
+    /// Nodes gone by pool.
+    gone: BTreeMap<String, usize>,
+}
+
+/// The wave that is being filled.
+struct Open<'a> {
+    forced: Option<(NodeId, Vec<NodeId>)>,
+    /// Drain, pod, and the node with room for it, where it is a single one.
+    steps: Vec<(usize, usize, Option<NodeId>)>,
+    /// Drains that it touches.
+    touched: BTreeSet<usize>,
+    /// Drains that end with it.
+    leaves: Vec<usize>,
+    budgets: Budgets<'a>,
+    graces: Vec<u64>,
+}
+
+/// What stands in the way of an attempt.
+enum Refused {
+    /// Another form may do.
+    Here,
+    /// Nothing will.
+    Never(Obstacle),
+}
+
+/// A form that one eviction may have.
+type Attempt<'g, 'a> = fn(&mut Course<'g, 'a>, &Step<'g, 'a>) -> Result<(), Refused>;
+
+impl<'g, 'a> Course<'g, 'a> {
+    /// Empties these drains, or says which one has no safe way.
+    pub(super) fn run(
+        ground: &'g Ground<'a>,
+        going: &[usize],
+        free_first: bool,
+    ) -> Result<Vec<Wave>, (usize, Box<Obstacle>)> {
+        let names = going.iter().filter_map(|i| ground.drains.get(*i));
+        let names: Vec<NodeName> = names.map(|d| d.node.name()).collect();
+        let mut course = Self {
+            ground,
+            free_first,
+            world: ground.world.clone(),
+            crowd: Crowd::default(),
+            reserve: Reserve::default(),
+            loose: BTreeSet::new(),
+            waves: Vec::new(),
+            open: Open::new(ground),
+            cordon: names.clone(),
+            there: names,
+            seconds: 0,
+            gone: BTreeMap::new(),
+        };
+        for drain in going.iter().filter_map(|i| ground.drains.get(*i)) {
+            course.world.cordon_node(drain.id);
+        }
+        for pod in &ground.unsure {
+            course.crowd.add_waiting(&course.world, *pod);
+        }
+        for pod in &ground.leaving {
+            course.crowd.add_leaving(&course.world, *pod);
+        }
+        let drains = || going.iter().filter_map(|i| ground.drains.get(*i));
+        course.find_loose(drains().flat_map(|d| &d.pods));
+        for drain in going.iter().filter_map(|i| ground.drains.get(*i)) {
+            for mover in &drain.pods {
+                let target = course.reserved(mover);
+                course.reserve.add(&course.world, mover.id, target);
+            }
+        }
+        for index in going {
+            course
+                .drain(*index)
+                .map_err(|obstacle| (*index, Box::new(obstacle)))?;
+        }
+        course.close();
+        Ok(course.waves)
+    }
+
+    /// Pods with no rule but room, for which there is room by count from the
+    /// first wave to the last: all that comes to the nodes that stay is the
+    /// crowd and the pods that move.
+    fn find_loose(&mut self, movers: impl Iterator<Item = &'g Mover> + Clone) {
+        let mut total = Total::default();
+        let own: BTreeSet<PodId> = movers.clone().map(|m| m.id).collect();
+        let unsure = self.ground.unsure.iter().copied();
+        let waiting = unsure.filter(|id| self.crowd.contains(*id));
+        for id in own
+            .iter()
+            .copied()
+            .chain(waiting.filter(|id| !own.contains(id)))
+        {
+            total.add(&self.world, id);
+        }
+        for id in own {
+            let world = &self.world;
+            if !world.wants_room_only(id) || !world.may_be_chosen_for(id) {
+                continue;
+            }
+            let mut nodes = self.crowd.range(world, id);
+            nodes.retain(|node| leaves_again(world, id, *node).is_none());
+            if total.leaves_room(world, id, &nodes) {
+                self.loose.insert(id);
+            }
+        }
+    }
+
+    fn drain(&mut self, index: usize) -> Result<(), Obstacle> {
+        let ground = self.ground;
+        let Some(drain) = ground.drains.get(index) else {
+            return Ok(());
+        };
+        for (place, mover) in drain.pods.iter().enumerate() {
+            self.evict(index, place, drain, mover)?;
+        }
+        loop {
+            match self.touch(index, drain, drain.pods.is_empty(), 0) {
+                Ok(()) => break,
+                Err(Refused::Never(obstacle)) => return Err(obstacle),
+                Err(Refused::Here) if self.open.is_empty() => return Ok(()),
+                Err(Refused::Here) => self.close(),
+            }
+        }
+        self.open.leaves.push(index);
+        Ok(())
+    }
+
+    fn evict(
+        &mut self,
+        index: usize,
+        place: usize,
+        drain: &'g Drain<'a>,
+        mover: &'g Mover,
+    ) -> Result<(), Obstacle> {
+        let Some(pod) = self.world.pod(mover.id) else {
+            return Ok(());
+        };
+        let step = Step {
+            index,
+            place,
+            drain,
+            mover,
+            pod,
+        };
+        if !self.world.heeds_cordon(mover.id) {
+            return Err(Obstacle::ToleratesCordon { pod: named(pod) });
+        }
+        if let Err(why) = self.ground.budgets.can_evict(pod) {
+            let pod = named(pod);
+            return Err(Obstacle::BudgetBlocks { pod, why });
+        }
+        if self.follows(&step) {
+            return Ok(());
+        }
+        let attempts: &[Attempt<'g, 'a>] = if self.free_first {
+            &[Self::free, Self::free_anew, Self::forced]
+        } else {
+            &[Self::forced, Self::free_anew]
+        };
+        for attempt in attempts {
+            match attempt(self, &step) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Never(obstacle)) => return Err(obstacle),
+                Err(Refused::Here) => {}
+            }
+        }
+        Err(self.obstacle(&step))
+    }
+
+    /// Puts the pod into the open forced wave, if it has the same way and, on
+    /// its own, no freer one.
+    fn follows(&mut self, step: &Step<'g, 'a>) -> bool {
+        let Some((target, closed)) = self.open.forced.clone() else {
+            return false;
+        };
+        if step.mover.to != Some(target) || !self.open.leaves.is_empty() {
+            return false;
+        }
+        if self.free_first {
+            let forced = std::mem::replace(&mut self.open, Open::new(self.ground));
+            // The forced wave ends before the free one begins.
+            let before = self.seconds;
+            let forced_for = rounds(&forced.graces, 1) + self.ground.settle_seconds;
+            self.seconds = before.saturating_add(forced_for);
+            let found = self.free(step);
+            self.seconds = before;
+            let free = std::mem::replace(&mut self.open, forced);
+            if found.is_ok() {
+                self.close();
+                self.open = free;
+                return true;
+            }
+        }
+        self.closing(step, target) == closed && self.force(step, target, &closed).is_ok()
+    }
+
+    /// What has to be cordoned so that the pod can only go to the target.
+    fn closing(&mut self, step: &Step<'g, 'a>, target: NodeId) -> Vec<NodeId> {
+        let mut nodes = self.crowd.range(&self.world, step.mover.id);
+        nodes.retain(|node| *node != target);
+        nodes
+    }
+
+    fn free_anew(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
+        if !self.open.is_empty() {
+            self.close();
+        }
+        self.free(step)
+    }
+
+    /// Adds the pod to the open wave, if that is still free with it.
+    fn free(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
+        let most = usize::try_from(self.ground.config.max_evictions_in_flight);
+        let full = self.open.steps.len() >= most.unwrap_or(usize::MAX);
+        let id = step.mover.id;
+        if full || self.open.forced.is_some() || !self.world.may_be_chosen_for(id) {
+            return Err(Refused::Here);
+        }
+        if self.open.budgets.can_evict(step.pod).is_err() {
+            return Err(Refused::Here);
+        }
+        self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
+        let was_unsure = self.crowd.contains(id);
+        let target = self.reserved(step.mover);
+        self.reserve.remove(&self.world, id, target);
+        self.crowd.add(&self.world, id);
+        let known = self.crowd.contains(id) || self.loose.contains(&id);
+        let safe = known && self.reserve.stands(&self.world, &self.crowd, id);
+        let Some(rooms) = safe.then(|| self.rooms(step)).flatten() else {
+            if !was_unsure {
+                self.crowd.remove(&self.world, id);
+            }
+            self.reserve.add(&self.world, id, target);
+            self.open.untouch(step.index);
+            return Err(Refused::Here);
+        };
+        let known = self.open.steps.iter_mut().zip(&rooms);
+        known.for_each(|((_, _, have), room)| *have = *room);
+        if let Some(room) = rooms.last() {
+            self.open.steps.push((step.index, step.place, *room));
+        }
+        // It was asked above.
+        let _ = self.open.budgets.take(step.pod);
+        self.open.graces.push(grace_seconds(step.pod));
+        self.world.remove_pod(id);
+        Ok(())
+    }
+
+    /// A node with room for each pod of the open wave and for one more,
+    /// wherever the others go.
+    fn rooms(&mut self, step: &Step<'g, 'a>) -> Option<Vec<Option<NodeId>>> {
+        let ground = self.ground;
+        let steps = self.open.steps.iter();
+        let mut all: Vec<(&Mover, Option<NodeId>)> = steps
+            .filter_map(|(index, place, room)| {
+                let drain = ground.drains.get(*index)?;
+                Some((drain.pods.get(*place)?, *room))
+            })
+            .collect();
+        all.push((step.mover, step.mover.to));
+        let mut rooms = Vec::new();
+        for (mover, first) in all {
+            if self.loose.contains(&mover.id) {
+                rooms.push(None);
+                continue;
+            }
+            let nodes = self.crowd.nodes_of(mover.id).to_vec();
+            let first = first.filter(|node| nodes.contains(node));
+            let mut tried = first.into_iter().chain(nodes.iter().copied());
+            rooms.push(Some(tried.find(|node| self.has_room(mover, *node))?));
+        }
+        Some(rooms)
+    }
+
+    /// Whether the node takes the pod wherever the crowd is.
+    fn has_room(&mut self, mover: &Mover, node: NodeId) -> bool {
+        if leaves_again(&self.world, mover.id, node).is_some()
+            || !self.crowd.leaves_room(&self.world, mover.id, node)
+        {
+            return false;
+        }
+        let Some(touching) = self.crowd.touching(&self.world, mover.id) else {
+            return false;
+        };
+        let ways = touching.iter().map(|id| self.crowd.nodes_of(*id).len() + 2);
+        let ways = ways.fold(1, usize::saturating_mul);
+        ways <= MOST_WAYS && self.fits_always(mover.id, node, &touching)
+    }
+
+    /// Whether the node takes the pod wherever these others stand, and when
+    /// they stand nowhere.
+    fn fits_always(&mut self, pod: PodId, node: NodeId, others: &[PodId]) -> bool {
+        let Some((other, rest)) = others.split_first() else {
+            return self.world.fits(pod, node);
+        };
+        let stood = self.world.place(*other);
+        let mut fits = self.fits_always(pod, node, rest);
+        self.world.remove_pod(*other);
+        fits = fits && self.fits_always(pod, node, rest);
+        for place in self.crowd.nodes_of(*other).to_vec() {
+            if fits {
+                self.world.place_pod(*other, place);
+                fits = self.fits_always(pod, node, rest);
+            }
+        }
+        match stood {
+            Some(stood) => {
+                self.world.place_pod(*other, stood);
+            }
+            None => {
+                self.world.remove_pod(*other);
+            }
+        }
+        fits
+    }
+
+    /// Evicts the pod in a wave of its own, with one node left to go to.
+    fn forced(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
+        let Some(target) = step.mover.to else {
+            return Err(Refused::Here);
+        };
+        if !self.open.is_empty() {
+            self.close();
+        }
+        let closed = self.closing(step, target);
+        self.force(step, target, &closed)
+    }
+
+    fn force(
+        &mut self,
+        step: &Step<'g, 'a>,
+        target: NodeId,
+        closed: &[NodeId],
+    ) -> Result<(), Refused> {
+        self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
+        let id = step.mover.id;
+        closed.iter().for_each(|node| self.world.cordon_node(*node));
+        let safe = self.has_room(step.mover, target);
+        closed
+            .iter()
+            .for_each(|node| self.world.uncordon_node(*node));
+        if !safe {
+            self.open.untouch(step.index);
+            return Err(Refused::Here);
+        }
+        let reserved = self.reserved(step.mover);
+        self.reserve.remove(&self.world, id, reserved);
+        if self.crowd.contains(id) {
+            // It comes again when it likes: perhaps it did already.
+            self.world.remove_pod(id);
+        } else {
+            self.world.place_pod(id, target);
+        }
+        self.open.forced = Some((target, closed.to_vec()));
+        self.open.steps.push((step.index, step.place, Some(target)));
+        self.open.graces.push(grace_seconds(step.pod));
+        Ok(())
+    }
+
+    /// The room that is kept for a pod: none for one that has room anyway, and
+    /// none for one whose place is not known, which takes it everywhere already.
+    fn reserved(&self, mover: &Mover) -> Option<NodeId> {
+        let elsewhere = self.crowd.contains(mover.id) || self.loose.contains(&mover.id);
+        mover.to.filter(|_| !elsewhere)
+    }
+
+    /// Counts a node among those that the open wave disrupts, if its pool lets
+    /// so many go at once until the wave has ended.
+    fn touch(
+        &mut self,
+        index: usize,
+        drain: &Drain<'a>,
+        empty: bool,
+        grace: u64,
+    ) -> Result<(), Refused> {
+        let pool = |drain: &Drain<'_>| drain.node.meta.label(NODE_POOL_LABEL).map(str::to_owned);
+        let Some(mine) = pool(drain) else {
+            self.open.touched.insert(index);
+            return Ok(());
+        };
+        let graces = self.open.graces.iter().fold(grace, |all, g| all + g);
+        let most = graces + LAUNCH_SECONDS + self.ground.settle_seconds + REMOVE_SECONDS;
+        let from = self.ground.after(self.seconds);
+        let to = self.ground.after(self.seconds.saturating_add(most));
+        let gone = self.gone.get(&mine).copied().unwrap_or(0);
+        let at_once = self
+            .ground
+            .pools
+            .at_once(drain.node, empty, gone, (from, to));
+        let Some((at_once, setting)) = at_once else {
+            self.open.touched.insert(index);
+            return Ok(());
+        };
+        let others = self.open.touched.iter().filter(|i| **i != index);
+        let others = others
+            .filter_map(|i| self.ground.drains.get(*i))
+            .filter(|other| pool(other).as_ref() == Some(&mine))
+            .count();
+        if others < at_once {
+            self.open.touched.insert(index);
+            return Ok(());
+        }
+        Err(if self.open.is_empty() {
+            let pool = mine;
+            Refused::Never(Obstacle::PoolForbids { pool, setting })
+        } else {
+            Refused::Here
+        })
+    }
+
+    fn obstacle(&mut self, step: &Step<'g, 'a>) -> Obstacle {
+        let pod = named(step.pod);
+        let Some(target) = step.mover.to else {
+            return Obstacle::NoTarget { pod };
+        };
+        let closed = self.closing(step, target);
+        closed.iter().for_each(|node| self.world.cordon_node(*node));
+        let answer = self.world.check(step.mover.id, target);
+        closed
+            .iter()
+            .for_each(|node| self.world.uncordon_node(*node));
+        match (answer, step.mover.planned.to.clone()) {
+            (Err(refusals), Some(to)) => Obstacle::TargetRefuses { pod, to, refusals },
+            _ => Obstacle::Unsettled { pod },
+        }
+    }
+
+    /// Ends the open wave: its nodes go.
+    fn close(&mut self) {
+        let open = std::mem::replace(&mut self.open, Open::new(self.ground));
+        if open.is_empty() {
+            return;
+        }
+        let name = |node: NodeId| self.world.node(node).map(|n| n.name());
+        let placement = match &open.forced {
+            None => Placement::Free,
+            Some((target, closed)) => Placement::Forced {
+                target: name(*target).unwrap_or_default(),
+                closed: closed.iter().filter_map(|node| name(*node)).collect(),
+            },
+        };
+        let ground = self.ground;
+        let drain = |index: usize| ground.drains.get(index);
+        let evictions: Vec<Eviction> = open
+            .steps
+            .iter()
+            .filter_map(|(index, place, room)| {
+                let drain = drain(*index)?;
+                let planned = &drain.pods.get(*place)?.planned;
+                Some(Eviction {
+                    pod: planned.pod.clone(),
+                    uid: planned.uid.clone(),
+                    from: drain.node.name(),
+                    to: planned.to.clone(),
+                    room_on: room.and_then(name),
+                })
+            })
+            .collect();
+        let pods = open.steps.iter().filter_map(|(index, place, _)| {
+            let mover = drain(*index)?.pods.get(*place)?;
+            self.world.pod(mover.id)
+        });
+        let leaving = match placement {
+            Placement::Free => leaving_seconds(&ground.budgets, pods),
+            Placement::Forced { .. } => rounds(&open.graces, 1),
+        };
+        let begins = open
+            .touched
+            .iter()
+            .filter_map(|i| drain(*i).map(|d| (i, d)));
+        let launch: Vec<_> = begins
+            .filter(|(i, _)| !self.waves_touch(**i))
+            .flat_map(|(_, d)| d.launch.iter().cloned())
+            .collect();
+        let removed: Vec<NodeName> = open
+            .leaves
+            .iter()
+            .filter_map(|i| drain(*i).map(|d| d.node.name()))
+            .collect();
+        let mut seconds = leaving;
+        for (part, needed) in [
+            (LAUNCH_SECONDS, !launch.is_empty()),
+            (ground.settle_seconds, !evictions.is_empty()),
+            (REMOVE_SECONDS, !removed.is_empty()),
+        ] {
+            seconds = seconds.saturating_add(if needed { part } else { 0 });
+        }
+        let mut rollback = Rollback {
+            uncordon: self.there.clone(),
+            gone: removed.clone(),
+        };
+        if let Placement::Forced { closed, .. } = &placement {
+            rollback.uncordon.extend(closed.iter().cloned());
+            rollback.uncordon.sort();
+        }
+        if let Some(before) = self.waves.last() {
+            let mut gone = before.rollback.gone.clone();
+            gone.append(&mut rollback.gone);
+            rollback.gone = gone;
+        }
+        for drain in open.leaves.iter().filter_map(|i| drain(*i)) {
+            self.world.remove_node(drain.id);
+            if let Some(pool) = drain.node.meta.label(NODE_POOL_LABEL) {
+                *self.gone.entry(pool.to_owned()).or_default() += 1;
+            }
+        }
+        self.there.retain(|node| !removed.contains(node));
+        self.seconds = self.seconds.saturating_add(seconds);
+        let number = u32::try_from(self.waves.len()).unwrap_or(u32::MAX);
+        self.waves.push(Wave {
+            number: number.saturating_add(1),
+            launch,
+            cordon: std::mem::take(&mut self.cordon),
+            placement,
+            evictions,
+            removed,
+            seconds,
+            rollback,
+        });
+    }
+
+    /// Whether an earlier wave has begun the drain.
+    fn waves_touch(&self, index: usize) -> bool {
+        let name = self.ground.drains.get(index).map(|d| d.node.name());
+        let mut evictions = self.waves.iter().flat_map(|w| &w.evictions);
+        evictions.any(|e| Some(&e.from) == name.as_ref())
+    }
+}
+
+/// One pod and its way, as decided.
+struct Step<'s, 'a> {
+    index: usize,
+    place: usize,
+    drain: &'s Drain<'a>,
+    mover: &'s Mover,
+    pod: &'a Pod,
+}
+
+impl<'a> Open<'a> {
+    fn new(ground: &Ground<'a>) -> Self {
+        Self {
+            forced: None,
+            steps: Vec::new(),
+            touched: BTreeSet::new(),
+            leaves: Vec::new(),
+            budgets: ground.budgets.clone(),
+            graces: Vec::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.leaves.is_empty()
+    }
+
+    /// Takes back a touch that came to nothing.
+    fn untouch(&mut self, index: usize) {
+        let used = self.steps.iter().any(|(i, ..)| *i == index);
+        if !used && !self.leaves.contains(&index) {
+            self.touched.remove(&index);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What a migration starts from: the cluster, and the drains that are decided.
+
+use super::course::Course;
+use super::{Launch, LeftOut, Obstacle, Way};
+use crate::decision::{Action, Decision, Owner, PodMove, Subject};
+use crate::engines::bin_packing::Config;
+use crate::engines::bin_packing::pool::Pools;
+use crate::engines::bin_packing::trial::named;
+use crate::engines::{EngineError, EngineId, Inputs};
+use crate::model::{Cluster, Node, NodeName};
+use crate::scheduling::crowd::Crowd;
+use crate::scheduling::movability::Movers;
+use crate::scheduling::{Budgets, Movability, NodeId, PodId, World};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A node that goes.
+pub(super) struct Drain<'a> {
+    pub(super) node: &'a Node,
+    pub(super) id: NodeId,
+    pub(super) pods: Vec<Mover>,
+    pub(super) launch: Vec<Launch>,
+    /// Who removes it.
+    via: Option<Owner>,
+}
+
+/// A pod that leaves.
+pub(super) struct Mover {
+    pub(super) id: PodId,
+    pub(super) to: Option<NodeId>,
+    pub(super) planned: PodMove,
+}
+
+pub(super) struct Ground<'a> {
+    pub(super) config: &'a Config,
+    pub(super) world: World<'a>,
+    pub(super) budgets: Budgets<'a>,
+    pub(super) drains: Vec<Drain<'a>>,
+    /// Pods whose place is not known from the start: those that wait for a
+    /// node, and those that are being deleted and come again.
+    pub(super) unsure: Vec<PodId>,
+    /// Pods that are being deleted and do not come again.
+    pub(super) leaving: Vec<PodId>,
+    pub(super) pools: Pools<'a>,
+    pub(super) settle_seconds: u64,
+    now: DateTime<Utc>,
+}
+
+pub(super) fn unknown(what: String) -> EngineError {
+    EngineError::Contradiction {
+        engine: EngineId::BinPacking,
+        message: format!("the decisions speak of {what}, which is not in the snapshot"),
+    }
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        inputs: &Inputs<'_>,
+        cluster: &'a Cluster,
+        decisions: &[Decision],
+    ) -> Result<Self, EngineError> {
+        let now = inputs.now();
+        let infeasible = config.moves.infeasible_resize;
+        let limits = &inputs.overlay.count_limits;
+        let world = World::with_infeasible_resize(cluster, limits, infeasible);
+        let movers = Movers::new(cluster, now, config.moves.clone());
+        let mut drains = Vec::new();
+        for decision in decisions {
+            let Subject::Node { cluster: of, node } = &decision.subject else {
+                continue;
+            };
+            let ours = decision.engine == EngineId::BinPacking && *of == cluster.uid;
+            if ours && !decision.is_keep() {
+                drains.push(drain(cluster, &world, &movers, node, &decision.actions)?);
+            }
+        }
+        let unsure = unsure(&world, &movers);
+        let leaving = leaving(&world, &movers);
+        Ok(Self {
+            config,
+            budgets: Budgets::new(cluster, now),
+            drains,
+            unsure,
+            leaving,
+            pools: Pools::new(cluster, now),
+            settle_seconds: u64::from(inputs.policy.plan.settle_seconds),
+            world,
+            now,
+        })
+    }
+
+    /// The moment so many seconds after the beginning.
+    pub(super) fn after(&self, seconds: u64) -> DateTime<Utc> {
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        let later = TimeDelta::try_seconds(seconds).and_then(|d| self.now.checked_add_signed(d));
+        later.unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+
+    /// Leaves out what has no safe way, one node after the other, until the
+    /// rest has one.
+    pub(super) fn way(&self, free_first: bool) -> Way {
+        let mut left_out = BTreeMap::new();
+        for (index, obstacle) in self.hopeless() {
+            self.leave_out(index, obstacle, &mut left_out);
+        }
+        loop {
+            let going: Vec<usize> = (0..self.drains.len())
+                .filter(|index| !left_out.contains_key(index))
+                .collect();
+            match Course::run(self, &going, free_first) {
+                Ok(waves) => return Way { waves, left_out },
+                Err((index, obstacle)) => self.leave_out(index, *obstacle, &mut left_out),
+            }
+        }
+    }
+
+    /// Nodes that a pod could come to whatever is cordoned.
+    fn hopeless(&self) -> Vec<(usize, Obstacle)> {
+        let mut crowd = Crowd::default();
+        let mut found = BTreeMap::new();
+        for pod in &self.unsure {
+            if self.world.heeds_cordon(*pod) {
+                continue;
+            }
+            let range = crowd.range(&self.world, *pod);
+            for (index, drain) in self.drains.iter().enumerate() {
+                if let Some(p) = self.world.pod(*pod).filter(|_| range.contains(&drain.id)) {
+                    let pod = named(p);
+                    found
+                        .entry(index)
+                        .or_insert(Obstacle::ToleratesCordon { pod });
+                }
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// Nodes of a scaling group go in the order that keeps its zones balanced:
+    /// without one of them the later ones stay, too.
+    fn leave_out(&self, index: usize, obstacle: Obstacle, out: &mut BTreeMap<usize, Obstacle>) {
+        let Some(drain) = self.drains.get(index) else {
+            return;
+        };
+        out.entry(index).or_insert(obstacle);
+        let balanced = matches!(
+            drain.via,
+            Some(Owner::AutoScalingGroup { .. } | Owner::NodeGroup { .. })
+        );
+        for (later, other) in self.drains.iter().enumerate().skip(index + 1) {
+            if balanced && other.via == drain.via {
+                let node = drain.node.name();
+                out.entry(later).or_insert(Obstacle::BuildsOn { node });
+            }
+        }
+    }
+
+    pub(super) fn left_out(&self, left_out: BTreeMap<usize, Obstacle>) -> Vec<LeftOut> {
+        let named = |(index, because): (usize, Obstacle)| {
+            let node = self.drains.get(index)?.node.name();
+            Some(LeftOut { node, because })
+        };
+        left_out.into_iter().filter_map(named).collect()
+    }
+}
+
+/// Pods that wait for a node or come again, but for those that belong to one.
+pub(super) fn unsure(world: &World<'_>, movers: &Movers<'_>) -> Vec<PodId> {
+    let is_unsure = |id: &PodId| {
+        world.pod(*id).is_some_and(|pod| match movers.judge(pod) {
+            Movability::NotCounted | Movability::Stays { .. } => false,
+            Movability::Leaving { placed_again } => placed_again,
+            Movability::Moves | Movability::NeverMoves { .. } => pod.node().is_none(),
+        })
+    };
+    world.pods().filter(is_unsure).collect()
+}
+
+/// Pods that are being deleted and do not come again.
+pub(super) fn leaving(world: &World<'_>, movers: &Movers<'_>) -> Vec<PodId> {
+    let leaves = |id: &PodId| {
+        let pod = world.pod(*id);
+        pod.is_some_and(|pod| match movers.judge(pod) {
+            Movability::Leaving { placed_again } => !placed_again,
+            Movability::Stays { .. } => pod.is_terminating(),
+            _ => false,
+        })
+    };
+    world.pods().filter(leaves).collect()
+}
+
+fn drain<'a>(
+    cluster: &'a Cluster,
+    world: &World<'a>,
+    movers: &Movers<'_>,
+    name: &NodeName,
+    actions: &[Action],
+) -> Result<Drain<'a>, EngineError> {
+    let node_id = |name: &NodeName| {
+        let id = world.node_id(name);
+        id.ok_or_else(|| unknown(format!("node {name}")))
+    };
+    let id = node_id(name)?;
+    let node = cluster.nodes.items().iter().find(|n| n.name() == *name);
+    let mut drain = Drain {
+        node: node.ok_or_else(|| unknown(format!("node {name}")))?,
+        id,
+        pods: Vec::new(),
+        launch: Vec::new(),
+        via: None,
+    };
+    for action in actions {
+        match action {
+            Action::DrainNode { moves, .. } => {
+                for planned in moves {
+                    let pod = world.pod_by_uid(&planned.uid);
+                    let pod = pod.filter(|pod| world.place(*pod) == Some(id));
+                    let on = || unknown(format!("pod {} on node {name}", planned.pod));
+                    drain.pods.push(Mover {
+                        id: pod.ok_or_else(on)?,
+                        to: planned.to.as_ref().map(node_id).transpose()?,
+                        planned: planned.clone(),
+                    });
+                }
+            }
+            Action::LaunchNodes {
+                offering,
+                count,
+                via,
+                ..
+            } => drain.launch.push(Launch {
+                offering: offering.clone(),
+                count: *count,
+                via: via.clone(),
+            }),
+            Action::RemoveNode { via, .. } => drain.via = Some(via.clone()),
+            _ => {}
+        }
+    }
+    let planned: BTreeSet<PodId> = drain.pods.iter().map(|m| m.id).collect();
+    for pod in world.pods_on(id) {
+        let stays = |pod| {
+            matches!(
+                movers.judge(pod),
+                Movability::Moves | Movability::NeverMoves { .. }
+            )
+        };
+        if let Some(pod) = world
+            .pod(pod)
+            .filter(|p| !planned.contains(&pod) && stays(p))
+        {
+            return Err(EngineError::Contradiction {
+                engine: EngineId::BinPacking,
+                message: format!(
+                    "the decision to empty {name} leaves pod {} there",
+                    named(pod)
+                ),
+            });
+        }
+    }
+    Ok(drain)
+}
