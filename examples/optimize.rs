@@ -18,6 +18,8 @@ mod args;
 mod files;
 #[path = "optimize/progress.rs"]
 mod progress;
+#[path = "optimize/rules.rs"]
+mod rules;
 
 use args::{Args, Format, Parsed};
 use cloudoptim_core::catalog::{Catalog, Table};
@@ -101,6 +103,13 @@ fn run(args: &Args) -> Result<(), Failure> {
     match args.format {
         Format::Json => print(&json)?,
         Format::Table => print(&report::text(&report, progress::width()))?,
+    }
+    if args.rules > 0 {
+        let text = rules::dearest(&inputs, args.rules).map_err(|e| Failure::new("rules", e))?;
+        match args.format {
+            Format::Json => eprint!("{text}"),
+            Format::Table => print(&text)?,
+        }
     }
     eprintln!("\nwrote {} and {}", plan_file.display(), html.display());
     Ok(())

@@ -34,6 +34,7 @@ Output:
   --out DIR          where optimize.json and optimize.html go; default: here
   --format FORMAT    what is printed: table (default) or json
   --title TEXT       heading of the report
+  --rules N          price N scheduling rules and budgets, print the dearest
   -h, --help         this text
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.
@@ -58,6 +59,7 @@ pub(crate) struct Args {
     pub(crate) out: PathBuf,
     pub(crate) format: Format,
     pub(crate) title: String,
+    pub(crate) rules: u32,
 }
 
 pub(crate) enum Parsed {
@@ -81,6 +83,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
         out: PathBuf::from("."),
         format: Format::Table,
         title: String::new(),
+        rules: 0,
     };
     while let Some(arg) = parser.next()? {
         match arg {
@@ -114,6 +117,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
             Long("prices") => args.prices = Some(parser.value()?.into()),
             Long("out") => args.out = parser.value()?.into(),
             Long("title") => args.title = parser.value()?.string()?,
+            Long("rules") => args.rules = parser.value()?.parse()?,
             Long("format") => {
                 args.format = match parser.value()?.string()?.as_str() {
                     "table" => Format::Table,

@@ -124,6 +124,7 @@ fn help_prints_every_option_and_exits_with_0() {
         "--prices",
         "--out",
         "--format",
+        "--rules",
     ] {
         assert!(help.contains(option), "{option}");
     }

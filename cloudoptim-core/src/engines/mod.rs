@@ -312,6 +312,14 @@ pub enum EngineError {
         /// What contradicts what.
         message: String,
     },
+    /// A question names something that is not there.
+    #[error("{engine}: {what} is not there")]
+    NotFound {
+        /// Engine.
+        engine: EngineId,
+        /// What, and where it was looked for.
+        what: String,
+    },
 }
 
 /// An engine. Pure: the same inputs give the same answer.

@@ -216,6 +216,36 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The rule that refuses, as in JSON.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::NotTarget { .. } => "not_target",
+            Self::NodeSelector { .. } => "node_selector",
+            Self::NodeAffinity { .. } => "node_affinity",
+            Self::Taint { .. } => "taint",
+            Self::Resource { .. } => "resource",
+            Self::Devices { .. } => "devices",
+            Self::HostPort { .. } => "host_port",
+            Self::TopologyKeyMissing { .. } => "topology_key_missing",
+            Self::PodAffinity { .. } => "pod_affinity",
+            Self::PodAntiAffinity { .. } => "pod_anti_affinity",
+            Self::AvoidedByOthers { .. } => "avoided_by_others",
+            Self::TopologySpread { .. } => "topology_spread",
+            Self::Claim { .. } => "claim",
+            Self::VolumeAffinity { .. } => "volume_affinity",
+            Self::VolumeTopology { .. } => "volume_topology",
+            Self::ClaimInUse { .. } => "claim_in_use",
+            Self::AttachLimit { .. } => "attach_limit",
+            Self::AttachLimitUnknown { .. } => "attach_limit_unknown",
+            Self::OperatingSystem { .. } => "operating_system",
+            Self::CountLimit { .. } => "count_limit",
+            Self::Gated { .. } => "gated",
+            Self::ResourceClaims { .. } => "resource_claims",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

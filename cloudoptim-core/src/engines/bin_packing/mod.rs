@@ -14,14 +14,21 @@
 //! alone, so that a run every ten minutes does not flap. Pods that wait for a
 //! node keep the room that they would find.
 //!
+//! Why a pod cannot go to a node and why a node stays is told by
+//! [`explain_pod`] and [`explain_node`]; what a rule costs and what another
+//! input would save by [`constraint_prices`] and [`what_if`].
+//!
 //! The figures carry a proven lower bound: no set of nodes of the kinds that
 //! the cluster runs now holds these pods for less. Settings and their sources
 //! are in [`Config`].
 
 mod bound;
 mod candidate;
+mod change;
 mod config;
 mod consolidate;
+mod constraint;
+mod explain;
 mod fleet;
 mod migration;
 mod owner;
@@ -31,8 +38,14 @@ mod repacking;
 pub mod solver;
 mod target;
 mod trial;
+mod what_if;
 
+pub use change::Change;
 pub use config::Config;
+pub use constraint::{ConstraintPrice, ConstraintPrices, Price, Pricing, constraint_prices};
+pub use explain::{
+    NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
+};
 pub use fleet::Launchable;
 pub use migration::{
     Broken, Chooser, Eviction, Launch, LeftOut, Migration, Obstacle, Placement, Rollback,
@@ -42,11 +55,12 @@ pub use reason::Reason;
 pub use repacking::{
     Launched, Moved, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,
 };
+pub use what_if::{Side, WhatIf, what_if};
 
 use super::{Engine, EngineError, EngineId, EngineOutput, Figures, Inputs, NotJudged};
 use crate::decision::{Decision, MissingEvidence, Subject};
 use crate::knowledge::Knowledge;
-use crate::model::{Cluster, MicroUsdPerHour};
+use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, Snapshot};
 
 /// The engine with its settings.
 #[derive(Debug, Clone, Default)]
@@ -128,6 +142,19 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
         output.decisions.extend(answer.decisions);
     }
     Ok(output)
+}
+
+fn not_found(what: String) -> EngineError {
+    EngineError::NotFound {
+        engine: EngineId::BinPacking,
+        what,
+    }
+}
+
+/// The cluster of that uid.
+fn cluster_of<'s>(snapshot: &'s Snapshot, uid: &ClusterUid) -> Result<&'s Cluster, EngineError> {
+    let found = snapshot.cluster(uid);
+    found.ok_or_else(|| not_found(format!("cluster {uid}")))
 }
 
 /// The first part without which no node may go.

@@ -119,9 +119,27 @@ pub fn repacking(
     launchables: &[Launchable],
     effort: &RepackEffort,
 ) -> Result<Repacking, EngineError> {
+    let leave = BTreeSet::new();
+    solve(config, inputs, cluster, launchables, effort, &leave).map(|(repacking, _)| repacking)
+}
+
+/// As [`repacking`], with zones that are to be left: nothing comes to them, and
+/// a node there costs more than all others together, which the figures leave
+/// out again. Beside it, the nodes there that the cheapest point still has;
+/// bounds are for repackings that have none but those that must stay.
+pub(super) fn solve(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    launchables: &[Launchable],
+    effort: &RepackEffort,
+    leave: &BTreeSet<String>,
+) -> Result<(Repacking, Vec<NodeName>), EngineError> {
     config.validate()?;
     let mut world = World::new(cluster, &inputs.overlay.count_limits);
+    let shut = shut(&mut world, leave);
     let mut stands = stands(config, inputs, cluster, &mut world);
+    let fine = leaving_fine(&mut stands, &shut, launchables);
     let missing = missing(cluster);
     if missing.is_some() {
         // What is not known keeps every node.
@@ -136,7 +154,7 @@ pub fn repacking(
     let mut points: Vec<RepackingPoint> = Vec::new();
     let rest = frontier.prefix.map_or(0, |p| p.evictions);
     for point in thinned(&frontier.points, rest) {
-        let real = carry_out(&world, &stands, launchables, &translated, point);
+        let real = carry_out(&world, &stands, launchables, &translated, point, &shut);
         let beats = |a: &RepackingPoint, b: &RepackingPoint| a.cost <= b.cost && a.moved <= b.moved;
         if !points.iter().any(|p| beats(p, &real)) {
             points.retain(|p| !beats(&real, p));
@@ -152,7 +170,7 @@ pub fn repacking(
     let count = |f: &dyn Fn(&Stand) -> bool| {
         u64::try_from(stands.iter().filter(|s| f(s)).count()).unwrap_or(u64::MAX)
     };
-    Ok(Repacking {
+    let mut repacking = Repacking {
         cost_before: frontier.cost_before,
         unpriced: count(&|s| s.price.is_none()),
         kept: count(&|s| !s.removable),
@@ -161,7 +179,68 @@ pub fn repacking(
         points,
         prefix: frontier.prefix,
         work_limit: frontier.work_limit,
-    })
+    };
+    let names: BTreeSet<NodeName> = shut
+        .iter()
+        .filter_map(|id| world.node(*id).map(Node::name))
+        .collect();
+    let last = repacking.points.last();
+    let gone = |name: &NodeName| last.is_some_and(|p| p.removed.contains(name));
+    let left = names.iter().filter(|n| !gone(n)).cloned().collect();
+    if !shut.is_empty() {
+        let holdings = translated.fleet.holdings.iter().zip(&stands);
+        let fined = holdings.filter(|(h, s)| h.price.is_some() && shut.contains(&s.node));
+        let (may, must): (Vec<_>, Vec<_>) = fined.partition(|(h, _)| h.removable);
+        let fines = |nodes: usize| {
+            let nodes = i64::try_from(nodes).unwrap_or(i64::MAX);
+            MicroUsdPerHour(fine.0.saturating_mul(nodes))
+        };
+        let all = may.len() + must.len();
+        let must = fines(must.len());
+        let bound = |bound: MicroUsdPerHour| (bound - must).max(MicroUsdPerHour::ZERO);
+        repacking.cost_before -= fines(all);
+        repacking.lower_bound = bound(repacking.lower_bound);
+        repacking.prefix = None;
+        for point in &mut repacking.points {
+            let went = point.removed.iter().filter(|n| names.contains(*n)).count();
+            point.cost -= fines(all.saturating_sub(went));
+            point.lower_bound = bound(point.lower_bound);
+        }
+    }
+    Ok((repacking, left))
+}
+
+/// Closes the nodes of zones that are to be left.
+fn shut(world: &mut World<'_>, leave: &BTreeSet<String>) -> BTreeSet<NodeId> {
+    let there = |world: &World<'_>, id: NodeId| {
+        let zone = world.node(id).and_then(Node::zone_name);
+        zone.is_some_and(|zone| leave.contains(zone.as_str()))
+    };
+    let shut: BTreeSet<NodeId> = world.nodes().filter(|id| there(world, *id)).collect();
+    shut.iter().for_each(|id| world.close_node(*id));
+    shut
+}
+
+/// What a node in a zone that is to be left costs beside its price: so much
+/// that any nodes that could be launched in its place are cheaper.
+fn leaving_fine(
+    stands: &mut [Stand],
+    shut: &BTreeSet<NodeId>,
+    launchables: &[Launchable],
+) -> MicroUsdPerHour {
+    let prices = stands.iter().filter_map(|s| s.price);
+    let all: MicroUsdPerHour = prices.sum();
+    let launched = launchables.iter().flat_map(|l| l.zones.values());
+    let dearest = launched.map(|(_, price)| *price).max().unwrap_or_default();
+    // A pod on a node of its own, for each pod of the node.
+    let pods = stands.iter().map(|s| s.movers.len()).max().unwrap_or(0);
+    let pods = i64::try_from(pods).unwrap_or(i64::MAX);
+    let fine = all + MicroUsdPerHour(dearest.0.saturating_mul(pods));
+    for stand in stands.iter_mut().filter(|s| shut.contains(&s.node)) {
+        stand.open = false;
+        stand.price = stand.price.map(|price| price + fine);
+    }
+    fine
 }
 
 /// Points beyond this many are not carried out.
@@ -286,6 +365,7 @@ fn carry_out(
     launchables: &[Launchable],
     translated: &Translated,
     point: &Point,
+    shut: &BTreeSet<NodeId>,
 ) -> RepackingPoint {
     let mut world = world.clone();
     let mut launched: Vec<(Launched, Option<NodeId>, u64)> = Vec::new();
@@ -367,6 +447,9 @@ fn carry_out(
             }
             None => {
                 going.remove(&stand.node);
+                if shut.contains(&stand.node) {
+                    world.close_node(stand.node);
+                }
             }
         }
     }

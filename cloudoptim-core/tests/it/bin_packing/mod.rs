@@ -4,6 +4,7 @@ pub(crate) mod build;
 mod migration;
 mod naive;
 mod properties;
+mod questions;
 mod time;
 
 use crate::cases::{Line, assert_every_code_occurs, run_cases};

@@ -1,0 +1,198 @@
+//! Explanations, what-ifs and prices of rules, in the clusters of `build`.
+//!
+//! ```text
+//! explain pod=<namespace/name> on=<node>
+//! explain node=<node>
+//! what-if [budget= spread= anti= near= rules= marks= local= node-marks= bare]
+//!         [no-zone= no-type= no-family= type= family= cpu=<app>:<cpu>] [kind=Deployment]
+//! prices [most=]
+//! ```
+
+use super::build::{build, config};
+use super::{Scenario, catalog};
+use crate::cases::{Line, run_cases};
+use crate::fixtures::cpu;
+use cloudoptim_core::engines::bin_packing::{
+    Change, Config, Price, Pricing, constraint_prices, explain_node, explain_pod, what_if,
+};
+use cloudoptim_core::engines::{EngineError, Inputs};
+use cloudoptim_core::model::*;
+use cloudoptim_core::overlay::{Overlay, RequestChange};
+use cloudoptim_core::policy::Policy;
+
+const FILE: &str = "bin_packing_questions.txt";
+
+fn ask<T>(scenario: &Scenario, question: impl FnOnce(&Inputs<'_>, &ClusterUid) -> T) -> T {
+    let (catalog, policy) = (catalog(), Policy::default());
+    let inputs = Inputs {
+        snapshot: &scenario.snapshot,
+        overlay: &scenario.overlay,
+        catalog: &catalog,
+        policy: &policy,
+        ledgers: &scenario.ledgers,
+    };
+    question(&inputs, &scenario.snapshot.clusters[0].uid)
+}
+
+fn changes(header: &Line) -> Vec<Change> {
+    let kind = header.get("kind").unwrap_or("Deployment");
+    let workload = |app: &str| WorkloadRef::new("shop", kind, app);
+    let words = header.pairs.iter().filter_map(|(key, value)| {
+        let own = value.clone();
+        Some(match key.as_str() {
+            "budget" => Change::DropBudget {
+                budget: NamespacedName::new("shop", value),
+            },
+            "spread" => Change::DropSpread {
+                workload: workload(value),
+            },
+            "anti" => Change::DropAntiAffinity {
+                workload: workload(value),
+            },
+            "near" => Change::DropPodAffinity {
+                workload: workload(value),
+            },
+            "rules" => Change::DropNodeRules {
+                workload: workload(value),
+            },
+            "marks" => Change::IgnoreMarks {
+                workload: workload(value),
+            },
+            "local" => Change::LoseLocalData {
+                workload: workload(value),
+            },
+            "node-marks" => Change::IgnoreNodeMarks {
+                node: NodeName::new(value),
+            },
+            "no-zone" => Change::ForbidZone {
+                zone: format!("us-east-1{value}").into(),
+            },
+            "no-type" => Change::ForbidType { instance_type: own },
+            "no-family" => Change::ForbidFamily { family: own },
+            "type" => Change::AllowType { instance_type: own },
+            "family" => Change::AllowFamily { family: own },
+            "cpu" => {
+                let (app, amount) = value.split_once(':').unwrap();
+                let mut change = RequestChange {
+                    cluster: "c1".into(),
+                    workload: workload(app),
+                    container: "main".to_owned(),
+                    ..RequestChange::default()
+                };
+                change.resources.requests.cpu = Some(cpu(amount));
+                let requests = vec![change];
+                Change::Overlay {
+                    overlay: Box::new(Overlay {
+                        requests,
+                        ..Overlay::default()
+                    }),
+                }
+            }
+            _ => return None,
+        })
+    });
+    let bare = header.has("bare").then_some(Change::MoveBarePods);
+    words.chain(bare).collect()
+}
+
+fn answer(
+    header: &Line,
+    scenario: &Scenario,
+    inputs: &Inputs<'_>,
+    uid: &ClusterUid,
+) -> Result<Vec<String>, EngineError> {
+    let config = config(header);
+    Ok(match (header.word(0), header.get("pod")) {
+        ("explain", Some(pod)) => {
+            let node = NodeName::new(header.get("on").unwrap());
+            let answer = explain_pod(&config, inputs, uid, pod, &node)?;
+            let by_uid = explain_pod(&config, inputs, uid, answer.uid.as_str(), &node)?;
+            assert_eq!(answer, by_uid);
+            vec![answer.to_string()]
+        }
+        ("explain", None) => {
+            let node = NodeName::new(header.get("node").unwrap());
+            let answer = explain_node(&config, inputs, uid, &node)?;
+            let way = answer.in_the_way_per_month;
+            let way = way.map_or("?".to_owned(), |usd| usd.to_string());
+            let first = format!("{answer} [in the way: {way}]");
+            let pods = answer.pods.iter().map(ToString::to_string);
+            std::iter::once(first).chain(pods).collect()
+        }
+        ("what-if", _) => {
+            let answer = what_if(&config, inputs, uid, &changes(header))?;
+            let json = serde_json::to_string(&answer).unwrap();
+            assert_eq!(answer, serde_json::from_str(&json).unwrap());
+            vec![answer.to_string()]
+        }
+        ("prices", _) => {
+            let most = header.get("most").map_or(20, |n| n.parse().unwrap());
+            prices(&config, scenario, most)
+        }
+        (other, _) => panic!("{other}?"),
+    })
+}
+
+fn prices(config: &Config, scenario: &Scenario, most: u32) -> Vec<String> {
+    let pricing = Pricing::default().with_most(most);
+    let answer = ask(scenario, |inputs, uid| {
+        constraint_prices(config, inputs, uid, &pricing).unwrap()
+    });
+    let mut last = MicroUsdPerMonth(i64::MAX);
+    for price in answer.prices.iter().filter_map(|p| match &p.price {
+        Price::Known {
+            per_month,
+            at_least,
+            at_most,
+        } => Some((*at_least, *per_month, *at_most)),
+        _ => None,
+    }) {
+        assert!(price.0 <= price.2 && price.1 <= last, "{price:?}");
+        assert!(MicroUsdPerMonth::ZERO <= price.1 && price.1 <= price.2);
+        last = price.1;
+    }
+    let lines = answer.prices.iter().map(|p| {
+        let nodes: Vec<&str> = p.nodes.iter().map(NodeName::as_str).collect();
+        format!("{p} [{}]", nodes.join(" "))
+    });
+    let together = answer.together_per_month;
+    let together = together.map_or("?".to_owned(), |usd| usd.to_string());
+    lines.chain([format!("together {together}")]).collect()
+}
+
+#[test]
+fn questions_about_pods_nodes_and_rules() {
+    run_cases(FILE, |header, lines| {
+        let scenario = build(header, lines);
+        ask(&scenario, |inputs, uid| {
+            let answer = answer(header, &scenario, inputs, uid);
+            answer.unwrap_or_else(|e| vec![e.to_string()])
+        })
+    });
+}
+
+#[test]
+fn the_order_of_objects_changes_no_price() {
+    let lines = [
+        "node n1 8 32Gi type=m6i.2xlarge",
+        "node n2 4 16Gi",
+        "node n3 4 16Gi",
+        "pod web-1 n1 500m 1Gi avoids=web",
+        "pod web-2 n2 500m 1Gi avoids=web",
+        "pod api-1 n2 500m 1Gi",
+        "pod job-1 n3 500m 1Gi ann=karpenter.sh/do-not-disrupt:true",
+        "pdb web min=2",
+        "pdb api min=1",
+    ];
+    let prices = |lines: &[Line]| {
+        let scenario = build(&Line::default(), lines);
+        ask(&scenario, |inputs, uid| {
+            constraint_prices(&Config::default(), inputs, uid, &Pricing::default()).unwrap()
+        })
+    };
+    let mut lines: Vec<Line> = lines.into_iter().map(Line::parse).collect();
+    let before = prices(&lines);
+    assert_eq!(before.prices.len(), 4);
+    lines.reverse();
+    assert_eq!(prices(&lines), before);
+}
