@@ -23,9 +23,12 @@ mod rules;
 
 use args::{Args, Format, Parsed};
 use cloudoptim_core::catalog::{Catalog, Table};
-use cloudoptim_core::engines::Inputs;
+use cloudoptim_core::engines::bin_packing::solver::RepackEffort;
+use cloudoptim_core::engines::bin_packing::{Repacking, launchable_copies, repacking};
+use cloudoptim_core::engines::{EngineError, Inputs};
 use cloudoptim_core::input::Loader;
 use cloudoptim_core::ledger::Ledgers;
+use cloudoptim_core::model::{Cluster, ClusterUid};
 use cloudoptim_core::optimize::optimize_observed;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
@@ -92,9 +95,11 @@ fn run(args: &Args) -> Result<(), Failure> {
     .map_err(|e| Failure::new("engines", e))?;
     progress.done();
 
+    let repackings = repackings(&inputs).map_err(|e| Failure::new("repacking", e))?;
     let report = Report::new(&plan)
         .with_inputs(&inputs)
         .with_load(&loaded.report)
+        .with_repackings(&repackings)
         .with_title(&args.title);
     let mut json = serde_json::to_string_pretty(&plan).map_err(|e| Failure::new("plan", e))?;
     json.push('\n');
@@ -113,6 +118,17 @@ fn run(args: &Args) -> Result<(), Failure> {
     }
     eprintln!("\nwrote {} and {}", plan_file.display(), html.display());
     Ok(())
+}
+
+/// What repacking alone could reach, with more of the nodes that are there.
+fn repackings(inputs: &Inputs<'_>) -> Result<Vec<(ClusterUid, Repacking)>, EngineError> {
+    let (laid, config) = (inputs.laid(), &inputs.policy.bin_packing);
+    let one = |cluster: &Cluster| {
+        let kinds = launchable_copies(inputs, cluster);
+        let reached = repacking(config, inputs, cluster, &kinds, &RepackEffort::default())?;
+        Ok((cluster.uid.clone(), reached))
+    };
+    laid.clusters.iter().map(one).collect()
 }
 
 /// Says what could not be read, the first few one by one; the report has all.

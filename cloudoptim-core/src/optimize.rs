@@ -303,23 +303,26 @@ fn higher(a: &ResourceList, b: &ResourceList) -> ResourceList {
 }
 
 /// A workload whose replicas a decision changes.
-struct Scaled {
-    cluster: ClusterUid,
-    workload: WorkloadRef,
-    from: u32,
-    to: u32,
+pub(crate) struct Scaled {
+    pub(crate) cluster: ClusterUid,
+    pub(crate) workload: WorkloadRef,
+    pub(crate) from: u32,
+    pub(crate) to: u32,
 }
 
-/// What a decision scales: by its replicas, or by pausing what KEDA scales,
-/// where the mark of the same decision says what it had.
-fn scaled(decision: &Decision) -> Option<Scaled> {
+/// What a decision's actions scale: by its replicas, or by pausing what KEDA
+/// scales, where the mark of the same decision says what it had.
+pub(crate) fn scaled<'a>(
+    subject: &Subject,
+    actions: impl Iterator<Item = &'a Action> + Clone,
+) -> Option<Scaled> {
     let annotation = |wanted: &str| {
-        decision.actions.iter().find_map(|action| match action {
+        actions.clone().find_map(|action| match action {
             Action::Annotate { key, to, .. } if key == wanted => to.as_deref(),
             _ => None,
         })
     };
-    let by_replicas = decision.actions.iter().find_map(|action| match action {
+    let by_replicas = actions.clone().find_map(|action| match action {
         Action::ScaleWorkload {
             cluster,
             workload,
@@ -334,7 +337,7 @@ fn scaled(decision: &Decision) -> Option<Scaled> {
         _ => None,
     });
     by_replicas.or_else(|| {
-        let Subject::Workload { cluster, workload } = &decision.subject else {
+        let Subject::Workload { cluster, workload } = subject else {
             return None;
         };
         let to = annotation(office_hours::KEDA_PAUSED)?.parse().ok()?;
@@ -351,7 +354,8 @@ fn scaled(decision: &Decision) -> Option<Scaled> {
 /// What the decisions put to sleep.
 fn sleeping(output: Option<&EngineOutput>) -> impl Iterator<Item = Scaled> {
     let decisions = output.into_iter().flat_map(|o| &o.decisions);
-    decisions.filter_map(scaled).filter(|s| s.to < s.from)
+    let scaled = decisions.filter_map(|d| scaled(&d.subject, d.actions.iter()));
+    scaled.filter(|s| s.to < s.from)
 }
 
 /// Replicas after what goes to sleep. What wakes is not in it: where its pods

@@ -232,6 +232,9 @@ fn table_page_and_plan_agree() {
         assert!(text.contains("shop-prod"));
     }
     assert!(!shop.html.contains("<script"), "the page has no script");
+    for id in ["optimum", "nodes", "frontier"] {
+        assert!(shop.html.contains(&format!("<h2 id=\"{id}\"")), "{id}");
+    }
     let manifest = env!("CARGO_MANIFEST_DIR");
     assert!(
         !shop.html.contains(manifest),

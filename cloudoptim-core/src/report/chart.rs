@@ -44,6 +44,11 @@ pub(super) fn bar(page: &mut Page, whole: i64, parts: &[Part]) {
     draw(page, "<svg class=\"bar\" ", whole, parts);
 }
 
+/// A higher [`bar`].
+pub(super) fn tall_bar(page: &mut Page, whole: i64, parts: &[Part]) {
+    draw(page, "<svg class=\"bar tall\" ", whole, parts);
+}
+
 /// A thinner [`bar`].
 pub(super) fn thin_bar(page: &mut Page, whole: i64, parts: &[Part]) {
     draw(page, "<svg class=\"bar thin\" ", whole, parts);

@@ -5,7 +5,7 @@ use super::format::{cents, count, counted, dollars, moment, per_hour, percent, s
 use super::page::Page;
 use super::spend::{Line, PoolSpend, Spend};
 use super::summary::{Summary, engine_name};
-use super::{Report, lists, provenance};
+use super::{Report, boxes, frontier, lists, optimum, provenance};
 use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, TakenAtBasis};
 
 const STYLE: &str = include_str!("style.css");
@@ -20,8 +20,18 @@ pub(super) fn render(report: &Report<'_>) -> String {
         .put("<title>", &heading, "</title>\n<style>\n")
         .markup(STYLE)
         .markup("</style>\n</head>\n<body>\n<main>\n");
-    header(&mut page, report, &heading);
+    let fleet = boxes::Fleet::of(report);
+    header(
+        &mut page,
+        report,
+        &heading,
+        &sections(report, &summary, &fleet),
+    );
     tiles(&mut page, &summary);
+    optimum::optimum(&mut page, &summary);
+    boxes::boxes(&mut page, &fleet);
+    frontier::frontiers(&mut page, report);
+    optimum::constraints(&mut page, report);
     fall(&mut page, &summary);
     engines(&mut page, &summary);
     if let Some(spend) = &summary.spend {
@@ -49,7 +59,28 @@ pub(super) fn render(report: &Report<'_>) -> String {
     page.finish()
 }
 
-fn header(page: &mut Page, report: &Report<'_>, heading: &str) {
+/// Links to the sections that are there.
+fn sections(report: &Report<'_>, summary: &Summary<'_>, fleet: &boxes::Fleet) -> Vec<&'static str> {
+    let some = [
+        (
+            !summary.standings.is_empty(),
+            "<a href=\"#optimum\">Optimum</a>",
+        ),
+        (!fleet.is_empty(), "<a href=\"#nodes\">Nodes</a>"),
+        (
+            !report.repackings.is_empty(),
+            "<a href=\"#frontier\">Frontier</a>",
+        ),
+        (
+            !report.constraints.is_empty(),
+            "<a href=\"#constraints\">Constraints</a>",
+        ),
+    ];
+    let some = some.into_iter().filter(|(there, _)| *there);
+    some.map(|(_, link)| link).collect()
+}
+
+fn header(page: &mut Page, report: &Report<'_>, heading: &str, sections: &[&'static str]) {
     page.put("<header>\n<h1>", heading, "</h1>\n<p class=\"soft\">");
     if let Some(inputs) = report.inputs {
         let clusters: Vec<&str> = inputs
@@ -87,8 +118,12 @@ fn header(page: &mut Page, report: &Report<'_>, heading: &str) {
         moment(report.plan.expires_at),
         "</p>\n",
     );
+    page.markup("<nav aria-label=\"Sections\">");
+    for &section in sections {
+        page.markup(section);
+    }
     page.markup(
-        "<nav aria-label=\"Sections\"><a href=\"#engines\">By engine</a>\
+        "<a href=\"#engines\">By engine</a>\
          <a href=\"#findings\">Findings</a><a href=\"#stake\">At stake</a>\
          <a href=\"#steps\">Steps</a><a href=\"#declined\">Left as it is</a>\
          <a href=\"#unjudged\">Not judged</a><a href=\"#sources\">Sources</a></nav>\n</header>\n",

@@ -35,11 +35,15 @@
 //! # Ok::<(), cloudoptim_core::engines::EngineError>(())
 //! ```
 
+mod boxes;
 mod chart;
 mod format;
+mod frontier;
 mod html;
 mod lists;
+mod optimum;
 mod page;
+mod plot;
 mod provenance;
 mod spend;
 mod summary;
@@ -48,7 +52,9 @@ mod text;
 pub use spend::{Line, PoolSpend, Spend};
 
 use crate::engines::Inputs;
+use crate::engines::bin_packing::Repacking;
 use crate::input::LoadReport;
+use crate::model::{ClusterUid, MicroUsdPerMonth};
 use crate::plan::Plan;
 
 /// What a report is made of.
@@ -64,6 +70,11 @@ pub struct Report<'a> {
     pub title: &'a str,
     /// What was read, skipped and broken.
     pub load: Option<&'a LoadReport>,
+    /// What repacking alone could reach, by cluster: a what-if beside the plan
+    /// and no part of it. Without it the report has no frontier.
+    pub repackings: &'a [(ClusterUid, Repacking)],
+    /// Constraints, each with what the nodes would cost less without it.
+    pub constraints: &'a [(String, MicroUsdPerMonth)],
 }
 
 impl<'a> Report<'a> {
@@ -74,6 +85,8 @@ impl<'a> Report<'a> {
             inputs: None,
             title: "",
             load: None,
+            repackings: &[],
+            constraints: &[],
         }
     }
 
@@ -95,6 +108,20 @@ impl<'a> Report<'a> {
     #[must_use]
     pub const fn with_load(mut self, load: &'a LoadReport) -> Self {
         self.load = Some(load);
+        self
+    }
+
+    /// Adds what repacking alone could reach, by cluster.
+    #[must_use]
+    pub const fn with_repackings(mut self, repackings: &'a [(ClusterUid, Repacking)]) -> Self {
+        self.repackings = repackings;
+        self
+    }
+
+    /// Adds constraints, each with what the nodes would cost less without it.
+    #[must_use]
+    pub const fn with_constraints(mut self, constraints: &'a [(String, MicroUsdPerMonth)]) -> Self {
+        self.constraints = constraints;
         self
     }
 

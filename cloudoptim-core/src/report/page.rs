@@ -29,6 +29,12 @@ impl Page {
         self
     }
 
+    /// Appends tenths of a percent as a length inside an attribute: `12.3%`.
+    pub(super) fn share(&mut self, per_mille: u64) -> &mut Self {
+        let _ = write!(self.0, "{}.{}%", per_mille / 10, per_mille % 10);
+        self
+    }
+
     /// Appends escaped text between two pieces of markup.
     pub(super) fn put(
         &mut self,

@@ -168,18 +168,9 @@ fn pools_of(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>, pools
     } else {
         &cluster.name
     };
-    let mut requested: BTreeMap<&NodeName, Resources> = BTreeMap::new();
-    for pod in cluster.pods.items().iter().filter(|pod| holds_room(pod)) {
-        if let Some(node) = &pod.spec.node_name {
-            requested
-                .entry(node)
-                .or_default()
-                .add(&effective_request(pod, InfeasibleResize::default()));
-        }
-    }
+    let requested = requested(cluster);
     for node in cluster.nodes.items() {
-        let pool = POOL_LABELS.iter().find_map(|label| node.meta.label(label));
-        let pool = pool.map(str::to_owned);
+        let pool = pool_of(node).map(str::to_owned);
         let capacity_type = node.capacity_type().or_else(|| {
             let id = node.instance_id()?;
             let instances = cloud?.instances.items();
@@ -201,6 +192,25 @@ fn pools_of(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>, pools
             entry.requested.add(requested);
         }
     }
+}
+
+/// The group that a node was made for.
+pub(super) fn pool_of(node: &Node) -> Option<&str> {
+    POOL_LABELS.iter().find_map(|label| node.meta.label(label))
+}
+
+/// What the known pods ask for, by node.
+pub(super) fn requested(cluster: &Cluster) -> BTreeMap<&NodeName, Resources> {
+    let mut requested: BTreeMap<&NodeName, Resources> = BTreeMap::new();
+    for pod in cluster.pods.items().iter().filter(|pod| holds_room(pod)) {
+        if let Some(node) = &pod.spec.node_name {
+            requested
+                .entry(node)
+                .or_default()
+                .add(&effective_request(pod, InfeasibleResize::default()));
+        }
+    }
+    requested
 }
 
 fn holds_room(pod: &Pod) -> bool {

@@ -1,6 +1,7 @@
 //! What a plan comes to: the figures and lists that page and table share.
 
 use super::format::counted;
+use super::optimum::{Standing, standings};
 use super::{Report, Spend};
 use crate::decision::{Action, Decision, MissingEvidence, Reason, Undo};
 use crate::engines::EngineId;
@@ -55,6 +56,8 @@ pub(super) struct Stake<'a> {
 pub(super) struct Summary<'a> {
     pub(super) plan: &'a Plan,
     pub(super) spend: Option<Spend>,
+    /// The nodes of each cluster.
+    pub(super) standings: Vec<Standing>,
     /// In the order in which they first have a step.
     pub(super) groups: Vec<Group<'a>>,
     /// Largest first.
@@ -79,6 +82,7 @@ impl<'a> Summary<'a> {
         Self {
             plan,
             spend: report.inputs.map(Spend::of),
+            standings: standings(report),
             groups: groups(plan),
             stakes: stakes(&declined),
             left_out: declined

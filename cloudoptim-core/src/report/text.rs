@@ -3,8 +3,10 @@
 use super::format::{
     capitalised, cents, cents_or, count, counted, dollars, moment, per_hour, percent, span,
 };
+use super::frontier::{name_of, nothing, prefix_words, reached};
 use super::html::{dash, gap};
 use super::lists::unjudged;
+use super::optimum::dearest;
 use super::page::plain;
 use super::summary::{Summary, doing, engine_name, missing, sentences};
 use super::{Report, provenance};
@@ -114,6 +116,8 @@ pub(super) fn render(report: &Report<'_>, width: usize) -> String {
     };
     text.line(&plain(report.heading()));
     head(&mut text, report, &summary);
+    frontiers(&mut text, report);
+    constraints(&mut text, report);
     engines(&mut text, &summary);
     findings(&mut text, &summary);
     stakes(&mut text, &summary);
@@ -190,6 +194,47 @@ fn head(text: &mut Text, report: &Report<'_>, summary: &Summary<'_>) {
             "nodes, in no sum",
         );
     }
+}
+
+/// Of each cluster's frontier the chosen point, the ends and the baseline.
+fn frontiers(text: &mut Text, report: &Report<'_>) {
+    if !report.repackings.is_empty() {
+        text.heading("Repacking alone, dollars a month and pods moved");
+    }
+    for (uid, repacking) in report.repackings {
+        let name = plain(name_of(report, uid));
+        let points = reached(report, repacking);
+        if !points.iter().any(|p| p.saves.0 > 0) {
+            text.wrapped("  ", 2, &plain(format!("{name}: {}", nothing(repacking))));
+            continue;
+        }
+        let last = points.len() - 1;
+        for (i, p) in points.iter().enumerate() {
+            if p.saves.0 <= 0 || !(p.chosen || i == last) {
+                continue;
+            }
+            let which = if p.chosen { "chosen" } else { "most moves" };
+            let moved = counted(p.point.moved, "pod moves", "pods move");
+            let most = dollars(p.at_most);
+            let words = format!("{name}, {which}: {moved}; at most {most} for so few, proven");
+            text.entry(&dollars(p.saves), &words, "");
+        }
+        if let Some(words) = prefix_words(repacking) {
+            text.entry("", &words, "");
+        }
+    }
+}
+
+fn constraints(text: &mut Text, report: &Report<'_>) {
+    let all = dearest(report);
+    if all.is_empty() {
+        return;
+    }
+    text.heading("The most expensive constraints, each taken alone, in no sum");
+    for (words, price) in all.iter().take(SHOWN) {
+        text.entry(&cents(*price), words, "");
+    }
+    text.more(all.len());
 }
 
 fn engines(text: &mut Text, summary: &Summary<'_>) {

@@ -30,6 +30,7 @@ mod properties;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;
+mod report_packing;
 mod rightsizing;
 mod scheduling;
 #[cfg(feature = "schema")]

@@ -17,14 +17,14 @@ use cloudoptim_core::plan::{Plan, PlanInput, plan};
 use cloudoptim_core::policy::Policy;
 use cloudoptim_core::report::{self, Report, Spend};
 
-const HOSTILE: &str = "<script>alert('x')</script>&\"\u{1b}[2J\u{202e}";
+pub(crate) const HOSTILE: &str = "<script>alert('x')</script>&\"\u{1b}[2J\u{202e}";
 
-fn dollars(usd: i64) -> MicroUsdPerMonth {
+pub(crate) fn dollars(usd: i64) -> MicroUsdPerMonth {
     MicroUsdPerMonth(usd * 1_000_000)
 }
 
 /// Six m6i.xlarge of two pools, one spot; a ghost; volumes; traffic.
-fn snapshot(name: &str) -> Snapshot {
+pub(crate) fn snapshot(name: &str) -> Snapshot {
     let mut cluster = cluster();
     cluster.name = name.to_owned();
     let mut nodes = Vec::new();
@@ -101,7 +101,7 @@ fn snapshot(name: &str) -> Snapshot {
 }
 
 /// A reason with free text in it; which engine gives it does not matter here.
-fn part_missing(of: &str) -> Reason {
+pub(crate) fn part_missing(of: &str) -> Reason {
     network::Reason::PartMissing {
         part: of.to_owned(),
         state: "partial".to_owned(),
@@ -439,8 +439,8 @@ fn the_table_keeps_to_the_width_of_the_terminal() {
 }
 
 /// Panics unless every element is closed in the order it was opened.
-fn assert_well_formed(html: &str) {
-    const VOID: [&str; 3] = ["meta", "rect", "path"];
+pub(crate) fn assert_well_formed(html: &str) {
+    const VOID: [&str; 4] = ["meta", "rect", "path", "line"];
     let body = html.split_once("</style>").map(|(_, rest)| rest).unwrap();
     let mut open: Vec<String> = vec!["html".to_owned(), "head".to_owned()];
     for piece in body.split('<').skip(1) {
