@@ -22,7 +22,7 @@ use crate::overlay::{MovedPod, NodeRef, Overlay, ReplicaChange, RequestChange};
 use crate::plan::{DeclineReason, Declined, Plan, PlanInput};
 use crate::version::Version;
 use chrono::{DateTime, Utc};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a joint run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,12 +137,16 @@ fn decide_jointly(
     let mut overlay = sized.then(resized.meanwhile);
     let first = run.ask(EngineId::BinPacking, &overlay, ledgers)?;
     let mut packing = None;
-    if let Some(first) = first {
+    if let Some(mut first) = first {
+        let mut unsafe_to_go = only_safe(inputs, &overlay, &mut first);
+        joint.packed_on.insert(0, overlay.clone());
         overlay = overlay.then(after_packing(&first));
         let packing = packing.insert(Packing::first(first));
         if !resized.after.requests.is_empty() {
             overlay = overlay.then(resized.after);
-            if let Some(second) = run.ask(EngineId::BinPacking, &overlay, ledgers)? {
+            if let Some(mut second) = run.ask(EngineId::BinPacking, &overlay, ledgers)? {
+                unsafe_to_go.extend(only_safe(inputs, &overlay, &mut second));
+                joint.packed_on.insert(1, overlay.clone());
                 overlay = overlay.then(after_packing(&second));
                 packing.next(second, Because::LowerRequests);
             }
@@ -150,7 +154,9 @@ fn decide_jointly(
         let asleep = asleep_after(office_hours.as_ref());
         if !asleep.replicas.is_empty() {
             overlay = overlay.then(asleep);
-            if let Some(third) = run.ask(EngineId::BinPacking, &overlay, ledgers)? {
+            if let Some(mut third) = run.ask(EngineId::BinPacking, &overlay, ledgers)? {
+                unsafe_to_go.extend(only_safe(inputs, &overlay, &mut third));
+                joint.packed_on.insert(2, overlay.clone());
                 let share =
                     office_hours::asleep_fraction_milli(&inputs.policy.office_hours, inputs, false);
                 packing.next(
@@ -161,6 +167,7 @@ fn decide_jointly(
                 );
             }
         }
+        joint.declined.extend(packing.stay(unsafe_to_go));
     }
 
     let ghosts = run.ask(EngineId::GhostProbe, &base, ledgers)?;
@@ -180,6 +187,50 @@ fn decide_jointly(
         .outputs
         .extend([ghosts, zombies, network].into_iter().flatten());
     Ok(joint)
+}
+
+/// Takes out what the packer decided and what has no safe way there, with the
+/// reason: what is asked next is asked about a cluster where these nodes stay.
+fn only_safe(inputs: &Inputs<'_>, overlay: &Overlay, output: &mut EngineOutput) -> Vec<Declined> {
+    let inputs = Inputs { overlay, ..*inputs };
+    let mut because: BTreeMap<Subject, DeclineReason> = BTreeMap::new();
+    for cluster in &inputs.snapshot.clusters {
+        let of_cluster =
+            |s: &Subject| matches!(s, Subject::Node { cluster: c, .. } if *c == cluster.uid);
+        let acts = |d: &&Decision| !d.is_keep() && of_cluster(&d.subject);
+        let acting: Vec<Decision> = output.decisions.iter().filter(acts).cloned().collect();
+        if acting.is_empty() {
+            continue;
+        }
+        let config = &inputs.policy.bin_packing;
+        match bin_packing::migration(config, &inputs, &cluster.uid, &acting) {
+            Ok(way) => because.extend(way.left_out.into_iter().map(|left_out| {
+                let (cluster, node) = (cluster.uid.clone(), left_out.node);
+                let obstacle = Box::new(left_out.because);
+                let because = DeclineReason::NoSafeWay { obstacle };
+                (Subject::Node { cluster, node }, because)
+            })),
+            Err(error) => because.extend(acting.into_iter().map(|decision| {
+                let error = error.to_string();
+                (decision.subject, DeclineReason::WayNotFound { error })
+            })),
+        }
+    }
+    let (mut kept, mut declined) = (Vec::new(), Vec::new());
+    for decision in std::mem::take(&mut output.decisions) {
+        match because
+            .get(&decision.subject)
+            .filter(|_| !decision.is_keep())
+        {
+            None => kept.push(decision),
+            Some(because) => declined.push(Declined {
+                decision,
+                because: because.clone(),
+            }),
+        }
+    }
+    output.decisions = kept;
+    declined
 }
 
 /// Resources that the decisions change.
@@ -480,6 +531,21 @@ impl Packing {
             f.of = format!("{} {what}", f.of);
             f
         }));
+    }
+
+    /// What has no safe way and does not go by a later answer either: the last
+    /// word about each node.
+    fn stay(&mut self, unsafe_to_go: Vec<Declined>) -> Vec<Declined> {
+        let mut last: BTreeMap<Subject, Declined> = BTreeMap::new();
+        for declined in unsafe_to_go {
+            last.insert(declined.decision.subject.clone(), declined);
+        }
+        for decision in self.decisions.iter().filter(|d| !d.is_keep()) {
+            last.remove(&decision.subject);
+        }
+        // A later answer gave another reason to keep it.
+        self.decisions.retain(|d| !last.contains_key(&d.subject));
+        last.into_values().collect()
     }
 
     fn finish(self) -> EngineOutput {

@@ -19,7 +19,7 @@ mod read;
 
 use crate::decision::Undo;
 use crate::guard::{
-    Approval, ApprovedPlan, Charge, Context, Fresh, Limits, Placement, Refusal, check, in_time,
+    Approval, ApprovedPlan, Context, Fresh, Limits, Placement, Refusal, charge, check, in_time,
     step_key,
 };
 use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, StepState, started};
@@ -29,7 +29,7 @@ use crate::version::Version;
 use chrono::TimeDelta;
 use effect::{Effect, effect};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy)]
@@ -391,7 +391,7 @@ impl<'a> Run<'a> {
         let charge = if undoing {
             None
         } else {
-            Charge::of(&step.action)
+            charge(step, self.plan)
         };
         let intent = started(
             self.env.clock.now(),
@@ -480,21 +480,25 @@ impl<'a> Run<'a> {
     /// Steps to take back, the last first: done, of a decision that is not done
     /// whole and of which nothing is unclear or beyond taking back.
     fn halves(&self) -> Vec<&'a Step> {
-        let mut halves = Vec::new();
-        for group in self.plan.steps.chunk_by(|a, b| a.group == b.group) {
-            let done: Vec<&Step> = group.iter().filter(|s| self.is_done(&s.id)).collect();
+        let mut groups: BTreeMap<u32, Vec<&Step>> = BTreeMap::new();
+        for step in &self.plan.steps {
+            groups.entry(step.group).or_default().push(step);
+        }
+        let mut half: BTreeSet<&StepId> = BTreeSet::new();
+        for group in groups.values() {
+            let is_done = |s: &&Step| self.is_done(&s.id);
+            let done: Vec<&Step> = group.iter().copied().filter(is_done).collect();
             let open = group.iter().any(|s| self.state(s) == StepState::Open);
             let final_step = done.iter().any(|s| s.action.is_destructive());
-            if done.len() == group.len() || open || final_step {
-                continue;
+            if done.len() < group.len() && !open && !final_step {
+                half.extend(left_to_undo(&done).into_iter().map(|s| &s.id));
             }
-            halves.extend(
-                done.into_iter().rev().filter(|step| {
-                    undo_step(step, None).is_some_and(|undo| !self.is_done(&undo.id))
-                }),
-            );
         }
-        halves
+        let all = self.plan.steps.iter().rev();
+        let of_half = all.filter(|step| half.contains(&step.id));
+        of_half
+            .filter(|step| undo_step(step, None).is_some_and(|undo| !self.is_done(&undo.id)))
+            .collect()
     }
 
     /// Takes back what was done of decisions that could not be done whole, as
@@ -600,6 +604,23 @@ enum Attempt {
     Again(TimeDelta),
 }
 
+/// Steps that no later one of these has taken back already: a cordon for the
+/// time of a wave is.
+fn left_to_undo<'s>(done: &[&'s Step]) -> Vec<&'s Step> {
+    let mut left: Vec<&Step> = Vec::new();
+    for step in done {
+        let undoes =
+            |s: &&Step| matches!(&s.undo, Undo::Action { action } if **action == step.action);
+        match left.iter().rposition(undoes) {
+            Some(place) => {
+                left.remove(place);
+            }
+            None => left.push(step),
+        }
+    }
+    left
+}
+
 /// The step that takes `step` back, where an action can. With fresh reads it
 /// carries preconditions: the object is still the one that the plan saw, and
 /// as the step left it.
@@ -640,6 +661,7 @@ fn undo_step(step: &Step, fresh: Option<&Fresh>) -> Option<Step> {
     Some(Step {
         id: StepId(format!("{}-undo", step.id)),
         group: step.group,
+        wave: step.wave,
         engine: step.engine,
         subject: step.subject.clone(),
         action,

@@ -4,7 +4,7 @@ use crate::collect::Part;
 use crate::decision::Action;
 use crate::knowledge::{Knowledge, Provenance};
 use crate::model::{AccountId, Cloud, Cluster, ClusterUid, Region, Snapshot};
-use crate::plan::{Scope, Step};
+use crate::plan::{Precondition, Scope, Step};
 use chrono::{TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -231,7 +231,15 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
     match &step.action {
         Action::LaunchNodes { cluster, .. }
         | Action::CordonNode { cluster, .. }
-        | Action::UncordonNode { cluster, .. } => of_cluster(cluster, &[Part::Nodes]),
+        | Action::UncordonNode { cluster, .. } => {
+            let waits = |p: &Precondition| matches!(p, Precondition::PodsAreReady { .. });
+            let parts: &[Part] = if step.preconditions.iter().any(waits) {
+                &[Part::Workloads, Part::Pods, Part::Nodes]
+            } else {
+                &[Part::Nodes]
+            };
+            of_cluster(cluster, parts)
+        }
         Action::DrainNode { cluster, .. } => of_cluster(
             cluster,
             &[

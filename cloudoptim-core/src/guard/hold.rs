@@ -4,22 +4,28 @@ use crate::decision::ObjectRef;
 use crate::knowledge::Knowledge;
 use crate::model::{
     Cluster, ClusterUid, Instance, InstanceId, InstanceState, Node, NodeName, ObjectMeta, Pod,
-    Snapshot, VolumeId, VolumeState, Workload, WorkloadRef,
+    Snapshot, Uid, VolumeId, VolumeState, Workload, WorkloadRef,
 };
-use crate::plan::Precondition;
+use crate::plan::{Controller, Precondition};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Tells whether every pod that must leave a node fits elsewhere, now.
+/// Tells whether pods that leave a node fit elsewhere, now.
 ///
-/// The scheduler's rules live in one place, and a guard does not know them.
+/// The scheduler's rules live in one place, and a guard does not know them:
+/// [`Elsewhere`](crate::engines::bin_packing::Elsewhere) does.
 pub trait Placement: fmt::Debug + Send + Sync {
-    /// Places the pods of `node` on the other nodes of `cluster`.
+    /// Places `pods` of `node` on the other nodes of `cluster`.
     ///
     /// # Errors
     /// A sentence about the first pod that finds no place, or about what is
     /// not known.
-    fn fits_elsewhere(&self, cluster: &Cluster, node: &NodeName) -> Result<(), String>;
+    fn fits_elsewhere(
+        &self,
+        cluster: &Cluster,
+        node: &NodeName,
+        pods: &[Uid],
+    ) -> Result<(), String>;
 }
 
 /// How a precondition fails.
@@ -209,6 +215,36 @@ pub(crate) fn ends_with_its_node(pod: &Pod) -> bool {
             .is_some_and(|owner| owner.kind == "DaemonSet")
 }
 
+/// No pod of the controller waits for a node, and enough are ready.
+fn are_back(cluster: &Cluster, controller: &Controller) -> Result<(), Unmet> {
+    let own = |pod: &&Pod| {
+        let by = pod.meta.controller();
+        by.is_some_and(|owner| owner.uid == controller.uid) && !pod.is_terminating()
+    };
+    let mut ready: u32 = 0;
+    for pod in cluster.pods.items().iter().filter(own) {
+        if pod.node().is_none() && !pod.is_finished() {
+            return Err(Unmet::Found {
+                found: format!("pod {} without a node", pod.meta.path()),
+            });
+        }
+        ready = ready.saturating_add(u32::from(pod.status.ready == Some(true)));
+    }
+    // Who wants fewer pods by now waits for no more than these.
+    let workloads = cluster.workloads.items().iter();
+    let wanted = workloads
+        .filter(|w| w.meta.uid == controller.uid)
+        .filter_map(|w| w.replicas);
+    let enough = wanted.fold(controller.ready, u32::min);
+    if ready >= enough {
+        return Ok(());
+    }
+    let Controller { kind, name, .. } = controller;
+    Err(Unmet::Found {
+        found: format!("{ready} of {enough} pods of {kind} {name} ready"),
+    })
+}
+
 fn absent(value: &Option<String>) -> String {
     value.clone().unwrap_or_else(|| "nothing".to_owned())
 }
@@ -253,9 +289,21 @@ pub(crate) fn holds(
                 }),
             }
         }
-        Precondition::PodsFitElsewhere { cluster: uid, node } => placement
-            .fits_elsewhere(cluster(fresh, uid)?, node)
+        Precondition::PodsFitElsewhere {
+            cluster: uid,
+            node,
+            pods,
+        } => placement
+            .fits_elsewhere(cluster(fresh, uid)?, node, pods)
             .map_err(|found| Unmet::Found { found }),
+        Precondition::PodsAreReady {
+            cluster: uid,
+            controllers,
+        } => {
+            let cluster = cluster(fresh, uid)?;
+            complete(&cluster.pods, "pods")?;
+            controllers.iter().try_for_each(|c| are_back(cluster, c))
+        }
         Precondition::WorkloadIs {
             cluster,
             workload,

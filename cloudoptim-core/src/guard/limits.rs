@@ -4,7 +4,7 @@ use super::{Context, Refusal};
 use crate::collect::Part;
 use crate::decision::Action;
 use crate::engines::office_hours::KEDA_PAUSED;
-use crate::model::{ClusterUid, Node, NodeName, Snapshot};
+use crate::model::{ClusterUid, Node, NodeName};
 use crate::plan::{Plan, Step};
 use crate::version::Version;
 use chrono::TimeDelta;
@@ -103,6 +103,20 @@ impl Charge {
     }
 }
 
+/// What a step of the plan counts against: a node that is drained in several
+/// steps counts with the first.
+pub(crate) fn charge(step: &Step, plan: &Plan) -> Option<Charge> {
+    let charge = Charge::of(&step.action)?;
+    if !matches!(step.action, Action::DrainNode { .. }) {
+        return Some(charge);
+    }
+    let node = step.action.resource();
+    let drains = |s: &&Step| matches!(s.action, Action::DrainNode { .. });
+    let mut of_node = plan.steps.iter().filter(drains);
+    let first = of_node.find(|s| s.action.resource() == node);
+    first.is_none_or(|s| s.id == step.id).then_some(charge)
+}
+
 /// The most of one kind in one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -143,7 +157,8 @@ pub struct Limits {
     /// Workload patches of a cluster.
     pub patches: Cap,
     /// Most of a pool's nodes that are disrupted at a time, in percent, those
-    /// that are not ready for any other reason too; one is always allowed.
+    /// that are not ready for any other reason too; one is always allowed. A
+    /// node that the plan has cordoned counts once it begins to empty it.
     /// Default 10. 1 to 100.
     pub pool_percent: u32,
     /// Oldest nodes, pods, workloads and instances that are acted on, in
@@ -309,7 +324,7 @@ impl Limits {
     /// [`Refusal::OverCap`].
     pub fn plan_within(&self, plan: &Plan) -> Result<(), Refusal> {
         let mut counts: BTreeMap<Charge, u64> = BTreeMap::new();
-        for charge in plan.steps.iter().filter_map(|s| Charge::of(&s.action)) {
+        for charge in plan.steps.iter().filter_map(|s| charge(s, plan)) {
             *counts.entry(charge).or_default() += 1;
         }
         for (charge, count) in counts {
@@ -349,7 +364,7 @@ fn over(charge: &Charge, per: &str, limit: u64, would_be: u64) -> Result<(), Ref
 
 /// The caps of an hour and a day, and the share of a pool.
 pub(super) fn within(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
-    if let Some(charge) = Charge::of(&step.action) {
+    if let Some(charge) = charge(step, context.plan) {
         let cap = context.limits.cap(charge.kind);
         for (per, span, limit) in [
             ("hour", TimeDelta::hours(1), cap.per_hour),
@@ -369,32 +384,45 @@ pub(super) fn within(step: &Step, context: &Context<'_>) -> Result<(), Refusal> 
     match &step.action {
         Action::CordonNode { cluster, node }
         | Action::DrainNode { cluster, node, .. }
-        | Action::RemoveNode { cluster, node, .. } => pool_share(
-            cluster,
-            node,
-            &context.fresh.snapshot,
-            context.limits.pool_percent,
-        ),
+        | Action::RemoveNode { cluster, node, .. } => pool_share(cluster, node, context),
         _ => Ok(()),
     }
 }
 
 /// The pool of a node: Karpenter's, else EKS's, else none.
-fn pool(node: &Node) -> &str {
+pub(crate) fn pool(node: &Node) -> &str {
     node.meta
         .label(crate::model::NODE_POOL_LABEL)
         .or_else(|| node.meta.label(crate::model::NODE_GROUP_LABEL))
         .unwrap_or_default()
 }
 
+/// Nodes that this plan has cordoned and not begun to empty: their pods run.
+fn waiting<'a>(context: &Context<'a>) -> BTreeSet<&'a NodeName> {
+    let mut waiting = BTreeSet::new();
+    for step in &context.plan.steps {
+        let fingerprint = &context.plan.fingerprint;
+        let begun = context.history.attempts(fingerprint, &step.id) > 0;
+        match &step.action {
+            Action::CordonNode { node, .. } if begun => {
+                waiting.insert(node);
+            }
+            Action::DrainNode { node, .. } if begun => {
+                waiting.remove(node);
+            }
+            _ => {}
+        }
+    }
+    waiting
+}
+
 /// Beside the node itself, fewer of its pool than the share are out of service.
-fn pool_share(
-    cluster: &ClusterUid,
-    name: &NodeName,
-    fresh: &Snapshot,
-    percent: u32,
-) -> Result<(), Refusal> {
-    let nodes = fresh
+fn pool_share(cluster: &ClusterUid, name: &NodeName, context: &Context<'_>) -> Result<(), Refusal> {
+    let percent = context.limits.pool_percent;
+    let waiting = waiting(context);
+    let nodes = context
+        .fresh
+        .snapshot
         .cluster(cluster)
         .map(|c| c.nodes.items())
         .unwrap_or_default();
@@ -407,7 +435,10 @@ fn pool_share(
     let out_of_service = own
         .iter()
         .filter(|n| n.meta.name != node.meta.name)
-        .filter(|n| n.unschedulable || !n.is_ready() || n.meta.deleted_at.is_some());
+        .filter(|n| {
+            let cordoned = n.unschedulable && !waiting.contains(&n.name());
+            cordoned || !n.is_ready() || n.meta.deleted_at.is_some()
+        });
     let now = u64::try_from(out_of_service.count()).unwrap_or(u64::MAX);
     if now < limit {
         return Ok(());

@@ -31,10 +31,13 @@ pub(crate) mod lookup {
         ends_with_its_node, find_container, find_instance, find_node, find_object, find_tag,
         find_volume, find_workload, holds,
     };
+    pub(crate) use super::limits::pool;
+    pub(crate) use super::protect::says_leave_it;
 }
 
 pub use fresh::{Fresh, PartRef, ScopeRef, needs};
 pub use hold::{Placement, Unmet};
+pub(crate) use limits::charge;
 pub use limits::{Cap, Charge, Kind, Limits, LimitsError};
 pub use protect::PROTECT_KEY;
 
@@ -375,8 +378,18 @@ impl Refusal {
     }
 
     /// Whether it may pass by waiting.
-    pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::InFlight { .. } | Self::Unreadable { .. })
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::InFlight { .. } | Self::Unreadable { .. } => true,
+            Self::Precondition {
+                precondition,
+                unmet,
+            } => {
+                matches!(**precondition, Precondition::PodsAreReady { .. })
+                    && matches!(unmet, Unmet::Found { .. })
+            }
+            _ => false,
+        }
     }
 }
 
@@ -501,7 +514,7 @@ pub fn check(step: &Step, context: &Context<'_>) -> Result<Permit, Refusal> {
     freshness(step, context)?;
     figures(step, context)?;
     completeness(step, context)?;
-    protect::unprotected(step, context.fresh, context.limits)?;
+    protect::unprotected(step, context.plan, context.fresh, context.limits)?;
     for precondition in &step.preconditions {
         hold::holds(precondition, &context.fresh.snapshot, context.placement).map_err(|unmet| {
             Refusal::Precondition {

@@ -3,7 +3,7 @@
 use super::{Fresh, Limits, Refusal};
 use crate::decision::Action;
 use crate::model::{ClusterUid, Labels, ObjectMeta, Snapshot, WorkloadRef};
-use crate::plan::Step;
+use crate::plan::{Plan, Step};
 
 /// Our own marker, as an annotation, a label or a tag; any value but `false`.
 pub const PROTECT_KEY: &str = "cloudoptim/protect";
@@ -45,10 +45,45 @@ fn free(what: &str, meta: &ObjectMeta, limits: &Limits) -> Result<(), Refusal> {
     }
 }
 
+/// Whether anything but our own marker matters: a cordon that a later step of
+/// the plan ends disrupts nothing of the node, and keeps pods away for a while.
+fn ends_again(step: &Step, plan: &Plan) -> bool {
+    let Action::CordonNode { cluster, node } = &step.action else {
+        return false;
+    };
+    let opens = Action::UncordonNode {
+        cluster: cluster.clone(),
+        node: node.clone(),
+    };
+    let later = plan.steps.iter().skip_while(|s| s.id != step.id);
+    later.skip(1).any(|s| s.action == opens)
+}
+
+/// Whether the object says that nothing at all is to be done with it.
+pub(crate) fn says_leave_it(meta: &ObjectMeta) -> bool {
+    let says = |labels: &Labels| labels.get(PROTECT_KEY).is_some_and(|v| v != "false");
+    says(&meta.annotations) || says(&meta.labels)
+}
+
 /// Nothing that the step touches carries a marker.
-pub(super) fn unprotected(step: &Step, fresh: &Fresh, limits: &Limits) -> Result<(), Refusal> {
+pub(super) fn unprotected(
+    step: &Step,
+    plan: &Plan,
+    fresh: &Fresh,
+    limits: &Limits,
+) -> Result<(), Refusal> {
     let snapshot = &fresh.snapshot;
     match &step.action {
+        Action::CordonNode { cluster, node } if ends_again(step, plan) => {
+            let nodes = snapshot.cluster(cluster).map(|c| c.nodes.items());
+            let found = nodes.into_iter().flatten().find(|n| n.name() == *node);
+            match found.filter(|n| says_leave_it(&n.meta)) {
+                Some(_) => Err(Refusal::Protected {
+                    by: format!("{PROTECT_KEY} on node {node}"),
+                }),
+                None => Ok(()),
+            }
+        }
         Action::CordonNode { cluster, node }
         | Action::RemoveNode { cluster, node, .. }
         | Action::DeleteNodeObject { cluster, node, .. } => {

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 struct NotAsked;
 
 impl Placement for NotAsked {
-    fn fits_elsewhere(&self, _: &Cluster, _: &NodeName) -> Result<(), String> {
+    fn fits_elsewhere(&self, _: &Cluster, _: &NodeName, _: &[Uid]) -> Result<(), String> {
         Ok(())
     }
 }

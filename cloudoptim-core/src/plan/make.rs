@@ -2,13 +2,14 @@
 
 use super::duration::Durations;
 use super::{
-    DeclineReason, Declined, EngineSummary, Fingerprint, Plan, Precondition, Scope, Step, StepId,
-    Totals,
+    Controller, DeclineReason, Declined, EngineSummary, Fingerprint, Plan, Precondition, Scope,
+    Step, StepId, Totals,
 };
 use crate::decision::{Action, Decision, Subject};
 use crate::engines::office_hours::KEDA_PAUSED;
 use crate::engines::{EngineId, EngineOutput, Inputs};
 use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, WorkloadRef};
+use crate::overlay::Overlay;
 use crate::version::Version;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -23,6 +24,9 @@ pub struct PlanInput {
     pub waits_for_requests: BTreeSet<Subject>,
     /// Nodes that can go only once workloads sleep.
     pub waits_for_sleep: BTreeSet<Subject>,
+    /// What the packer's answers were given on: 0 those that wait for nothing,
+    /// 1 for requests, 2 for sleep. Without one: the overlay of the inputs.
+    pub packed_on: BTreeMap<u8, Overlay>,
     /// Decisions that were set aside before, with the reason.
     pub declined: Vec<Declined>,
 }
@@ -30,7 +34,7 @@ pub struct PlanInput {
 /// The phases of a plan: what brings something back or adds room comes first,
 /// and what takes away comes last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub(super) enum Phase {
     Restore,
     Raise,
     Resize,
@@ -48,59 +52,12 @@ struct Candidate {
 }
 
 /// Merges the answers into one plan.
+///
+/// What the packer decided becomes a [migration](crate::engines::bin_packing::migration):
+/// steps in waves, none of which leaves a pod without a place.
 pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
     let snapshot = inputs.snapshot;
     let config = &inputs.policy.plan;
-    let mut declined = input.declined;
-    // What was set aside before is at stake as well.
-    let mut aside: BTreeMap<EngineId, MicroUsdPerMonth> = BTreeMap::new();
-    for decision in declined.iter().map(|d| &d.decision) {
-        *aside.entry(decision.engine).or_default() +=
-            decision.at_stake_per_month.unwrap_or_default();
-    }
-    let mut candidates = Vec::new();
-    let mut engines = Vec::new();
-    for output in input.outputs {
-        engines.push(EngineSummary {
-            engine: output.engine,
-            acts: 0,
-            keeps: 0,
-            saves_per_month: MicroUsdPerMonth::ZERO,
-            at_stake_per_month: output
-                .decisions
-                .iter()
-                .filter_map(|d| d.at_stake_per_month)
-                .chain(aside.remove(&output.engine))
-                .sum(),
-            figures: output.figures,
-            alternatives: output.alternatives,
-            not_judged: output.not_judged,
-        });
-        for (place, decision) in output.decisions.into_iter().enumerate() {
-            if decision.is_keep() {
-                declined.push(Declined {
-                    decision,
-                    because: DeclineReason::EngineKeeps,
-                });
-                continue;
-            }
-            let builds_on = if input.waits_for_sleep.contains(&decision.subject) {
-                2
-            } else {
-                u8::from(input.waits_for_requests.contains(&decision.subject))
-            };
-            let phase = phase(&decision, builds_on);
-            candidates.push(Candidate {
-                decision,
-                phase,
-                place,
-            });
-        }
-    }
-    candidates.sort_by(|a, b| {
-        (a.phase, a.decision.engine, a.place).cmp(&(b.phase, b.decision.engine, b.place))
-    });
-
     let base = digest(&(
         env!("CARGO_PKG_VERSION"),
         snapshot,
@@ -108,90 +65,8 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
         inputs.policy,
         inputs.ledgers,
     ));
-    let mut steps: Vec<Step> = Vec::new();
-    let mut changed: BTreeMap<String, EngineId> = BTreeMap::new();
-    let mut chains = Chains::default();
-    let valid_seconds = u64::try_from(config.valid_for().num_seconds()).unwrap_or(0);
-    let settle_seconds = u64::from(config.settle_seconds);
-    let mut durations = Durations::new(snapshot, inputs.now(), settle_seconds);
-    let mut spent_seconds = 0_u64;
-    let mut group = 0_u32;
-    for candidate in candidates {
-        let decision = candidate.decision;
-        let resources: BTreeSet<String> = decision.actions.iter().map(Action::resource).collect();
-        let conflict = resources
-            .iter()
-            .find_map(|r| changed.get(r).map(|with| (r.clone(), *with)));
-        if let Some((resource, with)) = conflict {
-            declined.push(Declined {
-                decision,
-                because: DeclineReason::Conflict { resource, with },
-            });
-            continue;
-        }
-        if let Some(subject) = chains.broken_for(&decision, candidate.phase) {
-            let subject = Box::new(subject);
-            declined.push(Declined {
-                decision,
-                because: DeclineReason::BuildsOnDeclined { subject },
-            });
-            continue;
-        }
-        let seconds: Vec<u64> = decision.actions.iter().map(|a| durations.of(a)).collect();
-        let needs_seconds = spent_seconds.saturating_add(seconds.iter().sum());
-        if needs_seconds > valid_seconds {
-            chains.break_at(&decision, candidate.phase);
-            let because = DeclineReason::TooLate {
-                needs_seconds,
-                valid_seconds,
-            };
-            declined.push(Declined { decision, because });
-            continue;
-        }
-        spent_seconds = needs_seconds;
-        group = group.saturating_add(1);
-        changed.extend(resources.into_iter().map(|r| (r, decision.engine)));
-        if let Some(summary) = engines.iter_mut().find(|s| s.engine == decision.engine) {
-            summary.acts += 1;
-            // What is counted is no longer at stake; of an act that counts
-            // nothing itself, the stake is all there is to show.
-            if let Some(saves) = decision.saves_per_month {
-                summary.saves_per_month += saves;
-                summary.at_stake_per_month -= decision.at_stake_per_month.unwrap_or_default();
-            }
-        }
-        let mut before = chains.before(&decision, candidate.phase);
-        let last = decision.actions.len().saturating_sub(1);
-        let reasons = decision.reasons;
-        for (index, (action, estimated_seconds)) in
-            decision.actions.into_iter().zip(seconds).enumerate()
-        {
-            let id = StepId(digest(&(&base, &decision.subject, index, &action)));
-            let mut preconditions = Precondition::of(&action, snapshot);
-            chains.forget_generations(&mut preconditions);
-            let undo = action.undo();
-            steps.push(Step {
-                id: id.clone(),
-                group,
-                engine: decision.engine,
-                subject: decision.subject.clone(),
-                action,
-                depends_on: std::mem::replace(&mut before, vec![id]),
-                preconditions,
-                undo,
-                saves_per_month: if index == last {
-                    decision.saves_per_month
-                } else {
-                    None
-                },
-                estimated_seconds,
-                reasons: reasons.clone(),
-            });
-        }
-        if let Some(step) = steps.last() {
-            chains.done(&step.id, &step.subject, &step.action, candidate.phase);
-        }
-    }
+    let (candidates, maker) = Maker::sorted(inputs, input, &base);
+    let (mut steps, mut declined, mut engines) = maker.all(candidates);
     declined.sort_by(|a, b| {
         (a.decision.engine, &a.decision.subject, &a.because).cmp(&(
             b.decision.engine,
@@ -206,6 +81,7 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
         summary.keeps = u64::try_from(keeps.count()).unwrap_or(u64::MAX);
     }
     engines.sort_by_key(|s| s.engine);
+    steps.shrink_to_fit();
 
     let totals = totals(inputs, &steps, &engines);
     let mut plan = Plan {
@@ -229,6 +105,266 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
     };
     plan.fingerprint = plan.computed_fingerprint();
     plan
+}
+
+/// Makes steps of decisions, in their order.
+pub(super) struct Maker<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) packed_on: BTreeMap<u8, Overlay>,
+    base: &'a str,
+    steps: Vec<Step>,
+    declined: Vec<Declined>,
+    engines: Vec<EngineSummary>,
+    changed: BTreeMap<String, EngineId>,
+    pub(super) chains: Chains,
+    pub(super) durations: Durations<'a>,
+    pub(super) valid_seconds: u64,
+    pub(super) spent_seconds: u64,
+    group: u32,
+}
+
+/// A step to be, before it has a name.
+pub(super) struct Draft {
+    pub(super) action: Action,
+    pub(super) seconds: u64,
+    pub(super) wave: Option<u32>,
+    /// What must be so beyond what the action itself needs.
+    pub(super) also: Option<Precondition>,
+}
+
+impl<'a> Maker<'a> {
+    /// The decisions that act, in the order of their phases.
+    fn sorted(inputs: &'a Inputs<'a>, input: PlanInput, base: &'a str) -> (Vec<Candidate>, Self) {
+        let config = &inputs.policy.plan;
+        let mut declined = input.declined;
+        // What was set aside before is at stake as well.
+        let mut aside: BTreeMap<EngineId, MicroUsdPerMonth> = BTreeMap::new();
+        for decision in declined.iter().map(|d| &d.decision) {
+            *aside.entry(decision.engine).or_default() +=
+                decision.at_stake_per_month.unwrap_or_default();
+        }
+        let mut candidates = Vec::new();
+        let mut engines = Vec::new();
+        for output in input.outputs {
+            engines.push(EngineSummary {
+                engine: output.engine,
+                acts: 0,
+                keeps: 0,
+                saves_per_month: MicroUsdPerMonth::ZERO,
+                at_stake_per_month: output
+                    .decisions
+                    .iter()
+                    .filter_map(|d| d.at_stake_per_month)
+                    .chain(aside.remove(&output.engine))
+                    .sum(),
+                figures: output.figures,
+                alternatives: output.alternatives,
+                not_judged: output.not_judged,
+            });
+            for (place, decision) in output.decisions.into_iter().enumerate() {
+                if decision.is_keep() {
+                    declined.push(Declined {
+                        decision,
+                        because: DeclineReason::EngineKeeps,
+                    });
+                    continue;
+                }
+                let builds_on = if input.waits_for_sleep.contains(&decision.subject) {
+                    2
+                } else {
+                    u8::from(input.waits_for_requests.contains(&decision.subject))
+                };
+                let phase = phase(&decision, builds_on);
+                candidates.push(Candidate {
+                    decision,
+                    phase,
+                    place,
+                });
+            }
+        }
+        candidates.sort_by(|a, b| {
+            (a.phase, a.decision.engine, a.place).cmp(&(b.phase, b.decision.engine, b.place))
+        });
+        let settle_seconds = u64::from(config.settle_seconds);
+        let maker = Self {
+            inputs,
+            packed_on: input.packed_on,
+            base,
+            steps: Vec::new(),
+            declined,
+            engines,
+            changed: BTreeMap::new(),
+            chains: Chains::default(),
+            durations: Durations::new(inputs.snapshot, inputs.now(), settle_seconds),
+            valid_seconds: u64::try_from(config.valid_for().num_seconds()).unwrap_or(0),
+            spent_seconds: 0,
+            group: 0,
+        };
+        (candidates, maker)
+    }
+
+    fn all(mut self, candidates: Vec<Candidate>) -> (Vec<Step>, Vec<Declined>, Vec<EngineSummary>) {
+        // The packer's decisions about a cluster are ordered together.
+        let mut batch: BTreeMap<ClusterUid, Vec<Decision>> = BTreeMap::new();
+        let mut candidates = candidates.into_iter().peekable();
+        while let Some(candidate) = candidates.next() {
+            let phase = candidate.phase;
+            match (phase, &candidate.decision.subject) {
+                (Phase::Pack { .. }, Subject::Node { cluster, .. }) => {
+                    let of_cluster = batch.entry(cluster.clone()).or_default();
+                    of_cluster.push(candidate.decision);
+                }
+                _ => self.plain(candidate.decision, phase),
+            }
+            if let Phase::Pack { builds_on } = phase
+                && candidates.peek().is_none_or(|next| next.phase != phase)
+            {
+                for (cluster, decisions) in std::mem::take(&mut batch) {
+                    self.pack(&cluster, decisions, builds_on);
+                }
+            }
+        }
+        (self.steps, self.declined, self.engines)
+    }
+
+    pub(super) fn decline(&mut self, decision: Decision, because: DeclineReason) {
+        self.declined.push(Declined { decision, because });
+    }
+
+    /// The decision, if nothing that is in the plan speaks against it.
+    pub(super) fn free(&mut self, decision: Decision, phase: Phase) -> Option<Decision> {
+        let mut resources = decision.actions.iter().map(Action::resource);
+        let conflict = resources.find_map(|r| self.changed.get(&r).map(|with| (r.clone(), *with)));
+        if let Some((resource, with)) = conflict {
+            self.decline(decision, DeclineReason::Conflict { resource, with });
+            return None;
+        }
+        if let Some(subject) = self.chains.broken_for(&decision, phase) {
+            let subject = Box::new(subject);
+            self.decline(decision, DeclineReason::BuildsOnDeclined { subject });
+            return None;
+        }
+        Some(decision)
+    }
+
+    pub(super) fn decline_late(&mut self, decision: Decision, phase: Phase, needs_seconds: u64) {
+        self.chains.break_at(&decision, phase);
+        let because = DeclineReason::TooLate {
+            needs_seconds,
+            valid_seconds: self.valid_seconds,
+        };
+        self.decline(decision, because);
+    }
+
+    /// A decision whose steps follow each other.
+    fn plain(&mut self, decision: Decision, phase: Phase) {
+        let Some(mut decision) = self.free(decision, phase) else {
+            return;
+        };
+        let seconds: Vec<u64> = decision
+            .actions
+            .iter()
+            .map(|action| self.durations.of(action))
+            .collect();
+        let needs_seconds = self.spent_seconds.saturating_add(seconds.iter().sum());
+        if needs_seconds > self.valid_seconds {
+            return self.decline_late(decision, phase, needs_seconds);
+        }
+        self.spent_seconds = needs_seconds;
+        let mut before = self.chains.before(&decision, phase);
+        let actions = std::mem::take(&mut decision.actions);
+        let mut group = self.open(decision, actions.iter());
+        let last = actions.len().saturating_sub(1);
+        for (index, (action, seconds)) in actions.into_iter().zip(seconds).enumerate() {
+            let draft = Draft {
+                action,
+                seconds,
+                wave: None,
+                also: None,
+            };
+            let id = self.step(&mut group, draft, before, index == last);
+            before = vec![id];
+        }
+        if let Some(step) = self.steps.last() {
+            let (id, action) = (step.id.clone(), step.action.clone());
+            self.chains
+                .done(&id, &group.decision.subject, &action, phase);
+        }
+    }
+
+    /// Counts a decision in, and opens the group of its steps.
+    pub(super) fn open<'b>(
+        &mut self,
+        decision: Decision,
+        actions: impl Iterator<Item = &'b Action>,
+    ) -> Group {
+        self.group = self.group.saturating_add(1);
+        let engine = decision.engine;
+        self.changed.extend(actions.map(|a| (a.resource(), engine)));
+        if let Some(summary) = self.engines.iter_mut().find(|s| s.engine == engine) {
+            summary.acts += 1;
+            // What is counted is no longer at stake; of an act that counts
+            // nothing itself, the stake is all there is to show.
+            if let Some(saves) = decision.saves_per_month {
+                summary.saves_per_month += saves;
+                summary.at_stake_per_month -= decision.at_stake_per_month.unwrap_or_default();
+            }
+        }
+        Group {
+            decision,
+            number: self.group,
+            steps: 0,
+        }
+    }
+
+    /// Adds a step to the group of a decision; what it saves stands on the last.
+    pub(super) fn step(
+        &mut self,
+        group: &mut Group,
+        draft: Draft,
+        depends_on: Vec<StepId>,
+        last: bool,
+    ) -> StepId {
+        let Draft {
+            action,
+            seconds: estimated_seconds,
+            wave,
+            also,
+        } = draft;
+        let decision = &group.decision;
+        let id = StepId(digest(&(
+            self.base,
+            &decision.subject,
+            group.steps,
+            &action,
+        )));
+        group.steps += 1;
+        let mut preconditions = Precondition::of(&action, self.inputs.snapshot);
+        self.chains.forget_generations(&mut preconditions);
+        preconditions.extend(also);
+        self.steps.push(Step {
+            id: id.clone(),
+            group: group.number,
+            wave,
+            engine: decision.engine,
+            subject: decision.subject.clone(),
+            undo: action.undo(),
+            action,
+            depends_on,
+            preconditions,
+            saves_per_month: decision.saves_per_month.filter(|_| last),
+            estimated_seconds,
+            reasons: decision.reasons.clone(),
+        });
+        id
+    }
+}
+
+/// The steps of one decision.
+pub(super) struct Group {
+    pub(super) decision: Decision,
+    number: u32,
+    steps: usize,
 }
 
 fn phase(decision: &Decision, builds_on: u8) -> Phase {
@@ -258,17 +394,19 @@ fn phase(decision: &Decision, builds_on: u8) -> Phase {
 /// is missing takes only what was found with it: the nodes before went by the
 /// requests and replicas of today.
 #[derive(Default)]
-struct Chains {
+pub(super) struct Chains {
     last_pack: BTreeMap<ClusterUid, StepId>,
     resizes: BTreeMap<ClusterUid, Vec<StepId>>,
     sleeps: BTreeMap<ClusterUid, Vec<StepId>>,
     /// From which answer of the packer on nothing holds, and because of what.
     broken: BTreeMap<ClusterUid, (u8, Subject)>,
     touched: BTreeSet<(ClusterUid, WorkloadRef)>,
+    /// Waves so far, and the controllers whose pods the last of them moves.
+    waves: BTreeMap<ClusterUid, (u32, Vec<Controller>)>,
 }
 
 impl Chains {
-    fn broken_for(&self, decision: &Decision, phase: Phase) -> Option<Subject> {
+    pub(super) fn broken_for(&self, decision: &Decision, phase: Phase) -> Option<Subject> {
         let Phase::Pack { builds_on } = phase else {
             return None;
         };
@@ -276,7 +414,7 @@ impl Chains {
         (builds_on >= *from).then(|| subject.clone())
     }
 
-    fn break_at(&mut self, decision: &Decision, phase: Phase) {
+    pub(super) fn break_at(&mut self, decision: &Decision, phase: Phase) {
         let from = match phase {
             Phase::Pack { builds_on } => builds_on,
             Phase::Resize => 1,
@@ -295,7 +433,7 @@ impl Chains {
         }
     }
 
-    fn before(&self, decision: &Decision, phase: Phase) -> Vec<StepId> {
+    pub(super) fn before(&self, decision: &Decision, phase: Phase) -> Vec<StepId> {
         let Phase::Pack { builds_on } = phase else {
             return Vec::new();
         };
@@ -312,7 +450,7 @@ impl Chains {
         before
     }
 
-    fn done(&mut self, id: &StepId, subject: &Subject, action: &Action, phase: Phase) {
+    pub(super) fn done(&mut self, id: &StepId, subject: &Subject, action: &Action, phase: Phase) {
         if let Action::ResizeContainer {
             cluster, workload, ..
         }
@@ -341,6 +479,24 @@ impl Chains {
             Phase::Sleep => self.sleeps.entry(cluster).or_default().push(id.clone()),
             Phase::Restore | Phase::Route | Phase::Clean => {}
         }
+    }
+
+    /// The number of the cluster's next wave.
+    pub(super) fn next_wave(&mut self, cluster: &ClusterUid) -> u32 {
+        let (number, _) = self.waves.entry(cluster.clone()).or_default();
+        *number = number.saturating_add(1);
+        *number
+    }
+
+    /// Notes whose pods have to be back before the next wave, and gives those
+    /// of the wave before.
+    pub(super) fn await_pods(
+        &mut self,
+        cluster: &ClusterUid,
+        controllers: Vec<Controller>,
+    ) -> Vec<Controller> {
+        let (_, waited_for) = self.waves.entry(cluster.clone()).or_default();
+        std::mem::replace(waited_for, controllers)
     }
 
     /// An earlier step of the plan changes the workload, and so its generation.

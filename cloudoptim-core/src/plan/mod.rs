@@ -10,15 +10,17 @@ mod duration;
 mod make;
 mod precondition;
 mod text;
+mod waves;
 
 pub use config::Config;
 pub(crate) use duration::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
 pub(crate) use make::digest;
 pub use make::{PlanInput, plan};
-pub use precondition::Precondition;
+pub use precondition::{Controller, Precondition};
 pub use text::Row;
 
 use crate::decision::{Action, Decision, Reason, Subject, Undo};
+use crate::engines::bin_packing::Obstacle;
 use crate::engines::{Alternative, EngineId, Figures, NotJudged};
 use crate::model::{AccountId, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Region};
 use crate::version::Version;
@@ -175,6 +177,10 @@ pub struct Step {
     pub id: StepId,
     /// Steps of one decision have one group, counted from 1.
     pub group: u32,
+    /// Wave of the cluster's migration, counted from 1: a wave begins when the
+    /// pods of the one before are ready again. `None` for what moves no pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<u32>,
     /// Engine.
     pub engine: EngineId,
     /// What the decision is about.
@@ -245,6 +251,16 @@ pub enum DeclineReason {
         /// Subject of that decision.
         subject: Box<Subject>,
     },
+    /// No order of evictions is safe whatever the scheduler chooses.
+    NoSafeWay {
+        /// What is in the way.
+        obstacle: Box<Obstacle>,
+    },
+    /// The way could not be looked for.
+    WayNotFound {
+        /// Why.
+        error: String,
+    },
 }
 
 impl fmt::Display for DeclineReason {
@@ -275,6 +291,8 @@ impl fmt::Display for DeclineReason {
                     "it builds on the decision about {subject}, which is not in the plan"
                 )
             }
+            Self::NoSafeWay { obstacle } => write!(f, "no safe way there: {obstacle}"),
+            Self::WayNotFound { error } => write!(f, "no way was found: {error}"),
         }
     }
 }

@@ -34,12 +34,22 @@ pub enum Precondition {
         /// Node.
         node: NodeName,
     },
-    /// Every pod that must leave the node fits elsewhere, simulated anew.
+    /// These pods of the node fit elsewhere, simulated anew.
     PodsFitElsewhere {
         /// Cluster.
         cluster: ClusterUid,
         /// Node.
         node: NodeName,
+        /// Pods.
+        pods: Vec<Uid>,
+    },
+    /// The pods of these controllers are back: none waits for a node, and as
+    /// many are ready as the plan saw, or as are wanted now. Waited for.
+    PodsAreReady {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Controllers, by uid.
+        controllers: Vec<Controller>,
     },
     /// The workload has this uid, and its specification this generation.
     WorkloadIs {
@@ -152,6 +162,21 @@ pub enum Precondition {
     },
 }
 
+/// A controller whose pods are watched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Controller {
+    /// Uid.
+    pub uid: Uid,
+    /// Kind, such as `ReplicaSet`.
+    pub kind: String,
+    /// Namespace and name.
+    pub name: NamespacedName,
+    /// Ready pods when the plan was made.
+    pub ready: u32,
+}
+
 impl Precondition {
     /// What must be so for `action`, from what the snapshot shows.
     pub fn of(action: &Action, snapshot: &Snapshot) -> Vec<Self> {
@@ -200,11 +225,16 @@ impl Precondition {
             Action::CordonNode { cluster, node } | Action::UncordonNode { cluster, node } => {
                 vec![node_is(cluster, node)]
             }
-            Action::DrainNode { cluster, node, .. } => vec![
+            Action::DrainNode {
+                cluster,
+                node,
+                moves,
+            } => vec![
                 node_is(cluster, node),
                 Self::PodsFitElsewhere {
                     cluster: cluster.clone(),
                     node: node.clone(),
+                    pods: moves.iter().map(|m| m.uid.clone()).collect(),
                 },
             ],
             Action::RemoveNode { cluster, node, .. } => vec![
@@ -342,8 +372,18 @@ impl fmt::Display for Precondition {
         match self {
             Self::NodeIs { node, uid, .. } => write!(f, "node {node} still has uid {uid}"),
             Self::NodeIsEmpty { node, .. } => write!(f, "{node} runs only pods that end with it"),
-            Self::PodsFitElsewhere { node, .. } => {
-                write!(f, "the pods of {node} fit elsewhere, simulated anew")
+            Self::PodsFitElsewhere { node, pods, .. } => write!(
+                f,
+                "{} pods of {node} fit elsewhere, simulated anew",
+                pods.len()
+            ),
+            Self::PodsAreReady { controllers, .. } => {
+                f.write_str("the pods of ")?;
+                for (index, controller) in controllers.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{} {}", controller.kind, controller.name)?;
+                }
+                f.write_str(" are ready again")
             }
             Self::WorkloadIs {
                 workload,

@@ -4,6 +4,7 @@ use super::{Plan, Step};
 use crate::decision::{Decision, MissingEvidence, Reason};
 use crate::model::MicroUsdPerMonth;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// One decision, flat: what a table or a data frame shows.
@@ -33,7 +34,11 @@ impl Plan {
     /// One row per decision: those in the steps first, in their order.
     pub fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
-        for group in self.steps.chunk_by(|a, b| a.group == b.group) {
+        let mut groups: BTreeMap<u32, Vec<&Step>> = BTreeMap::new();
+        for step in &self.steps {
+            groups.entry(step.group).or_default().push(step);
+        }
+        for group in groups.values() {
             let Some(first) = group.first() else { continue };
             let actions: Vec<String> = group.iter().map(|s| s.action.to_string()).collect();
             rows.push(Row {
@@ -94,7 +99,7 @@ impl Plan {
     }
 }
 
-fn saves(group: &[Step]) -> Option<MicroUsdPerMonth> {
+fn saves(group: &[&Step]) -> Option<MicroUsdPerMonth> {
     group.iter().find_map(|s| s.saves_per_month)
 }
 

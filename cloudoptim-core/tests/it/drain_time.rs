@@ -1,4 +1,4 @@
-//! How long a drain takes: the graces of its pods, in rounds of what their
+//! How long a drain takes: the graces of its pods, in waves of what their
 //! budgets allow.
 
 use crate::fixtures::*;
@@ -9,7 +9,7 @@ use cloudoptim_core::knowledge::{Gap, Knowledge};
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
-use cloudoptim_core::plan::{PlanInput, plan};
+use cloudoptim_core::plan::{DeclineReason, Plan, PlanInput, plan};
 use cloudoptim_core::policy::Policy;
 
 const SETTLE: u64 = 60;
@@ -50,14 +50,29 @@ fn budget(app: &str, max_unavailable: u32) -> PodDisruptionBudget {
     }
 }
 
-/// Seconds of a drain of every pod, in their order, without the settle time.
+/// Seconds of the drains of every pod, in their order, without settle times.
 fn drain_seconds(c: Cluster, budgets: Vec<PodDisruptionBudget>) -> u64 {
     let mut c = c;
     c.disruption_budgets = complete(budgets);
-    as_it_is(c)
+    let plan = planned(c);
+    assert!(plan.declined.is_empty(), "{:?}", plan.declined);
+    plan.steps
+        .iter()
+        .map(|s| s.estimated_seconds - SETTLE)
+        .sum()
 }
 
-fn as_it_is(c: Cluster) -> u64 {
+/// The code of what is in the way of it.
+fn obstacle(c: Cluster) -> &'static str {
+    let plan = planned(c);
+    assert!(plan.steps.is_empty(), "{}", plan.explain());
+    match &plan.declined[0].because {
+        DeclineReason::NoSafeWay { obstacle } => obstacle.code(),
+        other => panic!("{other}"),
+    }
+}
+
+fn planned(c: Cluster) -> Plan {
     let moves = c.pods.items().iter().map(|p| PodMove {
         pod: NamespacedName::new("n", p.meta.name.as_str()),
         uid: p.meta.uid.clone(),
@@ -86,9 +101,7 @@ fn as_it_is(c: Cluster) -> u64 {
         outputs: vec![EngineOutput::new(engine, vec![decision])],
         ..Default::default()
     };
-    let plan = plan(&inputs, input);
-    assert_eq!(plan.steps.len(), 1, "{:?}", plan.declined);
-    plan.steps[0].estimated_seconds - SETTLE
+    plan(&inputs, input)
 }
 
 fn of_a(graces: &[i64]) -> Cluster {
@@ -108,20 +121,18 @@ fn without_a_budget_pods_end_side_by_side() {
 }
 
 #[test]
-fn pods_of_one_budget_go_in_rounds_of_what_it_allows() {
+fn pods_of_one_budget_go_in_waves_of_what_it_allows() {
     for (allowed, seconds) in [
         (3, 90),
         (2, 60 + 90),
         (1, 30 + 60 + 90),
         // More than there are.
         (9, 90),
-        // None now: one by one at best, once the budget is healthy.
-        (0, 30 + 60 + 90),
     ] {
         let got = drain_seconds(of_a(&[30, 60, 90]), vec![budget("a", allowed)]);
         assert_eq!(got, seconds, "{allowed} at once");
     }
-    // Seven in rounds of three: three rounds, in the order of the moves.
+    // Seven in waves of three: three waves, in the order of the moves.
     let graces = [10, 20, 30, 60, 50, 40, 5];
     let got = drain_seconds(of_a(&graces), vec![budget("a", 3)]);
     assert_eq!(got, 30 + 60 + 5);
@@ -138,13 +149,14 @@ fn budgets_are_spent_side_by_side() {
         ("a", Some(30)),
     ];
     let one_each = || vec![budget("a", 1), budget("b", 1)];
-    assert_eq!(drain_seconds(on_x(&pods), one_each()), 200);
-    let wide_b = vec![budget("a", 1), budget("b", 2)];
-    assert_eq!(drain_seconds(on_x(&pods), wide_b), 100);
-    // A long grace without a budget outlasts them all.
+    // The second of `a` and of `b` wait for the wave after.
+    assert_eq!(drain_seconds(on_x(&pods), one_each()), 100 + 100 + 30);
+    let wide = vec![budget("a", 3), budget("b", 2)];
+    assert_eq!(drain_seconds(on_x(&pods), wide), 100);
+    // A long grace without a budget outlasts its wave.
     let mut longer = pods;
     longer[3].1 = Some(600);
-    assert_eq!(drain_seconds(on_x(&longer), one_each()), 600);
+    assert_eq!(drain_seconds(on_x(&longer), one_each()), 100 + 600 + 30);
 }
 
 #[test]
@@ -158,8 +170,8 @@ fn what_a_status_allows_now_counts_and_not_what_the_specification_would() {
 #[test]
 fn pods_that_no_budget_is_asked_about_keep_nobody_waiting() {
     // Not ready, in a healthy budget: they go without spending.
-    let mut c = of_a(&[30, 60, 90, 30]);
-    for p in &mut c.pods.value_mut().unwrap()[..3] {
+    let mut c = of_a(&[30, 60, 90]);
+    for p in c.pods.value_mut().unwrap() {
         p.status.ready = Some(false);
     }
     let mut b = budget("a", 1);
@@ -168,25 +180,31 @@ fn pods_that_no_budget_is_asked_about_keep_nobody_waiting() {
 }
 
 #[test]
-fn pods_that_may_not_go_or_of_which_that_is_not_known_are_counted_one_by_one() {
+fn pods_that_may_not_go_or_of_which_that_is_not_known_stay() {
+    let with = |budgets: Vec<PodDisruptionBudget>| {
+        let mut c = of_a(&[30, 60, 90]);
+        c.disruption_budgets = complete(budgets);
+        c
+    };
+    assert_eq!(obstacle(with(vec![budget("a", 0)])), "budget_blocks");
     // Two budgets on each pod: the eviction API refuses them all.
     let mut both = budget("a", 9);
     both.meta.name = "other".to_owned();
-    let seconds = drain_seconds(of_a(&[30, 60, 90]), vec![budget("a", 9), both]);
-    assert_eq!(seconds, 30 + 60 + 90);
+    assert_eq!(obstacle(with(vec![budget("a", 9), both])), "budget_blocks");
     // Budgets that nobody listed, or not all of them.
     let mut unknown = of_a(&[30, 60, 90]);
     unknown.disruption_budgets = Knowledge::default();
-    assert_eq!(as_it_is(unknown.clone()), 30 + 60 + 90);
+    assert_eq!(obstacle(unknown.clone()), "part_missing");
     let listed = complete(vec![budget("b", 9)]);
     unknown.disruption_budgets = listed.demoted(Gap::CompletenessNotStated);
-    assert_eq!(as_it_is(unknown), 30 + 60 + 90);
-    // Of one budget, a pod whose rule is not known holds up the others.
+    assert_eq!(obstacle(unknown), "part_missing");
+    // Of one budget, a pod whose rule is not known.
     let mut c = of_a(&[30, 60, 90]);
     c.pods.value_mut().unwrap()[2].status.ready = Some(false);
     let mut b = budget("a", 3);
     b.unhealthy_policy = UnhealthyPodEviction::Unrecognised;
     (b.disruptions_allowed, b.expected_pods) = (Some(3), Some(3));
     (b.current_healthy, b.desired_healthy) = (Some(3), Some(0));
-    assert_eq!(drain_seconds(c, vec![b]), 30 + 60 + 90);
+    c.disruption_budgets = complete(vec![b]);
+    assert_eq!(obstacle(c), "budget_blocks");
 }

@@ -17,7 +17,12 @@ use cloudoptim_core::plan::{Plan, Precondition, Step};
 struct Fits;
 
 impl Placement for Fits {
-    fn fits_elsewhere(&self, _: &Cluster, _: &NodeName) -> Result<(), String> {
+    fn fits_elsewhere(
+        &self,
+        _: &Cluster,
+        _: &NodeName,
+        _: &[cloudoptim_core::model::Uid],
+    ) -> Result<(), String> {
         Ok(())
     }
 }

@@ -26,6 +26,7 @@ mod network;
 mod office_hours;
 mod oom;
 mod packing_solver;
+mod plan_waves;
 mod properties;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]

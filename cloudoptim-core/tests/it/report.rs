@@ -50,7 +50,13 @@ pub(crate) fn snapshot(name: &str) -> Snapshot {
             "node-0",
             container("web", "1", "2Gi"),
         ),
-        pod("shop", name, "x", "node-1", container("web", "500m", "1Gi")),
+        pod(
+            "shop",
+            name,
+            name,
+            "node-1",
+            container("web", "500m", "1Gi"),
+        ),
     ]);
     cluster.traffic = complete(vec![TrafficEdge {
         from_namespace: "shop".into(),
@@ -118,11 +124,13 @@ fn answers(name: &str) -> PlanInput {
     };
     let remove = |n: usize, saves: Option<i64>| {
         let node = NodeName::new(format!("node-{n}"));
-        let moves = vec![PodMove {
+        let moved = PodMove {
             pod: NamespacedName::new("shop", name),
-            uid: "u".into(),
+            uid: format!("uid-shop-{name}").into(),
             to: Some("node-0".into()),
-        }];
+        };
+        // The others are empty.
+        let moves = (n == 1).then_some(moved).into_iter().collect();
         let actions = vec![
             Action::CordonNode {
                 cluster: cluster.clone(),

@@ -278,7 +278,7 @@ fn nodes_per_hour(snapshot: &Snapshot) -> i64 {
 fn boxes_show_what_is_asked_for_before_and_after() {
     let snapshot = snapshot("shop");
     let pods = snapshot.clusters[0].pods.items();
-    let web = pods.iter().find(|p| p.meta.name == "x").unwrap();
+    let web = pods.iter().find(|p| p.meta.name == "shop").unwrap();
     let launch = Decision::act(
         EngineId::BinPacking,
         Subject::Cluster {

@@ -38,6 +38,11 @@ pub struct Config {
     /// them to be ready again. Default 10: as many as the cluster autoscaler
     /// takes nodes down side by side (`--max-scale-down-parallelism`). 1 or more.
     pub max_evictions_in_flight: u32,
+    /// Most of a pool's nodes, in percent, that a wave empties side by side,
+    /// with those that are out of service for any other reason; one is always
+    /// allowed. Default 10: Karpenter's default budget, and what the guards
+    /// permit ([`pool_percent`](crate::guard::Limits::pool_percent)). 1 to 100.
+    pub max_disrupted_percent: u32,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -53,6 +58,7 @@ impl Default for Config {
             max_nodes: 100,
             price_per_move: MicroUsdPerHour(119),
             max_evictions_in_flight: 10,
+            max_disrupted_percent: 10,
             moves: MovePolicy::default(),
         }
     }
@@ -102,6 +108,13 @@ impl Config {
         self
     }
 
+    /// Sets the most of a pool, in percent, that a wave empties side by side.
+    #[must_use]
+    pub const fn with_max_disrupted_percent(mut self, percent: u32) -> Self {
+        self.max_disrupted_percent = percent;
+        self
+    }
+
     /// Refuses values out of range.
     ///
     /// # Errors
@@ -133,6 +146,12 @@ impl Config {
             return Err(bad(
                 "max_evictions_in_flight must be 1 or more, got 0".to_owned()
             ));
+        }
+        if !(1..=100).contains(&self.max_disrupted_percent) {
+            let got = self.max_disrupted_percent;
+            return Err(bad(format!(
+                "max_disrupted_percent must be from 1 to 100, got {got}"
+            )));
         }
         if self.price_per_move < MicroUsdPerHour::ZERO {
             let got = self.price_per_move;

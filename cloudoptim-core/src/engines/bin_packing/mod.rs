@@ -28,6 +28,7 @@ mod change;
 mod config;
 mod consolidate;
 mod constraint;
+mod elsewhere;
 mod explain;
 mod fleet;
 mod migration;
@@ -43,6 +44,7 @@ mod what_if;
 pub use change::Change;
 pub use config::Config;
 pub use constraint::{ConstraintPrice, ConstraintPrices, Price, Pricing, constraint_prices};
+pub use elsewhere::Elsewhere;
 pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };

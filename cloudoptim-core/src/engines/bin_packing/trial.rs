@@ -302,7 +302,7 @@ pub(super) struct Nowhere {
 }
 
 impl Nowhere {
-    fn reason(self, pod: NamespacedName) -> Reason {
+    pub(super) fn reason(self, pod: NamespacedName) -> Reason {
         Reason::NoRoom {
             pod,
             tried: self.tried,

@@ -56,6 +56,8 @@ pub(super) fn config(header: &Line) -> Config {
     if let Some(pods) = number(header, "flight") {
         config = config.with_max_evictions_in_flight(pods);
     }
+    // Small clusters: with the default they would go node by node.
+    config = config.with_max_disrupted_percent(number(header, "at-once").unwrap_or(100));
     config.max_nodes = number(header, "max-nodes").unwrap_or(config.max_nodes);
     if header.get("empty-dir") == Some("keeps") {
         config.moves.empty_dir = LocalData::Keeps;

@@ -7,12 +7,13 @@ use super::properties::{Case, POD_EXTRAS, any_case, any_node, any_pod, lines, op
 use super::{Scenario, catalog, node_of, run};
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
 use cloudoptim_core::decision::{Action, Decision};
-use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::{
     Chooser, Config, Eviction, Migration, Obstacle, Placement, Simulation, Wave, migration,
     simulate,
 };
+use cloudoptim_core::engines::{EngineOutput, Inputs};
 use cloudoptim_core::model::*;
+use cloudoptim_core::plan::{Plan, PlanInput, plan};
 use cloudoptim_core::policy::Policy;
 use cloudoptim_core::scheduling::{NodeId, World};
 use proptest::prelude::*;
@@ -161,15 +162,8 @@ fn parse(text: &str) -> Vec<Line> {
 /// where alone the second has room.
 #[test]
 fn a_free_choice_where_a_forced_wave_is_due_leaves_a_pod_out() {
-    let text = "node n1 4 16Gi
-        node n2 4 16Gi ann=karpenter.sh/do-not-disrupt:true
-        node n3 4 16Gi ann=karpenter.sh/do-not-disrupt:true
-        pod memory-1 n1 1 10Gi
-        pod cpu-1 n1 3 1Gi
-        pod a-1 n2 2700m 3Gi
-        pod b-1 n3 700m 3Gi";
     let header = Line::parse("migrate headroom=0");
-    let (config, scenario) = (config(&header), build(&header, &parse(text)));
+    let (config, scenario) = (config(&header), build(&header, &parse(FORCED)));
     let decisions = run(&config, &scenario).decisions;
     let safe = way(&config, &scenario, &decisions);
     assert_safe(&config, &scenario, &safe);
@@ -411,6 +405,61 @@ fn tight_case() -> impl Strategy<Value = Case> {
     (nodes, apps, pods, budgets)
         .prop_map(|(nodes, apps, pods, budgets)| lines(0, &nodes, &apps, &pods, &budgets))
 }
+
+/// The plan of an answer and nothing else, with all the time that it needs.
+fn plan_of(config: &Config, scenario: &Scenario, output: EngineOutput) -> Plan {
+    let mut policy = Policy::default();
+    policy.bin_packing = config.clone();
+    policy.plan = policy.plan.with_valid_minutes(10_080);
+    let inputs = Inputs {
+        snapshot: &scenario.snapshot,
+        overlay: &scenario.overlay,
+        catalog: &catalog(),
+        policy: &policy,
+        ledgers: &scenario.ledgers,
+    };
+    let input = PlanInput {
+        outputs: vec![output],
+        ..PlanInput::default()
+    };
+    plan(&inputs, input)
+}
+
+/// Tight generated clusters with the migration and the plan of what is decided.
+pub(crate) fn with_generated_ways(count: usize, mut look: impl FnMut(&Cluster, &Migration, &Plan)) {
+    let (mut runner, cases) = (TestRunner::deterministic(), tight_case());
+    for number in 0..count {
+        let case = cases.new_tree(&mut runner).unwrap().current();
+        let scenario = scenario(&case);
+        let config = open().with_max_evictions_in_flight([1, 3, 10][number % 3]);
+        let output = run(&config, &scenario);
+        let way = way(&config, &scenario, &output.decisions);
+        let plan = plan_of(&config, &scenario, output);
+        look(&scenario.snapshot.clusters[0], &way, &plan);
+    }
+}
+
+/// The plan of a small case in the words of the tables, and its snapshot.
+pub(crate) fn plan_of_case(header: &str, text: &str) -> (Snapshot, Plan) {
+    let header = Line::parse(header);
+    let (config, mut scenario) = (config(&header), build(&header, &parse(text)));
+    for pod in scenario.snapshot.clusters[0].pods.value_mut().unwrap() {
+        pod.status.ready = pod.status.ready.or(Some(true));
+    }
+    let output = run(&config, &scenario);
+    let plan = plan_of(&config, &scenario, output);
+    (scenario.snapshot, plan)
+}
+
+/// Left to choose, the scheduler puts the first pod where alone the second has
+/// room.
+pub(crate) const FORCED: &str = "node n1 4 16Gi
+        node n2 4 16Gi ann=karpenter.sh/do-not-disrupt:true
+        node n3 4 16Gi ann=karpenter.sh/do-not-disrupt:true
+        pod memory-1 n1 1 10Gi
+        pod cpu-1 n1 3 1Gi
+        pod a-1 n2 2700m 3Gi
+        pod b-1 n3 700m 3Gi";
 
 /// What happened over many clusters.
 #[derive(Debug, Default)]

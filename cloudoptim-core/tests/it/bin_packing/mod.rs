@@ -19,6 +19,7 @@ use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
+pub(crate) use migration::{FORCED, plan_of_case, with_generated_ways};
 
 const FILE: &str = "bin_packing.txt";
 pub(crate) const NOW: &str = "2026-11-24T12:00Z";
@@ -193,6 +194,10 @@ fn settings_out_of_range_are_refused_with_the_value() {
         (
             Config::default().with_min_saving_per_month(MicroUsdPerMonth(-1)),
             "bin_packing: min_saving_per_month must not be negative, got -$0.000001/mo",
+        ),
+        (
+            Config::default().with_max_disrupted_percent(101),
+            "bin_packing: max_disrupted_percent must be from 1 to 100, got 101",
         ),
         (
             Config::default().with_max_evictions_in_flight(0),

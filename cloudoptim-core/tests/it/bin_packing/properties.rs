@@ -197,6 +197,7 @@ pub(super) fn open() -> Config {
     Config::default()
         .with_headroom_percent(0)
         .with_max_workload_share_percent(100)
+        .with_max_disrupted_percent(100)
 }
 
 fn any_config() -> impl Strategy<Value = Config> {

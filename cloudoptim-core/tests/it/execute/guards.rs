@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 struct FitsNowhere;
 
 impl Placement for FitsNowhere {
-    fn fits_elsewhere(&self, _: &Cluster, _: &NodeName) -> Result<(), String> {
+    fn fits_elsewhere(&self, _: &Cluster, _: &NodeName, _: &[Uid]) -> Result<(), String> {
         Err("pod shop/web-1 fits on no other node".to_owned())
     }
 }

@@ -10,6 +10,7 @@ pub(crate) use guards::demote;
 use crate::fixtures::{
     at, bytes, cloud, cluster, container, deployment, meta, node, pod, snapshot,
 };
+use chrono::TimeDelta;
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::collect::{Part, collect};
 use cloudoptim_core::decision::{Action, Decision, Owner, PodMove, Subject};
@@ -50,7 +51,7 @@ pub(crate) const NOW: &str = "2026-11-23T10:00Z";
 struct Fits;
 
 impl Placement for Fits {
-    fn fits_elsewhere(&self, _: &Cluster, _: &NodeName) -> Result<(), String> {
+    fn fits_elsewhere(&self, _: &Cluster, _: &NodeName, _: &[Uid]) -> Result<(), String> {
         Ok(())
     }
 }
@@ -270,8 +271,8 @@ pub(crate) fn approval(plan: &Plan) -> Approval {
         version: Version::KNOWN,
         fingerprint: plan.fingerprint.clone(),
         by: "ada".to_owned(),
-        at: at(NOW),
-        until: at("2026-11-23T14:00Z"),
+        at: plan.made_at.min(at(NOW)),
+        until: plan.made_at + TimeDelta::hours(4),
     }
 }
 
@@ -299,7 +300,19 @@ impl Host {
         }
     }
 
-    fn with_fault(self, fault: Fault) -> Self {
+    /// A world of one's own, and a plan for it.
+    pub(crate) fn of(world: Snapshot, plan: Plan) -> Self {
+        let clock = Arc::new(ManualClock::at(plan.made_at));
+        Self {
+            memory: InMemory::new(world, clock.clone()),
+            clock,
+            journal: InMemoryJournal::default(),
+            limits: Limits::default(),
+            plan,
+        }
+    }
+
+    pub(crate) fn with_fault(self, fault: Fault) -> Self {
         let memory = self.memory.clone().with_fault(fault);
         Self { memory, ..self }
     }

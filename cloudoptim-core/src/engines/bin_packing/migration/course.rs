@@ -7,6 +7,7 @@
 use super::ground::{Drain, Ground, Mover};
 use super::{Eviction, Obstacle, Placement, Rollback, Wave};
 use crate::engines::bin_packing::trial::{leaves_again, named};
+use crate::guard::lookup::{pool, says_leave_it};
 use crate::model::{NODE_POOL_LABEL, NodeName, Pod};
 use crate::plan::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
 use crate::scheduling::crowd::{Crowd, Reserve, Total};
@@ -357,6 +358,15 @@ impl<'g, 'a> Course<'g, 'a> {
             self.close();
         }
         let closed = self.closing(step, target);
+        // Not even for the time of a wave.
+        let leave_it = |node: &NodeId| {
+            self.world
+                .node(*node)
+                .is_some_and(|n| says_leave_it(&n.meta))
+        };
+        if closed.iter().any(leave_it) {
+            return Err(Refused::Here);
+        }
         self.force(step, target, &closed)
     }
 
@@ -398,6 +408,42 @@ impl<'g, 'a> Course<'g, 'a> {
         mover.to.filter(|_| !elsewhere)
     }
 
+    /// Whether the share of a pool that is disrupted at a time has room for the
+    /// node, beside those of the open wave and those out of service.
+    fn share(&self, index: usize, drain: &Drain<'a>) -> Result<(), Refused> {
+        let ground = self.ground;
+        let name = pool(drain.node);
+        let (mut size, mut out) = (0, 0);
+        for node in ground.nodes {
+            if pool(node) != name || self.world.node_id(&node.name()).is_none() {
+                continue;
+            }
+            size += 1_usize;
+            let broken = node.unschedulable || !node.is_ready() || node.meta.deleted_at.is_some();
+            out += usize::from(broken && node.meta.name != drain.node.meta.name);
+        }
+        let percent = usize::try_from(ground.config.max_disrupted_percent).unwrap_or(100);
+        let most = (size.saturating_mul(percent) / 100).max(1);
+        let Some(room) = most.checked_sub(out).filter(|room| *room > 0) else {
+            return Err(Refused::Never(Obstacle::PoolForbids {
+                pool: name.to_owned(),
+                setting: format!(
+                    "{percent} % of {size} nodes at a time, with {out} out of service"
+                ),
+            }));
+        };
+        let others = self.open.touched.iter().filter(|i| **i != index);
+        let others = others
+            .filter_map(|i| ground.drains.get(*i))
+            .filter(|other| pool(other.node) == name && !other.node.unschedulable)
+            .count();
+        if others < room {
+            Ok(())
+        } else {
+            Err(Refused::Here)
+        }
+    }
+
     /// Counts a node among those that the open wave disrupts, if its pool lets
     /// so many go at once until the wave has ended.
     fn touch(
@@ -407,6 +453,7 @@ impl<'g, 'a> Course<'g, 'a> {
         empty: bool,
         grace: u64,
     ) -> Result<(), Refused> {
+        self.share(index, drain)?;
         let pool = |drain: &Drain<'_>| drain.node.meta.label(NODE_POOL_LABEL).map(str::to_owned);
         let Some(mine) = pool(drain) else {
             self.open.touched.insert(index);

@@ -36,6 +36,7 @@ pub(super) struct Ground<'a> {
     pub(super) world: World<'a>,
     pub(super) budgets: Budgets<'a>,
     pub(super) drains: Vec<Drain<'a>>,
+    pub(super) nodes: &'a [Node],
     /// Pods whose place is not known from the start: those that wait for a
     /// node, and those that are being deleted and come again.
     pub(super) unsure: Vec<PodId>,
@@ -83,6 +84,7 @@ impl<'a> Ground<'a> {
             config,
             budgets: Budgets::new(cluster, now),
             drains,
+            nodes: cluster.nodes.items(),
             unsure,
             leaving,
             pools: Pools::new(cluster, now),

@@ -1,0 +1,310 @@
+//! What the packer decided about a cluster, as waves of steps.
+
+use super::make::{Draft, Group, Maker, Phase};
+use super::{Controller, DeclineReason, Precondition};
+use crate::decision::{Action, Decision, PodMove, Subject};
+use crate::engines::Inputs;
+use crate::engines::bin_packing::{Eviction, Migration, Placement, Wave, migration};
+use crate::model::{Cluster, ClusterUid, NamespacedName, NodeName, Uid};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Maker<'_> {
+    /// Orders decisions about the nodes of one cluster, leaves out those
+    /// without a safe way and those that would end too late, and makes the
+    /// steps of the rest.
+    pub(super) fn pack(&mut self, cluster: &ClusterUid, decisions: Vec<Decision>, builds_on: u8) {
+        let phase = Phase::Pack { builds_on };
+        let free = decisions.into_iter().filter_map(|d| self.free(d, phase));
+        let mut going: Vec<Decision> = free.collect();
+        while !going.is_empty() {
+            let inputs = Inputs {
+                overlay: self
+                    .packed_on
+                    .get(&builds_on)
+                    .unwrap_or(self.inputs.overlay),
+                ..*self.inputs
+            };
+            let found = migration(&inputs.policy.bin_packing, &inputs, cluster, &going);
+            let way = match found {
+                Ok(way) => way,
+                Err(error) => {
+                    let error = error.to_string();
+                    for decision in going {
+                        self.chains.break_at(&decision, phase);
+                        let error = error.clone();
+                        self.decline(decision, DeclineReason::WayNotFound { error });
+                    }
+                    return;
+                }
+            };
+            // What was asked later was asked about the cluster without them.
+            let later = Phase::Pack {
+                builds_on: builds_on.saturating_add(1),
+            };
+            for left_out in way.left_out.iter() {
+                if let Some(decision) = take(&mut going, &left_out.node) {
+                    self.chains.break_at(&decision, later);
+                    let obstacle = Box::new(left_out.because.clone());
+                    self.decline(decision, DeclineReason::NoSafeWay { obstacle });
+                }
+            }
+            let Some(found) = self.inputs.snapshot.cluster(cluster) else {
+                return;
+            };
+            let mut open: BTreeMap<NodeName, Open> = BTreeMap::new();
+            for decision in &going {
+                if let Subject::Node { node, .. } = &decision.subject {
+                    open.insert(node.clone(), Open::new(decision));
+                }
+            }
+            let steps = |wave: &Wave| steps_of(found, wave, &mut open);
+            let mut waves: Vec<Vec<Planned>> = way.waves.iter().map(steps).collect();
+            let mut ends = self.spent_seconds;
+            let mut late: Vec<(NodeName, u64)> = Vec::new();
+            for (wave, steps) in way.waves.iter().zip(&mut waves) {
+                for step in steps {
+                    step.seconds = self.durations.of(&step.action);
+                    ends = ends.saturating_add(step.seconds);
+                }
+                if ends > self.valid_seconds {
+                    // Without its last node the first such wave may do.
+                    let all = wave.removed.len();
+                    let stay = if late.is_empty() {
+                        all.saturating_sub(1)
+                    } else {
+                        0
+                    };
+                    let gone = wave.removed.iter().skip(stay);
+                    late.extend(gone.map(|node| (node.clone(), ends)));
+                }
+            }
+            if ends <= self.valid_seconds {
+                self.spent_seconds = ends;
+                return self.waves(found, &way, waves, going, phase);
+            }
+            for (node, needs_seconds) in late {
+                if let Some(decision) = take(&mut going, &node) {
+                    self.decline_late(decision, phase, needs_seconds);
+                }
+            }
+        }
+    }
+
+    fn waves(
+        &mut self,
+        cluster: &Cluster,
+        way: &Migration,
+        waves: Vec<Vec<Planned>>,
+        going: Vec<Decision>,
+        phase: Phase,
+    ) {
+        let mut groups: BTreeMap<NodeName, Group> = BTreeMap::new();
+        for mut decision in going {
+            let actions = std::mem::take(&mut decision.actions);
+            let Subject::Node { node, .. } = &decision.subject else {
+                continue;
+            };
+            let node = node.clone();
+            groups.insert(node, self.open(decision, actions.iter()));
+        }
+        let mut last: BTreeMap<NodeName, (usize, usize)> = BTreeMap::new();
+        for (number, wave) in waves.iter().enumerate() {
+            for (place, step) in wave.iter().enumerate() {
+                last.insert(step.of.clone(), (number, place));
+            }
+        }
+        for (place, (wave, steps)) in way.waves.iter().zip(waves).enumerate() {
+            let number = self.chains.next_wave(&cluster.uid);
+            let back = self.chains.await_pods(&cluster.uid, Vec::new());
+            let mut also = are_ready(cluster, back);
+            for (index, planned) in steps.into_iter().enumerate() {
+                let Some(group) = groups.get_mut(&planned.of) else {
+                    continue;
+                };
+                let is_last = last.get(&planned.of) == Some(&(place, index));
+                let draft = Draft {
+                    action: planned.action,
+                    seconds: planned.seconds,
+                    wave: Some(number),
+                    also: also.take().or_else(|| are_ready(cluster, planned.after)),
+                };
+                let before = self.chains.before(&group.decision, phase);
+                let action = draft.action.clone();
+                let id = self.step(group, draft, before, is_last);
+                let subject = &group.decision.subject;
+                self.chains.done(&id, subject, &action, phase);
+            }
+            let awaited = controllers(cluster, &wave.evictions);
+            self.chains.await_pods(&cluster.uid, awaited);
+        }
+    }
+}
+
+/// Takes the decision about the node out of the list.
+fn take(decisions: &mut Vec<Decision>, node: &NodeName) -> Option<Decision> {
+    let is = |d: &Decision| matches!(&d.subject, Subject::Node { node: n, .. } if n == node);
+    let place = decisions.iter().position(is)?;
+    Some(decisions.remove(place))
+}
+
+/// A decision whose steps are being made.
+struct Open {
+    /// Its actions that are not in the steps yet, but for the drain.
+    actions: Vec<Action>,
+}
+
+impl Open {
+    /// The waves say which pods leave when.
+    fn new(decision: &Decision) -> Self {
+        let actions = decision.actions.iter();
+        let drains = |action: &&Action| matches!(action, Action::DrainNode { .. });
+        Self {
+            actions: actions.filter(|a| !drains(a)).cloned().collect(),
+        }
+    }
+
+    /// The actions of that kind, which are then in the steps.
+    fn take(&mut self, is: impl Fn(&Action) -> bool) -> Vec<Action> {
+        let (taken, left) = std::mem::take(&mut self.actions).into_iter().partition(is);
+        self.actions = left;
+        taken
+    }
+}
+
+/// A step of a wave, of the decision about that node.
+struct Planned {
+    of: NodeName,
+    action: Action,
+    seconds: u64,
+    /// Controllers whose pods have to be back before.
+    after: Vec<Controller>,
+}
+
+/// The steps of a wave, in order: launches, cordons, those for the time of the
+/// wave, evictions, those cordons undone, removals.
+fn steps_of(cluster: &Cluster, wave: &Wave, open: &mut BTreeMap<NodeName, Open>) -> Vec<Planned> {
+    let mut steps = Vec::new();
+    let step = |of: &NodeName, action: Action, after: Vec<Controller>| Planned {
+        of: of.clone(),
+        action,
+        seconds: 0,
+        after,
+    };
+    let mut begun: Vec<NodeName> = wave.evictions.iter().map(|e| e.from.clone()).collect();
+    begun.extend(wave.removed.iter().cloned());
+    let launches = |action: &Action| matches!(action, Action::LaunchNodes { .. });
+    let cordons = |action: &Action| matches!(action, Action::CordonNode { .. });
+    for node in &begun {
+        let taken = open.get_mut(node).map(|open| open.take(launches));
+        let taken = taken.into_iter().flatten();
+        steps.extend(taken.map(|action| step(node, action, Vec::new())));
+    }
+    for node in &wave.cordon {
+        let taken = open.get_mut(node).map(|open| open.take(cordons));
+        let taken = taken.into_iter().flatten();
+        steps.extend(taken.map(|action| step(node, action, Vec::new())));
+    }
+    let uid = &cluster.uid;
+    match &wave.placement {
+        Placement::Free => {
+            for (from, moves) in by_node(&wave.evictions) {
+                steps.push(step(&from, drain(uid, &from, moves), Vec::new()));
+            }
+        }
+        Placement::Forced { closed, .. } => {
+            let first = begun.first().cloned().unwrap_or_default();
+            let close = |node: &NodeName| Action::CordonNode {
+                cluster: uid.clone(),
+                node: node.clone(),
+            };
+            steps.extend(closed.iter().map(|n| step(&first, close(n), Vec::new())));
+            // One after the other, each when the one before is back.
+            let mut back = Vec::new();
+            for eviction in &wave.evictions {
+                let action = drain(uid, &eviction.from, vec![moved(eviction)]);
+                steps.push(step(&eviction.from, action, back));
+                back = controllers(cluster, std::slice::from_ref(eviction));
+            }
+            for node in closed {
+                let action = Action::UncordonNode {
+                    cluster: uid.clone(),
+                    node: node.clone(),
+                };
+                steps.push(step(&first, action, std::mem::take(&mut back)));
+            }
+        }
+    }
+    for node in &wave.removed {
+        let rest = open.get_mut(node).map(|open| open.take(|_| true));
+        let rest = rest.into_iter().flatten();
+        steps.extend(rest.map(|action| step(node, action, Vec::new())));
+    }
+    steps
+}
+
+fn drain(cluster: &ClusterUid, node: &NodeName, moves: Vec<PodMove>) -> Action {
+    Action::DrainNode {
+        cluster: cluster.clone(),
+        node: node.clone(),
+        moves,
+    }
+}
+
+fn moved(eviction: &Eviction) -> PodMove {
+    PodMove {
+        pod: eviction.pod.clone(),
+        uid: eviction.uid.clone(),
+        to: eviction.to.clone(),
+    }
+}
+
+/// Evictions by the node that they leave, in the order in which it comes first.
+fn by_node(evictions: &[Eviction]) -> Vec<(NodeName, Vec<PodMove>)> {
+    let mut nodes: Vec<(NodeName, Vec<PodMove>)> = Vec::new();
+    for eviction in evictions {
+        match nodes.iter_mut().find(|(node, _)| *node == eviction.from) {
+            Some((_, moves)) => moves.push(moved(eviction)),
+            None => nodes.push((eviction.from.clone(), vec![moved(eviction)])),
+        }
+    }
+    nodes
+}
+
+/// The controllers of these pods, with how many of their pods are ready.
+fn controllers(cluster: &Cluster, evictions: &[Eviction]) -> Vec<Controller> {
+    let uids: BTreeSet<&Uid> = evictions.iter().map(|e| &e.uid).collect();
+    let pods = cluster.pods.items();
+    let mut found: BTreeMap<Uid, Controller> = BTreeMap::new();
+    for pod in pods.iter().filter(|p| uids.contains(&p.meta.uid)) {
+        if let Some(owner) = pod.meta.controller() {
+            found
+                .entry(owner.uid.clone())
+                .or_insert_with(|| Controller {
+                    uid: owner.uid.clone(),
+                    kind: owner.kind.clone(),
+                    name: crate::model::NamespacedName {
+                        namespace: pod.meta.namespace.clone(),
+                        name: owner.name.clone(),
+                    },
+                    ready: 0,
+                });
+        }
+    }
+    for pod in pods
+        .iter()
+        .filter(|p| p.status.ready == Some(true) && !p.is_terminating())
+    {
+        let controller = pod.meta.controller().and_then(|o| found.get_mut(&o.uid));
+        if let Some(controller) = controller {
+            controller.ready = controller.ready.saturating_add(1);
+        }
+    }
+    found.into_values().collect()
+}
+
+fn are_ready(cluster: &Cluster, controllers: Vec<Controller>) -> Option<Precondition> {
+    (!controllers.is_empty()).then(|| Precondition::PodsAreReady {
+        cluster: cluster.uid.clone(),
+        controllers,
+    })
+}

@@ -1,0 +1,313 @@
+//! The packer's decisions as waves of steps: the steps are the migration, and
+//! what is carried out half is taken back.
+
+use crate::bin_packing::{FORCED, plan_of_case, with_generated_ways};
+use crate::execute::Host;
+use cloudoptim_core::decision::{Action, Undo};
+use cloudoptim_core::engines::bin_packing::{Elsewhere, Eviction, Migration, Placement as How};
+use cloudoptim_core::execute::StepResult;
+use cloudoptim_core::guard::Placement;
+use cloudoptim_core::journal::{End, Entry};
+use cloudoptim_core::memory::{Fault, FaultKind};
+use cloudoptim_core::model::*;
+use cloudoptim_core::plan::{Plan, Precondition, Step};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a step does to which node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Does {
+    Cordon(NodeName),
+    Evict(NodeName, Vec<Uid>),
+    Uncordon(NodeName),
+    Remove(NodeName),
+}
+
+fn does(step: &Step) -> Does {
+    match &step.action {
+        Action::CordonNode { node, .. } => Does::Cordon(node.clone()),
+        Action::UncordonNode { node, .. } => Does::Uncordon(node.clone()),
+        Action::DrainNode { node, moves, .. } => {
+            Does::Evict(node.clone(), moves.iter().map(|m| m.uid.clone()).collect())
+        }
+        Action::RemoveNode { node, .. } => Does::Remove(node.clone()),
+        other => panic!("{other}"),
+    }
+}
+
+/// What the waves say, in the order of the steps.
+fn expected(way: &Migration) -> Vec<Vec<Does>> {
+    let waves = way.waves.iter().map(|wave| {
+        let mut all: Vec<Does> = wave.cordon.iter().cloned().map(Does::Cordon).collect();
+        match &wave.placement {
+            How::Free => {
+                let mut from: Vec<&NodeName> = Vec::new();
+                for eviction in &wave.evictions {
+                    if !from.contains(&&eviction.from) {
+                        from.push(&eviction.from);
+                    }
+                }
+                for node in from {
+                    let own = |e: &&Eviction| e.from == *node;
+                    let uids = wave.evictions.iter().filter(own).map(|e| e.uid.clone());
+                    all.push(Does::Evict(node.clone(), uids.collect()));
+                }
+            }
+            How::Forced { closed, .. } => {
+                all.extend(closed.iter().cloned().map(Does::Cordon));
+                let one = |e: &Eviction| Does::Evict(e.from.clone(), vec![e.uid.clone()]);
+                all.extend(wave.evictions.iter().map(one));
+                all.extend(closed.iter().cloned().map(Does::Uncordon));
+            }
+            other => panic!("{other:?}"),
+        }
+        all.extend(wave.removed.iter().cloned().map(Does::Remove));
+        all
+    });
+    waves.collect()
+}
+
+fn by_wave(plan: &Plan) -> Vec<Vec<&Step>> {
+    let mut waves: BTreeMap<u32, Vec<&Step>> = BTreeMap::new();
+    for step in &plan.steps {
+        waves.entry(step.wave.unwrap()).or_default().push(step);
+    }
+    assert!(plan.steps.is_sorted_by_key(|s| s.wave));
+    waves.into_values().collect()
+}
+
+/// Controllers whose pods a step waits for.
+fn waits_for(step: &Step) -> BTreeSet<Uid> {
+    let all = step.preconditions.iter().filter_map(|p| match p {
+        Precondition::PodsAreReady { controllers, .. } => Some(controllers),
+        _ => None,
+    });
+    all.flatten().map(|c| c.uid.clone()).collect()
+}
+
+#[test]
+fn the_steps_of_generated_clusters_are_their_migrations() {
+    let (mut waves_seen, mut forced_seen) = (0, 0);
+    with_generated_ways(200, |cluster, way, plan| {
+        let waves = by_wave(plan);
+        let got: Vec<Vec<Does>> = waves
+            .iter()
+            .map(|steps| steps.iter().map(|s| does(s)).collect())
+            .collect();
+        // A node that was cordoned before is not cordoned again.
+        let mut want = expected(way);
+        for wave in &mut want {
+            wave.retain(|d| match d {
+                Does::Cordon(node) => {
+                    let node = cluster.nodes.items().iter().find(|n| n.name() == *node);
+                    !node.unwrap().unschedulable
+                }
+                _ => true,
+            });
+        }
+        assert_eq!(got, want);
+        waves_seen += waves.len();
+        let forced = |w: &&cloudoptim_core::engines::bin_packing::Wave| {
+            matches!(w.placement, How::Forced { .. })
+        };
+        forced_seen += way.waves.iter().filter(forced).count();
+
+        // Each step waits for the one before, and each wave for the pods of the
+        // wave before.
+        for pair in plan.steps.windows(2) {
+            assert_eq!(pair[1].depends_on, [pair[0].id.clone()]);
+        }
+        let owner = |uid: &Uid| {
+            let pod = cluster.pods.items().iter().find(|p| p.meta.uid == *uid);
+            pod.unwrap().meta.controller().map(|o| o.uid.clone())
+        };
+        for (wave, steps) in way.waves.iter().zip(waves.iter().skip(1)) {
+            let moved = wave
+                .evictions
+                .iter()
+                .filter_map(|e| owner(&e.uid))
+                .collect();
+            assert_eq!(waits_for(steps[0]), moved);
+        }
+        // What a decision saves stands on its last step.
+        let saves = plan.steps.iter().filter(|s| s.saves_per_month.is_some());
+        for step in saves {
+            assert!(matches!(does(step), Does::Remove(_)), "{}", step.action);
+        }
+    });
+    assert!(waves_seen > 100, "{waves_seen} waves");
+    assert!(forced_seen > 5, "{forced_seen} forced waves");
+}
+
+fn unschedulable(world: &Snapshot) -> Vec<String> {
+    let nodes = world.clusters[0].nodes.items().iter();
+    let cordoned = nodes.filter(|n| n.unschedulable);
+    cordoned.map(|n| n.meta.name.clone()).collect()
+}
+
+#[test]
+fn a_forced_wave_opens_what_it_closed() {
+    let (world, plan) = plan_of_case("migrate headroom=0", FORCED);
+    let closes = plan
+        .steps
+        .iter()
+        .filter(|s| matches!(does(s), Does::Uncordon(_)));
+    assert!(closes.count() > 0, "{}", plan.explain());
+    let host = Host::of(world, plan);
+    let report = host.report();
+    assert_eq!(report.end, End::Done, "{report:#?}");
+    let world = host.memory.world();
+    assert_eq!(unschedulable(&world), [] as [&str; 0]);
+    let left: Vec<_> = world.clusters[0].nodes.items().iter().collect();
+    assert_eq!(left.len(), 2);
+}
+
+/// Each call fails once and for all, one after the other: whatever is done
+/// then, no node that stays is left closed.
+#[test]
+fn whatever_fails_no_cordon_is_left_behind() {
+    let (mut undone, mut removed) = (0, 0);
+    for operation in ["cordon_node", "drain_node", "uncordon_node", "remove_node"] {
+        for nth in 0..3 {
+            let (world, plan) = plan_of_case("migrate headroom=0", FORCED);
+            let fault = Fault::once(operation, nth, FaultKind::Denied);
+            let host = Host::of(world, plan).with_fault(fault);
+            let report = host.report();
+            let world = host.memory.world();
+            let steps = report.steps.iter();
+            undone += steps.filter(|s| s.1 == StepResult::Undone).count();
+            let left = world.clusters[0].nodes.items().len();
+            removed += usize::from(left == 2);
+            assert_eq!(
+                unschedulable(&world),
+                [] as [&str; 0],
+                "{operation} {nth}: {report:#?}"
+            );
+        }
+    }
+    assert!(
+        undone > 5 && removed > 1,
+        "{undone} undone, {removed} removed"
+    );
+}
+
+/// The step that begins a wave waits for the pods of the wave before.
+#[test]
+fn a_wave_begins_when_the_pods_of_the_one_before_are_back() {
+    let (world, plan) = plan_of_case("migrate headroom=0", FORCED);
+    let host = Host::of(world, plan);
+    let waiting = host
+        .plan
+        .steps
+        .iter()
+        .position(|s| !waits_for(s).is_empty());
+    let waiting = &host.plan.steps[waiting.unwrap()];
+    let owners = waits_for(waiting);
+    // A pod of that owner never becomes ready.
+    host.memory.change(|world| {
+        for pod in world.clusters[0].pods.value_mut().unwrap() {
+            if pod
+                .meta
+                .controller()
+                .is_some_and(|o| owners.contains(&o.uid))
+            {
+                pod.status.ready = Some(false);
+            }
+        }
+    });
+    let report = host.report();
+    let of = |id| report.steps.iter().find(|s| s.0 == id).map(|s| &s.1);
+    let result = of(waiting.id.clone()).unwrap();
+    let StepResult::Refused { refusal } = result else {
+        panic!("{result:?}");
+    };
+    assert!(refusal.to_string().contains("are ready again"), "{refusal}");
+    assert_eq!(unschedulable(&host.memory.world()), [] as [&str; 0]);
+}
+
+/// Nodes that the plan has cordoned and not begun to empty are in service still.
+#[test]
+fn more_nodes_than_are_disrupted_at_a_time_may_be_cordoned() {
+    let mut text = String::new();
+    for n in 0..12 {
+        text += &format!("node n{n:02} 4 16Gi\npods a{n} n{n:02} 2 200m 512Mi\n");
+    }
+    let (world, plan) = plan_of_case("migrate headroom=0 share=100 at-once=10", &text);
+    let going = plan
+        .steps
+        .iter()
+        .filter(|s| matches!(does(s), Does::Remove(_)));
+    let going = going.count();
+    // Ten percent of twelve is one.
+    assert!(going > 3, "{}", plan.explain());
+    let host = Host::of(world, plan);
+    let report = host.report();
+    assert_eq!(report.end, End::Done, "{report:#?}");
+    assert_eq!(
+        host.memory.world().clusters[0].nodes.items().len(),
+        12 - going
+    );
+}
+
+#[test]
+fn a_drain_in_several_steps_counts_as_one() {
+    let text = "node n1 4 16Gi
+        node n2 4 16Gi ann=karpenter.sh/do-not-disrupt:true
+        node n3 4 16Gi ann=karpenter.sh/do-not-disrupt:true
+        pods a n1 3 100m 1Gi
+        pods b n2 3 100m 1Gi
+        pods c n3 3 1 1Gi
+        pdb a allowed=1";
+    let (world, plan) = plan_of_case("migrate share=100", text);
+    let drains = plan
+        .steps
+        .iter()
+        .filter(|s| matches!(does(s), Does::Evict(..)));
+    assert_eq!(drains.count(), 3, "{}", plan.explain());
+    let host = Host::of(world, plan);
+    host.report();
+    let entries = host.entries();
+    let charged = |e: &&Entry| {
+        matches!(
+            e,
+            Entry::Started {
+                charge: Some(_),
+                ..
+            }
+        )
+    };
+    assert_eq!(entries.iter().filter(charged).count(), 1);
+}
+
+#[test]
+fn pods_fit_elsewhere_by_the_rules_of_the_scheduler() {
+    let (world, _) = plan_of_case("migrate headroom=0", FORCED);
+    let cluster = &world.clusters[0];
+    let rules = Elsewhere::default();
+    let uid = |name: &str| {
+        let pod = cluster.pods.items().iter().find(|p| p.meta.name == name);
+        pod.unwrap().meta.uid.clone()
+    };
+    let fits = |cluster: &Cluster, pods: &[Uid]| rules.fits_elsewhere(cluster, &"n1".into(), pods);
+    assert_eq!(fits(cluster, &[uid("memory-1"), uid("cpu-1")]), Ok(()));
+    // With the only node closed that has room for it.
+    let mut closed = cluster.clone();
+    closed.nodes.value_mut().unwrap()[2].unschedulable = true;
+    let why = fits(&closed, &[uid("cpu-1")]).unwrap_err();
+    assert!(why.contains("cpu-1"), "{why}");
+    assert_eq!(fits(&closed, &[uid("memory-1")]), Ok(()));
+    // What is gone needs no room, and an unknown part is no room.
+    assert_eq!(fits(&closed, &["gone".into()]), Ok(()));
+    let mut unknown = cluster.clone();
+    unknown.disruption_budgets = Default::default();
+    assert!(fits(&unknown, &[uid("memory-1")]).is_err());
+}
+
+/// The way back from every step of a wave is a step, but for removals.
+#[test]
+fn steps_of_waves_say_how_they_are_undone() {
+    let (_, plan) = plan_of_case("migrate headroom=0", FORCED);
+    for step in &plan.steps {
+        let by_action = matches!(step.undo, Undo::Action { .. });
+        assert_eq!(by_action, !step.action.is_destructive(), "{}", step.action);
+    }
+}
