@@ -60,31 +60,43 @@ impl Maker<'_> {
             let steps = |wave: &Wave| steps_of(found, wave, &mut open);
             let mut waves: Vec<Vec<Planned>> = way.waves.iter().map(steps).collect();
             let mut ends = self.spent_seconds;
-            let mut late: Vec<(NodeName, u64)> = Vec::new();
+            // Of each wave that ends too late: its nodes, and when it ends.
+            let mut late: Vec<(&[NodeName], u64)> = Vec::new();
             for (wave, steps) in way.waves.iter().zip(&mut waves) {
                 for step in steps {
                     step.seconds = self.durations.of(&step.action);
                     ends = ends.saturating_add(step.seconds);
                 }
                 if ends > self.valid_seconds {
-                    // Without its last node the first such wave may do.
-                    let all = wave.removed.len();
-                    let stay = if late.is_empty() {
-                        all.saturating_sub(1)
-                    } else {
-                        0
-                    };
-                    let gone = wave.removed.iter().skip(stay);
-                    late.extend(gone.map(|node| (node.clone(), ends)));
+                    late.push((&wave.removed, ends));
                 }
             }
             if ends <= self.valid_seconds {
                 self.spent_seconds = ends;
                 return self.waves(found, &way, waves, going, phase);
             }
-            for (node, needs_seconds) in late {
-                if let Some(decision) = take(&mut going, &node) {
-                    self.decline_late(decision, phase, needs_seconds);
+            // The first of them may do without the later ones, or else without
+            // its last node.
+            let few = match late.as_slice() {
+                [(nodes, ends)] => vec![(nodes.get(nodes.len().saturating_sub(1)..), *ends)],
+                several => several
+                    .iter()
+                    .skip(1)
+                    .map(|(n, e)| (Some(*n), *e))
+                    .collect(),
+            };
+            let before = going.len();
+            for (nodes, needs_seconds) in few {
+                for node in nodes.into_iter().flatten() {
+                    if let Some(decision) = take(&mut going, node) {
+                        self.decline_late(decision, phase, needs_seconds);
+                    }
+                }
+            }
+            // Every last wave removes a node; else none of them goes.
+            if going.len() == before {
+                for decision in std::mem::take(&mut going) {
+                    self.decline_late(decision, phase, ends);
                 }
             }
         }
@@ -282,10 +294,7 @@ fn controllers(cluster: &Cluster, evictions: &[Eviction]) -> Vec<Controller> {
                 .or_insert_with(|| Controller {
                     uid: owner.uid.clone(),
                     kind: owner.kind.clone(),
-                    name: crate::model::NamespacedName {
-                        namespace: pod.meta.namespace.clone(),
-                        name: owner.name.clone(),
-                    },
+                    name: NamespacedName::new(pod.meta.namespace.clone(), owner.name.clone()),
                     ready: 0,
                 });
         }

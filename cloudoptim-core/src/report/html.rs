@@ -5,7 +5,7 @@ use super::format::{cents, count, counted, dollars, moment, per_hour, percent, s
 use super::page::Page;
 use super::spend::{Line, PoolSpend, Spend};
 use super::summary::{Summary, engine_name};
-use super::{Report, boxes, frontier, lists, optimum, provenance};
+use super::{Report, boxes, frontier, lists, optimum, provenance, waves};
 use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, TakenAtBasis};
 
 const STYLE: &str = include_str!("style.css");
@@ -39,6 +39,7 @@ pub(super) fn render(report: &Report<'_>) -> String {
     }
     lists::findings(&mut page, &summary);
     lists::stakes(&mut page, &summary);
+    waves::section(&mut page, &summary);
     lists::steps(&mut page, &summary);
     steps_curve(&mut page, &summary);
     lists::declined(&mut page, &summary);
@@ -74,6 +75,10 @@ fn sections(report: &Report<'_>, summary: &Summary<'_>, fleet: &boxes::Fleet) ->
         (
             !report.constraints.is_empty(),
             "<a href=\"#constraints\">Constraints</a>",
+        ),
+        (
+            summary.plan.steps.iter().any(|s| s.wave.is_some()),
+            "<a href=\"#waves\">Waves</a>",
         ),
     ];
     let some = some.into_iter().filter(|(there, _)| *there);

@@ -48,6 +48,7 @@ mod provenance;
 mod spend;
 mod summary;
 mod text;
+mod waves;
 
 pub use spend::{Line, PoolSpend, Spend};
 

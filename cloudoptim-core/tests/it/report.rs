@@ -433,6 +433,15 @@ fn every_decision_of_the_plan_is_on_the_page() {
         .count();
     assert_eq!(keeps, 3, "two nodes and the ghost");
     assert!(case.html.contains("Undo: uncordon node-1"));
+    // Three nodes go, of which one has a pod; each is alone in its pool's share.
+    let (_, waves) = case.html.split_once("id=\"waves\"").unwrap();
+    let waves = waves.split("<h2").next().unwrap();
+    assert!(waves.contains("3 waves, 1 pod moves, about "), "{waves}");
+    assert!(
+        waves.contains("cordon 3 nodes") && waves.contains("1 from node-1"),
+        "{waves}"
+    );
+    assert!(waves.contains("<td class=\"n\">$230</td>"), "{waves}");
     assert!(case.html.contains("the ledger of shop"));
     assert!(case.html.contains("unknown: 3 unreadable, first: shop"));
 }
