@@ -156,8 +156,8 @@ pub struct Limits {
     pub volumes: Cap,
     /// Workload patches of a cluster.
     pub patches: Cap,
-    /// Most of a pool's nodes that are disrupted at a time, in percent, those
-    /// that are not ready for any other reason too; one is always allowed. A
+    /// Most of a pool's nodes that are disrupted at a time, in percent and
+    /// rounded up, those that are not ready for any other reason too. A
     /// node that the plan has cordoned counts once it begins to empty it.
     /// Default 10. 1 to 100.
     pub pool_percent: u32,
@@ -431,7 +431,7 @@ fn pool_share(cluster: &ClusterUid, name: &NodeName, context: &Context<'_>) -> R
     };
     let own: Vec<&Node> = nodes.iter().filter(|n| pool(n) == pool(node)).collect();
     let size = u64::try_from(own.len()).unwrap_or(u64::MAX);
-    let limit = (size.saturating_mul(u64::from(percent)) / 100).max(1);
+    let limit = size.saturating_mul(u64::from(percent)).div_ceil(100).max(1);
     let out_of_service = own
         .iter()
         .filter(|n| n.meta.name != node.meta.name)

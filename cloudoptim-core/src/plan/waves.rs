@@ -218,7 +218,7 @@ fn steps_of(cluster: &Cluster, wave: &Wave, open: &mut BTreeMap<NodeName, Open>)
     }
     let uid = &cluster.uid;
     match &wave.placement {
-        Placement::Free => {
+        Placement::Free | Placement::Checked => {
             for (from, moves) in by_node(&wave.evictions) {
                 steps.push(step(&from, drain(uid, &from, moves), Vec::new()));
             }

@@ -10,6 +10,10 @@ use super::world::{NodeId, PodEntry, PodId, World};
 use crate::model::{HOSTNAME_LABEL, Resources};
 use std::collections::BTreeMap;
 
+/// Places of members that are tried one by one; with more, what they could
+/// change counts as changed.
+const MOST_WAYS: usize = 256;
+
 /// Something that a pod brings to the place where it stands, and that the rules
 /// of another pod may ask about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -237,6 +241,55 @@ impl Crowd {
         load.requests = wanted(&load.requests, &own.requests);
         load.attached.retain(|d, _| own.attached.contains_key(d));
         load.fits(world, node) && world.fits(pod, node)
+    }
+}
+
+impl Crowd {
+    /// Whether the node takes the pod by every rule wherever the members are.
+    /// The world is as it was afterwards.
+    pub(crate) fn holds_always(&self, world: &mut World<'_>, pod: PodId, node: NodeId) -> bool {
+        if !self.leaves_room(world, pod, node) {
+            return false;
+        }
+        let Some(touching) = self.touching(world, pod) else {
+            return false;
+        };
+        let ways = touching.iter().map(|id| self.nodes_of(*id).len() + 2);
+        let ways = ways.fold(1, usize::saturating_mul);
+        ways <= MOST_WAYS && self.fits_always(world, pod, node, &touching)
+    }
+
+    /// Whether the node takes the pod wherever these others stand, and when
+    /// they stand nowhere.
+    pub(crate) fn fits_always(
+        &self,
+        world: &mut World<'_>,
+        pod: PodId,
+        node: NodeId,
+        others: &[PodId],
+    ) -> bool {
+        let Some((other, rest)) = others.split_first() else {
+            return world.fits(pod, node);
+        };
+        let stood = world.place(*other);
+        let mut fits = self.fits_always(world, pod, node, rest);
+        world.remove_pod(*other);
+        fits = fits && self.fits_always(world, pod, node, rest);
+        for place in self.nodes_of(*other) {
+            if fits {
+                world.place_pod(*other, *place);
+                fits = self.fits_always(world, pod, node, rest);
+            }
+        }
+        match stood {
+            Some(stood) => {
+                world.place_pod(*other, stood);
+            }
+            None => {
+                world.remove_pod(*other);
+            }
+        }
+        fits
     }
 }
 

@@ -39,7 +39,7 @@ fn expected(way: &Migration) -> Vec<Vec<Does>> {
     let waves = way.waves.iter().map(|wave| {
         let mut all: Vec<Does> = wave.cordon.iter().cloned().map(Does::Cordon).collect();
         match &wave.placement {
-            How::Free => {
+            How::Free | How::Checked => {
                 let mut from: Vec<&NodeName> = Vec::new();
                 for eviction in &wave.evictions {
                     if !from.contains(&&eviction.from) {
@@ -288,7 +288,11 @@ fn pods_fit_elsewhere_by_the_rules_of_the_scheduler() {
         pod.unwrap().meta.uid.clone()
     };
     let fits = |cluster: &Cluster, pods: &[Uid]| rules.fits_elsewhere(cluster, &"n1".into(), pods);
-    assert_eq!(fits(cluster, &[uid("memory-1"), uid("cpu-1")]), Ok(()));
+    assert_eq!(fits(cluster, &[uid("memory-1")]), Ok(()));
+    assert_eq!(fits(cluster, &[uid("cpu-1")]), Ok(()));
+    // Together the one may take the only room of the other.
+    let both = fits(cluster, &[uid("memory-1"), uid("cpu-1")]);
+    assert!(both.unwrap_err().contains("cpu-1 could find no place"));
     // With the only node closed that has room for it.
     let mut closed = cluster.clone();
     closed.nodes.value_mut().unwrap()[2].unschedulable = true;

@@ -38,11 +38,16 @@ pub struct Config {
     /// them to be ready again. Default 10: as many as the cluster autoscaler
     /// takes nodes down side by side (`--max-scale-down-parallelism`). 1 or more.
     pub max_evictions_in_flight: u32,
-    /// Most of a pool's nodes, in percent, that a wave empties side by side,
-    /// with those that are out of service for any other reason; one is always
-    /// allowed. Default 10: Karpenter's default budget, and what the guards
+    /// Most of a pool's nodes, in percent and rounded up, that a wave empties
+    /// side by side, with those that are out of service for any other reason.
+    /// Default 10: Karpenter's default budget, and what the guards
     /// permit ([`pool_percent`](crate::guard::Limits::pool_percent)). 1 to 100.
     pub max_disrupted_percent: u32,
+    /// Most cordons for the time of a wave that a migration of one cluster may
+    /// take to leave the scheduler one node to choose. When it would take more,
+    /// the waves are looked at before instead, and some may not go. Default 20:
+    /// our choice, for every one is two calls.
+    pub max_temporary_cordons: u32,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -59,6 +64,7 @@ impl Default for Config {
             price_per_move: MicroUsdPerHour(119),
             max_evictions_in_flight: 10,
             max_disrupted_percent: 10,
+            max_temporary_cordons: 20,
             moves: MovePolicy::default(),
         }
     }
@@ -112,6 +118,13 @@ impl Config {
     #[must_use]
     pub const fn with_max_disrupted_percent(mut self, percent: u32) -> Self {
         self.max_disrupted_percent = percent;
+        self
+    }
+
+    /// Sets the most cordons for the time of a wave.
+    #[must_use]
+    pub const fn with_max_temporary_cordons(mut self, cordons: u32) -> Self {
+        self.max_temporary_cordons = cordons;
         self
     }
 

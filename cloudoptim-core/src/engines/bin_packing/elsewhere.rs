@@ -1,6 +1,7 @@
 //! Whether pods fit elsewhere, for the guards.
 
-use super::trial::{fullest, named, place_waiting};
+use super::migration::left_out_of;
+use super::trial::{fullest, named};
 use super::{Config, missing};
 use crate::guard::Placement;
 use crate::model::{Cluster, NodeName, Uid};
@@ -9,8 +10,9 @@ use crate::scheduling::movability::Movers;
 use crate::scheduling::{PodId, World};
 use chrono::{DateTime, Utc};
 
-/// Places pods by the scheduler's rules, on the cluster as it was read last:
-/// the [`Placement`] of whoever carries plans out.
+/// Tells by the scheduler's rules, on the cluster as it was read last, whether
+/// pods that leave a node together all find a place, whatever the scheduler
+/// chooses for each: the [`Placement`] of whoever carries plans out.
 #[derive(Debug, Clone, Default)]
 pub struct Elsewhere {
     config: Config,
@@ -45,25 +47,27 @@ impl Placement for Elsewhere {
         let mut world = World::with_infeasible_resize(cluster, &self.limits, infeasible);
         let from = world.node_id(node);
         let movers = Movers::new(cluster, read_at(cluster), self.config.moves.clone());
-        let mut leaving: Vec<PodId> = pods
+        let leaving: Vec<PodId> = pods
             .iter()
             .filter_map(|uid| world.pod_by_uid(uid))
             .filter(|pod| from.is_some() && world.place(*pod) == from)
             .collect();
-        // Those that wait already take their room first.
-        place_waiting(&mut world, cluster, &movers);
-        let size = |pod: &PodId| {
-            let request = world.request(*pod);
-            request.map_or((0, 0), |r| (r.memory.0, r.cpu.0))
-        };
-        leaving.sort_by_key(|pod| std::cmp::Reverse(size(pod)));
-        for id in leaving {
-            world.remove_pod(id);
-            let Some(pod) = world.pod(id) else { continue };
-            let found = fullest(&world, cluster, id, from, |_| None);
-            let (to, _) = found.map_err(|why| why.reason(named(pod)).to_string())?;
-            world.place_pod(id, to);
+        if let Some(from) = from {
+            world.cordon_node(from);
         }
-        Ok(())
+        let Some(id) = left_out_of(&world, &movers, &leaving) else {
+            return Ok(());
+        };
+        let Some(pod) = world.pod(id) else {
+            return Ok(());
+        };
+        world.remove_pod(id);
+        match fullest(&world, cluster, id, from, |_| None) {
+            Err(nowhere) => Err(nowhere.reason(named(pod)).to_string()),
+            Ok(_) => Err(format!(
+                "pod {} could find no place, as the scheduler may choose for others",
+                named(pod)
+            )),
+        }
     }
 }

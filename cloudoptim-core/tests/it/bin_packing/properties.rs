@@ -198,6 +198,7 @@ pub(super) fn open() -> Config {
         .with_headroom_percent(0)
         .with_max_workload_share_percent(100)
         .with_max_disrupted_percent(100)
+        .with_max_temporary_cordons(u32::MAX)
 }
 
 fn any_config() -> impl Strategy<Value = Config> {

@@ -14,13 +14,21 @@ use crate::scheduling::crowd::{Crowd, Reserve, Total};
 use crate::scheduling::{Budgets, NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Places of pods of the crowd that are tried one by one; with more, what they
-/// could change counts as changed.
-const MOST_WAYS: usize = 256;
+/// What the proof of a wave counts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Pods of earlier waves are wherever the scheduler chose, or where they
+    /// had to go; evictions are free where that is safe.
+    FreeFirst,
+    /// The same, and forced where that is possible.
+    ForcedFirst,
+    /// Pods of earlier waves are where the plan puts them: looked at again.
+    Checked,
+}
 
 pub(super) struct Course<'g, 'a> {
     ground: &'g Ground<'a>,
-    free_first: bool,
+    mode: Mode,
     /// The cluster after the closed waves and the evictions of the open one:
     /// pods of the crowd stand nowhere in it.
     world: World<'a>,
@@ -41,6 +49,8 @@ pub(super) struct Course<'g, 'a> {
 
 /// The wave that is being filled.
 struct Open<'a> {
+    /// A pod goes alone, and no other beside it.
+    alone: bool,
     forced: Option<(NodeId, Vec<NodeId>)>,
     /// Drain, pod, and the node with room for it, where it is a single one.
     steps: Vec<(usize, usize, Option<NodeId>)>,
@@ -68,13 +78,13 @@ impl<'g, 'a> Course<'g, 'a> {
     pub(super) fn run(
         ground: &'g Ground<'a>,
         going: &[usize],
-        free_first: bool,
+        mode: Mode,
     ) -> Result<Vec<Wave>, (usize, Box<Obstacle>)> {
         let names = going.iter().filter_map(|i| ground.drains.get(*i));
         let names: Vec<NodeName> = names.map(|d| d.node.name()).collect();
         let mut course = Self {
             ground,
-            free_first,
+            mode,
             world: ground.world.clone(),
             crowd: Crowd::default(),
             reserve: Reserve::default(),
@@ -187,10 +197,10 @@ impl<'g, 'a> Course<'g, 'a> {
         if self.follows(&step) {
             return Ok(());
         }
-        let attempts: &[Attempt<'g, 'a>] = if self.free_first {
-            &[Self::free, Self::free_anew, Self::forced]
-        } else {
-            &[Self::forced, Self::free_anew]
+        let attempts: &[Attempt<'g, 'a>] = match self.mode {
+            Mode::FreeFirst => &[Self::free, Self::free_anew, Self::forced],
+            Mode::ForcedFirst => &[Self::forced, Self::free_anew],
+            Mode::Checked => &[Self::free, Self::free_anew, Self::alone],
         };
         for attempt in attempts {
             match attempt(self, &step) {
@@ -211,7 +221,7 @@ impl<'g, 'a> Course<'g, 'a> {
         if step.mover.to != Some(target) || !self.open.leaves.is_empty() {
             return false;
         }
-        if self.free_first {
+        if self.mode == Mode::FreeFirst {
             let forced = std::mem::replace(&mut self.open, Open::new(self.ground));
             // The forced wave ends before the free one begins.
             let before = self.seconds;
@@ -248,7 +258,11 @@ impl<'g, 'a> Course<'g, 'a> {
         let most = usize::try_from(self.ground.config.max_evictions_in_flight);
         let full = self.open.steps.len() >= most.unwrap_or(usize::MAX);
         let id = step.mover.id;
-        if full || self.open.forced.is_some() || !self.world.may_be_chosen_for(id) {
+        if full
+            || self.open.alone
+            || self.open.forced.is_some()
+            || !self.world.may_be_chosen_for(id)
+        {
             return Err(Refused::Here);
         }
         if self.open.budgets.can_evict(step.pod).is_err() {
@@ -260,7 +274,10 @@ impl<'g, 'a> Course<'g, 'a> {
         self.reserve.remove(&self.world, id, target);
         self.crowd.add(&self.world, id);
         let known = self.crowd.contains(id) || self.loose.contains(&id);
-        let safe = known && self.reserve.stands(&self.world, &self.crowd, id);
+        // What later pods count on is looked at when their turn comes.
+        let checked = self.mode == Mode::Checked;
+        let stands = checked || self.reserve.stands(&self.world, &self.crowd, id);
+        let safe = known && stands;
         let Some(rooms) = safe.then(|| self.rooms(step)).flatten() else {
             if !was_unsure {
                 self.crowd.remove(&self.world, id);
@@ -309,44 +326,31 @@ impl<'g, 'a> Course<'g, 'a> {
 
     /// Whether the node takes the pod wherever the crowd is.
     fn has_room(&mut self, mover: &Mover, node: NodeId) -> bool {
-        if leaves_again(&self.world, mover.id, node).is_some()
-            || !self.crowd.leaves_room(&self.world, mover.id, node)
-        {
-            return false;
-        }
-        let Some(touching) = self.crowd.touching(&self.world, mover.id) else {
-            return false;
-        };
-        let ways = touching.iter().map(|id| self.crowd.nodes_of(*id).len() + 2);
-        let ways = ways.fold(1, usize::saturating_mul);
-        ways <= MOST_WAYS && self.fits_always(mover.id, node, &touching)
+        leaves_again(&self.world, mover.id, node).is_none()
+            && self.crowd.holds_always(&mut self.world, mover.id, node)
     }
 
-    /// Whether the node takes the pod wherever these others stand, and when
-    /// they stand nowhere.
-    fn fits_always(&mut self, pod: PodId, node: NodeId, others: &[PodId]) -> bool {
-        let Some((other, rest)) = others.split_first() else {
-            return self.world.fits(pod, node);
+    /// Evicts the pod in a wave of its own, when it has room as things stand: it
+    /// is looked at again right before.
+    fn alone(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
+        let Some(target) = step.mover.to else {
+            return Err(Refused::Here);
         };
-        let stood = self.world.place(*other);
-        let mut fits = self.fits_always(pod, node, rest);
-        self.world.remove_pod(*other);
-        fits = fits && self.fits_always(pod, node, rest);
-        for place in self.crowd.nodes_of(*other).to_vec() {
-            if fits {
-                self.world.place_pod(*other, place);
-                fits = self.fits_always(pod, node, rest);
-            }
+        if !self.open.is_empty() {
+            self.close();
         }
-        match stood {
-            Some(stood) => {
-                self.world.place_pod(*other, stood);
-            }
-            None => {
-                self.world.remove_pod(*other);
-            }
+        let id = step.mover.id;
+        let fits = leaves_again(&self.world, id, target).is_none() && self.world.fits(id, target);
+        if !fits || !self.world.may_be_chosen_for(id) {
+            return Err(Refused::Here);
         }
-        fits
+        self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
+        let _ = self.open.budgets.take(step.pod);
+        self.open.steps.push((step.index, step.place, Some(target)));
+        self.open.graces.push(grace_seconds(step.pod));
+        self.open.alone = true;
+        self.world.remove_pod(id);
+        Ok(())
     }
 
     /// Evicts the pod in a wave of its own, with one node left to go to.
@@ -423,7 +427,7 @@ impl<'g, 'a> Course<'g, 'a> {
             out += usize::from(broken && node.meta.name != drain.node.meta.name);
         }
         let percent = usize::try_from(ground.config.max_disrupted_percent).unwrap_or(100);
-        let most = (size.saturating_mul(percent) / 100).max(1);
+        let most = size.saturating_mul(percent).div_ceil(100).max(1);
         let Some(room) = most.checked_sub(out).filter(|room| *room > 0) else {
             return Err(Refused::Never(Obstacle::PoolForbids {
                 pool: name.to_owned(),
@@ -514,6 +518,7 @@ impl<'g, 'a> Course<'g, 'a> {
         }
         let name = |node: NodeId| self.world.node(node).map(|n| n.name());
         let placement = match &open.forced {
+            None if self.mode == Mode::Checked => Placement::Checked,
             None => Placement::Free,
             Some((target, closed)) => Placement::Forced {
                 target: name(*target).unwrap_or_default(),
@@ -542,7 +547,7 @@ impl<'g, 'a> Course<'g, 'a> {
             self.world.pod(mover.id)
         });
         let leaving = match placement {
-            Placement::Free => leaving_seconds(&ground.budgets, pods),
+            Placement::Free | Placement::Checked => leaving_seconds(&ground.budgets, pods),
             Placement::Forced { .. } => rounds(&open.graces, 1),
         };
         let begins = open
@@ -579,6 +584,9 @@ impl<'g, 'a> Course<'g, 'a> {
             gone.append(&mut rollback.gone);
             rollback.gone = gone;
         }
+        if self.mode == Mode::Checked {
+            self.settle(&open);
+        }
         for drain in open.leaves.iter().filter_map(|i| drain(*i)) {
             self.world.remove_node(drain.id);
             if let Some(pool) = drain.node.meta.label(NODE_POOL_LABEL) {
@@ -598,6 +606,20 @@ impl<'g, 'a> Course<'g, 'a> {
             seconds,
             rollback,
         });
+    }
+
+    /// Puts the pods of a wave that is over where the plan has them.
+    fn settle(&mut self, wave: &Open<'a>) {
+        for (index, place, _) in &wave.steps {
+            let drain = self.ground.drains.get(*index);
+            let Some(mover) = drain.and_then(|d| d.pods.get(*place)) else {
+                continue;
+            };
+            if let Some(target) = mover.to {
+                self.crowd.remove(&self.world, mover.id);
+                self.world.place_pod(mover.id, target);
+            }
+        }
     }
 
     /// Whether an earlier wave has begun the drain.
@@ -620,6 +642,7 @@ struct Step<'s, 'a> {
 impl<'a> Open<'a> {
     fn new(ground: &Ground<'a>) -> Self {
         Self {
+            alone: false,
             forced: None,
             steps: Vec::new(),
             touched: BTreeSet::new(),

@@ -1,14 +1,14 @@
 //! What a migration starts from: the cluster, and the drains that are decided.
 
-use super::course::Course;
+use super::course::{Course, Mode};
 use super::{Launch, LeftOut, Obstacle, Way};
 use crate::decision::{Action, Decision, Owner, PodMove, Subject};
 use crate::engines::bin_packing::pool::Pools;
-use crate::engines::bin_packing::trial::named;
+use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::engines::bin_packing::{Config, missing};
 use crate::engines::{EngineError, EngineId, Inputs};
 use crate::model::{Cluster, Node, NodeName};
-use crate::scheduling::crowd::Crowd;
+use crate::scheduling::crowd::{Crowd, Total};
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Budgets, Movability, NodeId, PodId, World};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -104,7 +104,7 @@ impl<'a> Ground<'a> {
 
     /// Leaves out what has no safe way, one node after the other, until the
     /// rest has one.
-    pub(super) fn way(&self, free_first: bool) -> Way {
+    pub(super) fn way(&self, mode: Mode) -> Way {
         let mut left_out = BTreeMap::new();
         for (index, obstacle) in self.hopeless() {
             self.leave_out(index, obstacle, &mut left_out);
@@ -113,7 +113,7 @@ impl<'a> Ground<'a> {
             let going: Vec<usize> = (0..self.drains.len())
                 .filter(|index| !left_out.contains_key(index))
                 .collect();
-            match Course::run(self, &going, free_first) {
+            match Course::run(self, &going, mode) {
                 Ok(waves) => return Way { waves, left_out },
                 Err((index, obstacle)) => self.leave_out(index, *obstacle, &mut left_out),
             }
@@ -175,6 +175,41 @@ impl<'a> Ground<'a> {
         };
         left_out.into_iter().filter_map(named).collect()
     }
+}
+
+/// The first of these pods, which leave together, that might be left without a
+/// place: whatever the scheduler chooses for the others, for those that wait
+/// and for those that come again.
+pub(in crate::engines::bin_packing) fn left_out_of(
+    world: &World<'_>,
+    movers: &Movers<'_>,
+    pods: &[PodId],
+) -> Option<PodId> {
+    let mut world = world.clone();
+    let mut crowd = Crowd::default();
+    let mut total = Total::default();
+    for pod in unsure(&world, movers) {
+        crowd.add_waiting(&world, pod);
+        total.add(&world, pod);
+    }
+    for pod in leaving(&world, movers) {
+        crowd.add_leaving(&world, pod);
+    }
+    for pod in pods {
+        crowd.add(&world, *pod);
+        total.add(&world, *pod);
+        world.remove_pod(*pod);
+    }
+    let mut room = |pod: PodId| {
+        let mut nodes = crowd.nodes_of(pod).to_vec();
+        nodes.retain(|node| leaves_again(&world, pod, *node).is_none());
+        let counts = world.wants_room_only(pod) && world.may_be_chosen_for(pod);
+        (counts && total.leaves_room(&world, pod, &nodes))
+            || nodes
+                .iter()
+                .any(|n| crowd.holds_always(&mut world, pod, *n))
+    };
+    pods.iter().copied().find(|pod| !room(*pod))
 }
 
 /// Pods that wait for a node or come again, but for those that belong to one.

@@ -5,7 +5,9 @@
 //! pod of it finds a place whatever the scheduler chooses, and the pods of
 //! later waves still find theirs; it is *forced* when all that the pod could
 //! choose is cordoned for the time of the wave, but for one node. What has no
-//! safe way in either form stays, with its node and a reason.
+//! safe way in either form stays, with its node and a reason. Where forcing
+//! would take too many cordons, or more can go, waves are *checked* instead:
+//! proven for the places that the decisions give, and looked at again before.
 //!
 //! All nodes that go are cordoned before the first eviction: pools count
 //! disruptions, and a cordon is none. A wave begins when every pod of the wave
@@ -28,7 +30,9 @@ use crate::decision::{Decision, Offering, Owner};
 use crate::engines::{EngineError, Inputs};
 use crate::model::{ClusterUid, NamespacedName, NodeName, Uid};
 use crate::version::Version;
+use course::Mode;
 use ground::Ground;
+pub(super) use ground::left_out_of;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -100,6 +104,12 @@ pub enum Placement {
     /// The scheduler: whatever it chooses, every pod finds a place. The
     /// evictions may be asked for all at once.
     Free,
+    /// The scheduler, looked at before: whatever it chooses for the others of
+    /// the wave, every pod finds a place, if those of earlier waves are where
+    /// the decisions put them. Whoever carries this out asks again, about the
+    /// cluster as it is then; when the answer is no, the rest of the nodes stay
+    /// and are opened again. No pod is left out; some nodes may not go.
+    Checked,
     /// The cordons: one node is left to choose. One eviction after the other,
     /// each when the pod before is ready again.
     Forced {
@@ -237,12 +247,25 @@ pub fn migration(
     let found = laid.cluster(cluster);
     let found = found.ok_or_else(|| ground::unknown(format!("cluster {cluster}")))?;
     let ground = Ground::new(config, inputs, found, decisions)?;
-    let mut way = ground.way(true);
+    let mut way = ground.way(Mode::FreeFirst);
     // A free wave leaves pods nobody knows where: without any, more may go.
     if !way.left_out.is_empty() {
-        let forced = ground.way(false);
+        let forced = ground.way(Mode::ForcedFirst);
         if forced.left_out.len() < way.left_out.len() {
             way = forced;
+        }
+    }
+    // To be looked at again before each wave is what is left when more may go
+    // that way, or when forcing takes too many cordons.
+    let cordons = way.temporary_cordons() > config.max_temporary_cordons;
+    if cordons || !way.left_out.is_empty() {
+        let checked = ground.way(Mode::Checked);
+        let (fewer, as_many) = (
+            checked.left_out.len() < way.left_out.len(),
+            checked.left_out.len() == way.left_out.len(),
+        );
+        if fewer || (cordons && as_many) {
+            way = checked;
         }
     }
     Ok(Migration {
@@ -258,4 +281,15 @@ pub fn migration(
 struct Way {
     waves: Vec<Wave>,
     left_out: BTreeMap<usize, Obstacle>,
+}
+
+impl Way {
+    /// Cordons for the time of a wave.
+    fn temporary_cordons(&self) -> u32 {
+        let closed = self.waves.iter().map(|wave| match &wave.placement {
+            Placement::Forced { closed, .. } => closed.len(),
+            Placement::Free | Placement::Checked => 0,
+        });
+        u32::try_from(closed.sum::<usize>()).unwrap_or(u32::MAX)
+    }
 }

@@ -1,6 +1,6 @@
 //! A migration carried out on a model of the cluster.
 
-use super::ground::{self, leaving, unsure};
+use super::ground::{self, leaving, left_out_of, unsure};
 use super::{Eviction, Migration, Placement, Wave};
 use crate::engines::bin_packing::Config;
 use crate::engines::bin_packing::trial::named;
@@ -52,6 +52,9 @@ pub struct Simulation {
     pub occupied: Vec<NodeName>,
     /// Nodes that were removed, empty.
     pub removed: Vec<NodeName>,
+    /// The checked wave that was not begun, because a pod of it might have been
+    /// left out as things stood then. It ends the migration.
+    pub stopped: Option<u32>,
     /// Where each evicted pod came to stand.
     pub places: BTreeMap<Uid, NodeName>,
 }
@@ -120,7 +123,7 @@ impl Run<'_> {
     /// False when it did not come to its end.
     fn wave(&mut self, wave: &Wave) -> bool {
         let (forced, shut) = match &wave.placement {
-            Placement::Free => (false, &[][..]),
+            Placement::Free | Placement::Checked => (false, &[][..]),
             Placement::Forced { closed, .. } => (true, closed.as_slice()),
         };
         let ids = |run: &Self, names: &[NodeName]| -> Vec<NodeId> {
@@ -134,6 +137,10 @@ impl Run<'_> {
         }
         self.arrive();
         self.schedule();
+        if wave.placement == Placement::Checked && !self.is_safe(wave) {
+            self.out.stopped = Some(wave.number);
+            return false;
+        }
         let mut evicted = Vec::new();
         for eviction in &wave.evictions {
             evicted.extend(self.evict(wave, eviction));
@@ -164,6 +171,17 @@ impl Run<'_> {
             self.closed.remove(&node);
         }
         self.out.pending.is_empty() && self.remove(wave)
+    }
+
+    /// Whether every pod of the wave finds a place, as things stand.
+    fn is_safe(&self, wave: &Wave) -> bool {
+        let leaves = wave.evictions.iter().filter_map(|eviction| {
+            let id = self.world.pod_by_uid(&eviction.uid)?;
+            let stands = self.world.place(id)?;
+            (Some(stands) == self.world.node_id(&eviction.from)).then_some(id)
+        });
+        let pods: Vec<PodId> = leaves.collect();
+        left_out_of(&self.world, &self.movers, &pods).is_none()
     }
 
     /// Asks for an eviction; gives the pod that then needs a place.
