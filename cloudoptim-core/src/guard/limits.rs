@@ -157,8 +157,8 @@ pub struct Limits {
     /// Workload patches of a cluster.
     pub patches: Cap,
     /// Most of a pool's nodes that are disrupted at a time, in percent and
-    /// rounded up, those that are not ready for any other reason too. A
-    /// node that the plan has cordoned counts once it begins to empty it.
+    /// rounded up, those that are not ready for any other reason too. A node
+    /// that is only cordoned does not count.
     /// Default 10. 1 to 100.
     pub pool_percent: u32,
     /// Oldest nodes, pods, workloads and instances that are acted on, in
@@ -397,29 +397,23 @@ pub(crate) fn pool(node: &Node) -> &str {
         .unwrap_or_default()
 }
 
-/// Nodes that this plan has cordoned and not begun to empty: their pods run.
-fn waiting<'a>(context: &Context<'a>) -> BTreeSet<&'a NodeName> {
-    let mut waiting = BTreeSet::new();
-    for step in &context.plan.steps {
-        let fingerprint = &context.plan.fingerprint;
-        let begun = context.history.attempts(fingerprint, &step.id) > 0;
-        match &step.action {
-            Action::CordonNode { node, .. } if begun => {
-                waiting.insert(node);
-            }
-            Action::DrainNode { node, .. } if begun => {
-                waiting.remove(node);
-            }
-            _ => {}
-        }
-    }
-    waiting
+/// Nodes that this plan has begun to empty. One that is only cordoned runs its
+/// pods, whoever cordoned it: Karpenter's budgets count no cordons either.
+fn emptied<'a>(context: &'a Context<'a>) -> BTreeSet<&'a NodeName> {
+    let fingerprint = &context.plan.fingerprint;
+    let begun = |step: &&Step| context.history.attempts(fingerprint, &step.id) > 0;
+    let steps = context.plan.steps.iter().filter(begun);
+    let nodes = steps.filter_map(|step| match &step.action {
+        Action::DrainNode { node, .. } => Some(node),
+        _ => None,
+    });
+    nodes.collect()
 }
 
 /// Beside the node itself, fewer of its pool than the share are out of service.
 fn pool_share(cluster: &ClusterUid, name: &NodeName, context: &Context<'_>) -> Result<(), Refusal> {
     let percent = context.limits.pool_percent;
-    let waiting = waiting(context);
+    let emptied = emptied(context);
     let nodes = context
         .fresh
         .snapshot
@@ -435,10 +429,7 @@ fn pool_share(cluster: &ClusterUid, name: &NodeName, context: &Context<'_>) -> R
     let out_of_service = own
         .iter()
         .filter(|n| n.meta.name != node.meta.name)
-        .filter(|n| {
-            let cordoned = n.unschedulable && !waiting.contains(&n.name());
-            cordoned || !n.is_ready() || n.meta.deleted_at.is_some()
-        });
+        .filter(|n| emptied.contains(&n.name()) || !n.is_ready() || n.meta.deleted_at.is_some());
     let now = u64::try_from(out_of_service.count()).unwrap_or(u64::MAX);
     if now < limit {
         return Ok(());

@@ -423,7 +423,7 @@ impl<'g, 'a> Course<'g, 'a> {
                 continue;
             }
             size += 1_usize;
-            let broken = node.unschedulable || !node.is_ready() || node.meta.deleted_at.is_some();
+            let broken = !node.is_ready() || node.meta.deleted_at.is_some();
             out += usize::from(broken && node.meta.name != drain.node.meta.name);
         }
         let percent = usize::try_from(ground.config.max_disrupted_percent).unwrap_or(100);
@@ -439,7 +439,7 @@ impl<'g, 'a> Course<'g, 'a> {
         let others = self.open.touched.iter().filter(|i| **i != index);
         let others = others
             .filter_map(|i| ground.drains.get(*i))
-            .filter(|other| pool(other.node) == name && !other.node.unschedulable)
+            .filter(|other| pool(other.node) == name)
             .count();
         if others < room {
             Ok(())
