@@ -81,17 +81,6 @@ impl<'a> Wave<'a> {
     fn pods(&self) -> u64 {
         self.leave.values().sum()
     }
-
-    /// Who decides where the pods go.
-    fn placement(&self) -> &'static str {
-        if self.leave.is_empty() {
-            "no pods"
-        } else if self.closed == 0 {
-            "the scheduler\u{2019}s choice"
-        } else {
-            "one node left to choose"
-        }
-    }
 }
 
 /// The section; nothing when no pods move.
@@ -103,9 +92,9 @@ pub(super) fn section(page: &mut Page, summary: &Summary<'_>) {
     page.markup("<h2 id=\"waves\">The way there, wave by wave</h2>\n");
     page.markup(
         "<p class=\"soft\">All nodes that go are cordoned first. A wave begins when the pods of \
-         the one before are ready again and its nodes are gone; every pod of it finds a place \
-         wherever the scheduler puts the others. After each wave one may stop: what is cordoned \
-         is opened again, and the pods stay where they are.</p>\n",
+         the one before are ready again; whatever the scheduler chooses, every pod of it finds \
+         a place, which is asked again right before. One may stop after any wave: what is \
+         cordoned is opened again, and the pods stay where they are.</p>\n",
     );
     let several = clusters.len() > 1;
     for (cluster, waves) in clusters {
@@ -132,7 +121,7 @@ fn table(page: &mut Page, waves: &[Wave<'_>]) {
     page.markup(
         "<table>\n<caption>Dollars a month, saved by this wave and those before</caption>\n\
          <thead><tr><th scope=\"col\" class=\"n\">Wave</th><th scope=\"col\" class=\"wide\">First\
-         </th><th scope=\"col\">Pods leave</th><th scope=\"col\" class=\"wide\">Where they go</th>\
+         </th><th scope=\"col\">Pods leave</th>\
          <th scope=\"col\">Nodes go</th><th scope=\"col\" class=\"n\">About</th>\
          <th scope=\"col\" class=\"n\">Saved</th></tr></thead>\n<tbody>\n",
     );
@@ -162,7 +151,7 @@ fn table(page: &mut Page, waves: &[Wave<'_>]) {
             page.markup(if i == 0 { "" } else { ", " });
             page.put("", pods, " from ").text(node);
         }
-        page.put("</td><td class=\"wide\">", wave.placement(), "</td><td>");
+        page.markup("</td><td>");
         for (i, node) in wave.gone.iter().enumerate() {
             page.markup(if i == 0 { "" } else { ", " }).text(node);
         }
