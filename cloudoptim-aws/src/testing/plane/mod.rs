@@ -182,7 +182,7 @@ pub struct Plane {
     scheduler: Option<Supervised>,
     controllers: Option<Supervised>,
     api_server: Mutex<Option<Supervised>>,
-    etcd: Supervised,
+    etcd: Mutex<Supervised>,
     identities: Identities,
     launch: Launch,
     url: String,
@@ -323,7 +323,7 @@ impl Plane {
             scheduler: None,
             controllers: None,
             api_server: Mutex::new(Some(api_server)),
-            etcd,
+            etcd: Mutex::new(etcd),
             identities,
             launch: launch_api_server,
             url: format!("https://127.0.0.1:{port}"),
@@ -492,9 +492,9 @@ impl Plane {
     /// The process ids of the running programs, by name.
     #[must_use]
     pub fn pids(&self) -> Vec<(&'static str, u32)> {
-        let api_server = self.lock();
+        let (etcd, api_server) = (self.etcd(), self.lock());
         [
-            ("etcd", Some(&self.etcd)),
+            ("etcd", Some(&*etcd)),
             ("kube-apiserver", api_server.as_ref()),
             ("kube-controller-manager", self.controllers.as_ref()),
             ("kube-scheduler", self.scheduler.as_ref()),
@@ -548,6 +548,10 @@ impl Plane {
         self.api_server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn etcd(&self) -> MutexGuard<'_, Supervised> {
+        self.etcd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn signal(&self, signal: Signal) -> Result<(), PlaneError> {
         let not_running = PlaneError::NotRunning("kube-apiserver");
         self.lock().as_mut().ok_or(not_running)?.send(signal).map_err(PlaneError::Io)
@@ -591,8 +595,8 @@ impl Plane {
                     return Ok(found);
                 }
                 // Its death is the reason why the other does not get ready.
-                ended("etcd", &self.etcd)?;
-                match self.lock().as_ref() {
+                ended("etcd", &mut self.etcd())?;
+                match self.lock().as_mut() {
                     Some(api_server) => ended("kube-apiserver", api_server)?,
                     None => return Err(PlaneError::NotRunning("kube-apiserver")),
                 }
@@ -610,7 +614,7 @@ impl Plane {
     }
 }
 
-fn ended(program: &'static str, process: &Supervised) -> Result<(), PlaneError> {
+fn ended(program: &'static str, process: &mut Supervised) -> Result<(), PlaneError> {
     match process.exited()? {
         None => Ok(()),
         Some(status) => Err(PlaneError::Ended { program, status: status.to_string(), log: tail(process.log()) }),
