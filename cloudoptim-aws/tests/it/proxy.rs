@@ -163,3 +163,25 @@ async fn a_watch_goes_through_as_it_comes() {
     assert_eq!((&event["type"], &event["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("seen-by-the-watch")));
     assert_eq!(heard(api.get(&watch).await), "nothing");
 }
+
+#[tokio::test]
+async fn a_delayed_request_arrives_though_its_sender_has_given_up() {
+    let Some(plane) = bare_plane().await else { return };
+    let path = namespace(plane, "late").await;
+    let proxy = Proxy::before(plane).unwrap();
+    proxy.add(Rule::on("POST", &path, Fault::DelayRequest(Duration::from_secs(1))));
+    let body = json!({"metadata": {"name": "late"}});
+    let api = through(&proxy, plane);
+    tokio::time::timeout(Duration::from_millis(200), api.post(&path, &body)).await.unwrap_err();
+    drop(api);
+
+    let admin = plane.admin().unwrap();
+    for _ in 0..600 {
+        if admin.get(&format!("{path}/late")).await.unwrap().status == 200 {
+            assert_eq!(proxy.requests()[0].status, None);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never arrived: {:?}", proxy.requests());
+}

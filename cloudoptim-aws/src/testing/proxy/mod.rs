@@ -378,92 +378,103 @@ async fn answer(
         // It is to be read here.
         asked.headers.remove(ACCEPT_ENCODING);
     }
-    let answer = act(&state, &connection, number, &asked, verdict).await?;
-    state.update(number, |seen| seen.status = Some(answer.status().as_u16()));
-    Ok(answer)
+    // By itself: what is on its way arrives, though its sender has hung up.
+    let acting = {
+        let state = Arc::clone(&state);
+        tokio::spawn(async move { act(&state, number, &asked, verdict).await })
+    };
+    match acting.await?? {
+        Told::Answer(answer) => {
+            state.update(number, |seen| seen.status = Some(answer.status().as_u16()));
+            Ok(answer)
+        }
+        Told::Nothing => connection.close().await,
+        Told::Reset => connection.reset().await,
+    }
 }
 
-async fn act(
-    state: &State,
-    connection: &Connection,
-    number: usize,
-    asked: &Asked,
-    verdict: Verdict,
-) -> Result<Response<AnyBody>, AnyError> {
-    match verdict.fault {
-        None if verdict.keep_for.is_empty() => Ok(passed_on(state.forward(number, asked).await?)),
+/// What the client is told.
+enum Told {
+    Answer(Response<AnyBody>),
+    Nothing,
+    Reset,
+}
+
+async fn act(state: &State, number: usize, asked: &Asked, verdict: Verdict) -> Result<Told, AnyError> {
+    let forward = || state.forward(number, asked);
+    let answer = match verdict.fault {
+        None if verdict.keep_for.is_empty() => passed_on(forward().await?),
         None => {
-            let whole = read(state.forward(number, asked).await?).await?;
+            let whole = read(forward().await?).await?;
             let mut log = state.log();
             for index in verdict.keep_for {
                 if let Some(known) = log.rules.get_mut(index) {
                     known.first = Some(whole.clone());
                 }
             }
-            drop(log);
-            Ok(given(whole))
+            given(whole)
         }
         Some(Fault::DelayRequest(pause)) => {
             tokio::time::sleep(pause).await;
-            Ok(passed_on(state.forward(number, asked).await?))
+            passed_on(forward().await?)
         }
         Some(Fault::DelayAnswer(pause)) => {
-            let answer = state.forward(number, asked).await?;
+            let answer = forward().await?;
             tokio::time::sleep(pause).await;
-            Ok(passed_on(answer))
+            passed_on(answer)
         }
-        Some(Fault::DropRequest) => connection.close().await,
-        Some(Fault::ResetBefore) => connection.reset().await,
+        Some(Fault::DropRequest) => return Ok(Told::Nothing),
+        Some(Fault::ResetBefore) => return Ok(Told::Reset),
         Some(Fault::DropAnswer) => {
-            read(state.forward(number, asked).await?).await?;
-            connection.close().await
+            read(forward().await?).await?;
+            return Ok(Told::Nothing);
         }
         Some(Fault::ResetAfter) => {
-            read(state.forward(number, asked).await?).await?;
-            connection.reset().await
+            read(forward().await?).await?;
+            return Ok(Told::Reset);
         }
-        Some(Fault::AnswerInstead(canned)) => said(&canned),
+        Some(Fault::AnswerInstead(canned)) => said(&canned)?,
         Some(Fault::AnswerOver(canned)) => {
-            read(state.forward(number, asked).await?).await?;
-            said(&canned)
+            read(forward().await?).await?;
+            said(&canned)?
         }
         Some(Fault::CutBody(bytes)) => {
-            let (head, body) = state.forward(number, asked).await?.into_parts();
+            let (head, body) = forward().await?.into_parts();
             let body = Cut { body, left: bytes, flushed: false };
-            Ok(Response::from_parts(head, body.boxed_unsync()))
+            Response::from_parts(head, body.boxed_unsync())
         }
         Some(Fault::ShortBody(bytes)) => {
-            let mut whole = read(state.forward(number, asked).await?).await?;
+            let mut whole = read(forward().await?).await?;
             whole.body.truncate(bytes);
-            Ok(given(whole))
+            given(whole)
         }
         Some(Fault::Dribble { bytes, pause }) => {
-            let whole = read(state.forward(number, asked).await?).await?;
+            let whole = read(forward().await?).await?;
             let body = Drops { rest: whole.body, bytes: bytes.max(1), pause, sleep: None };
             let mut answer = Response::new(body.boxed_unsync());
             (*answer.status_mut(), *answer.headers_mut()) = (whole.status, whole.headers);
-            Ok(answer)
+            answer
         }
         Some(Fault::Duplicate) => {
-            read(state.forward(number, asked).await?).await?;
-            Ok(passed_on(state.forward(number, asked).await?))
+            read(forward().await?).await?;
+            passed_on(forward().await?)
         }
-        Some(Fault::Stale) => match verdict.stale {
-            Some(whole) => Ok(given(whole)),
-            None => Err("a stale answer was asked for before there was one".into()),
-        },
-        Some(Fault::LoseContinue) => edited(read(state.forward(number, asked).await?).await?, |list| {
+        Some(Fault::Stale) => {
+            given(verdict.stale.ok_or("a stale answer was asked for before there was one")?)
+        }
+        Some(Fault::LoseContinue) => edited(read(forward().await?).await?, |list| {
             if let Some(metadata) = list.get_mut("metadata").and_then(Value::as_object_mut) {
                 metadata.remove("continue");
                 metadata.remove("remainingItemCount");
             }
-        }),
-        Some(Fault::KeepItems(count)) => edited(read(state.forward(number, asked).await?).await?, |list| {
+        })?,
+        Some(Fault::KeepItems(count)) => edited(read(forward().await?).await?, |list| {
             if let Some(items) = list.get_mut("items").and_then(Value::as_array_mut) {
                 items.truncate(count);
             }
-        }),
-    }
+        })?,
+    };
+    Ok(Told::Answer(answer))
 }
 
 fn passed_on(answer: Response<Incoming>) -> Response<AnyBody> {

@@ -154,20 +154,22 @@ impl World {
     /// [`WorldError`] if they are not found, refused or not served.
     pub async fn install_karpenter_crds(&self, assets: &Assets) -> Result<(), WorldError> {
         const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        let mut names = Vec::new();
+        let mut served = Vec::new();
         for text in assets.karpenter_crds().map_err(PlaneError::from)?.into_values() {
             let made = self.api.send(hyper::Method::POST, CRDS, "application/yaml", text.into()).await?.ok()?;
-            names.extend(made.pointer("/metadata/name").and_then(Value::as_str).map(str::to_owned));
+            let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (group, plural) = (text("/spec/group"), text("/spec/names/plural"));
+            let versions = made.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+            for version in versions.filter(|version| version["served"] == true) {
+                let version = version["name"].as_str().unwrap_or_default();
+                served.push(format!("/apis/{group}/{version}/{plural}"));
+            }
         }
         self.until(async || {
-            for name in &names {
-                let crd = self.api.get(&format!("{CRDS}/{name}")).await?.ok()?;
-                let conditions = crd.pointer("/status/conditions").and_then(Value::as_array);
-                let established = conditions.into_iter().flatten().any(|condition| {
-                    condition["type"] == "Established" && condition["status"] == "True"
-                });
-                if !established {
-                    return Ok(Some(format!("{name} is not established")));
+            for path in &served {
+                // Not by the condition `Established`: for a moment after it comes 404, then 429.
+                if self.api.get(path).await?.status != 200 {
+                    return Ok(Some(format!("{path} is not served")));
                 }
             }
             Ok(None)
