@@ -66,7 +66,9 @@ pub fn point(name: &str) {
             .create(true)
             .append(true)
             .open(&path)
-            .and_then(|mut file| file.write_all(format!("{}\n", name.replace('\n', " ")).as_bytes()));
+            .and_then(|mut file| {
+                file.write_all(format!("{}\n", name.replace('\n', " ")).as_bytes())
+            });
         assert!(written.is_ok(), "{}: {written:?}", path.display());
     }
     if std::env::var(KILL_AT).is_ok_and(|at| at == reached.to_string()) {
@@ -113,7 +115,13 @@ impl Victim {
     /// A test of this very test binary, by its full name, ignored or not.
     #[must_use]
     pub fn of_test(name: &str) -> Self {
-        let args = [name, "--exact", "--include-ignored", "--nocapture", "--test-threads=1"];
+        let args = [
+            name,
+            "--exact",
+            "--include-ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ];
         Self {
             program: std::env::current_exe().map_err(drop),
             args: args.into_iter().map(OsString::from).collect(),
@@ -123,7 +131,10 @@ impl Victim {
 
     /// Another program.
     #[must_use]
-    pub fn of_program(program: impl Into<PathBuf>, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+    pub fn of_program(
+        program: impl Into<PathBuf>,
+        args: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
         Self {
             program: Ok(program.into()),
             args: args.into_iter().map(Into::into).collect(),
@@ -155,11 +166,20 @@ impl Victim {
     }
 
     fn run_until(&self, index: Option<usize>) -> io::Result<Run> {
-        let folder = tempfile::Builder::new().prefix("cloudoptim-kill-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("cloudoptim-kill-")
+            .tempdir()?;
         let points = folder.path().join("points");
-        let program = self.program.as_ref().map_err(|()| io::Error::other("this binary has no path"))?;
+        let program = self
+            .program
+            .as_ref()
+            .map_err(|()| io::Error::other("this binary has no path"))?;
         let mut command = Command::new(program);
-        command.args(&self.args).stdin(Stdio::null()).env_remove(KILL_AT).env(KILL_POINTS, &points);
+        command
+            .args(&self.args)
+            .stdin(Stdio::null())
+            .env_remove(KILL_AT)
+            .env(KILL_POINTS, &points);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         if let Some(index) = index {
             command.env(KILL_AT, index.to_string());
@@ -168,7 +188,9 @@ impl Victim {
         let end = match (output.status.success(), output.status.signal()) {
             (true, _) => End::Finished,
             (_, Some(ABORT)) if index.is_some() => End::Killed,
-            _ => End::Failed { status: output.status.to_string() },
+            _ => End::Failed {
+                status: output.status.to_string(),
+            },
         };
         let points = match fs::read_to_string(&points) {
             Ok(text) => text.lines().map(str::to_owned).collect(),
@@ -177,6 +199,10 @@ impl Victim {
         };
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
-        Ok(Run { end, points, output: text })
+        Ok(Run {
+            end,
+            points,
+            output: text,
+        })
     }
 }

@@ -36,7 +36,10 @@ fn a_process_ends_at_each_of_its_points() {
 
     let whole = victim.run().unwrap();
     assert_eq!(whole.end, End::Finished, "{}", whole.output);
-    assert_eq!(whole.points, ["before one", "before two", "before three", "after all"]);
+    assert_eq!(
+        whole.points,
+        ["before one", "before two", "before three", "after all"]
+    );
 
     for (index, left) in [(1, ""), (2, "one"), (3, "onetwo"), (4, "onetwothree")] {
         fs::write(&path, "").unwrap();
@@ -59,7 +62,11 @@ fn a_process_that_fails_by_itself_was_not_killed() {
 #[ignore = "killed by a_killed_process_leaves_no_programs_and_no_folder"]
 async fn starts_a_plane() {
     let plane = Plane::start(PlaneConfig::full()).await.unwrap();
-    let mut lines: Vec<String> = plane.pids().iter().map(|(_, pid)| format!("/proc/{pid}")).collect();
+    let mut lines: Vec<String> = plane
+        .pids()
+        .iter()
+        .map(|(_, pid)| format!("/proc/{pid}"))
+        .collect();
     lines.push(plane.admin_kubeconfig().display().to_string());
     fs::write(file(), lines.join("\n")).unwrap();
     kill::point("all run");
@@ -97,7 +104,9 @@ async fn a_dropped_plane_has_ended_its_programs_and_removed_its_folder() {
     if bare_plane().await.is_none() {
         return;
     }
-    let plane = Plane::start(PlaneConfig::bare().with_controllers()).await.unwrap();
+    let plane = Plane::start(PlaneConfig::bare().with_controllers())
+        .await
+        .unwrap();
     let kubeconfig = plane.admin_kubeconfig();
     let pids = plane.pids();
     assert!(kubeconfig.exists() && pids.len() == 3);

@@ -13,5 +13,8 @@ use tokio::sync::OnceCell;
 /// A bare plane that the tests share, each in a namespace of its own.
 async fn bare_plane() -> Option<&'static Plane> {
     static PLANE: OnceCell<Option<Plane>> = OnceCell::const_new();
-    PLANE.get_or_init(|| start_or_skip(PlaneConfig::bare())).await.as_ref()
+    PLANE
+        .get_or_init(|| start_or_skip(PlaneConfig::bare()))
+        .await
+        .as_ref()
 }

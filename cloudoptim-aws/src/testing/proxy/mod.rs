@@ -36,7 +36,10 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use hyper::header::{
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, USER_AGENT,
+};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -103,7 +106,9 @@ pub struct Proxy {
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Proxy")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,7 +120,11 @@ impl Proxy {
     pub fn before(plane: &Plane) -> Result<Self, PlaneError> {
         let (certificates, key) = plane.server_identity()?;
         let tls = server_config(&certificates, &key)?;
-        Self::start(plane.url(), plane.authority_pem(), Some(TlsAcceptor::from(Arc::new(tls))))
+        Self::start(
+            plane.url(),
+            plane.authority_pem(),
+            Some(TlsAcceptor::from(Arc::new(tls))),
+        )
     }
 
     /// The same, but its clients speak plain HTTP.
@@ -126,7 +135,11 @@ impl Proxy {
         Self::start(plane.url(), plane.authority_pem(), None)
     }
 
-    fn start(upstream: &str, authority_pem: &str, tls: Option<TlsAcceptor>) -> Result<Self, PlaneError> {
+    fn start(
+        upstream: &str,
+        authority_pem: &str,
+        tls: Option<TlsAcceptor>,
+    ) -> Result<Self, PlaneError> {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(client_config(authority_pem)?)
@@ -142,8 +155,14 @@ impl Proxy {
             log: Mutex::default(),
         });
         let served = Arc::clone(&state);
-        let server = Server::start("proxy", move |stream| serve(Arc::clone(&served), tls.clone(), stream))?;
-        Ok(Self { state, url: format!("{scheme}://{}", server.address()), _server: server })
+        let server = Server::start("proxy", move |stream| {
+            serve(Arc::clone(&served), tls.clone(), stream)
+        })?;
+        Ok(Self {
+            state,
+            url: format!("{scheme}://{}", server.address()),
+            _server: server,
+        })
     }
 
     /// The address for clients, without a path.
@@ -155,7 +174,11 @@ impl Proxy {
     /// Adds a rule. Of the rules that meet a request and whose turn it is the
     /// first added counts; each counts all requests that it meets.
     pub fn add(&self, rule: Rule) {
-        self.state.log().rules.push(Known { rule, met: 0, first: None });
+        self.state.log().rules.push(Known {
+            rule,
+            met: 0,
+            first: None,
+        });
     }
 
     /// Forgets the rules.
@@ -172,7 +195,13 @@ impl Proxy {
     /// The requests so far that may change something, in the order of coming.
     #[must_use]
     pub fn changes(&self) -> Vec<Seen> {
-        self.state.log().seen.iter().filter(|seen| seen.is_change()).cloned().collect()
+        self.state
+            .log()
+            .seen
+            .iter()
+            .filter(|seen| seen.is_change())
+            .cloned()
+            .collect()
     }
 
     /// Forgets the requests, not the rules nor what they have counted.
@@ -242,7 +271,11 @@ impl State {
     /// Notes a request; its number and what is to happen to it.
     fn note(&self, seen: Seen) -> (usize, Verdict) {
         let mut log = self.log();
-        let mut verdict = Verdict { fault: None, stale: None, keep_for: Vec::new() };
+        let mut verdict = Verdict {
+            fault: None,
+            stale: None,
+            keep_for: Vec::new(),
+        };
         for (index, known) in log.rules.iter_mut().enumerate() {
             if !known.rule.meets(&seen.method, &seen.path, &seen.query) {
                 continue;
@@ -257,7 +290,10 @@ impl State {
             }
         }
         let number = log.forgotten + log.seen.len();
-        log.seen.push(Seen { fault: verdict.fault.clone(), ..seen });
+        log.seen.push(Seen {
+            fault: verdict.fault.clone(),
+            ..seen
+        });
         (number, verdict)
     }
 
@@ -278,7 +314,9 @@ impl State {
             .body(Full::new(asked.body.clone()))?;
         *request.headers_mut() = asked.headers.clone();
         let answer = self.client.request(request).await?;
-        self.update(number, |seen| seen.server_status = Some(answer.status().as_u16()));
+        self.update(number, |seen| {
+            seen.server_status = Some(answer.status().as_u16())
+        });
         Ok(answer)
     }
 }
@@ -314,8 +352,13 @@ impl Connection {
 }
 
 async fn serve(state: Arc<State>, tls: Option<TlsAcceptor>, stream: TcpStream) {
-    let Ok((stream, twin)) = twinned(stream) else { return };
-    let connection = Arc::new(Connection { twin: Some(twin), end: Notify::new() });
+    let Ok((stream, twin)) = twinned(stream) else {
+        return;
+    };
+    let connection = Arc::new(Connection {
+        twin: Some(twin),
+        end: Notify::new(),
+    });
     let service = {
         let connection = Arc::clone(&connection);
         service_fn(move |request| answer(Arc::clone(&state), Arc::clone(&connection), request))
@@ -328,7 +371,9 @@ async fn serve(state: Arc<State>, tls: Option<TlsAcceptor>, stream: TcpStream) {
             () = connection.end.notified() => {}
         },
         Some(tls) => {
-            let Ok(stream) = tls.accept(stream).await else { return };
+            let Ok(stream) = tls.accept(stream).await else {
+                return;
+            };
             tokio::select! {
                 _ = http.serve_connection(TokioIo::new(stream), service) => {}
                 () = connection.end.notified() => {}
@@ -355,7 +400,12 @@ async fn answer(
     for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(name);
     }
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = |name: HeaderName| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     let seen = Seen {
         method: head.method.clone(),
         path: head.uri.path().to_owned(),
@@ -369,12 +419,18 @@ async fn answer(
     };
     let mut asked = Asked {
         method: head.method,
-        target: head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+        target: head
+            .uri
+            .path_and_query()
+            .map_or_else(|| "/".to_owned(), ToString::to_string),
         headers,
         body: seen.body.clone(),
     };
     let (number, verdict) = state.note(seen);
-    if matches!(verdict.fault, Some(Fault::LoseContinue | Fault::KeepItems(_))) {
+    if matches!(
+        verdict.fault,
+        Some(Fault::LoseContinue | Fault::KeepItems(_))
+    ) {
         // It is to be read here.
         asked.headers.remove(ACCEPT_ENCODING);
     }
@@ -400,7 +456,12 @@ enum Told {
     Reset,
 }
 
-async fn act(state: &State, number: usize, asked: &Asked, verdict: Verdict) -> Result<Told, AnyError> {
+async fn act(
+    state: &State,
+    number: usize,
+    asked: &Asked,
+    verdict: Verdict,
+) -> Result<Told, AnyError> {
     let forward = || state.forward(number, asked);
     let answer = match verdict.fault {
         None if verdict.keep_for.is_empty() => passed_on(forward().await?),
@@ -440,7 +501,11 @@ async fn act(state: &State, number: usize, asked: &Asked, verdict: Verdict) -> R
         }
         Some(Fault::CutBody(bytes)) => {
             let (head, body) = forward().await?.into_parts();
-            let body = Cut { body, left: bytes, flushed: false };
+            let body = Cut {
+                body,
+                left: bytes,
+                flushed: false,
+            };
             Response::from_parts(head, body.boxed_unsync())
         }
         Some(Fault::ShortBody(bytes)) => {
@@ -450,7 +515,12 @@ async fn act(state: &State, number: usize, asked: &Asked, verdict: Verdict) -> R
         }
         Some(Fault::Dribble { bytes, pause }) => {
             let whole = read(forward().await?).await?;
-            let body = Drops { rest: whole.body, bytes: bytes.max(1), pause, sleep: None };
+            let body = Drops {
+                rest: whole.body,
+                bytes: bytes.max(1),
+                pause,
+                sleep: None,
+            };
             let mut answer = Response::new(body.boxed_unsync());
             (*answer.status_mut(), *answer.headers_mut()) = (whole.status, whole.headers);
             answer
@@ -459,9 +529,11 @@ async fn act(state: &State, number: usize, asked: &Asked, verdict: Verdict) -> R
             read(forward().await?).await?;
             passed_on(forward().await?)
         }
-        Some(Fault::Stale) => {
-            given(verdict.stale.ok_or("a stale answer was asked for before there was one")?)
-        }
+        Some(Fault::Stale) => given(
+            verdict
+                .stale
+                .ok_or("a stale answer was asked for before there was one")?,
+        ),
         Some(Fault::LoseContinue) => edited(read(forward().await?).await?, |list| {
             if let Some(metadata) = list.get_mut("metadata").and_then(Value::as_object_mut) {
                 metadata.remove("continue");
@@ -485,11 +557,19 @@ fn passed_on(answer: Response<Incoming>) -> Response<AnyBody> {
 
 async fn read(answer: Response<Incoming>) -> Result<Whole, AnyError> {
     let (head, body) = answer.into_parts();
-    Ok(Whole { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
+    Ok(Whole {
+        status: head.status,
+        headers: head.headers,
+        body: body.collect().await?.to_bytes(),
+    })
 }
 
 fn given(whole: Whole) -> Response<AnyBody> {
-    let mut answer = Response::new(Full::new(whole.body).map_err(|never| match never {}).boxed_unsync());
+    let mut answer = Response::new(
+        Full::new(whole.body)
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    );
     *answer.status_mut() = whole.status;
     *answer.headers_mut() = whole.headers;
     // Of this body, which may be another than the one that was read.
@@ -503,15 +583,25 @@ fn said(canned: &Canned) -> Result<Response<AnyBody>, AnyError> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in &canned.headers {
-        headers.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?);
+        headers.insert(
+            HeaderName::from_bytes(name.as_bytes())?,
+            HeaderValue::from_str(value)?,
+        );
     }
-    Ok(given(Whole { status: StatusCode::from_u16(canned.status)?, headers, body: canned.body.clone() }))
+    Ok(given(Whole {
+        status: StatusCode::from_u16(canned.status)?,
+        headers,
+        body: canned.body.clone(),
+    }))
 }
 
 fn edited(whole: Whole, edit: impl FnOnce(&mut Value)) -> Result<Response<AnyBody>, AnyError> {
     let mut list: Value = serde_json::from_slice(&whole.body)?;
     edit(&mut list);
-    Ok(given(Whole { body: list.to_string().into(), ..whole }))
+    Ok(given(Whole {
+        body: list.to_string().into(),
+        ..whole
+    }))
 }
 
 /// A body that breaks off after so many bytes.
@@ -525,7 +615,10 @@ impl Body for Cut {
     type Data = Bytes;
     type Error = AnyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnyError>>> {
         if self.left == 0 {
             if self.flushed {
                 return Poll::Ready(Some(Err("cut".into())));
@@ -563,7 +656,10 @@ impl Body for Drops {
     type Data = Bytes;
     type Error = AnyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnyError>>> {
         if let Some(sleep) = &mut self.sleep
             && sleep.as_mut().poll(context).is_pending()
         {

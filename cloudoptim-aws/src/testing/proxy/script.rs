@@ -26,7 +26,11 @@ impl Canned {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": message, "reason": reason, "code": code,
         });
-        Self { status: code, headers: Vec::new(), body: body.to_string().into() }
+        Self {
+            status: code,
+            headers: Vec::new(),
+            body: body.to_string().into(),
+        }
     }
 
     /// 410 for a page or a watch whose start has been forgotten.
@@ -44,21 +48,34 @@ impl Canned {
             "message": message, "reason": "TooManyRequests", "code": 429,
             "details": {"causes": [{"reason": "DisruptionBudget", "message": "The disruption budget is exhausted"}]},
         });
-        Self { status: 429, headers: Vec::new(), body: body.to_string().into() }
+        Self {
+            status: 429,
+            headers: Vec::new(),
+            body: body.to_string().into(),
+        }
     }
 
     /// 429 by priority and fairness: no cause, and whole seconds to wait.
     #[must_use]
     pub fn too_many_requests(retry_after_seconds: u32) -> Self {
         let text = "Too many requests, please try again later.\n";
-        Self { status: 429, headers: Vec::new(), body: text.into() }
-            .with_header("retry-after", &retry_after_seconds.to_string())
+        Self {
+            status: 429,
+            headers: Vec::new(),
+            body: text.into(),
+        }
+        .with_header("retry-after", &retry_after_seconds.to_string())
     }
 
     /// A body that no server of Kubernetes wrote, as a load balancer's page.
     #[must_use]
     pub fn page(status: u16, html: &str) -> Self {
-        Self { status, headers: Vec::new(), body: html.to_owned().into() }.with_header("content-type", "text/html")
+        Self {
+            status,
+            headers: Vec::new(),
+            body: html.to_owned().into(),
+        }
+        .with_header("content-type", "text/html")
     }
 
     /// The same with a header.
@@ -135,8 +152,15 @@ impl Rule {
     /// in which `*` stands for anything within a segment and `**` for anything.
     #[must_use]
     pub fn on(method: &str, path: &str, fault: Fault) -> Self {
-        let method = (method != "*").then(|| Method::from_bytes(method.as_bytes()).unwrap_or_default());
-        Self { method, path: path.to_owned(), query: None, turn: Turn::From(1), fault }
+        let method =
+            (method != "*").then(|| Method::from_bytes(method.as_bytes()).unwrap_or_default());
+        Self {
+            method,
+            path: path.to_owned(),
+            query: None,
+            turn: Turn::From(1),
+            fault,
+        }
     }
 
     /// Only those with this text in their query, such as `continue=`.
@@ -163,7 +187,10 @@ impl Rule {
     pub(super) fn meets(&self, method: &Method, path: &str, query: &str) -> bool {
         self.method.as_ref().is_none_or(|wanted| wanted == method)
             && fits(self.path.as_bytes(), path.as_bytes())
-            && self.query.as_ref().is_none_or(|part| query.contains(part.as_str()))
+            && self
+                .query
+                .as_ref()
+                .is_none_or(|part| query.contains(part.as_str()))
     }
 
     pub(super) const fn has_turn(&self, count: usize) -> bool {
@@ -179,7 +206,10 @@ fn fits(shape: &[u8], text: &[u8]) -> bool {
         [] => text.is_empty(),
         [b'*', b'*', rest @ ..] => (0..=text.len()).any(|at| fits(rest, &text[at..])),
         [b'*', rest @ ..] => {
-            let segment = text.iter().position(|&byte| byte == b'/').unwrap_or(text.len());
+            let segment = text
+                .iter()
+                .position(|&byte| byte == b'/')
+                .unwrap_or(text.len());
             (0..=segment).any(|at| fits(rest, &text[at..]))
         }
         [first, rest @ ..] => text.first() == Some(first) && fits(rest, &text[1..]),
@@ -193,7 +223,9 @@ mod tests {
 
     #[test]
     fn a_star_stays_within_its_segment_and_two_do_not() {
-        let meets = |shape: &str, path: &str| Rule::on("*", shape, Fault::DropRequest).meets(&Method::GET, path, "");
+        let meets = |shape: &str, path: &str| {
+            Rule::on("*", shape, Fault::DropRequest).meets(&Method::GET, path, "")
+        };
         let eviction = "/api/v1/namespaces/shop/pods/web-1/eviction";
         assert!(meets("/api/v1/namespaces/*/pods/*/eviction", eviction));
         assert!(meets("**/eviction", eviction));
@@ -204,11 +236,19 @@ mod tests {
 
     #[test]
     fn a_rule_is_of_its_method_its_query_and_its_turn() {
-        let rule = Rule::on("GET", "/api/v1/pods", Fault::DropRequest).with_query("continue=").nth(2);
+        let rule = Rule::on("GET", "/api/v1/pods", Fault::DropRequest)
+            .with_query("continue=")
+            .nth(2);
         assert!(rule.meets(&Method::GET, "/api/v1/pods", "limit=5&continue=abc"));
         assert!(!rule.meets(&Method::GET, "/api/v1/pods", "limit=5"));
         assert!(!rule.meets(&Method::POST, "/api/v1/pods", "continue=abc"));
-        assert_eq!([1, 2, 3].map(|count| rule.has_turn(count)), [false, true, false]);
-        assert_eq!([1, 2, 3].map(|count| rule.clone().from_nth(2).has_turn(count)), [false, true, true]);
+        assert_eq!(
+            [1, 2, 3].map(|count| rule.has_turn(count)),
+            [false, true, false]
+        );
+        assert_eq!(
+            [1, 2, 3].map(|count| rule.clone().from_nth(2).has_turn(count)),
+            [false, true, true]
+        );
     }
 }

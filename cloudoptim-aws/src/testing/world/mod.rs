@@ -71,12 +71,21 @@ impl World {
     /// # Errors
     /// [`WorldError::Api`] with the first request that failed.
     pub async fn create(plane: &Plane, spec: &WorldSpec) -> Result<Self, WorldError> {
-        let mut world = Self { api: plane.world_api()?, workloads: Vec::new() };
+        let mut world = Self {
+            api: plane.world_api()?,
+            workloads: Vec::new(),
+        };
         let classes = spec.priority_classes.iter().map(|(name, value)| {
             let class = json!({"metadata": {"name": name}, "value": value, "globalDefault": false});
-            ("/apis/scheduling.k8s.io/v1/priorityclasses".to_owned(), class)
+            (
+                "/apis/scheduling.k8s.io/v1/priorityclasses".to_owned(),
+                class,
+            )
         });
-        let nodes = spec.nodes.iter().map(|node| ("/api/v1/nodes".to_owned(), node.document()));
+        let nodes = spec
+            .nodes
+            .iter()
+            .map(|node| ("/api/v1/nodes".to_owned(), node.document()));
         world.create_all(classes.chain(nodes).collect()).await?;
         world.add(&spec.workloads).await?;
         Ok(world)
@@ -87,15 +96,23 @@ impl World {
     /// # Errors
     /// [`WorldError::Api`] with the first request that failed.
     pub async fn add(&mut self, workloads: &[WorkloadSpec]) -> Result<(), WorldError> {
-        let namespaces: BTreeSet<&str> = workloads.iter().map(|workload| workload.namespace.as_str()).collect();
+        let namespaces: BTreeSet<&str> = workloads
+            .iter()
+            .map(|workload| workload.namespace.as_str())
+            .collect();
         for namespace in namespaces {
             self.ensure_namespace(namespace).await?;
         }
         let budgets = workloads.iter().filter_map(|workload| {
-            let path = format!("/apis/policy/v1/namespaces/{}/poddisruptionbudgets", workload.namespace);
+            let path = format!(
+                "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
+                workload.namespace
+            );
             Some((path, workload.budget_document()?))
         });
-        let makers = workloads.iter().map(|workload| (workload.path(), workload.document()));
+        let makers = workloads
+            .iter()
+            .map(|workload| (workload.path(), workload.document()));
         self.create_all(budgets.chain(makers).collect()).await?;
         self.workloads.extend_from_slice(workloads);
         Ok(())
@@ -106,7 +123,10 @@ impl World {
     /// # Errors
     /// [`WorldError::Api`] if the request failed.
     pub async fn ensure_namespace(&self, name: &str) -> Result<(), WorldError> {
-        let made = self.api.post("/api/v1/namespaces", &json!({"metadata": {"name": name}})).await?;
+        let made = self
+            .api
+            .post("/api/v1/namespaces", &json!({"metadata": {"name": name}}))
+            .await?;
         if made.status != 409 {
             made.ok()?;
         }
@@ -143,7 +163,14 @@ impl World {
     /// # Errors
     /// [`WorldError::Api`] if the request failed.
     pub async fn set_status(&self, path: &str, status: &Value) -> Result<Value, WorldError> {
-        let patched = self.api.patch(&format!("{path}/status"), PatchKind::Merge, &json!({"status": status})).await?;
+        let patched = self
+            .api
+            .patch(
+                &format!("{path}/status"),
+                PatchKind::Merge,
+                &json!({"status": status}),
+            )
+            .await?;
         Ok(patched.ok()?)
     }
 
@@ -155,11 +182,28 @@ impl World {
     pub async fn install_karpenter_crds(&self, assets: &Assets) -> Result<(), WorldError> {
         const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let mut served = Vec::new();
-        for text in assets.karpenter_crds().map_err(PlaneError::from)?.into_values() {
-            let made = self.api.send(hyper::Method::POST, CRDS, "application/yaml", text.into()).await?.ok()?;
-            let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        for text in assets
+            .karpenter_crds()
+            .map_err(PlaneError::from)?
+            .into_values()
+        {
+            let made = self
+                .api
+                .send(hyper::Method::POST, CRDS, "application/yaml", text.into())
+                .await?
+                .ok()?;
+            let text = |pointer: &str| {
+                made.pointer(pointer)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             let (group, plural) = (text("/spec/group"), text("/spec/names/plural"));
-            let versions = made.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+            let versions = made
+                .pointer("/spec/versions")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
             for version in versions.filter(|version| version["served"] == true) {
                 let version = version["name"].as_str().unwrap_or_default();
                 served.push(format!("/apis/{group}/{version}/{plural}"));
@@ -187,10 +231,19 @@ impl World {
             for workload in &self.workloads {
                 let path = format!("{}/{}", workload.path(), workload.name);
                 let made = self.api.get(&path).await?.ok()?;
-                let ready = made.pointer("/status/readyReplicas").and_then(Value::as_u64).unwrap_or(0);
-                let replicas = made.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(0);
+                let ready = made
+                    .pointer("/status/readyReplicas")
+                    .and_then(Value::as_u64)
+                    .unwrap_or(0);
+                let replicas = made
+                    .pointer("/spec/replicas")
+                    .and_then(Value::as_u64)
+                    .unwrap_or(0);
                 if ready != replicas {
-                    return Ok(Some(format!("{}: {ready} of {replicas} pods are ready", workload.name)));
+                    return Ok(Some(format!(
+                        "{}: {ready} of {replicas} pods are ready",
+                        workload.name
+                    )));
                 }
                 if workload.budget.is_none() {
                     continue;
@@ -200,10 +253,17 @@ impl World {
                     workload.namespace, workload.name
                 );
                 let budget = self.api.get(&path).await?.ok()?;
-                let counted = |field: &str| budget.pointer(&format!("/status/{field}")).and_then(Value::as_u64);
+                let counted = |field: &str| {
+                    budget
+                        .pointer(&format!("/status/{field}"))
+                        .and_then(Value::as_u64)
+                };
                 let settled = counted("currentHealthy") == Some(replicas)
                     && counted("expectedPods") == Some(replicas)
-                    && counted("observedGeneration") == budget.pointer("/metadata/generation").and_then(Value::as_u64);
+                    && counted("observedGeneration")
+                        == budget
+                            .pointer("/metadata/generation")
+                            .and_then(Value::as_u64);
                 if !settled {
                     return Ok(Some(format!("the budget {} is not counted", workload.name)));
                 }
@@ -231,7 +291,10 @@ impl World {
         };
         match tokio::time::timeout(PATIENCE, checking).await {
             Ok(done) => done,
-            Err(_) => Err(WorldError::Restless { seconds: PATIENCE.as_secs(), what }),
+            Err(_) => Err(WorldError::Restless {
+                seconds: PATIENCE.as_secs(),
+                what,
+            }),
         }
     }
 }

@@ -145,7 +145,10 @@ impl WorkloadSpec {
     /// A StatefulSet of small pods without constraints.
     #[must_use]
     pub fn stateful_set(namespace: &str, name: &str, replicas: u32) -> Self {
-        Self { kind: WorkloadKind::StatefulSet, ..Self::deployment(namespace, name, replicas) }
+        Self {
+            kind: WorkloadKind::StatefulSet,
+            ..Self::deployment(namespace, name, replicas)
+        }
     }
 
     /// With a budget.
@@ -216,7 +219,9 @@ impl WorkloadSpec {
             Budget::MaxUnavailable(amount) => ("maxUnavailable", amount),
             Budget::MinAvailable(amount) => ("minAvailable", amount),
         };
-        let amount = amount.parse::<u32>().map_or_else(|_| json!(amount), |number| json!(number));
+        let amount = amount
+            .parse::<u32>()
+            .map_or_else(|_| json!(amount), |number| json!(number));
         Some(json!({
             "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
             "metadata": {"name": self.name, "namespace": self.namespace},
@@ -256,7 +261,10 @@ impl WorldSpec {
     pub fn generate(seed: u64, nodes: usize, pods: usize) -> Self {
         let mut random = Random(seed);
         let mut spec = Self {
-            priority_classes: BTreeMap::from([("important".to_owned(), 1_000), ("spare".to_owned(), -10)]),
+            priority_classes: BTreeMap::from([
+                ("important".to_owned(), 1_000),
+                ("spare".to_owned(), -10),
+            ]),
             ..Self::default()
         };
         for index in 0..nodes {
@@ -281,7 +289,10 @@ impl WorldSpec {
     /// How many pods the workloads have.
     #[must_use]
     pub fn pods(&self) -> u64 {
-        self.workloads.iter().map(|workload| u64::from(workload.replicas)).sum()
+        self.workloads
+            .iter()
+            .map(|workload| u64::from(workload.replicas))
+            .sum()
     }
 }
 
@@ -306,7 +317,11 @@ impl Random {
         let drawn = usize::try_from(self.below(INSTANCE_TYPES.len() as u64)).unwrap_or_default();
         let (instance_type, milli_cpu, memory_mib, pods) = INSTANCE_TYPES[drawn];
         let zone = format!("{REGION}{}", ["a", "b", "c"][index % 3]);
-        let capacity_type = if self.below(3) == 0 { "spot" } else { "on-demand" };
+        let capacity_type = if self.below(3) == 0 {
+            "spot"
+        } else {
+            "on-demand"
+        };
         NodeSpec {
             name: format!("node-{index:04}"),
             instance_type: instance_type.to_owned(),
@@ -320,11 +335,19 @@ impl Random {
         }
     }
 
-    fn workload(&mut self, index: usize, left: u32, nodes: usize, cpu: u64, memory: u64) -> WorkloadSpec {
+    fn workload(
+        &mut self,
+        index: usize,
+        left: u32,
+        nodes: usize,
+        cpu: u64,
+        memory: u64,
+    ) -> WorkloadSpec {
         let namespace = format!("team-{}", self.below(4));
         let most = u64::from(left).min(10 + nodes as u64 / 2);
         let replicas = u32::try_from(1 + self.below(most)).unwrap_or(1);
-        let mut workload = WorkloadSpec::deployment(&namespace, &format!("app-{index:03}"), replicas);
+        let mut workload =
+            WorkloadSpec::deployment(&namespace, &format!("app-{index:03}"), replicas);
         if self.below(3) == 0 {
             workload.kind = WorkloadKind::StatefulSet;
         }
@@ -372,7 +395,11 @@ mod tests {
         for seed in 0..50 {
             let world = WorldSpec::generate(seed, 30, 300);
             let all: u64 = world.nodes.iter().map(|node| node.milli_cpu).sum();
-            let asked: u64 = world.workloads.iter().map(|w| w.milli_cpu * u64::from(w.replicas)).sum();
+            let asked: u64 = world
+                .workloads
+                .iter()
+                .map(|w| w.milli_cpu * u64::from(w.replicas))
+                .sum();
             assert!(asked * 4 <= all * 3, "seed {seed}: {asked} of {all}");
         }
     }
