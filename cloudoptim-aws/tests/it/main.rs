@@ -1,6 +1,7 @@
 //! Tests of the adapters, on a real control plane where they need one.
 #![cfg(unix)]
 
+mod assets;
 mod kill;
 mod plane;
 mod proxy;

@@ -1,5 +1,7 @@
 //! Worlds come to life, and stay as a cluster would.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cloudoptim_aws::testing::assets::Assets;
 use cloudoptim_aws::testing::plane::{PlaneConfig, stages};
 use cloudoptim_aws::testing::start_or_skip;
@@ -24,7 +26,7 @@ async fn twenty_nodes_run_their_pods_and_an_evicted_one_keeps_its_grace() {
 
     let admin = plane.admin().unwrap();
     let nodes = admin.get("/api/v1/nodes").await.unwrap().ok().unwrap();
-    let zones: std::collections::BTreeSet<&str> = nodes["items"]
+    let zones: BTreeSet<&str> = nodes["items"]
         .as_array()
         .unwrap()
         .iter()
@@ -97,6 +99,53 @@ async fn twenty_nodes_run_their_pods_and_an_evicted_one_keeps_its_grace() {
             |e| e.verb == "delete" && e.object_ref.as_ref().is_some_and(|o| o.name == "cart-1")
         )
     );
+}
+
+#[tokio::test]
+async fn pods_and_nodes_fail_and_claims_are_bound_as_labelled() {
+    let config = PlaneConfig::full().with_stages([stages::chaos(), stages::volumes()].concat());
+    let Some(plane) = start_or_skip(config).await else {
+        return;
+    };
+    let mut spec = WorldSpec::generate(2, 3, 0);
+    let labelled = |label: &str| BTreeMap::from([(label.to_owned(), "true".to_owned())]);
+    spec.nodes[0].labels = labelled("node-not-ready.stage.kwok.x-k8s.io");
+    let mut failing = WorkloadSpec::deployment("sick", "failing", 1);
+    failing.pod_labels = labelled("pod-container-running-failed.stage.kwok.x-k8s.io");
+    spec.workloads.push(failing);
+    let world = World::create(&plane, &spec).await.unwrap();
+    let claims = "/api/v1/namespaces/sick/persistentvolumeclaims";
+    let claim = json!({"metadata": {"name": "data"}, "spec": {"storageClassName": "kwok-volume",
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    world
+        .create_all(vec![(claims.to_owned(), claim)])
+        .await
+        .unwrap();
+
+    let admin = plane.admin().unwrap();
+    let items = async |path: &str| admin.get(path).await.unwrap().ok().unwrap()["items"].take();
+    let any = |items: &Value, holds: &dyn Fn(&Value) -> bool| {
+        items
+            .as_array()
+            .is_some_and(|items| items.iter().any(holds))
+    };
+    world
+        .until(async || {
+            let pods = items("/api/v1/namespaces/sick/pods").await;
+            let claims = items(claims).await;
+            let nodes = items("/api/v1/nodes").await;
+            let failed = any(&pods, &|pod| pod["status"]["phase"] == "Failed");
+            let bound = any(&claims, &|claim| claim["status"]["phase"] == "Bound");
+            let unready = any(&nodes, &|node| {
+                let conditions = node["status"]["conditions"].as_array();
+                let mut conditions = conditions.into_iter().flatten();
+                conditions.any(|c| c["type"] == "Ready" && c["status"] == "False")
+            });
+            let done = failed && bound && unready;
+            Ok((!done).then(|| format!("failed {failed}, bound {bound}, unready {unready}")))
+        })
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

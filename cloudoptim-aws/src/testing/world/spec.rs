@@ -118,6 +118,8 @@ pub struct WorkloadSpec {
     pub budget: Option<Budget>,
     /// Its pods' grace when they are deleted, in seconds.
     pub grace_seconds: u32,
+    /// Labels of its pods, beside `app`.
+    pub pod_labels: BTreeMap<String, String>,
     /// Annotations of its pods.
     pub pod_annotations: BTreeMap<String, String>,
 }
@@ -138,6 +140,7 @@ impl WorkloadSpec {
             priority_class: None,
             budget: None,
             grace_seconds: 30,
+            pod_labels: BTreeMap::new(),
             pod_annotations: BTreeMap::new(),
         }
     }
@@ -194,7 +197,9 @@ impl WorkloadSpec {
         if let Some(class) = &self.priority_class {
             pod["priorityClassName"] = json!(class);
         }
-        let metadata = json!({"labels": {"app": self.name}, "annotations": self.pod_annotations});
+        let mut labels = self.pod_labels.clone();
+        labels.insert("app".to_owned(), self.name.clone());
+        let metadata = json!({"labels": labels, "annotations": self.pod_annotations});
         let mut spec = json!({
             "replicas": self.replicas, "selector": selector, "template": {"metadata": metadata, "spec": pod},
         });
