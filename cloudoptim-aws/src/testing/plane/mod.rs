@@ -93,6 +93,11 @@ pub struct PlaneConfig {
     pub stages: Vec<String>,
     /// More flags of the API server, such as `--max-requests-inflight=5`.
     pub api_server_flags: Vec<String>,
+    /// More flags of the controller manager, such as
+    /// `--node-monitor-grace-period=20s`. It waits ten minutes by default: a
+    /// node that this machine is too busy to keep alive would else take the
+    /// readiness of its pods along, which nobody gives back as a kubelet does.
+    pub controllers_flags: Vec<String>,
 }
 
 impl PlaneConfig {
@@ -104,6 +109,7 @@ impl PlaneConfig {
             scheduler: false,
             stages: Vec::new(),
             api_server_flags: Vec::new(),
+            controllers_flags: Vec::new(),
         }
     }
 
@@ -141,6 +147,13 @@ impl PlaneConfig {
     #[must_use]
     pub fn with_api_server_flag(mut self, flag: impl Into<String>) -> Self {
         self.api_server_flags.push(flag.into());
+        self
+    }
+
+    /// With one more flag of the controller manager.
+    #[must_use]
+    pub fn with_controllers_flag(mut self, flag: impl Into<String>) -> Self {
+        self.controllers_flags.push(flag.into());
         self
     }
 }
@@ -399,7 +412,7 @@ impl Plane {
         plane.write_kubeconfig("admin", &plane.admin_token)?;
 
         if config.controllers {
-            let flags = vec![
+            let mut flags = vec![
                 flag(
                     "kubeconfig",
                     plane.write_kubeconfig("controllers", &controllers_token)?,
@@ -414,7 +427,9 @@ impl Plane {
                 flag("kube-api-qps", "1000"),
                 flag("kube-api-burst", "2000"),
                 flag("concurrent-replicaset-syncs", "20"),
+                flag("node-monitor-grace-period", "10m"),
             ];
+            flags.extend(config.controllers_flags.iter().map(OsString::from));
             plane.controllers = Some(plane.beside(assets, "kube-controller-manager", flags)?);
         }
         if config.scheduler {
