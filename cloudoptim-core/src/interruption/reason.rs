@@ -289,6 +289,85 @@ pub enum Reason {
     },
 }
 
+macro_rules! codes {
+    ($($variant:ident = $code:literal,)*) => {
+        impl Reason {
+            /// Every code, in the order of the variants.
+            pub const CODES: &'static [&'static str] = &[$($code),*];
+
+            /// Its code, as in JSON.
+            pub const fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $code,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    TooLarge = "too_large",
+    TooDeep = "too_deep",
+    NotUtf8 = "not_utf8",
+    NotJson = "not_json",
+    DuplicateKey = "duplicate_key",
+    NotAnObject = "not_an_object",
+    NotAnEvent = "not_an_event",
+    WrappedTwice = "wrapped_twice",
+    MissingField = "missing_field",
+    WrongType = "wrong_type",
+    BadInstanceId = "bad_instance_id",
+    Poison = "poison",
+    UnknownVersion = "unknown_version",
+    UnknownDetailType = "unknown_detail_type",
+    UnknownAction = "unknown_action",
+    UnknownState = "unknown_state",
+    UnknownTransition = "unknown_transition",
+    TestNotification = "test_notification",
+    LaunchHook = "launch_hook",
+    NotANotification = "not_a_notification",
+    OtherService = "other_service",
+    OtherCategory = "other_category",
+    NotUpcoming = "not_upcoming",
+    NoInstances = "no_instances",
+    Canary = "canary",
+    ForeignAccount = "foreign_account",
+    ForeignRegion = "foreign_region",
+    ForeignSource = "foreign_source",
+    ResourceMismatch = "resource_mismatch",
+    NotOurs = "not_ours",
+    NodeLeft = "node_left",
+    NotKnownYet = "not_known_yet",
+    AmbiguousInstance = "ambiguous_instance",
+    Duplicate = "duplicate",
+    InHand = "in_hand",
+    Late = "late",
+    Surpassed = "surpassed",
+    Known = "known",
+    Hastened = "hastened",
+    Interrupted = "interrupted",
+    CapacityEnds = "capacity_ends",
+    TerminatingHook = "terminating_hook",
+    AtRisk = "at_risk",
+    Rebalance = "rebalance",
+    LoopGuard = "loop_guard",
+    TooYoung = "too_young",
+    Scheduled = "scheduled",
+    BeyondHorizon = "beyond_horizon",
+    NoStart = "no_start",
+    ChangeClosed = "change_closed",
+    StateOfNoConcern = "state_of_no_concern",
+    Stopping = "stopping",
+    Gone = "gone",
+    StartedAgain = "started_again",
+    Unconfirmed = "unconfirmed",
+    Confirmed = "confirmed",
+    Contradicted = "contradicted",
+    NoAnswer = "no_answer",
+    NothingPending = "nothing_pending",
+    Several = "several",
+}
+
 impl Reason {
     /// What it means for the message.
     pub const fn class(&self) -> Class {

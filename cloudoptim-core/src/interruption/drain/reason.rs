@@ -48,6 +48,33 @@ pub enum Shortfall {
     Leaving,
 }
 
+macro_rules! codes {
+    ($($variant:ident = $code:literal,)*) => {
+        impl Shortfall {
+            /// Every code, in the order of the variants.
+            pub const CODES: &'static [&'static str] = &[$($code),*];
+
+            /// Its code, as in JSON.
+            pub const fn code(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $code,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    GraceTooLong = "grace_too_long",
+    NoTime = "no_time",
+    BudgetTooSlow = "budget_too_slow",
+    BudgetBlocks = "budget_blocks",
+    NoRoom = "no_room",
+    Pinned = "pinned",
+    GoesWithNode = "goes_with_node",
+    Leaving = "leaving",
+}
+
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
