@@ -232,7 +232,12 @@ impl Config {
             ),
             ("doubt_seconds", self.doubt_seconds, 0, 60),
             ("horizon_hours", self.horizon_hours, 1, 8_760),
-            ("hook_timeout_seconds", self.hook_timeout_seconds, 30, 172_800),
+            (
+                "hook_timeout_seconds",
+                self.hook_timeout_seconds,
+                30,
+                172_800,
+            ),
             (
                 "rebalance_min_age_minutes",
                 self.rebalance_min_age_minutes,

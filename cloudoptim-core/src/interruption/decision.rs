@@ -87,6 +87,11 @@ pub enum Act {
         /// By when; any time when `None`.
         before: Option<DateTime<Utc>>,
     },
+    /// The voluntary drain that was asked for before has to be over by then.
+    Limit {
+        /// By when.
+        before: DateTime<Utc>,
+    },
     /// Nothing yet: [`Interruptions::due`](super::Interruptions::due) tells when.
     Wait {
         /// When the work begins.

@@ -131,6 +131,12 @@ impl Interruptions {
         self.events.prune(self.clock);
         self.recent.taken.prune(self.clock);
         self.recent.rebalanced.prune(self.clock);
+        self.trim();
+    }
+
+    /// Forgets states that ran out, and the next to do so while there are too
+    /// many.
+    fn trim(&mut self) {
         let most = usize::try_from(self.config.max_instances).unwrap_or(usize::MAX);
         while let Some((at, _)) = self.expiry.first() {
             if *at > self.clock && self.states.len() <= most {
@@ -186,9 +192,15 @@ impl Interruptions {
         let given = given.into_iter().flatten().min().unwrap_or(now);
         let mut steps = Vec::with_capacity(event.instances.len());
         let mut receipt = Vec::new();
+        let incoming = Incoming {
+            event,
+            receives: message.receives,
+            given,
+            fleet,
+            now,
+        };
         for instance in &event.instances {
-            let step = self.step(event, instance, message.receives, given, fleet, now, &mut receipt);
-            steps.push(step);
+            steps.push(self.step(incoming, instance, &mut receipt));
         }
         let verdict = self.verdict(&steps, message.receives);
         let reason = match steps.as_slice() {
@@ -211,17 +223,14 @@ impl Interruptions {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // one call, of what a message has
-    fn step(
-        &mut self,
-        event: &Event<'_>,
-        instance: &str,
-        receives: u32,
-        given: DateTime<Utc>,
-        fleet: &Fleet,
-        now: DateTime<Utc>,
-        receipt: &mut Vec<Entry>,
-    ) -> Step {
+    fn step(&mut self, incoming: Incoming<'_>, instance: &str, receipt: &mut Vec<Entry>) -> Step {
+        let Incoming {
+            event,
+            receives,
+            given,
+            fleet,
+            now,
+        } = incoming;
         let nothing = |reason| step(instance, Act::Nothing, reason);
         let Some(member) = fleet.get(instance) else {
             let was_ours = self.states.contains_key(instance);
@@ -237,7 +246,10 @@ impl Interruptions {
             return nothing(Reason::Poison { receives });
         }
         let is_closed = matches!(event.notice, Notice::ScheduledChange { closed: false, .. })
-            && self.events.get(&Key::new(event, CLOSED, instance)).is_some();
+            && self
+                .events
+                .get(&Key::new(event, CLOSED, instance))
+                .is_some();
         let mut state = self.take(instance);
         let before = state.clone().map(Box::new);
         let case = Case {
@@ -302,6 +314,7 @@ impl Interruptions {
         state.expires = after(deadline, seconds(self.config.remember_seconds));
         self.expiry.insert((state.expires, instance.clone()));
         self.states.insert(instance, state);
+        self.trim();
     }
 
     fn verdict(&self, steps: &[Step], receives: u32) -> Verdict {
@@ -464,6 +477,16 @@ impl Interruptions {
     pub fn at_risk(&self) -> BTreeSet<NodeName> {
         self.states.values().map(|s| s.node.name.clone()).collect()
     }
+}
+
+/// An event as it came.
+#[derive(Clone, Copy)]
+struct Incoming<'c> {
+    event: &'c Event<'c>,
+    receives: u32,
+    given: DateTime<Utc>,
+    fleet: &'c Fleet,
+    now: DateTime<Utc>,
 }
 
 /// Marks the key of work that was closed.

@@ -150,14 +150,27 @@ impl Case<'_> {
             Notice::CapacityReservationInterruption { ends_at } => {
                 let deadline = ends_at.unwrap_or(notice_ends);
                 let reason = Reason::CapacityEnds { deadline };
-                self.urgent(Stage::Interrupted, deadline, deadline, reason, state, recent)
+                self.urgent(
+                    Stage::Interrupted,
+                    deadline,
+                    deadline,
+                    reason,
+                    state,
+                    recent,
+                )
             }
             Notice::StateChange { state: new } => match new {
                 NewState::Pending | NewState::Running => self.runs(event, *new, state),
                 NewState::Stopping | NewState::ShuttingDown => {
                     let reason = Reason::Stopping { state: *new };
-                    let mut out =
-                        self.urgent(Stage::Stopping, self.given, notice_ends, reason, state, recent);
+                    let mut out = self.urgent(
+                        Stage::Stopping,
+                        self.given,
+                        notice_ends,
+                        reason,
+                        state,
+                        recent,
+                    );
                     if let (Reason::Stopping { .. }, Some(state)) = (&mut out.reason, state) {
                         state.stops_by = Some(*new);
                     }
@@ -284,7 +297,9 @@ impl Case<'_> {
         }
         let until = after(self.now, seconds(self.config.unconfirmed_window_seconds));
         let groups = groups.into_iter().map(|(group, _, _)| group).collect();
-        recent.taken.add(until, InstanceId::new(self.instance), groups);
+        recent
+            .taken
+            .add(until, InstanceId::new(self.instance), groups);
         Ok(())
     }
 
@@ -306,7 +321,10 @@ impl Case<'_> {
         if policy == RebalancePolicy::Mark {
             return outcome(Act::Mark, Reason::AtRisk);
         }
-        let age = self.member.since.map(|since| (self.now - since).num_seconds());
+        let age = self
+            .member
+            .since
+            .map(|since| (self.now - since).num_seconds());
         let youngest = i64::from(config.rebalance_min_age_minutes).saturating_mul(60);
         if age.is_none_or(|age| age < youngest) {
             return outcome(Act::Mark, Reason::TooYoung { age_seconds: age });
@@ -370,9 +388,15 @@ impl Case<'_> {
         if !is_soon(self.config, start, self.now) {
             return outcome(Act::Wait { start }, Reason::BeyondHorizon { start });
         }
+        let act = if known.drains {
+            Act::Limit { before: start }
+        } else {
+            Act::PlanDrain {
+                before: Some(start),
+            }
+        };
         known.drains = true;
-        let before = Some(start);
-        outcome(Act::PlanDrain { before }, Reason::Scheduled { start })
+        outcome(act, Reason::Scheduled { start })
     }
 
     fn closed(&self, event: &Event<'_>, state: &mut Option<State>) -> Outcome {
@@ -412,12 +436,7 @@ impl Case<'_> {
         outcome(act, Reason::StartedAgain)
     }
 
-    fn gone(
-        &self,
-        new: NewState,
-        late_from: DateTime<Utc>,
-        state: &mut Option<State>,
-    ) -> Outcome {
+    fn gone(&self, new: NewState, late_from: DateTime<Utc>, state: &mut Option<State>) -> Outcome {
         if late_from <= self.now {
             return outcome(
                 Act::Verify,

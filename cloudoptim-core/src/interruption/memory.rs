@@ -1,6 +1,6 @@
 //! Bounded memory: events that were handled, and acts of the last minutes.
 
-use super::message::Event;
+use super::message::{Event, Notice};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,9 +15,14 @@ impl Key {
     /// id: the announcement of work and its end.
     pub(super) fn new(event: &Event<'_>, more: &str, instance: &str) -> Self {
         let mut digest = Sha256::new();
+        let region = match event.notice {
+            // A token says enough, and not every form of a hook has a region.
+            Notice::AsgLifecycleTerminate { .. } => None,
+            _ => event.region.as_deref(),
+        };
         for part in [
             event.account.as_ref(),
-            event.region.as_deref().unwrap_or_default(),
+            region.unwrap_or_default(),
             event.kind().name(),
             &event.id,
             more,
@@ -146,14 +151,16 @@ impl<G: Ord + Clone, W: Eq> Window<G, W> {
     pub(super) fn remove(&mut self, what: &W) {
         while let Some(at) = self.acts.iter().position(|(_, w, _)| w == what) {
             let act = self.acts.remove(at);
-            act.into_iter().for_each(|(_, _, groups)| self.less(&groups));
+            act.into_iter()
+                .for_each(|(_, _, groups)| self.less(&groups));
         }
     }
 
     pub(super) fn prune(&mut self, now: DateTime<Utc>) {
         while self.acts.front().is_some_and(|(until, _, _)| *until <= now) {
             let act = self.acts.pop_front();
-            act.into_iter().for_each(|(_, _, groups)| self.less(&groups));
+            act.into_iter()
+                .for_each(|(_, _, groups)| self.less(&groups));
         }
     }
 

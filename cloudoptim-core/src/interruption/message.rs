@@ -592,10 +592,7 @@ impl<'a> Envelope<'a> {
             });
         }
         let start = time(&detail.start);
-        let mut about = self.about(
-            Notice::ScheduledChange { closed, start },
-            instances,
-        );
+        let mut about = self.about(Notice::ScheduledChange { closed, start }, instances);
         if let Some(affected) = detail.affected_account.into_cow()
             && affected != about.account
         {

@@ -512,7 +512,10 @@ impl fmt::Display for Reason {
             Self::TooYoung { age_seconds: None } => f.write_str("the node's age is not known"),
             Self::Scheduled { start } => write!(f, "work on the machine begins at {start}"),
             Self::BeyondHorizon { start } => {
-                write!(f, "work on the machine begins at {start}, which is not soon")
+                write!(
+                    f,
+                    "work on the machine begins at {start}, which is not soon"
+                )
             }
             Self::NoStart => f.write_str("work on the machine was announced without a time"),
             Self::ChangeClosed => f.write_str("the work was called off or is over"),
@@ -532,4 +535,3 @@ impl fmt::Display for Reason {
         }
     }
 }
-

@@ -3,8 +3,8 @@
 use super::config::Error;
 use crate::decision::Offering;
 use crate::model::{
-    AccountId, CapacityType, Cloud, Cluster, ClusterUid, InstanceId, InstanceType, NODE_GROUP_LABEL,
-    NODE_POOL_LABEL, NodeName, Region, Uid, ZONE_ID_LABEL, ZoneId, ZoneName,
+    AccountId, CapacityType, Cloud, Cluster, ClusterUid, InstanceId, InstanceType,
+    NODE_GROUP_LABEL, NODE_POOL_LABEL, NodeName, Region, Uid, ZONE_ID_LABEL, ZoneId, ZoneName,
 };
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,8 +156,7 @@ impl Fleet {
                 continue;
             };
             let zone_id = labels.label(ZONE_ID_LABEL).map(ZoneId::from);
-            let zone_id =
-                zone_id.or_else(|| cloud?.zone_id(zone.as_ref()?).cloned());
+            let zone_id = zone_id.or_else(|| cloud?.zone_id(zone.as_ref()?).cloned());
             let offering = node.instance_type().zip(node.capacity_type());
             let offering = offering.map(|(instance_type, capacity_type)| Offering {
                 instance_type: InstanceType::from(instance_type),

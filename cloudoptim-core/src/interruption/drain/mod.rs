@@ -415,7 +415,6 @@ impl<'a> Planner<'a> {
         let before = u32::try_from(before).unwrap_or(u32::MAX);
         let (round, at_once) = match kind {
             LaneKind::Free => (0, u32::MAX),
-            LaneKind::Budget { allowed: 0, .. } => (before.saturating_add(1), 0),
             LaneKind::Budget { allowed, .. } => (before / (*allowed).max(1), *allowed),
             LaneKind::Unknown => (before, 1),
         };

@@ -1,18 +1,20 @@
 //! The 26 bodies of `sqs_bodies.jsonl`, as they are and under other names.
 
 use super::build::{fleet, message};
+use chrono::{DateTime, TimeDelta, Utc};
 use cloudoptim_core::interruption::{
     Class, Config, Fleet, Interruptions, Notice, Scope, Verdict, read,
 };
 use cloudoptim_core::knowledge::{Knowledge, Provenance};
 use cloudoptim_core::model::{Cluster, Node};
-use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 pub(crate) fn lines() -> Vec<Value> {
     let text = include_str!("../testdata/interruption/sqs_bodies.jsonl");
-    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
 }
 
 /// What was read, in the words of the expectations.
@@ -55,7 +57,11 @@ fn every_body_is_read_as_expected() {
     assert_eq!(lines.len(), 26);
     for line in lines {
         let told = told(line["body"].as_str().unwrap());
-        assert_eq!(differences(&line["expect"], &told), Vec::<String>::new(), "{line}");
+        assert_eq!(
+            differences(&line["expect"], &told),
+            Vec::<String>::new(),
+            "{line}"
+        );
     }
 }
 
@@ -98,8 +104,13 @@ fn other_names_change_nothing_but_the_names() {
                 out + rest
             };
             let body = renamed(line["body"].as_str().unwrap());
-            let expect: Value = serde_json::from_str(&renamed(&line["expect"].to_string())).unwrap();
-            assert_eq!(differences(&expect, &told(&body)), Vec::<String>::new(), "{body}");
+            let expect: Value =
+                serde_json::from_str(&renamed(&line["expect"].to_string())).unwrap();
+            assert_eq!(
+                differences(&expect, &told(&body)),
+                Vec::<String>::new(),
+                "{body}"
+            );
         }
     }
 }
@@ -109,7 +120,12 @@ fn fleet_of_the_bodies() -> Fleet {
     let mut ids = BTreeSet::new();
     for line in lines() {
         let named = line["expect"]["instance_ids"].as_array().cloned();
-        ids.extend(named.unwrap_or_default().iter().map(|id| id.as_str().unwrap().to_owned()));
+        ids.extend(
+            named
+                .unwrap_or_default()
+                .iter()
+                .map(|id| id.as_str().unwrap().to_owned()),
+        );
     }
     let nodes = ids.iter().map(|id| {
         let mut node = Node {
@@ -121,7 +137,13 @@ fn fleet_of_the_bodies() -> Fleet {
     });
     let mut fleet = Fleet::default();
     let nodes = Knowledge::complete(nodes.collect(), Provenance::new("test", "c"));
-    fleet.add(&Cluster { nodes, ..Cluster::default() }, None);
+    fleet.add(
+        &Cluster {
+            nodes,
+            ..Cluster::default()
+        },
+        None,
+    );
     fleet
 }
 
@@ -134,7 +156,11 @@ fn every_body_is_decided_at_its_time_and_is_late_months_after() {
     for line in lines() {
         let body = line["body"].as_str().unwrap();
         let case = line["case"].as_str().unwrap();
-        let time = body.split("\"time\": \"").nth(1).and_then(|t| t.split('"').next());
+        let plain = body.replace('\\', "");
+        let time = plain
+            .split("\"time\": \"")
+            .nth(1)
+            .and_then(|t| t.split('"').next());
         let time = time.and_then(|t| t.parse::<DateTime<Utc>>().ok());
         // Without a time, that of receipt stands in.
         let (given, now) = match time {
@@ -147,7 +173,11 @@ fn every_body_is_decided_at_its_time_and_is_late_months_after() {
         ] {
             let mut interruptions = Interruptions::new(Config::default(), scope.clone()).unwrap();
             let decision = interruptions.receive(message(body), &fleet, now);
-            told.push(format!("{case}: {} {}", decision.verdict, super::acts(&decision, time.map_or(now, |_| given))));
+            told.push(format!(
+                "{case}: {} {}",
+                decision.verdict,
+                super::acts(&decision, time.map_or(now, |_| given))
+            ));
         }
     }
     let fresh = fresh.join("\n");
@@ -183,7 +213,10 @@ duplicate_delivery: ack drain@120"
     );
     // What has no time of its own is as young as its message; what is
     // announced for a day is not late before that day.
-    let acts: Vec<_> = months_later.iter().filter(|l| l.contains("drain")).collect();
+    let acts: Vec<_> = months_later
+        .iter()
+        .filter(|l| l.contains("drain"))
+        .collect();
     assert_eq!(acts, ["empty_time: ack drain@120"]);
     assert!(months_later[10].contains("wait, wait"));
     assert!(months_later[0].contains("ack verify"));

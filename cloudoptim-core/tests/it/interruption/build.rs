@@ -115,7 +115,10 @@ pub(crate) fn health(
     begins: Option<DateTime<Utc>>,
     status: &str,
 ) -> Value {
-    let entities: Vec<Value> = instances.iter().map(|i| json!({"entityValue": i})).collect();
+    let entities: Vec<Value> = instances
+        .iter()
+        .map(|i| json!({"entityValue": i}))
+        .collect();
     let mut detail = json!({
         "eventArn": format!("arn:aws:health:us-east-1::event/EC2/REBOOT/{id}"),
         "service": "EC2", "eventTypeCategory": "scheduledChange",

@@ -1,14 +1,15 @@
 //! Drains against a deadline.
 
+use super::build::{after, start};
 use crate::cases::{Line, run_cases};
 use crate::fixtures::{cluster, complete, container, deployment, meta, node, owner, pod};
-use super::build::{after, start};
 use cloudoptim_core::interruption::drain::{self, Config, DrainPlan, LaneKind, View};
 use cloudoptim_core::model::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn number(line: &Line, key: &str) -> Option<i64> {
-    line.get(key).map(|v| v.parse().unwrap_or_else(|_| panic!("{}", line.text)))
+    line.get(key)
+        .map(|v| v.parse().unwrap_or_else(|_| panic!("{}", line.text)))
 }
 
 /// The cluster of some lines: `node n1 cpu=4 spot`, `pod web-1 on=n1 cpu=1
@@ -90,7 +91,10 @@ fn plan(header: &Line, c: &Cluster) -> DrainPlan {
     let left = number(header, "left").unwrap_or(120);
     let names = header.get("going").unwrap_or("n1").split(',');
     let going: BTreeMap<NodeName, _> = names.map(|n| (n.into(), after(left))).collect();
-    let risky = header.get("at_risk").into_iter().flat_map(|names| names.split(','));
+    let risky = header
+        .get("at_risk")
+        .into_iter()
+        .flat_map(|names| names.split(','));
     let at_risk: BTreeSet<NodeName> = risky.map(NodeName::from).collect();
     let view = View {
         now: start(),
@@ -108,7 +112,10 @@ fn described(plan: &DrainPlan) -> Vec<String> {
         let pool = r.pool.as_deref().unwrap_or("-");
         let avoid: Vec<String> = r.avoid.iter().map(ToString::to_string).collect();
         let avoid = avoid.join(", ");
-        out.push(format!("replacement {pool} pods={} cpu={} avoid={avoid}", r.pods, r.requests.cpu.0));
+        out.push(format!(
+            "replacement {pool} pods={} cpu={} avoid={avoid}",
+            r.pods, r.requests.cpu.0
+        ));
     }
     for lane in &plan.lanes {
         let name = match &lane.kind {
@@ -119,7 +126,10 @@ fn described(plan: &DrainPlan) -> Vec<String> {
         for e in &lane.evictions {
             let room = e.room_on.as_ref().map_or("-", NodeName::as_str);
             let (at, grace) = (e.not_before_seconds, e.grace_seconds);
-            out.push(format!("evict {} lane={name} at={at} grace={grace} room={room}", e.pod.name));
+            out.push(format!(
+                "evict {} lane={name} at={at} grace={grace} room={room}",
+                e.pod.name
+            ));
         }
     }
     for u in &plan.unfinished {
@@ -155,12 +165,15 @@ fn case_tables_hold() {
 fn every_pod_is_evicted_once_or_named() {
     for seed in 0..60_u32 {
         let mut lines = Vec::new();
-        let pick = |n: u32, salt: u32| (seed.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)) / 7 % n;
+        let pick = |n: u32, salt: u32| {
+            (seed.wrapping_mul(2_654_435_761) ^ salt.wrapping_mul(40_503)) / 7 % n
+        };
         for n in 1..=6 {
             lines.push(Line::parse(&format!("node n{n} cpu={}", 2 + pick(6, n))));
         }
         for n in 0..20 {
-            let flag = ["", "", "", "bare", "daemon", "protected", "leaving"][pick(7, n + 100) as usize];
+            let flag =
+                ["", "", "", "bare", "daemon", "protected", "leaving"][pick(7, n + 100) as usize];
             lines.push(Line::parse(&format!(
                 "pod p{n} on=n{} of=a{} grace={} priority={} {flag}",
                 1 + pick(3, n + 200),
@@ -169,7 +182,10 @@ fn every_pod_is_evicted_once_or_named() {
                 pick(3, n + 400),
             )));
         }
-        lines.push(Line::parse(&format!("budget b of=a0 allowed={}", pick(3, 500))));
+        lines.push(Line::parse(&format!(
+            "budget b of=a0 allowed={}",
+            pick(3, 500)
+        )));
         let c = build(&lines);
         let left = i64::from(pick(180, 600));
         let header = Line::parse(&format!("drain going=n1,n2 at_risk=n3 left={left}"));
@@ -185,8 +201,13 @@ fn every_pod_is_evicted_once_or_named() {
         }
         seen.extend(plan.unfinished.iter().map(|u| u.uid.clone()));
         let on = |p: &&Pod| matches!(p.node().map(NodeName::as_str), Some("n1" | "n2"));
-        let there: BTreeSet<Uid> =
-            c.pods.items().iter().filter(on).map(|p| p.meta.uid.clone()).collect();
+        let there: BTreeSet<Uid> = c
+            .pods
+            .items()
+            .iter()
+            .filter(on)
+            .map(|p| p.meta.uid.clone())
+            .collect();
         assert_eq!(seen, there, "seed {seed}");
     }
 }

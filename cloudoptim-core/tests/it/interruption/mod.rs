@@ -34,6 +34,7 @@ fn act(act: Act, from: DateTime<Utc>) -> String {
         }
         Act::PlanDrain { before: None } => "plan_drain".to_owned(),
         Act::PlanDrain { before: Some(at) } => format!("plan_drain@{}", seconds(at)),
+        Act::Limit { before } => format!("limit@{}", seconds(before)),
         Act::Wait { .. } => "wait".to_owned(),
         Act::Verify => "verify".to_owned(),
         Act::CleanUp => "clean_up".to_owned(),

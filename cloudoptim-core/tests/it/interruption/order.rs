@@ -5,7 +5,7 @@ use super::build::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use cloudoptim_core::interruption::{
-    Act, Change, Config, Interruptions, Message, RebalancePolicy, Stage, Standing, Verdict,
+    Act, Change, Config, Fleet, Interruptions, Message, RebalancePolicy, Stage, Standing, Verdict,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -31,7 +31,10 @@ fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
 fn five_that_drain() -> Vec<(&'static str, Value)> {
     vec![
         ("rebalance", rebalance("i-1", "r", start())),
-        ("health", health(&["i-1"], "h", start(), Some(after(7_200)), "upcoming")),
+        (
+            "health",
+            health(&["i-1"], "h", start(), Some(after(7_200)), "upcoming"),
+        ),
         ("hook", hook("i-1", "t", start(), TERMINATING)),
         ("spot", spot("i-1", "s", start(), "terminate")),
         ("capacity", capacity("i-1", "c", start(), Some(after(100)))),
@@ -42,7 +45,10 @@ fn five_that_drain() -> Vec<(&'static str, Value)> {
 fn five_stages() -> Vec<(&'static str, Value)> {
     vec![
         ("rebalance", rebalance("i-1", "r", start())),
-        ("health", health(&["i-1"], "h", start(), Some(after(7_200)), "upcoming")),
+        (
+            "health",
+            health(&["i-1"], "h", start(), Some(after(7_200)), "upcoming"),
+        ),
         ("spot", spot("i-1", "s", start(), "terminate")),
         ("stopping", state("i-1", "p", start(), "shutting-down")),
         ("gone", state("i-1", "g", start(), "terminated")),
@@ -75,15 +81,19 @@ struct Tally {
 }
 
 /// Hands the bodies out and counts the acts; every message ends with an ack.
-fn run(interruptions: &mut Interruptions, bodies: &[String], tally: &mut Tally, is_noise: bool) {
-    let fleet = fleet(10);
+fn run(
+    (interruptions, fleet): (&mut Interruptions, &Fleet),
+    bodies: &[String],
+    tally: &mut Tally,
+    is_noise: bool,
+) {
     for body in bodies {
         let message = Message {
             body: body.as_bytes(),
             sent_at: Some(after(1)),
             receives: 1,
         };
-        let decision = interruptions.receive(message, &fleet, after(5));
+        let decision = interruptions.receive(message, fleet, after(5));
         assert!(is_noise || decision.verdict == Verdict::Ack, "{decision:?}");
         for step in &decision.steps {
             tally.evidence += u32::from(!is_noise && step.evidence.is_some());
@@ -98,7 +108,7 @@ fn run(interruptions: &mut Interruptions, bodies: &[String], tally: &mut Tally, 
                     tally.deadline = Some(deadline);
                 }
                 Act::CleanUp => tally.cleaned += 1,
-                Act::Nothing | Act::Verify | Act::Mark => {}
+                Act::Nothing | Act::Verify | Act::Mark | Act::Limit { .. } => {}
                 other => panic!("{other:?} of {body}"),
             }
         }
@@ -111,19 +121,19 @@ fn whatever_comes_how_often_in_which_order_there_is_one_drain() {
     let config = Config::default()
         .with_rebalance(RebalancePolicy::Drain)
         .with_unconfirmed_percent(100);
-    let noise = noise();
+    let (noise, fleet) = (noise(), fleet(10));
     for order in orders(&five_that_drain()) {
         for copies in 1..=5 {
             let mut interruptions = interruptions(config.clone());
             let mut tally = Tally::default();
             for (_, body) in &order {
-                run(&mut interruptions, &noise, &mut tally, true);
+                run((&mut interruptions, &fleet), &noise, &mut tally, true);
                 let bodies = vec![body.to_string(); copies];
-                run(&mut interruptions, &bodies, &mut tally, false);
+                run((&mut interruptions, &fleet), &bodies, &mut tally, false);
             }
             // All copies of all kinds once more, as after a lost delete.
             let again: Vec<String> = order.iter().map(|(_, b)| b.to_string()).collect();
-            run(&mut interruptions, &again, &mut tally, false);
+            run((&mut interruptions, &fleet), &again, &mut tally, false);
             let names: Vec<_> = order.iter().map(|(n, _)| *n).collect();
             assert_eq!(tally.drains, 1, "{names:?} × {copies}");
             assert_eq!(tally.deadline, Some(after(100)), "{names:?} × {copies}");
@@ -136,15 +146,15 @@ fn an_instance_is_drained_once_before_it_is_gone_and_not_after() {
     let config = Config::default()
         .with_rebalance(RebalancePolicy::Drain)
         .with_unconfirmed_percent(100);
-    let noise = noise();
+    let (noise, fleet) = (noise(), fleet(10));
     for order in orders(&five_stages()) {
         for copies in 1..=5 {
             let mut interruptions = interruptions(config.clone());
             let mut tally = Tally::default();
             for (_, body) in &order {
-                run(&mut interruptions, &noise, &mut tally, true);
+                run((&mut interruptions, &fleet), &noise, &mut tally, true);
                 let bodies = vec![body.to_string(); copies];
-                run(&mut interruptions, &bodies, &mut tally, false);
+                run((&mut interruptions, &fleet), &bodies, &mut tally, false);
             }
             let names: Vec<_> = order.iter().map(|(n, _)| *n).collect();
             let drains = u32::from(names[0] != "gone");
@@ -160,11 +170,17 @@ fn the_earliest_deadline_of_a_stage_holds_in_any_order() {
         let id = ends.to_string();
         (ends, capacity("i-1", &id, start(), Some(after(ends))))
     });
+    let fleet = fleet(10);
     for order in orders(&notices) {
         let mut interruptions = interruptions(Config::default());
         let mut tally = Tally::default();
         for (_, body) in &order {
-            run(&mut interruptions, &[body.to_string()], &mut tally, false);
+            run(
+                (&mut interruptions, &fleet),
+                &[body.to_string()],
+                &mut tally,
+                false,
+            );
         }
         assert_eq!((tally.drains, tally.deadline), (1, Some(after(40))));
     }
