@@ -1,5 +1,6 @@
 //! What EC2 says about an instance of which a message came.
 
+use super::lattice::Stage;
 use crate::knowledge::Knowledge;
 use crate::model::{Instance, InstanceState, SpotRequest};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -42,25 +43,28 @@ const TAKEN_BACK: [&str; 13] = [
 /// | --- | --- | --- |
 /// | marked, or ended by EC2 | any | confirmed |
 /// | any | stopping, stopped, shutting down, terminated | confirmed |
-/// | `fulfilled`, read `doubt_seconds` or more after `noticed_at` | running | contradicted |
+/// | `fulfilled`, read `doubt_seconds` or more after `noticed_at` | running | contradicted, if it is said to be [`Stage::Interrupted`] or [`Stage::Stopping`] |
 /// | anything else | | unavailable |
 ///
 /// A reading without its time contradicts nothing. For an instance that is no
-/// spot instance only its state can confirm, and nothing here contradicts.
+/// spot instance only its state can confirm, and nothing here contradicts; nor
+/// does anything here a lifecycle hook ([`Stage::Released`]), whose instance
+/// runs while the hook waits: ask its scaling group.
 ///
 /// ```
-/// use cloudoptim_core::interruption::{Confirmation, confirmation};
+/// use cloudoptim_core::interruption::{Confirmation, Stage, confirmation};
 /// use cloudoptim_core::knowledge::{Knowledge, Provenance};
 /// use cloudoptim_core::model::{Instance, InstanceState};
 /// use chrono::DateTime;
 ///
 /// let gone = Instance { id: "i-1".into(), state: InstanceState::Stopping, ..Instance::default() };
 /// let instances = Knowledge::complete(vec![gone], Provenance::new("test", "a/r"));
-/// let answer = confirmation("i-1", DateTime::UNIX_EPOCH, 15, &Knowledge::default(), &instances);
+/// let answer = confirmation("i-1", Stage::Interrupted, DateTime::UNIX_EPOCH, 15, &Knowledge::default(), &instances);
 /// assert_eq!(answer, Confirmation::Confirmed);
 /// ```
 pub fn confirmation(
     instance: &str,
+    stage: Stage,
     noticed_at: DateTime<Utc>,
     doubt_seconds: u32,
     requests: &Knowledge<Vec<SpotRequest>>,
@@ -89,7 +93,8 @@ pub fn confirmation(
     let fresh = late_enough(requests.provenance().and_then(|p| p.observed_at))
         && late_enough(instances.provenance().and_then(|p| p.observed_at));
     let fulfilled = request.is_some_and(|r| r.is_live() && r.status == "fulfilled");
-    if fresh && fulfilled && state == InstanceState::Running {
+    let can_tell = matches!(stage, Stage::Interrupted | Stage::Stopping);
+    if can_tell && fresh && fulfilled && state == InstanceState::Running {
         Confirmation::Contradicted
     } else {
         Confirmation::Unavailable

@@ -375,12 +375,13 @@ impl Interruptions {
         self.states.insert(instance.clone(), state);
     }
 
-    /// Instances to ask EC2 about, with the time of the notice: those that are
-    /// drained or wait for an answer, and were not confirmed, in id order.
-    pub fn unconfirmed(&self) -> impl Iterator<Item = (&InstanceId, DateTime<Utc>)> {
+    /// Instances to ask EC2 about, in id order, with what is said of them and
+    /// when that was: those that are drained or wait for an answer, and were
+    /// not confirmed.
+    pub fn unconfirmed(&self) -> impl Iterator<Item = (&InstanceId, Stage, DateTime<Utc>)> {
         let open = |s: &State| !s.confirmed && (s.urgent || s.asked.is_some());
         let states = self.states.iter();
-        states.filter_map(move |(id, s)| open(s).then_some((id, s.noticed_at)))
+        states.filter_map(move |(id, s)| open(s).then_some((id, s.standing.stage, s.noticed_at)))
     }
 
     /// Takes EC2's answer about an instance, and says what follows.

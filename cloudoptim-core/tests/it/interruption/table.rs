@@ -15,7 +15,7 @@ use chrono::TimeDelta;
 use cloudoptim_core::interruption::drain::Shortfall;
 use cloudoptim_core::interruption::{
     Config, Confirmation, Decision, Fleet, Interruptions, Message, Queue, Reason, RebalancePolicy,
-    Scope, Step, confirmation,
+    Scope, Stage, Step, confirmation,
 };
 use cloudoptim_core::knowledge::{Gap, Knowledge, Provenance};
 use cloudoptim_core::model::{Instance, InstanceState, SpotRequest};
@@ -150,8 +150,9 @@ fn body(line: &Line) -> Vec<u8> {
 }
 
 /// What EC2 answers, read from what it lists.
-fn answer(line: &Line) -> Confirmation {
+fn answer(interruptions: &Interruptions, line: &Line) -> Confirmation {
     let id = line.get("i").unwrap_or("i-1");
+    let instance_id = id.into();
     let now = after(line.word(0).parse().unwrap());
     let state = match line.get("instance") {
         Some("running") => InstanceState::Running,
@@ -177,13 +178,9 @@ fn answer(line: &Line) -> Confirmation {
         empty()
     };
     let instances = Knowledge::complete(vec![instance], read);
-    confirmation(
-        id,
-        after(number(line, "noticed", 0)),
-        15,
-        &requests,
-        &instances,
-    )
+    let found = interruptions.unconfirmed().find(|(i, ..)| i.as_str() == id);
+    let (_, stage, noticed_at) = found.unwrap_or((&instance_id, Stage::Interrupted, start()));
+    confirmation(id, stage, noticed_at, 15, &requests, &instances)
 }
 
 fn told(step: &Step) -> String {
@@ -227,7 +224,8 @@ fn one(interruptions: &mut Interruptions, fleet: &mut Fleet, line: &Line) -> Vec
     match line.word(1) {
         "answer" => {
             let id = line.get("i").unwrap_or("i-1").into();
-            vec![told(&interruptions.answer(&id, answer(line), now))]
+            let answer = answer(interruptions, line);
+            vec![told(&interruptions.answer(&id, answer, now))]
         }
         "fleet" => {
             *fleet = self::fleet(line);
@@ -237,7 +235,7 @@ fn one(interruptions: &mut Interruptions, fleet: &mut Fleet, line: &Line) -> Vec
         "unconfirmed" => {
             let ids: Vec<String> = interruptions
                 .unconfirmed()
-                .map(|(i, _)| i.to_string())
+                .map(|(i, ..)| i.to_string())
                 .collect();
             vec![format!("unconfirmed {}", ids.join(" "))]
         }
