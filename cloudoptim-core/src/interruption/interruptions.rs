@@ -250,8 +250,7 @@ impl Interruptions {
                 .events
                 .get(&Key::new(event, CLOSED, instance))
                 .is_some();
-        let mut state = self.take(instance);
-        let before = state.clone().map(Box::new);
+        let mut state = self.states.get(instance).cloned();
         let case = Case {
             config: &self.config,
             fleet,
@@ -266,12 +265,13 @@ impl Interruptions {
             reason,
             evidence,
         } = case.judge(event, &mut state, &mut self.recent);
-        let changed = state.as_ref() != before.as_deref();
-        if let Some(mut state) = state {
-            if changed {
+        let mut before = None;
+        if state.as_ref() != self.states.get(instance) {
+            before = self.take(instance).map(Box::new);
+            if let Some(mut state) = state {
                 state.by = Some(key);
+                self.keep(InstanceId::new(instance), state, now);
             }
-            self.keep(InstanceId::new(instance), state, now);
         }
         let hook = match &event.notice {
             Notice::AsgLifecycleTerminate { hook } => Some(hook.clone()),
