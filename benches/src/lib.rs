@@ -8,7 +8,8 @@
 //!
 //! [`documents`] reads what users' tools print, as they have it on disk; [`dump`]
 //! makes such documents at any size. [`tables`] judges the embedded catalogue
-//! by the tables that it was made from.
+//! by the tables that it was made from. [`messages`] has bodies of queue messages
+//! and streams of events made of them.
 
 pub mod baseline;
 pub mod certificate;
@@ -18,6 +19,7 @@ pub mod documents;
 pub mod dump;
 pub mod instance;
 pub mod load;
+pub mod messages;
 pub mod placement;
 pub mod process;
 pub mod sample;

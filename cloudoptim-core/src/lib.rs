@@ -12,6 +12,7 @@ pub mod engines;
 pub mod execute;
 pub mod guard;
 pub mod input;
+pub mod interruption;
 pub mod journal;
 pub mod knowledge;
 pub mod ledger;

@@ -20,12 +20,20 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("approval", schema_for!(crate::guard::Approval)),
         ("benchmark", schema_for!(crate::catalog::Benchmark)),
         ("decision", schema_for!(crate::decision::Decision)),
+        (
+            "drain_plan",
+            schema_for!(crate::interruption::drain::DrainPlan),
+        ),
         ("ebs_price", schema_for!(crate::catalog::EbsPrice)),
         ("engine_output", schema_for!(crate::engines::EngineOutput)),
         ("execution_report", schema_for!(crate::execute::Report)),
         (
             "instance_type",
             schema_for!(crate::catalog::InstanceTypeInfo),
+        ),
+        (
+            "interruption_decision",
+            schema_for!(crate::interruption::Decision),
         ),
         ("journal_entry", schema_for!(crate::journal::Entry)),
         ("ledgers", schema_for!(crate::ledger::Ledgers)),

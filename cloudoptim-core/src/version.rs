@@ -22,6 +22,8 @@
 //! | approval | [`Approval`] | refused |
 //! | journal entry | [`Entry`] | refused |
 //! | execution report | [`Report`] | refused |
+//! | interruption decision | [`Interruption`] | refused |
+//! | drain plan | [`DrainPlan`] | refused |
 //!
 //! A part is in a document and has that one's version: a
 //! [`Decision`](crate::decision::Decision), a price
@@ -50,6 +52,8 @@ use crate::engines::bin_packing::Migration;
 use crate::execute::Report;
 use crate::guard::{Approval, Limits};
 use crate::input::LoadReport;
+use crate::interruption::Decision as Interruption;
+use crate::interruption::drain::DrainPlan;
 use crate::journal::Entry;
 use crate::ledger::Ledgers;
 use crate::model::{Snapshot, UsageColumns};
@@ -92,6 +96,8 @@ documents! {
     Approval: "approval" = 1;
     Entry: "journal entry" = 1;
     Report: "execution report" = 1;
+    Interruption: "interruption decision" = 1;
+    DrainPlan: "drain plan" = 1;
 }
 
 /// The version of a document's JSON. There is one value: the version that this

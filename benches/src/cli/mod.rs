@@ -3,6 +3,7 @@
 mod catalog;
 mod consolidate;
 mod dump;
+mod interruptions;
 mod load;
 mod packing;
 
@@ -33,6 +34,10 @@ what:
   dump      writes the documents of a made-up cluster for `load`: its pods are
             drawn from one openb file, with a quarter of the CPU and memory and
             no GPU, and placed first-fit
+  interruptions
+            reads messages of a queue (JSON lines with case, body and expect),
+            compares what was read with what is expected, and decides many
+            events made of them, on one core
   help      this text
 
 options of packing:
@@ -89,6 +94,12 @@ options of dump:
   --managed-fields    with managedFields, as `--show-managed-fields` prints them
   --compact           without white space, as the API server answers
 
+options of interruptions:
+  --events N          how many events are decided for the figures (default
+                      200000)
+  --soak N            decides N events more and watches the memory, which has to
+                      stay as it is after a tenth of them
+
 option of all:
   --json              JSON lines even on a terminal
 
@@ -98,10 +109,11 @@ ran, in 10^6 bytes (of the whole process, so that later instances of one run
 may carry what earlier ones left). cpu_seconds leaves out waiting for a core.
 certified_bound is what the harness's own pricing of the proof confirms of
 lower_bound; gap is over it. Violations are what the checker finds wrong
-with a packing, and for `catalog` figures that differ from the tables.
+with a packing, and for `catalog` figures that differ from the tables. For
+`interruptions`, disagree lists the cases that were read otherwise.
 
-Exit code 0: every instance ran and none has a violation, those of baselines
-apart; 1: not so; 2: bad usage.
+Exit code 0: every instance ran, none has a violation, those of baselines
+apart, and no case disagrees; 1: not so; 2: bad usage.
 ";
 
 /// A mistake on the command line.
@@ -126,6 +138,7 @@ pub fn main(args: Vec<String>) -> ExitCode {
         Some("load") => load::run(args.collect()),
         Some("catalog") => catalog::run(args.collect()),
         Some("dump") => dump::run(args.collect()),
+        Some("interruptions") => interruptions::run(args.collect()),
         Some("help" | "--help" | "-h") => {
             let _ = io::stdout().write_all(HELP.as_bytes());
             Ok(true)

@@ -1,7 +1,7 @@
 //! The command line, as someone at a terminal or a script meets it.
 
 use crate::{folder, gzip};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -96,6 +96,11 @@ fn bad_usage_ends_with_2_and_the_help() {
             "--taken-at must be a time",
         ),
         (&["catalog", "--pods", "3"], "unknown option --pods"),
+        (&["interruptions"], "interruptions needs a path"),
+        (
+            &["interruptions", "--events", "0", "x"],
+            "--events must be at least 1, got 0",
+        ),
         (&["dump", "x"], "dump needs --out FILE"),
         (
             &["dump", "--out", "y"],
@@ -124,7 +129,14 @@ fn help_names_every_command_and_ends_with_0() {
         let output = harness(&[word]);
         assert_eq!(output.status.code(), Some(0));
         let help = String::from_utf8(output.stdout).unwrap();
-        for command in ["packing", "consolidate", "load", "catalog", "dump"] {
+        for command in [
+            "packing",
+            "consolidate",
+            "load",
+            "catalog",
+            "dump",
+            "interruptions",
+        ] {
             assert!(help.contains(&format!("\n  {command}")), "{command}");
         }
     }
@@ -139,6 +151,7 @@ fn a_path_that_cannot_be_read_ends_with_1_and_is_named() {
         &["packing", gone][..],
         &["load", gone],
         &["catalog", gone],
+        &["interruptions", gone],
         &["dump", "--out", text(&out), gone],
         &["packing", "--types", gone, gone],
     ] {
@@ -505,4 +518,54 @@ fn the_catalogue_is_measured_and_compared() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(lines(&output)[1]["violations"], 1);
     assert!(errors(&output).contains("violation: bad.csv: us-east-1 m6i.large: usd_per_hour"));
+}
+
+#[test]
+fn messages_are_compared_and_decided() {
+    let folder = folder("interruptions");
+    let event = |id: &str| {
+        json!({
+            "version": "0", "id": "e-1", "detail-type": "EC2 Spot Instance Interruption Warning",
+            "source": "aws.ec2", "account": "111122223333", "time": "2026-03-03T11:25:35Z",
+            "region": "us-east-1", "resources": [format!("arn:aws:ec2:us-east-1a:instance/{id}")],
+            "detail": {"instance-id": id, "instance-action": "terminate"},
+        })
+    };
+    let case = |name: &str, kind: &str| {
+        let id = "i-0123456789abcdef0";
+        let expect = json!({"kind": kind, "instance_ids": [id], "note": "not looked at"});
+        json!({"case": name, "body": event(id).to_string(), "expect": expect}).to_string()
+    };
+    let good = folder.join("good.jsonl");
+    fs::write(&good, case("warning", "spot_interruption")).unwrap();
+    let output = harness(&[
+        "interruptions",
+        "--events",
+        "500",
+        "--soak",
+        "1000",
+        text(&good),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let line = &lines(&output)[0];
+    assert_eq!((&line["messages"], &line["agree"]), (&json!(1), &json!(1)));
+    assert_eq!(line["disagree"], json!([]));
+    for field in ["events_per_second", "p99_us"] {
+        assert!(line[field].as_f64().unwrap() > 0.0, "{field}");
+    }
+    assert_eq!(line["soak"]["events"], 1000);
+    assert_eq!(line["soak"]["remembered_events"], 1000);
+
+    let bad = folder.join("bad.jsonl");
+    let both = case("warning", "spot_interruption") + "\n" + &case("other", "rebalance");
+    fs::write(&bad, both).unwrap();
+    let output = harness(&["interruptions", "--events", "10", text(&bad)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(lines(&output)[0]["disagree"], json!(["other"]));
+    assert!(errors(&output).contains("other: kind should be \"rebalance\""));
+
+    fs::write(&bad, "{}").unwrap();
+    let output = harness(&["interruptions", text(&bad)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("bad.jsonl:1: is no case"));
 }

@@ -17,6 +17,7 @@ mod ghost_probe;
 mod golden;
 mod input;
 mod input_aws;
+mod interruption;
 mod joint;
 mod joint_properties;
 mod joint_sleep;

@@ -15,6 +15,8 @@ use cloudoptim_core::engines::bin_packing::Migration;
 use cloudoptim_core::execute::Report;
 use cloudoptim_core::guard::{Approval, Limits};
 use cloudoptim_core::input::LoadReport;
+use cloudoptim_core::interruption::Decision as Interruption;
+use cloudoptim_core::interruption::drain::DrainPlan;
 use cloudoptim_core::journal::Entry;
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::{MicroUsdPerHour, Snapshot, UsageColumns};
@@ -75,10 +77,12 @@ fn types() -> BTreeMap<&'static str, Again> {
         ("approval", again::<Approval> as Again),
         ("benchmark", again::<Benchmark>),
         ("decision", again::<Decision>),
+        ("drain_plan", again::<DrainPlan>),
         ("ebs_price", again::<EbsPrice>),
         ("engine_output", again::<EngineOutput>),
         ("execution_report", again::<Report>),
         ("instance_type", again::<InstanceTypeInfo>),
+        ("interruption_decision", again::<Interruption>),
         ("journal_entry", again::<Entry>),
         ("ledgers", again::<Ledgers>),
         ("limits", again::<Limits>),
@@ -251,6 +255,8 @@ fn every_document_refuses_another_version_by_name_and_number() {
     }
     refuses::<Snapshot>("snapshot", false);
     refuses::<Migration>("migration", false);
+    refuses::<Interruption>("interruption_decision", false);
+    refuses::<DrainPlan>("drain_plan", false);
     refuses::<Plan>("plan", false);
     refuses::<Approval>("approval", false);
     refuses::<EngineOutput>("engine_output", false);
