@@ -1,5 +1,10 @@
 //! AWS and Kubernetes behind the provider traits of `cloudoptim-core`.
 //!
-//! No adapter works yet: the traits that they will implement are in
-//! [`cloudoptim_core::providers`], and each adapter arrives behind a feature
-//! of its own, together with its conformance tests.
+//! Each adapter stands behind a feature of its own:
+//!
+//! - `kubernetes`: [`k8s`] reads clusters through their API.
+
+#[cfg(feature = "kubernetes")]
+pub mod clock;
+#[cfg(feature = "kubernetes")]
+pub mod k8s;
