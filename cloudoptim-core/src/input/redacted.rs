@@ -8,6 +8,7 @@ use super::log::Log;
 use super::meta::is_presence;
 use super::redact::redact_message;
 use super::runtime::{kept_value, kept_words};
+use super::storage::KEPT_PARAMETERS;
 use serde_json::{Map, Value, json};
 
 /// Labels of a series that are read.
@@ -61,7 +62,13 @@ pub fn redacted(bytes: &[u8]) -> Option<String> {
         let of = kind.strip_suffix("List")?;
         let items: Vec<Value> = items
             .iter()
-            .map(|item| object(of, &version, item.get()))
+            .map(|item| match document::head(item.get()) {
+                // A mixed list of `kubectl`: each item says what it is.
+                (own_version, own_kind) if of.is_empty() => {
+                    object(&own_kind, &own_version, item.get())
+                }
+                _ => object(of, &version, item.get()),
+            })
             .collect();
         json!({"kind": kind, "apiVersion": version, "metadata": list_meta(document),
             "items": items})
@@ -245,8 +252,7 @@ fn settle(value: &mut Value, kind: &str) {
                     // Labels and annotations have any keys.
                     ("labels" | "annotations", _) => {}
                     ("parameters", Value::Object(parameters)) if kind == "StorageClass" => {
-                        let types = ["type", "csi.storage.k8s.io/fstype", "kmsKeyId", "encrypted"];
-                        parameters.retain(|name, _| types.contains(&name.as_str()));
+                        parameters.retain(|name, _| KEPT_PARAMETERS.contains(&name.as_str()));
                     }
                     (_, field) => settle(field, kind),
                 }
