@@ -74,7 +74,10 @@ fn parse() -> Result<Option<Args>, Box<dyn Error>> {
             Long("out") => args.out = Some(parser.value()?.into()),
             Long("roles") => {
                 let subject = Subject::User("cloudoptim-read".to_owned());
-                print!("{}", read_manifests(&ReadRole::new("cloudoptim-read", subject)));
+                print!(
+                    "{}",
+                    read_manifests(&ReadRole::new("cloudoptim-read", subject))
+                );
                 return Ok(None);
             }
             Long("help") | Short('h') => {
@@ -99,12 +102,16 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let uid: ClusterUid = cluster.uid().clone();
     let taken_at: DateTime<Utc> = clock.now();
     let mut sources = Sources::default();
-    sources.clusters.insert(uid, ClusterSources::of(Arc::new(cluster)));
+    sources
+        .clusters
+        .insert(uid, ClusterSources::of(Arc::new(cluster)));
     let snapshot = collect(&sources, taken_at, Knowledge::default()).await;
     snapshot.clusters.iter().for_each(tell);
     let json = serde_json::to_string(&snapshot)?;
     match args.out {
-        Some(path) => std::fs::write(&path, json).map_err(|e| format!("{}: {e}", path.display()))?,
+        Some(path) => {
+            std::fs::write(&path, json).map_err(|e| format!("{}: {e}", path.display()))?
+        }
         None => println!("{json}"),
     }
     Ok(())
@@ -113,8 +120,12 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
 /// Says what was read, and what was not, and why.
 fn tell(cluster: &Cluster) {
     eprintln!("cluster {}:", cluster.uid);
-    eprintln!("  {} nodes, {} pods, {} workloads", cluster.nodes.items().len(),
-        cluster.pods.items().len(), cluster.workloads.items().len());
+    eprintln!(
+        "  {} nodes, {} pods, {} workloads",
+        cluster.nodes.items().len(),
+        cluster.pods.items().len(),
+        cluster.workloads.items().len()
+    );
     for (part, gap) in cluster.gaps() {
         eprintln!("  {part}: {gap}");
     }

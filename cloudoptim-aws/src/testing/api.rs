@@ -102,12 +102,24 @@ impl Answer {
     /// # Errors
     /// [`ApiError::Status`] with the start of the body otherwise.
     pub fn ok(&self) -> Result<Value, ApiError> {
-        if (200..300).contains(&self.status) { self.json() } else { Err(self.unexpected()) }
+        if (200..300).contains(&self.status) {
+            self.json()
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn unexpected(&self) -> ApiError {
-        let message = String::from_utf8_lossy(&self.body).chars().take(300).collect();
-        ApiError::Status { method: self.method.to_string(), path: self.path.clone(), status: self.status, message }
+        let message = String::from_utf8_lossy(&self.body)
+            .chars()
+            .take(300)
+            .collect();
+        ApiError::Status {
+            method: self.method.to_string(),
+            path: self.path.clone(),
+            status: self.status,
+            message,
+        }
     }
 }
 
@@ -124,7 +136,10 @@ pub struct Api {
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the token.
-        f.debug_struct("Api").field("url", &self.url).field("user_agent", &self.user_agent).finish_non_exhaustive()
+        f.debug_struct("Api")
+            .field("url", &self.url)
+            .field("user_agent", &self.user_agent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,7 +155,9 @@ impl Api {
             .https_or_http()
             .enable_http1()
             .build();
-        let client = Client::builder(TokioExecutor::new()).retry_canceled_requests(false).build(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .retry_canceled_requests(false)
+            .build(connector);
         Ok(Self {
             client,
             url: url.trim_end_matches('/').to_owned(),
@@ -161,7 +178,8 @@ impl Api {
     /// # Errors
     /// [`ApiError::Transport`] without a whole answer.
     pub async fn get(&self, path: &str) -> Result<Answer, ApiError> {
-        self.send(Method::GET, path, "application/json", Bytes::new()).await
+        self.send(Method::GET, path, "application/json", Bytes::new())
+            .await
     }
 
     /// `POST path` with a JSON body.
@@ -169,7 +187,13 @@ impl Api {
     /// # Errors
     /// [`ApiError::Transport`] without a whole answer.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Answer, ApiError> {
-        self.send(Method::POST, path, "application/json", body.to_string().into()).await
+        self.send(
+            Method::POST,
+            path,
+            "application/json",
+            body.to_string().into(),
+        )
+        .await
     }
 
     /// `PUT path` with a JSON body.
@@ -177,15 +201,32 @@ impl Api {
     /// # Errors
     /// [`ApiError::Transport`] without a whole answer.
     pub async fn put(&self, path: &str, body: &Value) -> Result<Answer, ApiError> {
-        self.send(Method::PUT, path, "application/json", body.to_string().into()).await
+        self.send(
+            Method::PUT,
+            path,
+            "application/json",
+            body.to_string().into(),
+        )
+        .await
     }
 
     /// `PATCH path`.
     ///
     /// # Errors
     /// [`ApiError::Transport`] without a whole answer.
-    pub async fn patch(&self, path: &str, kind: PatchKind, body: &Value) -> Result<Answer, ApiError> {
-        self.send(Method::PATCH, path, kind.content_type(), body.to_string().into()).await
+    pub async fn patch(
+        &self,
+        path: &str,
+        kind: PatchKind,
+        body: &Value,
+    ) -> Result<Answer, ApiError> {
+        self.send(
+            Method::PATCH,
+            path,
+            kind.content_type(),
+            body.to_string().into(),
+        )
+        .await
     }
 
     /// `DELETE path`.
@@ -193,7 +234,8 @@ impl Api {
     /// # Errors
     /// [`ApiError::Transport`] without a whole answer.
     pub async fn delete(&self, path: &str) -> Result<Answer, ApiError> {
-        self.send(Method::DELETE, path, "application/json", Bytes::new()).await
+        self.send(Method::DELETE, path, "application/json", Bytes::new())
+            .await
     }
 
     /// One request, one answer.
@@ -220,10 +262,24 @@ impl Api {
             .header(CONTENT_TYPE, content_type)
             .body(Full::new(body))
             .map_err(|error| failed(&error))?;
-        let answer = self.client.request(request).await.map_err(|error| failed(&error))?;
+        let answer = self
+            .client
+            .request(request)
+            .await
+            .map_err(|error| failed(&error))?;
         let (head, body) = answer.into_parts();
-        let body = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
-        Ok(Answer { method, path: path.to_owned(), status: head.status.as_u16(), headers: head.headers, body })
+        let body = body
+            .collect()
+            .await
+            .map_err(|error| failed(&error))?
+            .to_bytes();
+        Ok(Answer {
+            method,
+            path: path.to_owned(),
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        })
     }
 }
 
@@ -238,11 +294,13 @@ pub(super) fn client_config(authority_pem: &str) -> Result<ClientConfig, ApiErro
     if roots.is_empty() {
         return Err(ApiError::Authority("no certificate in it".to_owned()));
     }
-    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refused(&error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
+    Ok(
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| refused(&error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth(),
+    )
 }
 
 /// An error with its sources.

@@ -21,15 +21,20 @@ const GO_SUM: &str = include_str!("../../tests/control-plane/go.sum");
 const PROGRAMS: [(&str, &str); 6] = [
     ("etcd", "go.etcd.io/etcd/server/v3"),
     ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-    ("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    (
+        "kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+    ),
     ("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
     ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
     ("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
 ];
 
 /// Each folder of YAML files with the module and the folder it is copied from.
-const FOLDERS: [(&str, &str, &str); 2] =
-    [("stage", "sigs.k8s.io/kwok", "kustomize/stage"), ("crds", "sigs.k8s.io/karpenter", "pkg/apis/crds")];
+const FOLDERS: [(&str, &str, &str); 2] = [
+    ("stage", "sigs.k8s.io/kwok", "kustomize/stage"),
+    ("crds", "sigs.k8s.io/karpenter", "pkg/apis/crds"),
+];
 
 /// Why there is no control plane to test with.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +90,9 @@ impl Assets {
         let found = match std::env::var_os(ASSETS_VARIABLE) {
             None => "is not set".to_owned(),
             Some(folder) => {
-                let assets = Self { folder: folder.into() };
+                let assets = Self {
+                    folder: folder.into(),
+                };
                 match assets.missing() {
                     None => return Ok(assets),
                     Some(missing) => format!("names a folder without {missing}"),
@@ -94,7 +101,9 @@ impl Assets {
         };
         let go = go_version().map_err(|go| AssetsError::Nothing { go, found })?;
         let cache = cache()?;
-        let assets = Self { folder: cache.join(key(&go)) };
+        let assets = Self {
+            folder: cache.join(key(&go)),
+        };
         if assets.missing().is_none() {
             return Ok(assets);
         }
@@ -154,8 +163,14 @@ impl Assets {
 
     /// The first thing that is not there.
     fn missing(&self) -> Option<&'static str> {
-        let programs = PROGRAMS.iter().map(|(name, _)| *name).filter(|name| !self.folder.join(name).is_file());
-        let folders = FOLDERS.iter().map(|(name, ..)| *name).filter(|name| !self.folder.join(name).is_dir());
+        let programs = PROGRAMS
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| !self.folder.join(name).is_file());
+        let folders = FOLDERS
+            .iter()
+            .map(|(name, ..)| *name)
+            .filter(|name| !self.folder.join(name).is_dir());
         programs.chain(folders).next()
     }
 
@@ -165,7 +180,10 @@ impl Assets {
             let path = path.to_owned();
             move |source| AssetsError::File { path, source }
         };
-        let work = tempfile::Builder::new().prefix("build-").tempdir_in(cache).map_err(failed(cache))?;
+        let work = tempfile::Builder::new()
+            .prefix("build-")
+            .tempdir_in(cache)
+            .map_err(failed(cache))?;
         let module = work.path().join("module");
         let made = work.path().join("made");
         for folder in [&module, &made] {
@@ -182,13 +200,25 @@ impl Assets {
         );
         for (program, package) in PROGRAMS {
             let output = made.join(program);
-            go(&module, &["build", "-mod=readonly", "-trimpath", "-p=1", "-ldflags", &linker_flags(), "-o"], |go| {
-                go.arg(&output).arg(package)
-            })?;
+            go(
+                &module,
+                &[
+                    "build",
+                    "-mod=readonly",
+                    "-trimpath",
+                    "-p=1",
+                    "-ldflags",
+                    &linker_flags(),
+                    "-o",
+                ],
+                |go| go.arg(&output).arg(package),
+            )?;
         }
         for (name, source, folder) in FOLDERS {
             go(&module, &["mod", "download"], |go| go.arg(source))?;
-            let listed = go(&module, &["list", "-m", "-f", "{{.Dir}}"], |go| go.arg(source))?;
+            let listed = go(&module, &["list", "-m", "-f", "{{.Dir}}"], |go| {
+                go.arg(source)
+            })?;
             let from = Path::new(listed.trim()).join(folder);
             copy_yaml(&from, &made.join(name)).map_err(failed(&from))?;
         }
@@ -218,25 +248,41 @@ fn key(go_version: &str) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn cache() -> Result<PathBuf, AssetsError> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache"))).ok_or(AssetsError::NoCache)?;
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let caches = set("XDG_CACHE_HOME")
+        .or_else(|| Some(set("HOME")?.join(".cache")))
+        .ok_or(AssetsError::NoCache)?;
     Ok(caches.join("cloudoptim").join("control-plane"))
 }
 
 fn go_command(folder: &Path) -> Command {
     let mut go = Command::new("go");
     // The module's own list of modules counts, whatever is around it.
-    go.current_dir(folder).env("GOWORK", "off").env_remove("GOOS").env_remove("GOARCH");
+    go.current_dir(folder)
+        .env("GOWORK", "off")
+        .env_remove("GOOS")
+        .env_remove("GOARCH");
     go
 }
 
 /// The version of Go on the path, or why there is none.
 fn go_version() -> Result<String, String> {
-    let output = Command::new("go").args(["env", "GOVERSION"]).output().map_err(|error| format!("go: {error}"))?;
+    let output = Command::new("go")
+        .args(["env", "GOVERSION"])
+        .output()
+        .map_err(|error| format!("go: {error}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     } else {
@@ -244,21 +290,36 @@ fn go_version() -> Result<String, String> {
     }
 }
 
-fn go(folder: &Path, args: &[&str], more: impl FnOnce(&mut Command) -> &mut Command) -> Result<String, AssetsError> {
+fn go(
+    folder: &Path,
+    args: &[&str],
+    more: impl FnOnce(&mut Command) -> &mut Command,
+) -> Result<String, AssetsError> {
     let mut command = go_command(folder);
     command.args(args);
     more(&mut command);
-    let shown = format!("go {}", command.get_args().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" "));
-    let output = command
-        .output()
-        .map_err(|error| AssetsError::Build { command: shown.clone(), message: error.to_string() })?;
+    let shown = format!(
+        "go {}",
+        command
+            .get_args()
+            .map(|arg| arg.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
+    );
+    let output = command.output().map_err(|error| AssetsError::Build {
+        command: shown.clone(),
+        message: error.to_string(),
+    })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text.lines().collect();
     let message = lines[lines.len().saturating_sub(20)..].join("\n");
-    Err(AssetsError::Build { command: shown, message })
+    Err(AssetsError::Build {
+        command: shown,
+        message,
+    })
 }
 
 /// Copies the YAML files of a folder and of those in it, but no test data.
@@ -271,7 +332,10 @@ fn copy_yaml(from: &Path, to: &Path) -> io::Result<()> {
             if name != "testdata" {
                 copy_yaml(&path, &to.join(name))?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
             // Not `copy`: the module cache is read-only, and its modes go along.
             fs::write(to.join(name), fs::read(&path)?)?;
         }

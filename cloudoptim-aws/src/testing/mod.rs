@@ -36,7 +36,9 @@ use plane::{Plane, PlaneConfig, PlaneError};
 pub async fn start_or_skip(config: PlaneConfig) -> Option<Plane> {
     match Plane::start(config).await {
         Ok(plane) => Some(plane),
-        Err(PlaneError::Assets(error @ AssetsError::Nothing { .. })) if std::env::var_os("CI").is_none() => {
+        Err(PlaneError::Assets(error @ AssetsError::Nothing { .. }))
+            if std::env::var_os("CI").is_none() =>
+        {
             eprintln!(
                 "SKIPPED: NO CONTROL PLANE TO TEST WITH. {error}. Install Go 1.26.5 or newer (https://go.dev/dl), \
                  or: export {ASSETS_VARIABLE}=<folder with etcd, kube-apiserver, kube-controller-manager, \

@@ -83,8 +83,17 @@ impl Supervised {
         let mut answers = BufReader::new(answers);
         let mut line = String::new();
         answers.read_line(&mut line)?;
-        let pid = line.trim().parse().map_err(|_| io::Error::other("the shell could not start the program"))?;
-        Ok(Self { shell, signals, answers, pid, log: log.to_owned() })
+        let pid = line
+            .trim()
+            .parse()
+            .map_err(|_| io::Error::other("the shell could not start the program"))?;
+        Ok(Self {
+            shell,
+            signals,
+            answers,
+            pid,
+            log: log.to_owned(),
+        })
     }
 
     pub(super) const fn pid(&self) -> u32 {
@@ -105,7 +114,10 @@ impl Supervised {
         writeln!(self.signals, "{}", signal.name())?;
         let mut line = String::new();
         match self.answers.read_line(&mut line)? {
-            0 => Err(io::Error::new(io::ErrorKind::NotFound, "the program has ended")),
+            0 => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the program has ended",
+            )),
             _ => Ok(()),
         }
     }
@@ -157,7 +169,11 @@ impl Folder {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
-        Ok(Self { folder: Some(folder), path, sweeper })
+        Ok(Self {
+            folder: Some(folder),
+            path,
+            sweeper,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {

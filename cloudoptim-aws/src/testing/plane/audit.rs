@@ -135,18 +135,26 @@ impl AuditEvent {
     /// Whether the verb is one that may change something.
     #[must_use]
     pub fn is_change(&self) -> bool {
-        !matches!(self.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
+        !matches!(
+            self.verb.as_str(),
+            "get" | "list" | "watch" | "head" | "options"
+        )
     }
 
     /// Whether it is a change that is to be checked and not stored.
     #[must_use]
     pub fn is_dry_run(&self) -> bool {
-        self.uri.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with("dryRun=")))
+        self.uri
+            .split_once('?')
+            .is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with("dryRun=")))
             || self.request_object.as_ref().is_some_and(|object| {
-                [object.get("dryRun"), object.pointer("/deleteOptions/dryRun")]
-                    .into_iter()
-                    .flatten()
-                    .any(|value| value.as_array().is_some_and(|values| !values.is_empty()))
+                [
+                    object.get("dryRun"),
+                    object.pointer("/deleteOptions/dryRun"),
+                ]
+                .into_iter()
+                .flatten()
+                .any(|value| value.as_array().is_some_and(|values| !values.is_empty()))
             })
     }
 
@@ -154,7 +162,9 @@ impl AuditEvent {
     /// of access, of a token or of oneself.
     #[must_use]
     pub fn is_review(&self) -> bool {
-        self.object_ref.as_ref().is_some_and(|object| object.resource.ends_with("reviews"))
+        self.object_ref
+            .as_ref()
+            .is_some_and(|object| object.resource.ends_with("reviews"))
     }
 
     /// Whether the answer says that something has been changed and stored.

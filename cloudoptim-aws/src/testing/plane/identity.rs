@@ -42,7 +42,9 @@ pub(super) struct Identities {
 impl fmt::Debug for Identities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the tokens.
-        f.debug_struct("Identities").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Identities")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,7 +60,9 @@ impl Identities {
                     async move { Ok::<_, Infallible>(review(&known, request).await) }
                 });
                 // A connection that breaks is the asker's to repeat.
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
             }
         })?;
         Ok(Self { tokens, server })
@@ -77,21 +81,45 @@ impl Identities {
 
     pub(super) fn token_for(&self, name: &str, groups: &[&str]) -> Result<String, PlaneError> {
         let token = new_token()?;
-        let user = User { name: name.to_owned(), groups: groups.iter().map(|&group| group.to_owned()).collect() };
-        self.tokens.0.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), user);
+        let user = User {
+            name: name.to_owned(),
+            groups: groups.iter().map(|&group| group.to_owned()).collect(),
+        };
+        self.tokens
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(token.clone(), user);
         Ok(token)
     }
 
     pub(super) fn revoke(&self, token: &str) {
-        self.tokens.0.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
+        self.tokens
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(token);
     }
 }
 
 async fn review(known: &Tokens, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let token = asked.pointer("/spec/token").and_then(Value::as_str).unwrap_or_default();
-    let user = known.0.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned();
+    let token = asked
+        .pointer("/spec/token")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let user = known
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(token)
+        .cloned();
     let status = match user {
         None => json!({"authenticated": false}),
         Some(user) => json!({
@@ -99,13 +127,16 @@ async fn review(known: &Tokens, request: Request<Incoming>) -> Response<Full<Byt
             "user": {"username": user.name, "uid": user.name, "groups": user.groups},
         }),
     };
-    let answer = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status});
+    let answer =
+        json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status});
     Response::new(Full::new(answer.to_string().into()))
 }
 
 pub(super) fn new_token() -> Result<String, PlaneError> {
     let mut bytes = [0; 24];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| PlaneError::Random)?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| PlaneError::Random)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -113,16 +144,20 @@ pub(super) fn new_token() -> Result<String, PlaneError> {
 pub(super) fn new_signing_key() -> Result<(String, String), PlaneError> {
     // SubjectPublicKeyInfo of an uncompressed P-256 point, up to the point.
     const PUBLIC_KEY_HEADER: [u8; 26] = [
-        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
-        0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08,
+        0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
     ];
     let random = SystemRandom::new();
     let private = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
         .map_err(|_| PlaneError::Random)?;
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private.as_ref(), &random)
-        .map_err(|_| PlaneError::Random)?;
+    let pair =
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private.as_ref(), &random)
+            .map_err(|_| PlaneError::Random)?;
     let public = [&PUBLIC_KEY_HEADER, pair.public_key().as_ref()].concat();
-    Ok((pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", &public)))
+    Ok((
+        pem("PRIVATE KEY", private.as_ref()),
+        pem("PUBLIC KEY", &public),
+    ))
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -99,13 +99,21 @@ impl PlaneConfig {
     /// etcd and the API server.
     #[must_use]
     pub const fn bare() -> Self {
-        Self { controllers: false, scheduler: false, stages: Vec::new(), api_server_flags: Vec::new() }
+        Self {
+            controllers: false,
+            scheduler: false,
+            stages: Vec::new(),
+            api_server_flags: Vec::new(),
+        }
     }
 
     /// The controller manager, the scheduler and kwok with [`stages::fast`] too.
     #[must_use]
     pub fn full() -> Self {
-        Self::bare().with_controllers().with_scheduler().with_stages(stages::fast())
+        Self::bare()
+            .with_controllers()
+            .with_scheduler()
+            .with_stages(stages::fast())
     }
 
     /// With the controller manager.
@@ -140,13 +148,20 @@ impl PlaneConfig {
 /// Sets of kwok's stages, by the names under `kustomize/stage` of its module.
 pub mod stages {
     /// Nodes become ready and keep their lease.
-    pub const NODES: [&str; 2] = ["node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease"];
+    pub const NODES: [&str; 2] = [
+        "node/fast/node-initialize",
+        "node/heartbeat-with-lease/node-heartbeat-with-lease",
+    ];
 
     /// Pods run at once, jobs complete at once, and a deleted pod goes at once,
     /// whatever its grace.
     #[must_use]
     pub fn fast() -> Vec<&'static str> {
-        let pods = ["pod/fast/pod-ready", "pod/fast/pod-complete", "pod/fast/pod-delete"];
+        let pods = [
+            "pod/fast/pod-ready",
+            "pod/fast/pod-complete",
+            "pod/fast/pod-delete",
+        ];
         [&NODES[..], &pods[..]].concat()
     }
 
@@ -154,7 +169,11 @@ pub mod stages {
     /// whose containers do not mind SIGTERM.
     #[must_use]
     pub fn graceful() -> Vec<&'static str> {
-        let pods = ["pod/fast/pod-ready", "pod/fast/pod-complete", "pod/general/pod-delete"];
+        let pods = [
+            "pod/fast/pod-ready",
+            "pod/fast/pod-complete",
+            "pod/general/pod-delete",
+        ];
         [&NODES[..], &pods[..]].concat()
     }
 
@@ -162,13 +181,25 @@ pub mod stages {
     /// `pod-container-running-failed.stage.kwok.x-k8s.io: "true"`.
     #[must_use]
     pub fn chaos() -> Vec<&'static str> {
-        [graceful(), vec!["pod/chaos/pod-container-running-failed", "node/chaos/node-not-ready"]].concat()
+        [
+            graceful(),
+            vec![
+                "pod/chaos/pod-container-running-failed",
+                "node/chaos/node-not-ready",
+            ],
+        ]
+        .concat()
     }
 
     /// Claims are bound to volumes at once; beside one of the others.
     #[must_use]
     pub fn volumes() -> Vec<&'static str> {
-        vec!["volume/fast/pv-bind", "volume/fast/pv-delete", "volume/fast/pvc-delete", "volume/fast/pvc-provision"]
+        vec![
+            "volume/fast/pv-bind",
+            "volume/fast/pv-delete",
+            "volume/fast/pvc-delete",
+            "volume/fast/pvc-provision",
+        ]
     }
 }
 
@@ -195,7 +226,10 @@ pub struct Plane {
 impl fmt::Debug for Plane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not the tokens.
-        f.debug_struct("Plane").field("url", &self.url).field("folder", &self.folder.path()).finish_non_exhaustive()
+        f.debug_struct("Plane")
+            .field("url", &self.url)
+            .field("folder", &self.folder.path())
+            .finish_non_exhaustive()
     }
 }
 
@@ -221,7 +255,9 @@ impl Plane {
     /// [`PlaneError::Assets`] without the programs; others when one of them
     /// does not start.
     pub async fn start(config: PlaneConfig) -> Result<Self, PlaneError> {
-        let assets = tokio::task::spawn_blocking(Assets::find).await.map_err(io::Error::other)??;
+        let assets = tokio::task::spawn_blocking(Assets::find)
+            .await
+            .map_err(io::Error::other)??;
         Self::start_with(&assets, &config).await
     }
 
@@ -233,7 +269,9 @@ impl Plane {
         let mut tries = 1;
         loop {
             match Self::try_start(assets, config).await {
-                Err(PlaneError::Ended { log, .. }) if tries < TRIES && log.contains("address already in use") => {
+                Err(PlaneError::Ended { log, .. })
+                    if tries < TRIES && log.contains("address already in use") =>
+                {
                     tries += 1;
                 }
                 done => return done,
@@ -250,7 +288,10 @@ impl Plane {
         for (user, groups) in [
             ("admin", "system:masters"),
             ("world", "system:masters,cloudoptim:testing"),
-            ("system:kube-controller-manager", "system:masters,cloudoptim:testing"),
+            (
+                "system:kube-controller-manager",
+                "system:masters,cloudoptim:testing",
+            ),
             ("system:kube-scheduler", "system:masters,cloudoptim:testing"),
             ("kwok", "system:masters,cloudoptim:testing"),
         ] {
@@ -259,8 +300,13 @@ impl Plane {
             tokens.push(token);
         }
         debug_assert!(rows.contains(OWN_GROUP));
-        let [admin_token, world_token, controllers_token, scheduler_token, kwok_token] =
-            <[String; 5]>::try_from(tokens).map_err(|_| PlaneError::Random)?;
+        let [
+            admin_token,
+            world_token,
+            controllers_token,
+            scheduler_token,
+            kwok_token,
+        ] = <[String; 5]>::try_from(tokens).map_err(|_| PlaneError::Random)?;
         let (signing_key, public_key) = identity::new_signing_key()?;
         for (name, text) in [
             ("tokens.csv", rows.as_str()),
@@ -284,7 +330,10 @@ impl Plane {
                 flag("data-dir", path.join("etcd")),
                 flag("listen-client-urls", &etcd_url),
                 flag("advertise-client-urls", &etcd_url),
-                flag("listen-peer-urls", format!("http://127.0.0.1:{}", free_port()?)),
+                flag(
+                    "listen-peer-urls",
+                    format!("http://127.0.0.1:{}", free_port()?),
+                ),
                 "--unsafe-no-fsync".into(),
                 flag("log-level", "warn"),
             ],
@@ -299,10 +348,19 @@ impl Plane {
             flag("secure-port", port.to_string()),
             flag("cert-dir", &certificates),
             flag("service-account-issuer", "https://cloudoptim.test"),
-            flag("service-account-key-file", path.join("service-accounts.pub")),
-            flag("service-account-signing-key-file", path.join("service-accounts.key")),
+            flag(
+                "service-account-key-file",
+                path.join("service-accounts.pub"),
+            ),
+            flag(
+                "service-account-signing-key-file",
+                path.join("service-accounts.key"),
+            ),
             flag("token-auth-file", path.join("tokens.csv")),
-            flag("authentication-token-webhook-config-file", path.join("webhook.json")),
+            flag(
+                "authentication-token-webhook-config-file",
+                path.join("webhook.json"),
+            ),
             flag("authentication-token-webhook-version", "v1"),
             flag("authentication-token-webhook-cache-ttl", "1s"),
             flag("authorization-mode", "RBAC"),
@@ -332,14 +390,22 @@ impl Plane {
             world_token,
             folder,
         };
-        plane.authority_pem = plane.wait_for_authority(&certificates.join("apiserver.crt")).await?;
+        plane.authority_pem = plane
+            .wait_for_authority(&certificates.join("apiserver.crt"))
+            .await?;
         plane.wait_until_ready().await?;
         plane.write_kubeconfig("admin", &plane.admin_token)?;
 
         if config.controllers {
             let flags = vec![
-                flag("kubeconfig", plane.write_kubeconfig("controllers", &controllers_token)?),
-                flag("service-account-private-key-file", plane.folder.path().join("service-accounts.key")),
+                flag(
+                    "kubeconfig",
+                    plane.write_kubeconfig("controllers", &controllers_token)?,
+                ),
+                flag(
+                    "service-account-private-key-file",
+                    plane.folder.path().join("service-accounts.key"),
+                ),
                 flag("leader-elect", "false"),
                 flag("secure-port", "0"),
                 flag("cluster-cidr", "10.1.0.0/16"),
@@ -351,7 +417,10 @@ impl Plane {
         }
         if config.scheduler {
             let flags = vec![
-                flag("kubeconfig", plane.write_kubeconfig("scheduler", &scheduler_token)?),
+                flag(
+                    "kubeconfig",
+                    plane.write_kubeconfig("scheduler", &scheduler_token)?,
+                ),
                 flag("leader-elect", "false"),
                 flag("secure-port", "0"),
                 flag("kube-api-qps", "1000"),
@@ -366,7 +435,12 @@ impl Plane {
                 flag("node-lease-duration-seconds", "40"),
                 flag("server-address", format!("127.0.0.1:{}", free_port()?)),
             ];
-            flags.extend(config.stages.iter().map(|stage| flag("config", assets.stage(stage))));
+            flags.extend(
+                config
+                    .stages
+                    .iter()
+                    .map(|stage| flag("config", assets.stage(stage))),
+            );
             plane.kwok = Some(plane.beside(assets, "kwok", flags)?);
         }
         Ok(plane)
@@ -374,7 +448,12 @@ impl Plane {
 
     fn beside(&self, assets: &Assets, name: &str, flags: Vec<OsString>) -> io::Result<Supervised> {
         let log = self.folder.path().join(format!("{name}.log"));
-        Launch { program: assets.program(name), flags, log }.start()
+        Launch {
+            program: assets.program(name),
+            flags,
+            log,
+        }
+        .start()
     }
 
     /// The API server's address, `https://127.0.0.1:port`; it outlives restarts.
@@ -486,7 +565,9 @@ impl Plane {
     /// # Errors
     /// [`PlaneError::Io`] if it never ran.
     pub fn log(&self, program: &str) -> Result<String, PlaneError> {
-        Ok(fs::read_to_string(self.folder.path().join(format!("{program}.log")))?)
+        Ok(fs::read_to_string(
+            self.folder.path().join(format!("{program}.log")),
+        )?)
     }
 
     /// The process ids of the running programs, by name.
@@ -526,7 +607,10 @@ impl Plane {
     /// # Errors
     /// [`PlaneError::NotRunning`] if it is not running.
     pub fn kill(&self) -> Result<(), PlaneError> {
-        let mut killed = self.lock().take().ok_or(PlaneError::NotRunning("kube-apiserver"))?;
+        let mut killed = self
+            .lock()
+            .take()
+            .ok_or(PlaneError::NotRunning("kube-apiserver"))?;
         Ok(killed.kill()?)
     }
 
@@ -538,14 +622,18 @@ impl Plane {
     pub async fn restart(&self) -> Result<(), PlaneError> {
         let running = self.lock().take();
         if let Some(mut running) = running {
-            tokio::task::spawn_blocking(move || running.stop(STOP)).await.map_err(io::Error::other)??;
+            tokio::task::spawn_blocking(move || running.stop(STOP))
+                .await
+                .map_err(io::Error::other)??;
         }
         *self.lock() = Some(self.launch.start()?);
         self.wait_until_ready().await
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Supervised>> {
-        self.api_server.lock().unwrap_or_else(PoisonError::into_inner)
+        self.api_server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn etcd(&self) -> MutexGuard<'_, Supervised> {
@@ -554,7 +642,11 @@ impl Plane {
 
     fn signal(&self, signal: Signal) -> Result<(), PlaneError> {
         let not_running = PlaneError::NotRunning("kube-apiserver");
-        self.lock().as_mut().ok_or(not_running)?.send(signal).map_err(PlaneError::Io)
+        self.lock()
+            .as_mut()
+            .ok_or(not_running)?
+            .send(signal)
+            .map_err(PlaneError::Io)
     }
 
     fn write_kubeconfig(&self, name: &str, token: &str) -> io::Result<PathBuf> {
@@ -617,7 +709,11 @@ impl Plane {
 fn ended(program: &'static str, process: &mut Supervised) -> Result<(), PlaneError> {
     match process.exited()? {
         None => Ok(()),
-        Some(status) => Err(PlaneError::Ended { program, status: status.to_string(), log: tail(process.log()) }),
+        Some(status) => Err(PlaneError::Ended {
+            program,
+            status: status.to_string(),
+            log: tail(process.log()),
+        }),
     }
 }
 
@@ -646,5 +742,8 @@ fn free_port() -> io::Result<u16> {
             return Ok(port);
         }
     }
-    Err(io::Error::new(io::ErrorKind::AddrInUse, "no free port in a hundred tries"))
+    Err(io::Error::new(
+        io::ErrorKind::AddrInUse,
+        "no free port in a hundred tries",
+    ))
 }

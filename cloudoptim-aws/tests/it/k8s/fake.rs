@@ -73,11 +73,17 @@ impl Script {
             .on("/readyz", [Say::Body("ok".to_owned())]);
         let mut listed = BTreeMap::<&str, Vec<Value>>::new();
         for (group, version, resources) in groups {
-            listed.entry(group).or_default().push(json!({"version": version}));
-            let resources: Vec<Value> = resources.iter().map(|name| json!({"name": name})).collect();
+            listed
+                .entry(group)
+                .or_default()
+                .push(json!({"version": version}));
+            let resources: Vec<Value> =
+                resources.iter().map(|name| json!({"name": name})).collect();
             script = script.on(
                 &format!("/apis/{group}/{version}"),
-                [body(json!({"kind": "APIResourceList", "resources": resources}))],
+                [body(
+                    json!({"kind": "APIResourceList", "resources": resources}),
+                )],
             );
         }
         let groups: Vec<Value> = listed
@@ -144,7 +150,8 @@ impl Reader for Script {
                 let file = json!({"version": 1, "exchanges": [
                     {"path": path, "answer": {"status": {"code": code}}}]});
                 let replaying =
-                    cloudoptim_aws::k8s::Replaying::from_bytes(file.to_string().as_bytes()).unwrap();
+                    cloudoptim_aws::k8s::Replaying::from_bytes(file.to_string().as_bytes())
+                        .unwrap();
                 replaying.get(path, &[]).await
             }
         }
@@ -167,9 +174,15 @@ const SHOP: &[(&str, &str)] = &[
     ("deployments", "/apis/apps/v1/deployments"),
     ("endpointslices", "/apis/discovery.k8s.io/v1/endpointslices"),
     ("events", "/api/v1/events"),
-    ("horizontalpodautoscalers", "/apis/autoscaling/v2/horizontalpodautoscalers"),
+    (
+        "horizontalpodautoscalers",
+        "/apis/autoscaling/v2/horizontalpodautoscalers",
+    ),
     ("jobs", "/apis/batch/v1/jobs"),
-    ("leases", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"),
+    (
+        "leases",
+        "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases",
+    ),
     ("limitranges", "/api/v1/limitranges"),
     ("namespaces", "/api/v1/namespaces"),
     ("nodeclaims", "/apis/karpenter.sh/v1/nodeclaims"),
@@ -177,16 +190,28 @@ const SHOP: &[(&str, &str)] = &[
     ("nodes", "/api/v1/nodes"),
     ("persistentvolumeclaims", "/api/v1/persistentvolumeclaims"),
     ("persistentvolumes", "/api/v1/persistentvolumes"),
-    ("poddisruptionbudgets", "/apis/policy/v1/poddisruptionbudgets"),
+    (
+        "poddisruptionbudgets",
+        "/apis/policy/v1/poddisruptionbudgets",
+    ),
     ("pods", "/api/v1/pods"),
-    ("priorityclasses", "/apis/scheduling.k8s.io/v1/priorityclasses"),
+    (
+        "priorityclasses",
+        "/apis/scheduling.k8s.io/v1/priorityclasses",
+    ),
     ("replicasets", "/apis/apps/v1/replicasets"),
     ("resourcequotas", "/api/v1/resourcequotas"),
     ("services", "/api/v1/services"),
     ("statefulsets", "/apis/apps/v1/statefulsets"),
     ("storageclasses", "/apis/storage.k8s.io/v1/storageclasses"),
-    ("volumeattachments", "/apis/storage.k8s.io/v1/volumeattachments"),
-    ("volumesnapshots", "/apis/snapshot.storage.k8s.io/v1/volumesnapshots"),
+    (
+        "volumeattachments",
+        "/apis/storage.k8s.io/v1/volumeattachments",
+    ),
+    (
+        "volumesnapshots",
+        "/apis/snapshot.storage.k8s.io/v1/volumesnapshots",
+    ),
 ];
 
 /// The documents as they are stored.
@@ -210,11 +235,15 @@ impl Shop {
             let first = items.first().cloned().unwrap_or_default();
             let own = |key: &str| first[key].as_str().map(str::to_owned);
             let kind = own("kind").unwrap_or_else(|| {
-                whole["kind"].as_str().unwrap().trim_end_matches("List").to_owned()
+                whole["kind"]
+                    .as_str()
+                    .unwrap()
+                    .trim_end_matches("List")
+                    .to_owned()
             });
             assert!(!kind.is_empty(), "{name} is empty: its kind cannot be told");
-            let version =
-                own("apiVersion").unwrap_or_else(|| whole["apiVersion"].as_str().unwrap().to_owned());
+            let version = own("apiVersion")
+                .unwrap_or_else(|| whole["apiVersion"].as_str().unwrap().to_owned());
             for item in &mut items {
                 let members = item.as_object_mut().unwrap();
                 members.remove("kind");
@@ -223,9 +252,16 @@ impl Shop {
             lists.insert((*path).to_owned(), (kind, version, items));
         }
         // Resources that the shop has none of.
-        let empty = [("RuntimeClass", "node.k8s.io/v1", "/apis/node.k8s.io/v1/runtimeclasses")];
+        let empty = [(
+            "RuntimeClass",
+            "node.k8s.io/v1",
+            "/apis/node.k8s.io/v1/runtimeclasses",
+        )];
         for (kind, version, path) in empty {
-            lists.insert(path.to_owned(), (kind.to_owned(), version.to_owned(), Vec::new()));
+            lists.insert(
+                path.to_owned(),
+                (kind.to_owned(), version.to_owned(), Vec::new()),
+            );
         }
         let groups = json!({"kind": "APIGroupList", "groups": [
             {"name": "karpenter.sh", "versions": [{"version": "v1"}]},
@@ -235,8 +271,13 @@ impl Shop {
 
     pub(super) fn uid(&self) -> String {
         let (_, _, namespaces) = &self.lists["/api/v1/namespaces"];
-        let system = namespaces.iter().find(|n| n["metadata"]["name"] == "kube-system");
-        system.unwrap()["metadata"]["uid"].as_str().unwrap().to_owned()
+        let system = namespaces
+            .iter()
+            .find(|n| n["metadata"]["name"] == "kube-system");
+        system.unwrap()["metadata"]["uid"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::fake::{Say, Script, Shop, StoppedClock, UID, body, list, now, shop_files};
 use chrono::TimeDelta;
-use cloudoptim_aws::k8s::{ClusterReader, OnProgress, Patience, Prometheus, ReadOptions, Reader, Retrying};
+use cloudoptim_aws::k8s::{
+    ClusterReader, OnProgress, Patience, Prometheus, ReadOptions, Reader, Retrying,
+};
 use cloudoptim_core::collect::collect;
 use cloudoptim_core::input::{InputOptions, Loader};
 use cloudoptim_core::knowledge::{Gap, Knowledge};
@@ -17,7 +19,9 @@ use std::sync::{Arc, Mutex};
 async fn open(script: Script, options: ReadOptions) -> (Arc<Script>, ClusterReader) {
     let script = Arc::new(script);
     let clock = Arc::new(StoppedClock::default());
-    let reader = ClusterReader::open(script.clone(), clock, options).await.unwrap();
+    let reader = ClusterReader::open(script.clone(), clock, options)
+        .await
+        .unwrap();
     (script, reader)
 }
 
@@ -43,7 +47,9 @@ async fn all_pages_are_one_list_of_the_most_recent_state() {
     let mut options = small_pages();
     let tell = told.clone();
     options.progress = Some(OnProgress::new(move |progress| {
-        tell.lock().unwrap().push((progress.what.clone(), progress.objects));
+        tell.lock()
+            .unwrap()
+            .push((progress.what.clone(), progress.objects));
     }));
     let (script, reader) = open(script, options).await;
     let pods = reader.list_pods().await.unwrap();
@@ -79,7 +85,11 @@ async fn a_list_that_expires_is_begun_anew() {
     let (_, reader) = open(script, small_pages()).await;
     let pods = reader.list_pods().await.unwrap();
     assert!(pods.is_complete());
-    let found: Vec<&str> = pods.items().iter().map(|pod| pod.meta.name.as_str()).collect();
+    let found: Vec<&str> = pods
+        .items()
+        .iter()
+        .map(|pod| pod.meta.name.as_str())
+        .collect();
     assert_eq!(found, ["a", "b", "c"]);
 }
 
@@ -92,7 +102,16 @@ async fn a_list_that_always_expires_is_a_part() {
     }
     let (script, reader) = open(Script::cluster(&[]).on(PODS, says), small_pages()).await;
     let pods = reader.list_pods().await.unwrap();
-    assert!(matches!(&pods, Knowledge::Partial { gap: Gap::Unavailable { .. }, .. }), "{pods}");
+    assert!(
+        matches!(
+            &pods,
+            Knowledge::Partial {
+                gap: Gap::Unavailable { .. },
+                ..
+            }
+        ),
+        "{pods}"
+    );
     // The first try and three more, of two requests each.
     assert_eq!(script.asked().len(), 1 + 8);
 }
@@ -115,7 +134,13 @@ async fn a_failure_in_the_middle_leaves_a_part() {
         let (_, reader) = open(script, small_pages()).await;
         let pods = reader.list_pods().await.unwrap();
         assert!(
-            matches!(&pods, Knowledge::Partial { gap: Gap::Unavailable { .. }, .. }),
+            matches!(
+                &pods,
+                Knowledge::Partial {
+                    gap: Gap::Unavailable { .. },
+                    ..
+                }
+            ),
             "{failure:?}: {pods}"
         );
     }
@@ -131,7 +156,11 @@ async fn an_answer_that_is_no_list_is_never_an_empty_one() {
         list("Node", "v1", &[], None),
         body(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}})),
     ] {
-        let (_, reader) = open(Script::cluster(&[]).on(PODS, [answer.clone()]), small_pages()).await;
+        let (_, reader) = open(
+            Script::cluster(&[]).on(PODS, [answer.clone()]),
+            small_pages(),
+        )
+        .await;
         let error = reader.list_pods().await.unwrap_err();
         assert!(error.is_retryable(), "{answer:?}: {error}");
     }
@@ -195,7 +224,11 @@ async fn a_kind_that_a_ready_server_does_not_have_is_empty() {
     assert!(claims.is_complete() && claims.items().is_empty());
     // Both of Karpenter's kinds, and one look at the groups.
     assert!(reader.list_node_pools().await.unwrap().is_complete());
-    let groups = script.asked().iter().filter(|path| path.starts_with("/apis?")).count();
+    let groups = script
+        .asked()
+        .iter()
+        .filter(|path| path.starts_with("/apis?"))
+        .count();
     assert_eq!(groups, 1);
     let other: &[(&str, &str, &[&str])] = &[("karpenter.sh", "v1", &["nodepools"])];
     let (_, reader) = open(Script::cluster(other), ReadOptions::default()).await;
@@ -233,14 +266,23 @@ async fn a_version_that_the_server_lacks_is_a_clear_error() {
     let error = reader.list_disruption_budgets().await.unwrap_err();
     assert!(matches!(error, ProviderError::NotSupported { .. }));
     let source = error.call().source.as_ref().unwrap().to_string();
-    assert_eq!(source, "the server does not serve poddisruptionbudgets in policy/v1");
+    assert_eq!(
+        source,
+        "the server does not serve poddisruptionbudgets in policy/v1"
+    );
 }
 
 #[tokio::test]
 async fn only_some_namespaces_are_a_part() {
     let script = Script::cluster(&[])
-        .on("/api/v1/namespaces/a/pods", [list("Pod", "v1", &["x"], None)])
-        .on("/api/v1/namespaces/b/pods", [list("Pod", "v1", &["y"], None)])
+        .on(
+            "/api/v1/namespaces/a/pods",
+            [list("Pod", "v1", &["x"], None)],
+        )
+        .on(
+            "/api/v1/namespaces/b/pods",
+            [list("Pod", "v1", &["y"], None)],
+        )
         .on("/api/v1/nodes", [list("Node", "v1", &["n"], None)]);
     let mut options = ReadOptions::default();
     options.namespaces = vec!["a".to_owned(), "b".to_owned()];
@@ -263,17 +305,28 @@ async fn a_name_that_leads_elsewhere_is_no_namespace() {
         options.namespaces = vec![name.to_owned()];
         let clock = Arc::new(StoppedClock::default());
         let script = Arc::new(Script::cluster(&[]));
-        let error = ClusterReader::open(script.clone(), clock, options).await.unwrap_err();
-        assert!(matches!(error, ProviderError::NotSupported { .. }), "{name}");
+        let error = ClusterReader::open(script.clone(), clock, options)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, ProviderError::NotSupported { .. }),
+            "{name}"
+        );
         assert!(script.asked().is_empty());
     }
 }
 
 #[tokio::test]
 async fn broken_objects_leave_a_part() {
-    let page = body(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [
-        {"metadata": {"name": "a"}}, {"metadata": {"name": "b"}, "spec": 7}]}));
-    let (_, reader) = open(Script::cluster(&[]).on(PODS, [page]), ReadOptions::default()).await;
+    let page = body(
+        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [
+        {"metadata": {"name": "a"}}, {"metadata": {"name": "b"}, "spec": 7}]}),
+    );
+    let (_, reader) = open(
+        Script::cluster(&[]).on(PODS, [page]),
+        ReadOptions::default(),
+    )
+    .await;
     let pods = reader.list_pods().await.unwrap();
     assert_eq!(pods.items().len(), 1);
     assert!(matches!(pods.gap(), Some(Gap::Broken { count: 1, .. })));
@@ -319,8 +372,13 @@ async fn a_cluster_that_is_read_is_the_one_that_is_loaded() {
         let cluster = found.clusters.remove(0);
         let cluster = serde_json::to_string(&cluster).unwrap();
         if cluster != loaded {
-            let at = cluster.bytes().zip(loaded.bytes()).position(|(a, b)| a != b).unwrap_or(0);
-            let around = |text: &str| text[at.saturating_sub(200)..text.len().min(at + 100)].to_owned();
+            let at = cluster
+                .bytes()
+                .zip(loaded.bytes())
+                .position(|(a, b)| a != b)
+                .unwrap_or(0);
+            let around =
+                |text: &str| text[at.saturating_sub(200)..text.len().min(at + 100)].to_owned();
             panic!("read:   {}\nloaded: {}", around(&cluster), around(&loaded));
         }
     }
@@ -333,9 +391,11 @@ async fn usage_of_a_cluster_without_metrics_is_unknown() {
 }
 
 fn pod_of(job: &str) -> Say {
-    body(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [
+    body(
+        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [
         {"metadata": {"name": "p", "namespace": "shop", "ownerReferences": [
-            {"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": "u", "controller": true}]}}]}))
+            {"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": "u", "controller": true}]}}]}),
+    )
 }
 
 #[tokio::test]
@@ -347,15 +407,19 @@ async fn usage_comes_from_the_metrics_api_with_its_owner() {
         .on("/apis", [Say::Body(apis)])
         .on(
             "/apis/metrics.k8s.io/v1beta1",
-            [body(json!({"kind": "APIResourceList", "resources": [{"name": "pods"}]}))],
+            [body(
+                json!({"kind": "APIResourceList", "resources": [{"name": "pods"}]}),
+            )],
         )
         .on(PODS, [pod_of("jobs")])
         .on(
             "/apis/metrics.k8s.io/v1beta1/pods",
-            [body(json!({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1",
+            [body(
+                json!({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1",
                 "metadata": {}, "items": [{"metadata": {"name": "p", "namespace": "shop"},
                     "timestamp": "2026-11-28T11:59:30Z", "window": "30s",
-                    "containers": [{"name": "c", "usage": {"cpu": "250m", "memory": "64Mi"}}]}]}))],
+                    "containers": [{"name": "c", "usage": {"cpu": "250m", "memory": "64Mi"}}]}]}),
+            )],
         );
     let (_, reader) = open(script, ReadOptions::default()).await;
     let usage = reader.usage().await.unwrap();
@@ -371,7 +435,9 @@ async fn usage_comes_from_prometheus_in_spans_that_join() {
         {"metric": {"namespace": "shop", "pod": "p", "container": "c"},
          "values": [[now().timestamp() - 900, "0.5"], [now().timestamp(), "0.25"]]}]}});
     let path = "/prom/api/v1/query_range";
-    let script = workloads(&[]).on(PODS, [pod_of("jobs")]).on(path, [body(series)]);
+    let script = workloads(&[])
+        .on(PODS, [pod_of("jobs")])
+        .on(path, [body(series)]);
     let script = Arc::new(script);
     let mut options = ReadOptions::default();
     options.prometheus = Some(
@@ -380,7 +446,9 @@ async fn usage_comes_from_prometheus_in_spans_that_join() {
             .with_selector("cluster=\"prod\""),
     );
     let clock = Arc::new(StoppedClock::default());
-    let reader = ClusterReader::open(script.clone(), clock, options).await.unwrap();
+    let reader = ClusterReader::open(script.clone(), clock, options)
+        .await
+        .unwrap();
     let usage = reader.usage().await.unwrap();
     assert_eq!(usage.provenance().unwrap().source, "prometheus");
     assert!(!usage.value().unwrap().containers.is_empty());

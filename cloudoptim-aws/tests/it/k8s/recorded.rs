@@ -16,7 +16,9 @@ async fn read(reader: Arc<dyn Reader>) -> Snapshot {
     let cluster = ClusterReader::open(reader, clock, options).await.unwrap();
     let uid: ClusterUid = cluster.uid().clone();
     let mut sources = Sources::default();
-    sources.clusters.insert(uid, ClusterSources::of(Arc::new(cluster)));
+    sources
+        .clusters
+        .insert(uid, ClusterSources::of(Arc::new(cluster)));
     collect(&sources, now(), Knowledge::default()).await
 }
 
@@ -48,10 +50,12 @@ async fn a_replayed_cluster_is_the_one_that_was_recorded() {
 #[tokio::test]
 async fn refusals_are_recorded_and_secrets_are_not() {
     const CANARY: &str = "hunter2-canary";
-    let pods = body(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [
+    let pods = body(
+        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [
         {"metadata": {"name": "a", "annotations": {"x": CANARY}},
          "spec": {"containers": [{"name": "c", "env": [{"name": "PASSWORD", "value": CANARY}],
-            "args": [format!("--token={CANARY}")]}]}}]}));
+            "args": [format!("--token={CANARY}")]}]}}]}),
+    );
     let script = Script::cluster(&[])
         .on("/api/v1/pods", [pods])
         .on("/api/v1/nodes", [Say::Replayed(403)])
@@ -74,8 +78,19 @@ async fn refusals_are_recorded_and_secrets_are_not() {
 #[tokio::test]
 async fn what_was_not_recorded_has_no_answer() {
     let empty = Replaying::from_bytes(br#"{"version":1,"exchanges":[]}"#).unwrap();
-    assert!(empty.get("/api/v1/pods", &[]).await.unwrap_err().is_retryable());
-    for bad in ["", "{}", r#"{"version":2,"exchanges":[]}"#, r#"{"version":1,"exchanges":[{}]}"#] {
+    assert!(
+        empty
+            .get("/api/v1/pods", &[])
+            .await
+            .unwrap_err()
+            .is_retryable()
+    );
+    for bad in [
+        "",
+        "{}",
+        r#"{"version":2,"exchanges":[]}"#,
+        r#"{"version":1,"exchanges":[{}]}"#,
+    ] {
         assert!(Replaying::from_bytes(bad.as_bytes()).is_err(), "{bad}");
     }
 }

@@ -14,11 +14,17 @@ fn golden(name: &str, found: &str) {
         std::fs::write(&path, found).unwrap();
     }
     let wanted = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "{name} differs: run with UPDATE_GOLDEN=1 and read the diff");
+    assert!(
+        found == wanted,
+        "{name} differs: run with UPDATE_GOLDEN=1 and read the diff"
+    );
 }
 
 fn reader() -> ReadRole {
-    ReadRole::new("cloudoptim-read", Subject::User("cloudoptim-read".to_owned()))
+    ReadRole::new(
+        "cloudoptim-read",
+        Subject::User("cloudoptim-read".to_owned()),
+    )
 }
 
 #[test]
@@ -39,9 +45,14 @@ fn no_role_grants_more_than_reading_what_is_read() {
     let all = read_manifests(&reader());
     for engine in EngineId::ALL {
         let yaml = read_manifests(&reader().for_engines(&[engine]));
-        let verbs = yaml.lines().filter_map(|line| line.trim().strip_prefix("verbs: "));
+        let verbs = yaml
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("verbs: "));
         for verb in verbs {
-            assert!(["[get]", "[list]", "[create]"].contains(&verb), "{engine:?}: {verb}");
+            assert!(
+                ["[get]", "[list]", "[create]"].contains(&verb),
+                "{engine:?}: {verb}"
+            );
         }
         let forbidden = ["secrets", "configmaps", "log", "exec", "proxy", "\"*\""];
         for word in forbidden {
@@ -49,7 +60,10 @@ fn no_role_grants_more_than_reading_what_is_read() {
         }
         let resources = yaml.lines().filter_map(|line| line.strip_prefix("  - "));
         for resource in resources {
-            assert!(all.contains(&format!("  - {resource}\n")), "{engine:?}: {resource}");
+            assert!(
+                all.contains(&format!("  - {resource}\n")),
+                "{engine:?}: {resource}"
+            );
         }
     }
 }
@@ -87,15 +101,22 @@ async fn preflight_says_granted_only_when_the_server_does() {
     let judge = Judge::default();
     let checks = preflight_read(&judge, &[EngineId::Network, EngineId::Oom], &[]).await;
     let of = |permission: &str| {
-        let check = checks.iter().find(|check| check.permission.to_string() == permission);
+        let check = checks
+            .iter()
+            .find(|check| check.permission.to_string() == permission);
         check.unwrap_or_else(|| panic!("{permission} is not asked for"))
     };
-    let unverified = |why: &str| Grant::Unverified { why: why.to_owned() };
+    let unverified = |why: &str| Grant::Unverified {
+        why: why.to_owned(),
+    };
     assert_eq!(of("list deployments.apps").grant, Grant::Granted);
     assert_eq!(of("get namespaces kube-system").grant, Grant::Granted);
     assert_eq!(of("list pods").grant, Grant::Denied);
     assert_eq!(of("list nodes").grant, unverified("webhook down"));
-    assert_eq!(of("list services").grant, unverified("the answer is no access review"));
+    assert_eq!(
+        of("list services").grant,
+        unverified("the answer is no access review")
+    );
     assert_eq!(
         of("list jobs.batch").grant,
         unverified("kubernetes create review: unavailable: cut off")
@@ -103,7 +124,10 @@ async fn preflight_says_granted_only_when_the_server_does() {
     assert_eq!(of("list services").engines, [EngineId::Network]);
     assert_eq!(of("list pods").engines, [EngineId::Oom, EngineId::Network]);
     // Kinds that need not exist are asked for all the same.
-    assert_eq!(of("list verticalpodautoscalers.autoscaling.k8s.io").grant, Grant::Granted);
+    assert_eq!(
+        of("list verticalpodautoscalers.autoscaling.k8s.io").grant,
+        Grant::Granted
+    );
     let identity = json!({"verb": "get", "group": "", "resource": "namespaces",
         "namespace": "kube-system", "name": "kube-system"});
     assert!(judge.asked.lock().unwrap().contains(&identity));
@@ -114,8 +138,16 @@ async fn with_namespaces_preflight_asks_for_each() {
     let namespaces = ["a".to_owned(), "b".to_owned()];
     let checks = preflight_read(&Judge::default(), &[EngineId::GhostProbe], &namespaces).await;
     let asked: Vec<String> = checks.iter().map(|c| c.permission.to_string()).collect();
-    for wanted in ["list pods in a", "list pods in b", "list nodes", "list leases.coordination.k8s.io in kube-node-lease"] {
-        assert!(asked.iter().any(|found| found == wanted), "{wanted}: {asked:?}");
+    for wanted in [
+        "list pods in a",
+        "list pods in b",
+        "list nodes",
+        "list leases.coordination.k8s.io in kube-node-lease",
+    ] {
+        assert!(
+            asked.iter().any(|found| found == wanted),
+            "{wanted}: {asked:?}"
+        );
     }
     assert!(!asked.iter().any(|found| found == "list pods"));
 }

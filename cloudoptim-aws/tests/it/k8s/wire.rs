@@ -24,7 +24,9 @@ struct Server {
 }
 
 impl Server {
-    async fn start(answer: impl Fn(usize, &str) -> Option<Vec<u8>> + Send + Sync + 'static) -> Self {
+    async fn start(
+        answer: impl Fn(usize, &str) -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -70,7 +72,12 @@ async fn serve(
         };
         let length = head
             .lines()
-            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())
+            .find_map(|line| {
+                line.to_lowercase()
+                    .strip_prefix("content-length: ")?
+                    .parse()
+                    .ok()
+            })
             .unwrap_or(0);
         if body.len() < length {
             continue;
@@ -99,7 +106,8 @@ const HANG: &[u8] = b"...";
 fn answer(status: &str, headers: &str, body: &str) -> Option<Vec<u8>> {
     let length = body.len();
     Some(
-        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n{body}").into_bytes(),
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
+            .into_bytes(),
     )
 }
 
@@ -129,12 +137,22 @@ const MERGE: &str = "application/merge-patch+json";
 
 #[tokio::test]
 async fn a_change_is_one_request_whatever_the_answer() {
-    for status in ["200 OK", "429 Too Many Requests", "500 Oh", "503 Down", "504 Late", "302 Found"] {
+    for status in [
+        "200 OK",
+        "429 Too Many Requests",
+        "500 Oh",
+        "503 Down",
+        "504 Late",
+        "302 Found",
+    ] {
         let server = Server::start(move |_, _| {
             answer(status, "Retry-After: 1\r\nLocation: /elsewhere\r\n", "{}")
         })
         .await;
-        let client = acting(&server).client("plan-7", ActMode::Act).await.unwrap();
+        let client = acting(&server)
+            .client("plan-7", ActMode::Act)
+            .await
+            .unwrap();
         let reply = client
             .send(Method::PATCH, NODE, MERGE, b"{}".to_vec(), false)
             .await
@@ -146,7 +164,10 @@ async fn a_change_is_one_request_whatever_the_answer() {
         assert_eq!(requests.len(), 1, "{status}");
         let request = requests[0].to_lowercase();
         assert!(request.starts_with("patch /api/v1/nodes/n-1?fieldmanager=cloudoptim http/1.1"));
-        assert!(request.contains(&format!("user-agent: cloudoptim/{} (plan plan-7)", env!("CARGO_PKG_VERSION"))));
+        assert!(request.contains(&format!(
+            "user-agent: cloudoptim/{} (plan plan-7)",
+            env!("CARGO_PKG_VERSION")
+        )));
         assert!(request.contains("content-type: application/merge-patch+json"));
     }
 }
@@ -155,7 +176,8 @@ async fn a_change_is_one_request_whatever_the_answer() {
 async fn a_change_on_a_connection_that_dies_is_not_sent_again() {
     // The first is answered, and its connection kept; the second is read, and
     // then the connection closes.
-    let server = Server::start(|nth, _| (nth == 1).then(|| answer("200 OK", "", "{}").unwrap())).await;
+    let server =
+        Server::start(|nth, _| (nth == 1).then(|| answer("200 OK", "", "{}").unwrap())).await;
     let client = acting(&server).client("p", ActMode::Act).await.unwrap();
     let send = || client.send(Method::PATCH, NODE, MERGE, b"{}".to_vec(), false);
     send().await.unwrap();
@@ -180,7 +202,15 @@ async fn a_server_that_is_not_there_was_sent_nothing() {
         .await
         .unwrap_err();
     assert!(!lost.sent);
-    assert!(lost.error.call().source.as_ref().unwrap().to_string().contains("refused"));
+    assert!(
+        lost.error
+            .call()
+            .source
+            .as_ref()
+            .unwrap()
+            .to_string()
+            .contains("refused")
+    );
 }
 
 #[tokio::test]
@@ -197,12 +227,24 @@ async fn report_mode_sends_nothing_and_dry_run_says_so() {
     }
     assert!(server.requests().is_empty());
     let dry = connection.client("p", ActMode::ServerDryRun).await.unwrap();
-    dry.send(Method::PATCH, NODE, MERGE, b"{}".to_vec(), false).await.unwrap();
+    dry.send(Method::PATCH, NODE, MERGE, b"{}".to_vec(), false)
+        .await
+        .unwrap();
     let act = connection.client("p", ActMode::Act).await.unwrap();
-    act.send(Method::DELETE, NODE, MERGE, b"{}".to_vec(), true).await.unwrap();
+    act.send(Method::DELETE, NODE, MERGE, b"{}".to_vec(), true)
+        .await
+        .unwrap();
     // What is no change, and what is no path, is not sent in any mode.
-    assert!(act.send(Method::GET, NODE, MERGE, Vec::new(), false).await.is_err());
-    assert!(act.send(Method::PATCH, "/api/../x", MERGE, Vec::new(), false).await.is_err());
+    assert!(
+        act.send(Method::GET, NODE, MERGE, Vec::new(), false)
+            .await
+            .is_err()
+    );
+    assert!(
+        act.send(Method::PATCH, "/api/../x", MERGE, Vec::new(), false)
+            .await
+            .is_err()
+    );
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     assert!(requests[0].starts_with("PATCH /api/v1/nodes/n-1?fieldManager=cloudoptim&dryRun=All "));
@@ -212,7 +254,11 @@ async fn report_mode_sends_nothing_and_dry_run_says_so() {
 #[tokio::test]
 async fn another_cluster_than_pinned_is_refused() {
     let server = Server::start(|_, _| {
-        answer("200 OK", "", &format!("{{\"kind\":\"Namespace\",\"metadata\":{{\"uid\":\"{UID}\"}}}}"))
+        answer(
+            "200 OK",
+            "",
+            &format!("{{\"kind\":\"Namespace\",\"metadata\":{{\"uid\":\"{UID}\"}}}}"),
+        )
     })
     .await;
     let pinned = |uid: &str| {
@@ -221,16 +267,18 @@ async fn another_cluster_than_pinned_is_refused() {
         options
     };
     let text = server.kubeconfig();
-    let act = |uid: &str| {
-        Connection::<Acting>::from_bytes("test", text.as_bytes(), pinned(uid)).unwrap()
-    };
+    let act =
+        |uid: &str| Connection::<Acting>::from_bytes("test", text.as_bytes(), pinned(uid)).unwrap();
     act(UID).client("p", ActMode::Act).await.unwrap();
     let error = act("other").client("p", ActMode::Act).await.unwrap_err();
     assert!(matches!(error, ProviderError::Conflict { .. }));
     for (uid, same) in [(UID, true), ("other", false)] {
         let reader = Arc::new(reading(&server, pinned(uid)));
-        let opened =
-            ClusterReader::open(reader, Arc::new(StoppedClock::default()), ReadOptions::default());
+        let opened = ClusterReader::open(
+            reader,
+            Arc::new(StoppedClock::default()),
+            ReadOptions::default(),
+        );
         assert_eq!(opened.await.is_ok(), same);
     }
 }
@@ -240,12 +288,18 @@ async fn every_wait_has_an_end() {
     for (name, reply) in [
         ("no head", "...".to_owned()),
         ("half a head", "HTTP/1.1 200 OK\r\nConte...".to_owned()),
-        ("half a body", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{...".to_owned()),
+        (
+            "half a body",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{...".to_owned(),
+        ),
     ] {
         let server = Server::start(move |_, _| Some(reply.clone().into_bytes())).await;
         let client = reading(&server, options());
         let error = client.get("/api/v1/pods", &[]).await.unwrap_err();
-        assert!(matches!(error, ProviderError::Unavailable { .. }), "{name}: {error}");
+        assert!(
+            matches!(error, ProviderError::Unavailable { .. }),
+            "{name}: {error}"
+        );
         assert_eq!(server.requests().len(), 1, "{name}");
     }
 }
@@ -253,13 +307,18 @@ async fn every_wait_has_an_end() {
 #[tokio::test]
 async fn a_body_that_is_cut_off_is_no_answer() {
     let server = Server::start(|nth, _| {
-        (nth == 1).then(|| b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{}".to_vec())
+        (nth == 1).then(|| {
+            b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{}".to_vec()
+        })
     })
     .await;
     // The connection stays open, so the length is what tells.
     let client = reading(&server, options());
     let error = client.get("/api/v1/pods", &[]).await.unwrap_err();
-    assert!(matches!(error, ProviderError::Unavailable { .. }), "{error}");
+    assert!(
+        matches!(error, ProviderError::Unavailable { .. }),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -267,14 +326,19 @@ async fn an_answer_that_is_too_large_is_asked_for_in_smaller_pages() {
     let server = Server::start(|_, request| {
         let path = request.split(' ').nth(1).unwrap();
         if path.starts_with("/api/v1/namespaces/kube-system") {
-            return answer("200 OK", "", &format!("{{\"metadata\":{{\"uid\":\"{UID}\"}}}}"));
+            return answer(
+                "200 OK",
+                "",
+                &format!("{{\"metadata\":{{\"uid\":\"{UID}\"}}}}"),
+            );
         }
         let limit: usize = path
             .split(['?', '&'])
             .find_map(|part| part.strip_prefix("limit=")?.parse().ok())
             .unwrap();
         let items = vec![r#"{"metadata":{"name":"a-rather-long-name"}}"#; limit].join(",");
-        let body = format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{}},"items":[{items}]}}"#);
+        let body =
+            format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{}},"items":[{items}]}}"#);
         answer("200 OK", "", &body)
     })
     .await;
@@ -282,7 +346,11 @@ async fn an_answer_that_is_too_large_is_asked_for_in_smaller_pages() {
     options.max_answer_bytes = 1000;
     let open = |options: ConnectOptions| {
         let reader = Arc::new(reading(&server, options));
-        ClusterReader::open(reader, Arc::new(StoppedClock::default()), ReadOptions::default())
+        ClusterReader::open(
+            reader,
+            Arc::new(StoppedClock::default()),
+            ReadOptions::default(),
+        )
     };
     let cluster = open(options.clone()).await.unwrap();
     let pods = cluster.list_pods().await.unwrap();
@@ -301,7 +369,10 @@ async fn a_refusal_names_what_is_missing() {
     })
     .await;
     let client = reading(&server, options());
-    let error = client.get("/api/v1/namespaces/shop/pods", &[]).await.unwrap_err();
+    let error = client
+        .get("/api/v1/namespaces/shop/pods", &[])
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "kubernetes list pods shop: permission list pods in shop is missing"
@@ -311,7 +382,13 @@ async fn a_refusal_names_what_is_missing() {
 
 /// Everything that is logged, at every level, through `tracing` and `log`.
 #[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl Write for Logged {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -335,7 +412,11 @@ async fn no_log_at_any_level_holds_a_credential_or_a_body() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let server = Server::start(|nth, _| match nth {
         1 => answer("200 OK", "", r#"{"data":{"password":"hunter2-canary"}}"#),
-        2 => answer("500 Oh", "Set-Cookie: hunter2-canary\r\n", r#"{"kind":"Status","message":"token=hunter2-canary"}"#),
+        2 => answer(
+            "500 Oh",
+            "Set-Cookie: hunter2-canary\r\n",
+            r#"{"kind":"Status","message":"token=hunter2-canary"}"#,
+        ),
         _ => None,
     })
     .await;
@@ -354,7 +435,7 @@ async fn no_log_at_any_level_holds_a_credential_or_a_body() {
         .unwrap_err();
     shown.push_str(&format!("{act:?} {lost} {lost:?}"));
     assert!(server.requests()[0].contains(CANARY), "it was sent");
-    let logged = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+    let logged = logged.text();
     assert!(logged.contains("sending a change"), "the log is on");
     for text in [shown, logged] {
         assert!(!text.contains(CANARY), "{text}");

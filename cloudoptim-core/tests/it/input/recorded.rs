@@ -1,8 +1,8 @@
 //! Documents that are kept as they are: they say the same, and no more.
 
+use chrono::DateTime;
 use cloudoptim_core::input::{InputOptions, Loader, redacted};
 use cloudoptim_core::model::Snapshot;
-use chrono::DateTime;
 
 fn shop() -> Vec<(String, Vec<u8>)> {
     let root = format!("{}/../examples/data/shop", env!("CARGO_MANIFEST_DIR"));
@@ -21,7 +21,9 @@ fn shop() -> Vec<(String, Vec<u8>)> {
 fn odd() -> Vec<(String, Vec<u8>)> {
     let of_kubernetes = |name: &&&str| !name.contains("describe") && !name.contains("offhours");
     let names = super::ALL.iter().filter(of_kubernetes);
-    names.map(|name| ((*name).to_owned(), super::stored(name))).collect()
+    names
+        .map(|name| ((*name).to_owned(), super::stored(name)))
+        .collect()
 }
 
 fn snapshot<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> (Snapshot, u64) {
@@ -77,7 +79,13 @@ fn redacting_twice_changes_nothing_more() {
 
 #[test]
 fn what_is_of_no_known_form_is_not_kept() {
-    for body in ["ok", "[]", "{}", r#"{"kind":"Status"}"#, r#"{"a":"hunter2"}"#] {
+    for body in [
+        "ok",
+        "[]",
+        "{}",
+        r#"{"kind":"Status"}"#,
+        r#"{"a":"hunter2"}"#,
+    ] {
         assert_eq!(redacted(body.as_bytes()), None, "{body}");
     }
 }
@@ -98,5 +106,8 @@ fn of_an_answer_about_usage_only_known_labels_stay() {
              "timestamp":"2026-01-01T00:00:00Z","containers":[{"name":"c","usage":{"cpu":"1m"}}]}]}"#,
     )
     .unwrap();
-    assert!(kept.contains("\"cpu\":\"1m\"") && !kept.contains("hunter2"), "{kept}");
+    assert!(
+        kept.contains("\"cpu\":\"1m\"") && !kept.contains("hunter2"),
+        "{kept}"
+    );
 }
