@@ -77,14 +77,18 @@ pub(super) async fn pages<P: Part>(
         let mut parts = Vec::new();
         match one_pass(reader, paging, path, convert, &mut parts).await {
             Ok(gap) => return Ok(Parts { parts, gap }),
-            // The pages so far are of an older state than the rest would be.
-            Err(error) if is_expired(&error) && restarts < paging.restarts => {
-                tracing::debug!(path, restarts, "the list expired between pages");
+            // The pages so far are of an older state than the rest would be, or
+            // do not make a whole.
+            Err(error) if is_worth_a_restart(&error) && restarts < paging.restarts => {
+                tracing::debug!(path, restarts, %error, "the list is begun anew");
                 restarts = restarts.saturating_add(1);
             }
             Err(error) if parts.is_empty() => return Err(error),
             Err(error) => {
-                let error = error.to_string();
+                let error = match &error.call().source {
+                    Some(source) => format!("{error}: {source}"),
+                    None => error.to_string(),
+                };
                 tracing::warn!(path, %error, "a list ends in the middle");
                 return Ok(Parts {
                     parts,
@@ -95,8 +99,56 @@ pub(super) async fn pages<P: Part>(
     }
 }
 
-fn is_expired(error: &ProviderError) -> bool {
+/// Pages that contradict what the server said of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Short {
+    objects: u64,
+    promised: u64,
+}
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { objects, promised } = self;
+        write!(
+            f,
+            "the pages hold {objects} objects of {promised} that the server has"
+        )
+    }
+}
+
+impl std::error::Error for Short {}
+
+fn is_worth_a_restart(error: &ProviderError) -> bool {
+    let source = error.call().source.as_deref();
     ApiFailure::of(error).is_some_and(ApiFailure::is_expired)
+        || source.is_some_and(|source| source.is::<Short>())
+}
+
+/// What the server says that a list holds in all, as far as this page tells:
+/// all pages are of one state, so they have to agree. One that is cut or lost on
+/// the way shows here.
+fn check_whole(
+    promised: &mut Option<u64>,
+    size: u32,
+    page: u64,
+    progress: &Progress,
+    more: bool,
+) -> Result<(), Short> {
+    let remaining = progress.remaining.unwrap_or(0);
+    let told = progress.objects.saturating_add(remaining);
+    let short = Short {
+        objects: progress.objects,
+        promised: promised.unwrap_or(told).max(told),
+    };
+    let cut = more && remaining > 0 && page < u64::from(size);
+    let lost = !more && remaining > 0;
+    if cut || lost || promised.is_some_and(|promised| promised != told) {
+        return Err(short);
+    }
+    if remaining > 0 {
+        *promised = Some(told);
+    }
+    Ok(())
 }
 
 async fn one_pass<P: Part>(
@@ -108,6 +160,8 @@ async fn one_pass<P: Part>(
 ) -> Result<Option<Gap>, ProviderError> {
     let mut size = paging.size.max(1);
     let mut token: Option<String> = None;
+    let mut promised = None;
+    let mut asked_for_one_more = false;
     let what = path.rsplit("/namespaces/").next().unwrap_or(path);
     let mut progress = Progress {
         what: what.rsplit('/').next().unwrap_or(what).to_owned(),
@@ -149,7 +203,25 @@ async fn one_pass<P: Part>(
             tell(&progress);
         }
         let next = part.next();
+        let objects = part.objects();
+        // A single page that is just full: whether more was lost on the way
+        // shows when there is room for one more.
+        if next.is_none() && progress.pages == 1 && objects == u64::from(size) {
+            if asked_for_one_more {
+                let short = Short {
+                    objects: objects.saturating_sub(1),
+                    promised: objects,
+                };
+                return Err(refused(path, short));
+            }
+            asked_for_one_more = true;
+            size = size.saturating_add(1);
+            (progress.pages, progress.objects) = (0, 0);
+            continue;
+        }
         parts.push(part);
+        check_whole(&mut promised, size, objects, &progress, next.is_some())
+            .map_err(|short| refused(path, short))?;
         match next {
             None => return Ok(None),
             same if same == token => {
@@ -165,9 +237,9 @@ async fn one_pass<P: Part>(
     }
 }
 
-fn refused(path: &str, why: impl Into<String>) -> ProviderError {
+fn refused(path: &str, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ProviderError {
     let target = super::target::Target::of(&http::Method::GET, path);
-    let mut call = Call::new(PROVIDER, target.operation()).because(why.into());
+    let mut call = Call::new(PROVIDER, target.operation()).because(why);
     call.resource = target.resource();
     ProviderError::Unavailable {
         call: Box::new(call),

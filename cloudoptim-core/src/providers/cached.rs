@@ -1,7 +1,7 @@
 //! Answers that are remembered for a while.
 
 use super::{
-    AccountSource, CloudIdentity, Clock, ClusterIdentity, GroupSource, InstanceSource, NodeSource,
+    AccountSource, Clock, CloudIdentity, ClusterIdentity, GroupSource, InstanceSource, NodeSource,
     ObservationSource, PodSource, ProviderError, RuleSource, ServiceSource, StorageSource,
     VolumeSource, WorkloadSource,
 };
@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// its age; who we are, single instances, and what is not complete are asked for
 /// every time. Ages are measured on the clock that never goes back.
 pub struct Cached<P> {
-    inner: P,
+    inner: Arc<P>,
     clock: Arc<dyn Clock>,
     max_age: TimeDelta,
     kept: Mutex<BTreeMap<&'static str, Kept>>,
@@ -51,7 +51,7 @@ impl<P: fmt::Debug> fmt::Debug for Cached<P> {
 
 impl<P> Cached<P> {
     /// Remembers the answers of `inner` for less than `max_age`.
-    pub fn new(inner: P, clock: Arc<dyn Clock>, max_age: TimeDelta) -> Self {
+    pub fn new(inner: Arc<P>, clock: Arc<dyn Clock>, max_age: TimeDelta) -> Self {
         Self {
             inner,
             clock,
@@ -62,7 +62,10 @@ impl<P> Cached<P> {
 
     /// Forgets every answer.
     pub fn forget(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     async fn part<T>(
@@ -115,7 +118,8 @@ impl<P: ClusterIdentity> ClusterIdentity for Cached<P> {
 #[async_trait]
 impl<P: InstanceSource> InstanceSource for Cached<P> {
     async fn list_instances(&self) -> Result<Knowledge<Vec<Instance>>, ProviderError> {
-        self.part("list_instances", self.inner.list_instances()).await
+        self.part("list_instances", self.inner.list_instances())
+            .await
     }
 
     async fn describe_instance(&self, instance: &InstanceId) -> Result<Instance, ProviderError> {

@@ -3,6 +3,7 @@
 mod conformance;
 mod connection;
 mod fake;
+mod faults;
 mod on_plane;
 mod reading;
 mod recorded;

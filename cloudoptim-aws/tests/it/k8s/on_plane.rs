@@ -164,7 +164,7 @@ cronjobs,poddisruptionbudgets,persistentvolumes,persistentvolumeclaims,storagecl
 volumeattachments,services,endpointslices,horizontalpodautoscalers,limitranges,resourcequotas,\
 priorityclasses,runtimeclasses,events";
 
-async fn started() -> Option<Plane> {
+pub(super) async fn started() -> Option<Plane> {
     let plane = start_or_skip(PlaneConfig::bare()).await?;
     for namespace in ["kube-node-lease"] {
         let body = json!({"metadata": {"name": namespace}});

@@ -147,6 +147,81 @@ async fn a_failure_in_the_middle_leaves_a_part() {
 }
 
 #[tokio::test]
+async fn a_single_page_that_is_just_full_is_asked_for_with_room_for_one_more() {
+    let two = || list("Pod", "v1", &["a", "b"], None);
+    let (script, reader) = open(Script::cluster(&[]).on(PODS, [two()]), small_pages()).await;
+    let pods = reader.list_pods().await.unwrap();
+    assert!(pods.is_complete() && pods.items().len() == 2);
+    assert_eq!(
+        script.asked()[1..],
+        ["/api/v1/pods?limit=2", "/api/v1/pods?limit=3"]
+    );
+    // Full again: something on the way loses what comes after.
+    let three = || list("Pod", "v1", &["a", "b", "c"], None);
+    let lossy = Script::cluster(&[]).on(
+        PODS,
+        (0..8).map(|n| if n % 2 == 0 { two() } else { three() }),
+    );
+    let (_, reader) = open(lossy, small_pages()).await;
+    assert!(reader.list_pods().await.is_err());
+}
+
+/// A page with what the server says that is left.
+fn page_of(names: &[&str], token: Option<&str>, remaining: Option<u64>) -> Say {
+    let Say::Body(text) = list("Pod", "v1", names, token) else {
+        unreachable!()
+    };
+    let mut page: serde_json::Value = serde_json::from_str(&text).unwrap();
+    page["metadata"]["remainingItemCount"] = json!(remaining);
+    body(page)
+}
+
+#[tokio::test]
+async fn pages_that_do_not_make_the_promised_whole_are_a_part() {
+    let whole = [
+        page_of(&["a", "b"], Some("t1"), Some(3)),
+        page_of(&["c", "d"], Some("t2"), Some(1)),
+        page_of(&["e"], None, None),
+    ];
+    let cases = [
+        ("whole", 2, whole[2].clone(), true),
+        ("first cut", 0, page_of(&["a"], Some("t1"), Some(3)), false),
+        ("second cut", 1, page_of(&["c"], Some("t2"), Some(1)), false),
+        ("last cut", 2, page_of(&[], None, None), false),
+        ("token lost", 1, page_of(&["c", "d"], None, Some(1)), false),
+        (
+            "token and count lost",
+            1,
+            page_of(&["c", "d"], None, None),
+            false,
+        ),
+        (
+            "a page twice",
+            1,
+            page_of(&["a", "b"], Some("t2"), Some(3)),
+            false,
+        ),
+    ];
+    for (name, nth, page, is_whole) in cases {
+        // As often as it is begun anew.
+        let mut pages = whole[..nth].to_vec();
+        pages.push(page);
+        let says: Vec<Say> = pages
+            .iter()
+            .cycle()
+            .take(4 * pages.len())
+            .cloned()
+            .collect();
+        let script = Script::cluster(&[]).on(PODS, says);
+        let (script, reader) = open(script, small_pages()).await;
+        let pods = reader.list_pods().await.unwrap();
+        assert_eq!(pods.is_complete(), is_whole, "{name}: {pods}");
+        let tries = if is_whole { 1 } else { 4 };
+        assert_eq!(script.asked().len(), 1 + tries * pages.len(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_list_is_never_an_empty_one() {
     for answer in [
         Say::Body(String::new()),
