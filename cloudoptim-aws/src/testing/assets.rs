@@ -87,12 +87,10 @@ impl Assets {
     /// # Errors
     /// [`AssetsError::Nothing`] without either; others when the build fails.
     pub fn find() -> Result<Self, AssetsError> {
-        let found = match std::env::var_os(ASSETS_VARIABLE) {
+        let found = match set(ASSETS_VARIABLE) {
             None => "is not set".to_owned(),
             Some(folder) => {
-                let assets = Self {
-                    folder: folder.into(),
-                };
+                let assets = Self { folder };
                 match assets.missing() {
                     None => return Ok(assets),
                     Some(missing) => format!("names a folder without {missing}"),
@@ -255,12 +253,14 @@ fn key(go_version: &str) -> String {
         .collect()
 }
 
+/// A variable that is set, and not to nothing.
+pub(super) fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
 fn cache() -> Result<PathBuf, AssetsError> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
     let caches = set("XDG_CACHE_HOME")
         .or_else(|| Some(set("HOME")?.join(".cache")))
         .ok_or(AssetsError::NoCache)?;

@@ -20,9 +20,12 @@
 
 pub mod api;
 pub mod assets;
+pub mod kill;
 pub mod plane;
 mod process;
+pub mod proxy;
 mod server;
+pub mod world;
 
 use assets::{ASSETS_VARIABLE, AssetsError};
 use plane::{Plane, PlaneConfig, PlaneError};
@@ -37,7 +40,7 @@ pub async fn start_or_skip(config: PlaneConfig) -> Option<Plane> {
     match Plane::start(config).await {
         Ok(plane) => Some(plane),
         Err(PlaneError::Assets(error @ AssetsError::Nothing { .. }))
-            if std::env::var_os("CI").is_none() =>
+            if assets::set("CI").is_none() =>
         {
             eprintln!(
                 "SKIPPED: NO CONTROL PLANE TO TEST WITH. {error}. Install Go 1.26.5 or newer (https://go.dev/dl), \

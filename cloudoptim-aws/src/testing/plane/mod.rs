@@ -177,8 +177,9 @@ pub mod stages {
         [&NODES[..], &pods[..]].concat()
     }
 
-    /// As [`graceful`], and containers of pods that are labelled for it fail:
-    /// `pod-container-running-failed.stage.kwok.x-k8s.io: "true"`.
+    /// As [`graceful`], and what is labelled for it fails a second or two after
+    /// it ran: pods with `pod-container-running-failed.stage.kwok.x-k8s.io` and
+    /// nodes with `node-not-ready.stage.kwok.x-k8s.io`, both `"true"`.
     #[must_use]
     pub fn chaos() -> Vec<&'static str> {
         [
@@ -191,7 +192,8 @@ pub mod stages {
         .concat()
     }
 
-    /// Claims are bound to volumes at once; beside one of the others.
+    /// Claims of the storage class `kwok-volume` are bound to volumes of their
+    /// own; beside one of the others.
     #[must_use]
     pub fn volumes() -> Vec<&'static str> {
         vec![

@@ -1,7 +1,7 @@
 //! A real API server behind a proxy that does what a healthy one never does.
 
 use super::fake::StoppedClock;
-use super::on_plane::started;
+use super::on_plane::{shared, started};
 use cloudoptim_aws::k8s::{
     ActMode, Acting, ClusterReader, ConnectOptions, Connection, Patience, ReadOptions, Reader,
     Reading, Retrying,
@@ -41,11 +41,11 @@ async fn pods(plane: &Plane, proxy: &Proxy) -> Result<Knowledge<Vec<Pod>>, Provi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_expires_between_pages_is_begun_anew() {
-    let Some(plane) = started().await else { return };
-    let proxy = Proxy::before(&plane).unwrap();
+    let Some(plane) = shared().await else { return };
+    let proxy = Proxy::before(plane).unwrap();
     let gone = || Fault::AnswerInstead(Canned::gone());
     proxy.add(Rule::on("GET", PODS, gone()).with_query("continue=").nth(2));
-    let found = pods(&plane, &proxy).await.unwrap();
+    let found = pods(plane, &proxy).await.unwrap();
     assert!(found.is_complete());
     assert_eq!(found.items().len(), 24);
     // Two pages and the refusal, then all three pages.
@@ -61,15 +61,15 @@ async fn a_list_that_expires_between_pages_is_begun_anew() {
     proxy.calm();
     proxy.forget();
     proxy.add(Rule::on("GET", PODS, gone()).with_query("continue="));
-    let found = pods(&plane, &proxy).await.unwrap();
+    let found = pods(plane, &proxy).await.unwrap();
     assert!(!found.is_complete() && found.items().len() == 10, "{found}");
     assert_eq!(lists(&proxy), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_fault_on_the_way_makes_a_part_look_whole() {
-    let Some(plane) = started().await else { return };
-    let proxy = Proxy::before(&plane).unwrap();
+    let Some(plane) = shared().await else { return };
+    let proxy = Proxy::before(plane).unwrap();
     let html = Canned::page(200, "<html>maintenance</html>");
     let faults = [
         Fault::LoseContinue,
@@ -107,14 +107,14 @@ async fn no_fault_on_the_way_makes_a_part_look_whole() {
                 _ => rule.with_query("continue=").nth(2),
             };
             proxy.add(rule);
-            let found = pods(&plane, &proxy).await;
+            let found = pods(plane, &proxy).await;
             if let Ok(Knowledge::Complete { value, .. }) = &found {
                 assert_eq!(value.len(), 24, "{fault:?} on page {page}");
             }
         }
     }
     proxy.calm();
-    assert!(pods(&plane, &proxy).await.unwrap().is_complete());
+    assert!(pods(plane, &proxy).await.unwrap().is_complete());
 }
 
 #[tokio::test(flavor = "multi_thread")]

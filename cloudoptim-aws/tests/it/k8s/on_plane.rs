@@ -164,6 +164,12 @@ cronjobs,poddisruptionbudgets,persistentvolumes,persistentvolumeclaims,storagecl
 volumeattachments,services,endpointslices,horizontalpodautoscalers,limitranges,resourcequotas,\
 priorityclasses,runtimeclasses,events";
 
+/// A plane with that world, which the tests share that do not change it.
+pub(super) async fn shared() -> Option<&'static Plane> {
+    static PLANE: tokio::sync::OnceCell<Option<Plane>> = tokio::sync::OnceCell::const_new();
+    PLANE.get_or_init(started).await.as_ref()
+}
+
 pub(super) async fn started() -> Option<Plane> {
     let plane = start_or_skip(PlaneConfig::bare()).await?;
     for namespace in ["kube-node-lease"] {
@@ -195,8 +201,8 @@ fn assert_same(read: &str, loaded: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_read_is_the_one_that_kubectl_dumps() {
-    let Some(plane) = started().await else { return };
-    let admin = client(&plane, plane.admin_token());
+    let Some(plane) = shared().await else { return };
+    let admin = client(plane, plane.admin_token());
     let whole = read(open(admin.clone(), 500).await).await;
     assert_eq!(whole.pods.items().len(), 24);
     for (part, gap) in whole.gaps() {
@@ -217,7 +223,7 @@ async fn a_cluster_that_is_read_is_the_one_that_kubectl_dumps() {
     ];
     options.collected = none.map(str::to_owned).to_vec();
     let mut loader = Loader::new(options);
-    let dump = kubectl(&plane, &["get", DUMPED, "-A", "-o", "json"], "");
+    let dump = kubectl(plane, &["get", DUMPED, "-A", "-o", "json"], "");
     loader.add("objects.json", dump.as_bytes());
     let leases = kubectl(
         &plane,
@@ -266,8 +272,8 @@ async fn until(client: &ReadClient, engines: &[EngineId], missing: &[String]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_engine_reads_with_its_role_and_preflight_names_what_is_taken_away() {
-    let Some(plane) = started().await else { return };
-    let whole = read(open(client(&plane, plane.admin_token()), 500).await).await;
+    let Some(plane) = shared().await else { return };
+    let whole = read(open(client(plane, plane.admin_token()), 500).await).await;
     let all: Vec<String> = whole
         .gaps()
         .iter()
@@ -280,8 +286,8 @@ async fn each_engine_reads_with_its_role_and_preflight_names_what_is_taken_away(
         )
         .replace('_', "-");
         let role = ReadRole::new(&user, Subject::User(user.clone())).for_engines(&[engine]);
-        kubectl(&plane, &["apply", "-f", "-"], &read_manifests(&role));
-        let reader = client(&plane, &plane.token_for(&user, &[]).unwrap());
+        kubectl(plane, &["apply", "-f", "-"], &read_manifests(&role));
+        let reader = client(plane, &plane.token_for(&user, &[]).unwrap());
         until(&reader, &[engine], &[]).await;
         let cluster = read(open(reader, 500).await).await;
         // What the role does not give is unknown and names the permission.
@@ -306,8 +312,8 @@ async fn each_engine_reads_with_its_role_and_preflight_names_what_is_taken_away(
     // One rule less at a time.
     let user = "reader-of-all";
     let manifests = read_manifests(&ReadRole::new(user, Subject::User(user.to_owned())));
-    kubectl(&plane, &["apply", "-f", "-"], &manifests);
-    let reader = client(&plane, &plane.token_for(user, &[]).unwrap());
+    kubectl(plane, &["apply", "-f", "-"], &manifests);
+    let reader = client(plane, &plane.token_for(user, &[]).unwrap());
     until(&reader, &EngineId::ALL, &[]).await;
     let admin = plane.admin().unwrap();
     let path = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{user}");
@@ -354,12 +360,12 @@ async fn each_engine_reads_with_its_role_and_preflight_names_what_is_taken_away(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn some_namespaces_are_a_part_and_nobody_is_nobody() {
-    let Some(plane) = started().await else { return };
+    let Some(plane) = shared().await else { return };
     let user = "reader-of-shop";
     let role =
         ReadRole::new(user, Subject::User(user.to_owned())).in_namespaces(&["shop".to_owned()]);
-    kubectl(&plane, &["apply", "-f", "-"], &read_manifests(&role));
-    let reader = client(&plane, &plane.token_for(user, &[]).unwrap());
+    kubectl(plane, &["apply", "-f", "-"], &read_manifests(&role));
+    let reader = client(plane, &plane.token_for(user, &[]).unwrap());
     let mut options = ReadOptions::default();
     options.namespaces = vec!["shop".to_owned()];
     let mut opened = None;
@@ -381,7 +387,7 @@ async fn some_namespaces_are_a_part_and_nobody_is_nobody() {
     };
     assert_eq!(everywhere, Knowledge::unknown(denied));
 
-    let nobody = client(&plane, "not-a-token");
+    let nobody = client(plane, "not-a-token");
     let error = nobody.get("/api/v1/nodes", &[]).await.unwrap_err();
     assert!(
         matches!(error, ProviderError::Unauthenticated { .. }),
@@ -482,7 +488,7 @@ async fn a_change_is_sent_only_in_the_mode_that_sends() {
 
 #[tokio::test]
 async fn a_log_at_every_level_of_a_whole_collection_holds_no_secret() {
-    let Some(plane) = started().await else { return };
+    let Some(plane) = shared().await else { return };
     let logged = super::wire::Logged::default();
     let writer = logged.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -490,7 +496,7 @@ async fn a_log_at_every_level_of_a_whole_collection_holds_no_secret() {
         .with_writer(move || writer.clone())
         .finish();
     let guard = tracing::subscriber::set_default(subscriber);
-    let reader = client(&plane, plane.admin_token());
+    let reader = client(plane, plane.admin_token());
     let cluster = ClusterReader::open(
         reader,
         Arc::new(SystemClock::default()),
@@ -505,7 +511,7 @@ async fn a_log_at_every_level_of_a_whole_collection_holds_no_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_collects_and_says_what_it_may_not_read() {
-    let Some(plane) = started().await else { return };
+    let Some(plane) = shared().await else { return };
     let build = Command::new(env!("CARGO"))
         .args([
             "build",
