@@ -250,26 +250,22 @@ impl<R: Role> Connection<R> {
     /// [`ConnectError::Missing`] says what was looked for.
     pub fn from_environment(options: ConnectOptions) -> Result<Self, ConnectError> {
         let named = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty());
-        let (paths, all_must_exist): (Vec<PathBuf>, bool) = match &named {
-            Some(value) => (
-                std::env::split_paths(value)
-                    .filter(|path| !path.as_os_str().is_empty())
-                    .collect(),
-                true,
-            ),
-            None => (
-                std::env::home_dir()
-                    .map(|home| home.join(".kube").join("config"))
-                    .into_iter()
-                    .collect(),
-                false,
-            ),
+        let paths: Vec<PathBuf> = match &named {
+            Some(value) => std::env::split_paths(value)
+                .filter(|path| !path.as_os_str().is_empty())
+                .collect(),
+            None => std::env::home_dir()
+                .map(|home| home.join(".kube").join("config"))
+                .into_iter()
+                .collect(),
         };
         let mut files = Vec::new();
-        for path in &paths {
-            if all_must_exist || path.exists() {
-                files.push(kubeconfig::File::read(path)?);
-            }
+        // Of several, those that are missing are passed over.
+        for path in paths.iter().filter(|path| path.exists()) {
+            files.push(kubeconfig::File::read(path)?);
+        }
+        if let (true, Some(_), Some(path)) = (files.is_empty(), &named, paths.first()) {
+            files.push(kubeconfig::File::read(path)?);
         }
         if !files.is_empty() {
             return Self::found(kubeconfig::resolve(&files, &options)?, options);

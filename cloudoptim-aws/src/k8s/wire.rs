@@ -20,6 +20,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
 type Http = BoxCloneSyncService<Request<Body>, Answer, BoxError>;
 
@@ -141,8 +143,11 @@ impl Wire {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(unsent("the client is closed".to_owned()));
         };
-        let end = Instant::now() + self.timeouts.total;
-        let head = (Instant::now() + self.timeouts.head).min(end);
+        let now = Instant::now();
+        // A span that no clock can hold has an end all the same.
+        let after = |span| now.checked_add(span).unwrap_or(now + A_DAY);
+        let end = after(self.timeouts.total);
+        let head = after(self.timeouts.head).min(end);
         let mut http = self.http.clone();
         let answer = timeout_at(head, async {
             let ready = http.ready().await?;

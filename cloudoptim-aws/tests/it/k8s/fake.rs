@@ -68,7 +68,8 @@ impl Script {
         let mut script = Self::default()
             .on(
                 "/api/v1/namespaces/kube-system",
-                [body(json!({"kind": "Namespace", "metadata": {"uid": UID}}))],
+                [body(json!({"kind": "Namespace", "apiVersion": "v1",
+                    "metadata": {"name": "kube-system", "uid": UID}}))],
             )
             .on("/readyz", [Say::Body("ok".to_owned())]);
         let mut listed = BTreeMap::<&str, Vec<Value>>::new();

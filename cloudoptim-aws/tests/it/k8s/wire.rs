@@ -332,13 +332,18 @@ async fn an_answer_that_is_too_large_is_asked_for_in_smaller_pages() {
                 &format!("{{\"metadata\":{{\"uid\":\"{UID}\"}}}}"),
             );
         }
-        let limit: usize = path
-            .split(['?', '&'])
-            .find_map(|part| part.strip_prefix("limit=")?.parse().ok())
-            .unwrap();
-        let items = vec![r#"{"metadata":{"name":"a-rather-long-name"}}"#; limit].join(",");
-        let body =
-            format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{}},"items":[{items}]}}"#);
+        let number = |name: &str| -> Option<usize> {
+            path.split(['?', '&'])
+                .find_map(|part| part.strip_prefix(name)?.parse().ok())
+        };
+        // Thirty objects in all.
+        let from = number("continue=").unwrap_or(0);
+        let to = (from + number("limit=").unwrap()).min(30);
+        let items = vec![r#"{"metadata":{"name":"a-rather-long-name"}}"#; to - from].join(",");
+        let token = if to < 30 { to.to_string() } else { String::new() };
+        let body = format!(
+            r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{"continue":"{token}"}},"items":[{items}]}}"#
+        );
         answer("200 OK", "", &body)
     })
     .await;
@@ -354,7 +359,8 @@ async fn an_answer_that_is_too_large_is_asked_for_in_smaller_pages() {
     };
     let cluster = open(options.clone()).await.unwrap();
     let pods = cluster.list_pods().await.unwrap();
-    assert_eq!(pods.items().len(), 15);
+    assert!(pods.is_complete());
+    assert_eq!(pods.items().len(), 30);
     // One object that is too large alone: there is no smaller page.
     options.max_answer_bytes = 60;
     let cluster = open(options).await.unwrap();
