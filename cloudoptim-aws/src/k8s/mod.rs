@@ -10,6 +10,29 @@
 //! bodies. What is read is plain JSON, converted by
 //! [`cloudoptim_core::input`], so that a cluster that is read and a dump of
 //! `kubectl` that is loaded become the same snapshot.
+//!
+//! [`ClusterReader`] is the cluster behind the core's source traits. Around its
+//! [`Reader`] go [`Retrying`], [`Recording`] and [`Replaying`]; around itself
+//! [`Cached`](cloudoptim_core::providers::Cached). What it needs is in one
+//! table, from which [`preflight_read`] asks and [`read_manifests`] grants.
+//!
+//! ```no_run
+//! use cloudoptim_aws::clock::SystemClock;
+//! use cloudoptim_aws::k8s::{
+//!     ClusterReader, ConnectOptions, Connection, Patience, ReadOptions, Reading, Retrying,
+//! };
+//! use cloudoptim_core::providers::PodSource;
+//! use std::sync::Arc;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let connection = Connection::<Reading>::from_environment(ConnectOptions::default())?;
+//! let clock = Arc::new(SystemClock::default());
+//! let reader = Retrying::new(connection.client()?, clock.clone(), Patience::default());
+//! let cluster = ClusterReader::open(Arc::new(reader), clock, ReadOptions::default()).await?;
+//! println!("{}: {}", cluster.uid(), cluster.list_pods().await?);
+//! # Ok(())
+//! # }
+//! ```
 
 mod client;
 mod cluster;

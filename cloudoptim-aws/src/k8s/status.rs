@@ -129,7 +129,11 @@ impl ApiFailure {
         let budgets = self.code == 500
             && self.reason.is_empty()
             && self.message.contains("more than one PodDisruptionBudget");
-        let crowded = self.code == 403 && self.kind.starts_with("poddisruptionbudget");
+        // An eviction that its budget refuses, not a role: too many are on their
+        // way already.
+        let crowded = self.code == 403
+            && target.is_eviction()
+            && self.kind.starts_with("poddisruptionbudget");
         let ending = self.code == 403 && self.has_cause("NamespaceTerminating");
         let (code, retry_after) = (self.code, self.retry_after);
         let call = Box::new(call.because(self));
@@ -201,6 +205,18 @@ mod tests {
             r#"{"kind":"Status","reason":"Forbidden","details":{"kind":"pods","causes":[{"reason":"NamespaceTerminating"}]}}"#,
         );
         assert!(matches!(ending, ProviderError::Conflict { .. }));
+    }
+
+    #[test]
+    fn budgets_that_may_not_be_listed_are_no_crowd() {
+        let target = Target::of(&http::Method::GET, "/apis/policy/v1/poddisruptionbudgets");
+        let body = br#"{"kind":"Status","reason":"Forbidden","details":{"group":"policy","kind":"poddisruptionbudgets"}}"#;
+        let error = ApiFailure::read(403, None, body).into_error(&target);
+        assert!(matches!(
+            error,
+            ProviderError::PermissionDenied { permission, .. }
+                if permission == "list poddisruptionbudgets.policy"
+        ));
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Target {
         }
     }
 
+    /// Whether it asks for an eviction.
+    pub(super) fn is_eviction(&self) -> bool {
+        self.what == "pods/eviction"
+    }
+
     /// `list pods`.
     pub(super) fn operation(&self) -> String {
         format!("{} {}", self.verb, self.what)

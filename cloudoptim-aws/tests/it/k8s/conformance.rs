@@ -39,7 +39,7 @@ impl Reader for Shaky {
 
 async fn sources(denied: &'static [&'static str], page_size: u32) -> (Arc<Shaky>, ClusterSources) {
     let shaky = Arc::new(Shaky {
-        shop: Shop::open(),
+        shop: Shop::small(),
         down: AtomicBool::new(false),
         denied,
     });
@@ -61,7 +61,7 @@ fn cloud() -> CloudSources {
 
 #[tokio::test]
 async fn a_cluster_knows_itself_and_its_lists_say_what_they_are() {
-    let (shaky, sources) = sources(&[], 100).await;
+    let (shaky, sources) = sources(&[], 7).await;
     let uid = ClusterUid::new(shaky.shop.uid());
     let clock = Arc::new(StoppedClock::default());
     let reader = ClusterReader::open(shaky, clock, ReadOptions::default())
@@ -73,7 +73,7 @@ async fn a_cluster_knows_itself_and_its_lists_say_what_they_are() {
 
 #[tokio::test]
 async fn a_failed_list_is_never_a_whole() {
-    let (shaky, sources) = sources(&[], 100).await;
+    let (shaky, sources) = sources(&[], 7).await;
     let fail = |_: &str| shaky.down.store(true, Ordering::Relaxed);
     // The cloud would have to fail as well: an unknown part does not.
     conformance::a_failed_list_is_never_a_whole(&cloud(), &sources, fail).await;
@@ -81,8 +81,8 @@ async fn a_failed_list_is_never_a_whole() {
 
 #[tokio::test]
 async fn what_may_not_be_read_whole_is_not_complete() {
-    let (_, whole) = sources(&[], 100).await;
-    let (_, limited) = sources(&["/pods", "/jobs", "/nodeclaims", "/leases"], 100).await;
+    let (_, whole) = sources(&[], 7).await;
+    let (_, limited) = sources(&["/pods", "/jobs", "/nodeclaims", "/leases"], 7).await;
     let names = [
         "list_pods",
         "list_workloads",
@@ -100,6 +100,6 @@ async fn what_may_not_be_read_whole_is_not_complete() {
 
 #[tokio::test]
 async fn lists_say_the_same_whatever_the_pages() {
-    let (_, sources) = sources(&[], 100).await;
+    let (_, sources) = sources(&[], 7).await;
     conformance::lists_say_the_same_in_any_order(&cloud(), &sources, || ()).await;
 }

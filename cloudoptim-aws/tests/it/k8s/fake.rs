@@ -7,7 +7,7 @@ use cloudoptim_aws::k8s::Reader;
 use cloudoptim_core::providers::{Call, Clock, ProviderError};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// When every test takes place.
 pub(super) fn now() -> DateTime<Utc> {
@@ -161,7 +161,7 @@ impl Reader for Script {
 
 /// A cluster that holds the documents of the example shop, page by page, as an
 /// API server would list them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Shop {
     /// Kind, API version and items by path.
     lists: BTreeMap<String, (String, String, Vec<Value>)>,
@@ -227,7 +227,26 @@ pub(super) fn shop_files() -> Vec<(String, Vec<u8>)> {
 }
 
 impl Shop {
+    /// All of it.
     pub(super) fn open() -> Arc<Self> {
+        static SHOP: OnceLock<Arc<Shop>> = OnceLock::new();
+        SHOP.get_or_init(Self::load).clone()
+    }
+
+    /// Some of every kind.
+    pub(super) fn small() -> Arc<Self> {
+        static SHOP: OnceLock<Arc<Shop>> = OnceLock::new();
+        let some = || {
+            let mut shop = Self::clone(&Self::open());
+            for (_, _, items) in shop.lists.values_mut() {
+                items.truncate(20);
+            }
+            Arc::new(shop)
+        };
+        SHOP.get_or_init(some).clone()
+    }
+
+    fn load() -> Arc<Self> {
         let mut lists = BTreeMap::new();
         for ((name, bytes), (_, path)) in shop_files().iter().zip(SHOP) {
             let whole: Value =

@@ -442,7 +442,7 @@ async fn a_cluster_that_is_read_is_the_one_that_is_loaded() {
     (loaded.name, loaded.account, loaded.region) = <_>::default();
     let loaded = serde_json::to_string(&loaded).unwrap();
     let loaded = loaded.replace("\"kubectl\"", "\"kube-apiserver\"");
-    for page_size in [7, 500] {
+    for page_size in [37, 500] {
         let mut found = collected(shop.clone(), &uid, page_size).await;
         let cluster = found.clusters.remove(0);
         let cluster = serde_json::to_string(&cluster).unwrap();

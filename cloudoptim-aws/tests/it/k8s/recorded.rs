@@ -12,7 +12,7 @@ use std::sync::Arc;
 async fn read(reader: Arc<dyn Reader>) -> Snapshot {
     let clock = Arc::new(StoppedClock::default());
     let mut options = ReadOptions::default();
-    options.page_size = 50;
+    options.page_size = 7;
     let cluster = ClusterReader::open(reader, clock, options).await.unwrap();
     let uid: ClusterUid = cluster.uid().clone();
     let mut sources = Sources::default();
@@ -38,7 +38,7 @@ impl Reader for Whole {
 
 #[tokio::test]
 async fn a_replayed_cluster_is_the_one_that_was_recorded() {
-    let recording = Arc::new(Recording::new(Whole(Shop::open())));
+    let recording = Arc::new(Recording::new(Whole(Shop::small())));
     let first = read(recording.clone()).await;
     let file = recording.to_bytes().unwrap();
     let replayed = Arc::new(Replaying::from_bytes(&file).unwrap());
