@@ -2,14 +2,12 @@
 //!
 //! ```text
 //! cargo run --release -p cloudoptim-examples --features kubernetes --example collect > snapshot.json
-//! cargo run ... --example collect -- --context prod --out snapshot.json
 //! cargo run ... --example collect -- --roles        # what it needs, to review and apply
 //! ```
 //!
 //! It only reads. Environment variables, arguments and secrets do not enter a
 //! snapshot; what may not be read is said, and is unknown in it.
 
-use chrono::{DateTime, Utc};
 use cloudoptim_aws::clock::SystemClock;
 use cloudoptim_aws::k8s::{
     ClusterReader, ConnectOptions, Connection, Patience, ReadOptions, ReadRole, Reading, Retrying,
@@ -17,10 +15,11 @@ use cloudoptim_aws::k8s::{
 };
 use cloudoptim_core::collect::collect;
 use cloudoptim_core::knowledge::Knowledge;
-use cloudoptim_core::model::{Cluster, ClusterUid};
+use cloudoptim_core::model::Cluster;
 use cloudoptim_core::providers::{Clock, ClusterSources, Sources};
 use lexopt::prelude::*;
 use std::error::Error;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -45,9 +44,9 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let result = parse().and_then(|args| match args {
-        Some(args) => tokio::runtime::Runtime::new()?.block_on(run(args)),
-        None => Ok(()),
+    let result = parse().and_then(|parsed| match parsed {
+        Ok(args) => tokio::runtime::Runtime::new()?.block_on(run(args)),
+        Err(text) => Ok(io::stdout().write_all(text.as_bytes())?),
     });
     let Err(error) = result else {
         return ExitCode::SUCCESS;
@@ -61,8 +60,8 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What to do; nothing when it was only to print something.
-fn parse() -> Result<Option<Args>, Box<dyn Error>> {
+/// What to do, or a text that is all that was asked for.
+fn parse() -> Result<Result<Args, String>, Box<dyn Error>> {
     let mut args = Args::default();
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
@@ -73,21 +72,14 @@ fn parse() -> Result<Option<Args>, Box<dyn Error>> {
             Long("allow-exec") => args.connect.allow_exec = true,
             Long("out") => args.out = Some(parser.value()?.into()),
             Long("roles") => {
-                let subject = Subject::User("cloudoptim-read".to_owned());
-                print!(
-                    "{}",
-                    read_manifests(&ReadRole::new("cloudoptim-read", subject))
-                );
-                return Ok(None);
+                let reader = Subject::User("cloudoptim-read".to_owned());
+                return Ok(Err(read_manifests(&ReadRole::new("reader", reader))));
             }
-            Long("help") | Short('h') => {
-                print!("{HELP}");
-                return Ok(None);
-            }
+            Long("help") | Short('h') => return Ok(Err(HELP.to_owned())),
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Some(args))
+    Ok(Ok(args))
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
@@ -99,32 +91,27 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let reader = Retrying::new(connection.client()?, clock.clone(), Patience::default());
     let cluster = ClusterReader::open(Arc::new(reader), clock.clone(), args.read).await?;
-    let uid: ClusterUid = cluster.uid().clone();
-    let taken_at: DateTime<Utc> = clock.now();
+    let (uid, taken_at) = (cluster.uid().clone(), clock.now());
+    let handles = ClusterSources::of(Arc::new(cluster));
     let mut sources = Sources::default();
-    sources
-        .clusters
-        .insert(uid, ClusterSources::of(Arc::new(cluster)));
+    sources.clusters.insert(uid, handles);
     let snapshot = collect(&sources, taken_at, Knowledge::default()).await;
     snapshot.clusters.iter().for_each(tell);
-    let json = serde_json::to_string(&snapshot)?;
+    let json = serde_json::to_vec(&snapshot)?;
     match args.out {
-        Some(path) => {
-            std::fs::write(&path, json).map_err(|e| format!("{}: {e}", path.display()))?
-        }
-        None => println!("{json}"),
+        Some(path) => std::fs::write(path, json)?,
+        None => io::stdout().write_all(&json)?,
     }
     Ok(())
 }
 
 /// Says what was read, and what was not, and why.
 fn tell(cluster: &Cluster) {
-    eprintln!("cluster {}:", cluster.uid);
+    let (nodes, pods) = (cluster.nodes.items().len(), cluster.pods.items().len());
+    let workloads = cluster.workloads.items().len();
     eprintln!(
-        "  {} nodes, {} pods, {} workloads",
-        cluster.nodes.items().len(),
-        cluster.pods.items().len(),
-        cluster.workloads.items().len()
+        "{}: {nodes} nodes, {pods} pods, {workloads} workloads",
+        cluster.uid
     );
     for (part, gap) in cluster.gaps() {
         eprintln!("  {part}: {gap}");
