@@ -1,9 +1,13 @@
 //! AWS and Kubernetes behind the provider traits of `cloudoptim-core`.
 //!
-//! No adapter works yet: the traits that they will implement are in
-//! [`cloudoptim_core::providers`], and each adapter arrives behind a feature
-//! of its own, together with its conformance tests. The feature `testing` has
-//! the parts that those tests are made of.
+//! Each adapter stands behind a feature of its own:
+//!
+//! - `kubernetes`: `k8s` reads clusters through their API;
+//! - `testing`: the parts that tests of adapters are made of.
 
+#[cfg(feature = "kubernetes")]
+pub mod clock;
+#[cfg(feature = "kubernetes")]
+pub mod k8s;
 #[cfg(all(feature = "testing", unix))]
 pub mod testing;

@@ -1,7 +1,10 @@
 //! Tests of the adapters, on a real control plane where they need one.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
 mod assets;
+#[cfg(feature = "kubernetes")]
+mod k8s;
 mod kill;
 mod plane;
 mod proxy;

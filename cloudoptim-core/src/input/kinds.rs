@@ -3,7 +3,7 @@
 use super::broken;
 use super::document::{Document, head};
 use super::log::Log;
-use super::meta::{Nothing, Obj};
+use super::meta::{Nothing, Obj, RawListMeta};
 use super::pod::RawTemplate;
 use super::raw::N;
 use super::slot::{HasMeta, Place, Slot, nameless};
@@ -163,15 +163,6 @@ struct RawOtherSpec {
     replicas: N<serde_json::Value>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawListMeta {
-    #[serde(rename = "continue")]
-    token: super::raw::Text,
-    #[serde(rename = "remainingItemCount")]
-    remaining: N<i64>,
-}
-
 impl Objects {
     /// Reads a document if it is one of Kubernetes.
     pub(super) fn read(&mut self, file: &str, document: &Document<'_>, report: &mut Log) -> bool {
@@ -214,6 +205,11 @@ impl Objects {
             self.object(file, came, &own_version, &own_kind, item.get(), report);
         }
         true
+    }
+
+    /// Reads one object of a kind that the caller knows.
+    pub(super) fn read_one(&mut self, version: &str, kind: &str, text: &str, report: &mut Log) {
+        self.object("", Came::Single, version, kind, text, report);
     }
 
     /// Marks a kind that the caller states was asked for.

@@ -62,6 +62,11 @@ const KEPT_PREFIXES: &[&str] = &["cloudoptim/", "cloudoptim.io/", "downscaler/"]
 /// Longer values are no setting that anybody reads.
 const LONGEST_ANNOTATION: usize = 256;
 
+/// Whether only the presence of that annotation counts.
+pub(super) fn is_presence(key: &str) -> bool {
+    PRESENCE.contains(&key)
+}
+
 /// Annotations on the allow-list, read without keeping the others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Annotations(pub(super) Labels);
@@ -172,6 +177,16 @@ impl From<RawMeta> for ObjectMeta {
             field_managers,
         }
     }
+}
+
+/// What a list says of itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawListMeta {
+    #[serde(rename = "continue")]
+    pub(super) token: Text,
+    #[serde(rename = "remainingItemCount")]
+    pub(super) remaining: N<i64>,
 }
 
 /// The shape that most objects have.

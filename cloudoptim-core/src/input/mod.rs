@@ -81,9 +81,11 @@ mod log;
 mod meta;
 mod network;
 mod node;
+mod page;
 mod pod;
 mod raw;
 mod redact;
+mod redacted;
 mod report;
 mod runtime;
 mod scan;
@@ -98,6 +100,9 @@ use chrono::{DateTime, Utc};
 use log::Log;
 use std::collections::BTreeSet;
 
+pub use page::{Listed, Page, page};
+pub use redact::redact_message;
+pub use redacted::redacted;
 pub use report::{Broken, FileReport, LoadReport};
 
 /// What files do not say.

@@ -11,12 +11,14 @@
 //! the guards again.
 
 mod actuators;
+mod cached;
 mod clock;
 mod error;
 mod handles;
 mod sources;
 
 pub use actuators::*;
+pub use cached::Cached;
 pub use clock::*;
 pub use error::{Call, ProviderError};
 pub use handles::{

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
 mod bin_packing;
+#[cfg(feature = "conformance")]
+mod cached;
 #[allow(dead_code)] // each engine uses a part
 mod cases;
 mod catalog;

@@ -1,0 +1,11 @@
+//! Clusters through the Kubernetes API.
+
+mod conformance;
+mod connection;
+mod fake;
+mod faults;
+mod on_plane;
+mod reading;
+mod recorded;
+mod roles;
+mod wire;
