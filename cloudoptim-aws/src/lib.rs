@@ -1,5 +1,8 @@
 //! AWS and Kubernetes behind the provider traits of `cloudoptim-core`.
 //!
-//! No adapter works yet: the traits that they will implement are in
-//! [`cloudoptim_core::providers`], and each adapter arrives behind a feature
-//! of its own, together with its conformance tests.
+//! Each adapter stands behind a feature of its own:
+//!
+//! - `journal-file`: [`journal`] keeps what was done in a file.
+
+#[cfg(feature = "journal-file")]
+pub mod journal;
