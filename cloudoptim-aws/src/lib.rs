@@ -3,6 +3,11 @@
 //! Each adapter stands behind a feature of its own:
 //!
 //! - `journal-file`: [`journal`] keeps what was done in a file.
+//! - `kubernetes`: [`k8s`] reads clusters through their API, and changes them.
 
+#[cfg(feature = "kubernetes")]
+pub mod clock;
 #[cfg(feature = "journal-file")]
 pub mod journal;
+#[cfg(feature = "kubernetes")]
+pub mod k8s;

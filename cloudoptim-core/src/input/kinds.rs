@@ -3,7 +3,7 @@
 use super::broken;
 use super::document::{Document, head};
 use super::log::Log;
-use super::meta::{Nothing, Obj};
+use super::meta::{Nothing, Obj, RawListMeta};
 use super::pod::RawTemplate;
 use super::raw::N;
 use super::slot::{HasMeta, Place, Slot, nameless};
@@ -161,15 +161,6 @@ fn kinds_of_name(file: &str) -> BTreeSet<&'static str> {
 struct RawOtherSpec {
     template: Option<RawTemplate>,
     replicas: N<serde_json::Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct RawListMeta {
-    #[serde(rename = "continue")]
-    token: super::raw::Text,
-    #[serde(rename = "remainingItemCount")]
-    remaining: N<i64>,
 }
 
 impl Objects {

@@ -174,6 +174,16 @@ impl From<RawMeta> for ObjectMeta {
     }
 }
 
+/// What a list says of itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawListMeta {
+    #[serde(rename = "continue")]
+    pub(super) token: Text,
+    #[serde(rename = "remainingItemCount")]
+    pub(super) remaining: N<i64>,
+}
+
 /// The shape that most objects have.
 #[derive(Debug, Default, Deserialize)]
 #[serde(

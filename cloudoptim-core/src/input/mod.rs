@@ -81,6 +81,7 @@ mod log;
 mod meta;
 mod network;
 mod node;
+mod page;
 mod pod;
 mod raw;
 mod redact;
@@ -98,6 +99,8 @@ use chrono::{DateTime, Utc};
 use log::Log;
 use std::collections::BTreeSet;
 
+pub use page::{Listed, Page, page};
+pub use redact::redact_message;
 pub use report::{Broken, FileReport, LoadReport};
 
 /// What files do not say.

@@ -40,6 +40,19 @@ const KEYS: &[&str] = &[
     "x-amz-security-token",
 ];
 
+/// A message of somebody else as it may stand in a log or an error: without
+/// control characters, cut at 1000 characters, and with what looks like a
+/// credential replaced by `***`.
+///
+/// ```
+/// use cloudoptim_core::input::redact_message;
+///
+/// assert_eq!(redact_message("password=hunter2 was wrong"), "password=*** was wrong");
+/// ```
+pub fn redact_message(message: &str) -> String {
+    redact(&super::raw::clean(message))
+}
+
 /// The message, cut at 1000 characters, with credentials replaced by `***`.
 ///
 /// It works word by word: `key=value` and `key: value` where the key names a

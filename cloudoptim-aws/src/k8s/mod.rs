@@ -1,0 +1,23 @@
+//! Clusters through the Kubernetes API.
+//!
+//! A [`Connection`] comes from a kubeconfig, which counts as untrusted input,
+//! or from inside a cluster. It is made either for [`Reading`] or for
+//! [`Acting`], and gives a client of that kind only: [`ReadClient`] sends GETs
+//! and access reviews, [`ActClient`] sends changes and cannot be had from a
+//! connection for reading.
+//!
+//! Neither client repeats a request by itself, and neither logs headers or
+//! bodies. What is read is plain JSON, converted by
+//! [`cloudoptim_core::input`], so that a cluster that is read and a dump of
+//! `kubectl` that is loaded become the same snapshot.
+
+mod client;
+mod connection;
+mod kubeconfig;
+mod status;
+mod target;
+mod wire;
+
+pub use client::{ActClient, ActMode, NoReply, ReadClient, Reader, Reply};
+pub use connection::{Acting, ConnectError, ConnectOptions, Connection, Reading, Role, Timeouts};
+pub use status::{ApiFailure, Cause};
