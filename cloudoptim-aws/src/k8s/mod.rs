@@ -11,6 +11,7 @@
 //! [`cloudoptim_core::input`], so that a cluster that is read and a dump of
 //! `kubectl` that is loaded become the same snapshot.
 
+pub mod act;
 mod client;
 mod connection;
 mod kubeconfig;
