@@ -97,7 +97,7 @@ async fn get(wire: &Wire, path: &str, parameters: &[(&str, &str)]) -> Result<Byt
     answered(wire.call(Method::GET, &full, None).await, &target)
 }
 
-fn answered(raw: Result<Raw, Lost>, target: &Target) -> Result<Bytes, ProviderError> {
+pub(super) fn answered(raw: Result<Raw, Lost>, target: &Target) -> Result<Bytes, ProviderError> {
     let raw = raw.map_err(|lost| unanswered(lost, target).error)?;
     if (200..300).contains(&raw.status) {
         return Ok(raw.body);
@@ -106,7 +106,7 @@ fn answered(raw: Result<Raw, Lost>, target: &Target) -> Result<Bytes, ProviderEr
 }
 
 fn call(target: &Target) -> Call {
-    let mut call = Call::new(PROVIDER, target.operation());
+    let mut call = Call::new(target.provider, target.operation());
     call.resource = target.resource();
     call
 }

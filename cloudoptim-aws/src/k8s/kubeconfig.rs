@@ -341,7 +341,7 @@ fn authorities(
 }
 
 /// DER of every certificate of a PEM text.
-fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
     pem::parse_many(pem)
         .unwrap_or_default()
         .into_iter()
@@ -374,7 +374,9 @@ fn proxy(
     proxy_of_environment(options)
 }
 
-fn proxy_of_environment(options: &ConnectOptions) -> Result<Option<http::Uri>, ConnectError> {
+pub(super) fn proxy_of_environment(
+    options: &ConnectOptions,
+) -> Result<Option<http::Uri>, ConnectError> {
     if !options.proxy_from_env {
         return Ok(None);
     }

@@ -13,12 +13,21 @@
 
 pub mod act;
 mod client;
+mod cluster;
 mod connection;
+mod discovery;
 mod kubeconfig;
+mod listing;
+mod pages;
+mod prometheus;
 mod status;
 mod target;
+mod usage;
 mod wire;
 
 pub use client::{ActClient, ActMode, NoReply, ReadClient, Reader, Reply};
+pub use cluster::{ClusterReader, ReadOptions};
 pub use connection::{Acting, ConnectError, ConnectOptions, Connection, Reading, Role, Timeouts};
+pub use pages::{OnProgress, Progress};
+pub use prometheus::Prometheus;
 pub use status::{ApiFailure, Cause};

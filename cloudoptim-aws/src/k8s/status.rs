@@ -122,7 +122,7 @@ impl ApiFailure {
 
     /// Sorted by what the caller can do about it.
     pub(super) fn into_error(self, target: &Target) -> ProviderError {
-        let mut call = Call::new(PROVIDER, target.operation());
+        let mut call = Call::new(target.provider, target.operation());
         call.resource = target.resource();
         let uid = self.causes.iter().any(|c| c.field == "metadata.uid");
         // An eviction that matches several budgets: a 500 that no repeat mends.

@@ -1,10 +1,12 @@
 //! What a request is about, as RBAC names it.
 
+use super::status::PROVIDER;
 use std::fmt;
 
 /// Verb and resource of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
+    pub(super) provider: &'static str,
     verb: &'static str,
     /// `pods`, `nodeclaims.karpenter.sh`, `pods/eviction`, or a path.
     what: String,
@@ -38,6 +40,7 @@ impl Target {
             what = format!("{what}/{sub}");
         }
         Self {
+            provider: PROVIDER,
             verb: verb(method, name.is_some()),
             what,
             namespace: namespace.map(str::to_owned),
@@ -48,8 +51,18 @@ impl Target {
     fn plain(method: &http::Method, path: &str) -> Self {
         Self {
             verb: verb(method, true),
+            ..Self::other(PROVIDER, path)
+        }
+    }
+
+    /// Something that another provider has.
+    pub(super) fn other(provider: &'static str, path: &str) -> Self {
+        Self {
+            provider,
+            verb: "get",
             what: path.to_owned(),
-            ..Self::default()
+            namespace: None,
+            name: None,
         }
     }
 

@@ -412,19 +412,21 @@ impl<'a> Run<'a> {
                     Outcome::AlreadyGone
                 } else {
                     Outcome::Stale {
-                        error: error.to_string(),
+                        error: said(&error),
                     }
                 };
                 self.finish(step, outcome).await?;
                 None
             }
             Err(error @ ProviderError::Conflict { .. }) => {
-                let error = error.to_string();
+                let error = said(&error);
                 self.finish(step, Outcome::Stale { error }).await?;
-                None
+                // Nothing was changed. What was written in between may have
+                // nothing to do with the step: the guards read and judge again.
+                Some(TimeDelta::zero())
             }
             Err(error) if error.is_ambiguous() => {
-                self.look_up(step, &error.to_string()).await?;
+                self.look_up(step, &said(&error)).await?;
                 matches!(
                     self.state(step),
                     StepState::Finished(Outcome::Failed { .. })
@@ -439,7 +441,7 @@ impl<'a> Run<'a> {
                     }
                     _ => None,
                 };
-                let error = error.to_string();
+                let error = said(&error);
                 self.finish(step, Outcome::Failed { error }).await?;
                 after
             }
@@ -592,6 +594,17 @@ const fn forbids_undoing(refusal: &Refusal) -> bool {
             | Refusal::WrongIdentity { .. }
             | Refusal::FromTheFuture { .. }
     )
+}
+
+/// What the provider says, with what made it say so.
+fn said(error: &ProviderError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }
 
 enum Attempt {

@@ -8,6 +8,7 @@
 //!   that node" with **every** rule that fails, and in which pods can be moved
 //!   and nodes removed in thought.
 //! - [`budgets`]: what the disruption budgets allow.
+//! - [`Elsewhere`]: the guards' question whether the pods of a node fit on others.
 //!
 //! Only hard rules are here. Soft ones (`ScheduleAnyway`, preferences,
 //! `PreferNoSchedule`) never refuse a node. What is not known refuses: a claim
@@ -17,6 +18,7 @@ pub mod budgets;
 pub mod capacity;
 mod check;
 pub(crate) mod crowd;
+mod elsewhere;
 pub mod movability;
 mod pods;
 mod refusal;
@@ -28,6 +30,7 @@ mod world;
 
 pub use budgets::{Budgets, EvictionRefusal, TakenOff};
 pub use capacity::NotTarget;
+pub use elsewhere::Elsewhere;
 pub use movability::{Movability, Pin};
 pub use refusal::{ClaimProblem, Refusal, Refusals};
 pub use request::{InfeasibleResize, device_request, effective_request, template_request};
