@@ -54,10 +54,14 @@ fn holds(precondition: &Precondition, object: &Object) -> Result<(), String> {
                 provider_id: Some(object.text("/spec/providerID").to_owned()),
                 ..Node::default()
             };
-            same(&Some(instance), &node.instance_id().as_ref(), |id| match id {
-                Some(id) => format!("instance {id}"),
-                None => "no instance".to_owned(),
-            })
+            same(
+                &Some(instance),
+                &node.instance_id().as_ref(),
+                |id| match id {
+                    Some(id) => format!("instance {id}"),
+                    None => "no instance".to_owned(),
+                },
+            )
         }
         Precondition::WorkloadIs {
             uid, generation, ..

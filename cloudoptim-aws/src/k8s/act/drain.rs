@@ -10,6 +10,7 @@ use cloudoptim_core::guard::Permit;
 use cloudoptim_core::input::{Listed, page};
 use cloudoptim_core::model::{NodeName, Pod, PodDisruptionBudget, Uid};
 use cloudoptim_core::providers::ProviderError;
+use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +90,16 @@ pub(super) struct Drain<'a> {
     stopped: AtomicBool,
 }
 
-impl Drain<'_> {
+impl<'a> Drain<'a> {
+    pub(super) fn new(node: &'a NodeName, node_uid: &str, deadline: TimeDelta) -> Self {
+        Self {
+            node,
+            node_uid: node_uid.to_owned(),
+            deadline,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
     /// Whether another pod of the drain met something that ends it.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
@@ -116,12 +126,8 @@ impl ClusterActuator {
         let node = self.object(&node_path(name.as_str())?).await?;
         check::still_so(op, permit, &node)?;
         let now = self.clock.monotonic();
-        let drain = Drain {
-            node: name,
-            node_uid: node.uid().to_owned(),
-            deadline: self.pace.begun(permit.key(), now) + self.drain.deadline,
-            stopped: AtomicBool::new(false),
-        };
+        let deadline = self.pace.begun(permit.key(), now) + self.drain.deadline;
+        let drain = Drain::new(name, node.uid(), deadline);
         let leaving: BTreeSet<&Uid> = moves.iter().map(|m| &m.uid).collect();
         let mut pods = self.pods_on(name).await?;
         if !remain(&pods, &leaving) {
@@ -168,21 +174,31 @@ impl ClusterActuator {
         pods: &[Pod],
     ) -> Result<(), ProviderError> {
         let lanes = self.lanes(moves, pods).await?;
-        let results: Vec<Result<(), ProviderError>> = stream::iter(lanes)
-            .map(|(budget, lane)| async move {
-                for pod in lane {
-                    let result = self.evict(drain, pod, &budget).await;
-                    if result.is_err() {
-                        drain.stopped.store(true, Ordering::Relaxed);
-                        return result;
-                    }
-                }
-                Ok(())
-            })
+        let running: Vec<_> = lanes
+            .iter()
+            .map(|(budget, lane)| self.evict_in_turn(drain, budget, lane).boxed())
+            .collect();
+        let results: Vec<Result<(), ProviderError>> = stream::iter(running)
             .buffer_unordered(self.drain.side_by_side.max(1))
             .collect()
             .await;
         results.into_iter().collect()
+    }
+
+    async fn evict_in_turn(
+        &self,
+        drain: &Drain<'_>,
+        budget: &str,
+        lane: &[&PodMove],
+    ) -> Result<(), ProviderError> {
+        for pod in lane {
+            let result = self.evict(drain, pod, budget).await;
+            if result.is_err() {
+                drain.stopped.store(true, Ordering::Relaxed);
+                return result;
+            }
+        }
+        Ok(())
     }
 
     /// Pods that leave, by the budget that covers them, or each by itself.
@@ -207,7 +223,11 @@ impl ClusterActuator {
             let covering = budgets
                 .iter()
                 .filter(|b| b.meta.namespace == pod.meta.namespace)
-                .filter(|b| b.selector.as_ref().is_some_and(|s| s.matches(&pod.meta.labels)))
+                .filter(|b| {
+                    b.selector
+                        .as_ref()
+                        .is_some_and(|s| s.matches(&pod.meta.labels))
+                })
                 .map(|b| format!("budget {}", b.meta.path()))
                 .min();
             let lane = covering.unwrap_or_else(|| format!("pod {}", leaving.uid));

@@ -44,7 +44,10 @@ impl Pace {
     }
 
     fn budget(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
-        locked(&self.budgets).entry(key.to_owned()).or_default().clone()
+        locked(&self.budgets)
+            .entry(key.to_owned())
+            .or_default()
+            .clone()
     }
 
     fn slow_down(&self, until: TimeDelta) {
@@ -84,8 +87,7 @@ fn verdict(error: &ProviderError) -> Verdict {
     match error {
         ProviderError::NotFound { .. } => Verdict::Gone,
         ProviderError::Throttled { retry_after, .. } => {
-            let by_budget =
-                has_cause("DisruptionBudget") || failure.is_some_and(|f| f.code == 403);
+            let by_budget = has_cause("DisruptionBudget") || failure.is_some_and(|f| f.code == 403);
             if by_budget {
                 Verdict::NotNow(*retry_after)
             } else {
@@ -184,10 +186,18 @@ impl ClusterActuator {
     ) -> Result<Look, ProviderError> {
         let node = self.object(&node_path(drain.node.as_str())?).await?;
         if node.uid() != drain.node_uid {
-            return Err(changed("drain_node", drain.node.as_str(), "it is another node"));
+            return Err(changed(
+                "drain_node",
+                drain.node.as_str(),
+                "it is another node",
+            ));
         }
         if !is_cordoned(&node) {
-            return Err(changed("drain_node", drain.node.as_str(), "somebody uncordoned it"));
+            return Err(changed(
+                "drain_node",
+                drain.node.as_str(),
+                "somebody uncordoned it",
+            ));
         }
         let found = match self.object(path).await {
             Ok(found) => found,
@@ -245,3 +255,6 @@ fn backoff(refused: u32, uid: &impl Hash) -> TimeDelta {
     let spread = i64::try_from(hasher.finish() % 501).unwrap_or(0);
     TimeDelta::milliseconds(base + base * spread / 1_000)
 }
+
+#[cfg(test)]
+mod tests;

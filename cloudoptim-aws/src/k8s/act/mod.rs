@@ -197,8 +197,13 @@ async fn patch(
     let Some(body) = before.patch_to(after) else {
         return Ok(());
     };
-    act.change(Method::PATCH, path, MERGE_PATCH, body.to_string().into_bytes())
-        .await?;
+    act.change(
+        Method::PATCH,
+        path,
+        MERGE_PATCH,
+        body.to_string().into_bytes(),
+    )
+    .await?;
     Ok(())
 }
 

@@ -19,7 +19,11 @@ impl Object {
         let object = Self(value);
         if object.uid().is_empty() || object.resource_version().is_empty() {
             return Err(ProviderError::Other {
-                call: call("get", path, "the answer is no object: it has no uid or version"),
+                call: call(
+                    "get",
+                    path,
+                    "the answer is no object: it has no uid or version",
+                ),
             });
         }
         Ok(object)
@@ -163,7 +167,11 @@ const PLURALS: &[(&str, &str, &str)] = &[
     ("apps", "Deployment", "deployments"),
     ("apps", "ReplicaSet", "replicasets"),
     ("apps", "StatefulSet", "statefulsets"),
-    ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    (
+        "autoscaling",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+    ),
     ("batch", "CronJob", "cronjobs"),
     ("batch", "Job", "jobs"),
     ("karpenter.sh", "NodeClaim", "nodeclaims"),

@@ -21,7 +21,12 @@ impl ObjectActuator for ClusterActuator {
         let allowed = matches!(permit.action(), Action::Annotate { object, key, to, .. }
             if object == which && key == name && *to == value);
         is_for(op, permit, allowed)?;
-        let path = path_of(&which.api_version, &which.kind, &which.namespace, &which.name)?;
+        let path = path_of(
+            &which.api_version,
+            &which.kind,
+            &which.namespace,
+            &which.name,
+        )?;
         let before = self.object(&path).await?;
         check::still_so(op, permit, &before)?;
         if before.annotation(name) == value.as_deref() {

@@ -47,7 +47,10 @@ fn has_live_template(op: &str, which: &WorkloadRef) -> Result<(), ProviderError>
         _ => Err(unsupported(
             op,
             &which.to_string(),
-            format!("the template of a {} cannot be changed", which.kind.as_str()),
+            format!(
+                "the template of a {} cannot be changed",
+                which.kind.as_str()
+            ),
         )),
     }
 }
@@ -70,7 +73,11 @@ impl WorkloadActuator for ClusterActuator {
         has_live_template(op, which)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let mut after = before.clone();
-        let key = if is_init { "initContainers" } else { "containers" };
+        let key = if is_init {
+            "initContainers"
+        } else {
+            "containers"
+        };
         let container = after
             .map(template(&which.kind))
             .get_mut(key)
@@ -311,7 +318,10 @@ mod tests {
             assert!(text.contains("use1-az1"), "{text}");
             prefer(&mut spec, ZONE_ID_LABEL, Some("use1-az2"));
             let text = Value::Object(spec.clone()).to_string();
-            assert!(!text.contains("use1-az1") && text.contains("use1-az2"), "{text}");
+            assert!(
+                !text.contains("use1-az1") && text.contains("use1-az2"),
+                "{text}"
+            );
             prefer(&mut spec, ZONE_ID_LABEL, None);
             assert_eq!(spec, before);
         }
