@@ -16,12 +16,16 @@
 mod apply;
 mod effect;
 mod read;
+mod undo;
+
+pub use undo::undo;
 
 use crate::decision::Undo;
 use crate::guard::{
     Approval, ApprovedPlan, Charge, Context, Fresh, Limits, Placement, Refusal, check, in_time,
     step_key,
 };
+use crate::model::Snapshot;
 use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, StepState, started};
 use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
 use crate::providers::{Actuators, Clock, KillSwitch, ProviderError, Sources};
@@ -526,7 +530,7 @@ impl<'a> Run<'a> {
             // Another undo of the group, or somebody, has done it.
             return Ok(());
         }
-        let Some(undo) = undo_step(step, Some(&fresh)) else {
+        let Some(undo) = undo_step(step, Some(&fresh.snapshot)) else {
             return Ok(());
         };
         loop {
@@ -616,14 +620,14 @@ enum Attempt {
 /// The step that takes `step` back, where an action can. With fresh reads it
 /// carries preconditions: the object is still the one that the plan saw, and
 /// as the step left it.
-fn undo_step(step: &Step, fresh: Option<&Fresh>) -> Option<Step> {
+fn undo_step(step: &Step, fresh: Option<&Snapshot>) -> Option<Step> {
     let Undo::Action { action } = &step.undo else {
         return None;
     };
     let action = (**action).clone();
     let mut preconditions = Vec::new();
     if let Some(fresh) = fresh {
-        preconditions = Precondition::of(&action, &fresh.snapshot);
+        preconditions = Precondition::of(&action, fresh);
         for precondition in &mut preconditions {
             match precondition {
                 Precondition::WorkloadIs {

@@ -5,6 +5,7 @@
 mod affinity;
 mod budgets;
 mod capacity;
+mod elsewhere;
 mod index;
 mod movability;
 mod nodes;
