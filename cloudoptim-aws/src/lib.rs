@@ -2,8 +2,9 @@
 //!
 //! Each adapter stands behind a feature of its own:
 //!
-//! - `journal-file`: [`journal`] keeps what was done in a file.
-//! - `kubernetes`: [`k8s`] reads clusters through their API, and changes them.
+//! - `journal-file`: `journal` keeps what was done in a file;
+//! - `kubernetes`: `k8s` reads clusters through their API, and changes them;
+//! - `testing`: the parts that tests of adapters are made of.
 
 #[cfg(feature = "kubernetes")]
 pub mod clock;
@@ -11,3 +12,5 @@ pub mod clock;
 pub mod journal;
 #[cfg(feature = "kubernetes")]
 pub mod k8s;
+#[cfg(all(feature = "testing", unix))]
+pub mod testing;

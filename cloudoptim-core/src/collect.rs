@@ -35,6 +35,14 @@ macro_rules! parts {
         async fn $read_all(sources: &$sources, into: &mut $target) {
             $(into.$field = known(sources.$handle.$method().await);)*
         }
+
+        impl $target {
+            /// Every part that is not complete, and why, in the order of reading.
+            pub fn gaps(&self) -> Vec<(Part, &Gap)> {
+                let all = [$((Part::$kind, self.$field.gap())),*];
+                all.into_iter().filter_map(|(part, gap)| Some((part, gap?))).collect()
+            }
+        }
     };
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) const KUBE_SYSTEM: &str = "/api/v1/namespaces/kube-system";
 
 /// Where a caller may ask what it may do.
-const REVIEWS: &str = "/apis/authorization.k8s.io/v1/";
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 /// Sends reads. [`ReadClient`] does; wrappers repeat, record and replay.
 #[async_trait]
@@ -30,18 +30,21 @@ pub trait Reader: fmt::Debug + Send + Sync {
     /// answered.
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, ProviderError>;
 
-    /// Asks the server what the caller may do. `resource` is
-    /// `selfsubjectaccessreviews` or `selfsubjectrulesreviews`; such a request is
-    /// sent as a POST, and nothing is stored.
-    ///
-    /// # Errors
-    /// As of [`get`](Self::get).
-    async fn review(&self, resource: &str, body: Vec<u8>) -> Result<Bytes, ProviderError>;
-
     /// Uid that the cluster must have, where one is pinned.
     fn pinned_cluster(&self) -> Option<&ClusterUid> {
         None
     }
+}
+
+/// Asks what the caller may do. Such a question is sent as a POST, and nothing
+/// is stored.
+#[async_trait]
+pub trait Reviewer: fmt::Debug + Send + Sync {
+    /// The answer to a `SelfSubjectAccessReview`.
+    ///
+    /// # Errors
+    /// As of [`Reader::get`].
+    async fn review(&self, body: Vec<u8>) -> Result<Bytes, ProviderError>;
 }
 
 /// A client that can only read: GETs and access reviews, each sent once.
@@ -69,23 +72,29 @@ impl Reader for ReadClient {
         get(&self.wire, path, query).await
     }
 
-    async fn review(&self, resource: &str, body: Vec<u8>) -> Result<Bytes, ProviderError> {
-        let path = format!("{REVIEWS}{resource}");
-        let target = Target::of(&Method::POST, &path);
-        if !matches!(
-            resource,
-            "selfsubjectaccessreviews" | "selfsubjectrulesreviews"
-        ) {
-            return Err(refused(&target, "is no access review"));
-        }
-        let content = Some(("application/json", body));
-        let raw = self.wire.call(Method::POST, &path, content).await;
-        answered(raw, &target)
-    }
-
     fn pinned_cluster(&self) -> Option<&ClusterUid> {
         self.pinned.as_ref()
     }
+}
+
+#[async_trait]
+impl Reviewer for ReadClient {
+    async fn review(&self, body: Vec<u8>) -> Result<Bytes, ProviderError> {
+        review(&self.wire, body).await
+    }
+}
+
+#[async_trait]
+impl Reviewer for ActClient {
+    async fn review(&self, body: Vec<u8>) -> Result<Bytes, ProviderError> {
+        review(&self.wire, body).await
+    }
+}
+
+async fn review(wire: &Wire, body: Vec<u8>) -> Result<Bytes, ProviderError> {
+    let target = Target::of(&Method::POST, REVIEWS);
+    let content = Some(("application/json", body));
+    answered(wire.call(Method::POST, REVIEWS, content).await, &target)
 }
 
 async fn get(wire: &Wire, path: &str, parameters: &[(&str, &str)]) -> Result<Bytes, ProviderError> {

@@ -212,10 +212,4 @@ impl Reader for Direct {
         let full = format!("{path}{}", query(parameters));
         answered(self.wire.call(Method::GET, &full, None).await, &target)
     }
-
-    async fn review(&self, _: &str, _: Vec<u8>) -> Result<Bytes, ProviderError> {
-        Err(ProviderError::NotSupported {
-            call: Box::new(Call::new(PROVIDER, "review")),
-        })
-    }
 }

@@ -54,7 +54,22 @@ pub(super) fn message(text: &str) -> String {
 /// The second reader, which knows the field, is made for each type too: only
 /// one, since most of what this crate compiles to is readers.
 pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<(R, u64), Failure> {
-    match counted::<R>(text) {
+    read_noting(text, None)
+}
+
+/// A step on the way to a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// As [`read`], and notes where each field is that nothing reads.
+pub(super) fn read_noting<R: DeserializeOwned>(
+    text: &str,
+    mut note: Option<&mut Vec<Vec<Step>>>,
+) -> Result<(R, u64), Failure> {
+    match counted::<R>(text, note.as_deref_mut()) {
         Ok(read) => Ok(read),
         Err(error) if error.to_string().starts_with("duplicate field") => {
             // Only a map forgets the earlier of two equal keys.
@@ -63,7 +78,10 @@ pub(super) fn read<R: DeserializeOwned>(text: &str) -> Result<(R, u64), Failure>
                 message: message(&error.to_string()),
             })?;
             let text = value.to_string();
-            counted(&text).or_else(|_| read_with_path(&text))
+            if let Some(note) = note.as_deref_mut() {
+                note.clear();
+            }
+            counted(&text, note).or_else(|_| read_with_path(&text))
         }
         Err(_) => read_with_path(text),
     }
@@ -75,16 +93,46 @@ pub(super) fn read_as_it_is<R: DeserializeOwned>(text: &str) -> Result<R, Failur
     serde_json::from_str(text).or_else(|_| read_with_path(text).map(|(value, _)| value))
 }
 
-fn counted<R: DeserializeOwned>(text: &str) -> Result<(R, u64), serde_json::Error> {
+fn counted<R: DeserializeOwned>(
+    text: &str,
+    mut note: Option<&mut Vec<Vec<Step>>>,
+) -> Result<(R, u64), serde_json::Error> {
     let mut skipped: u64 = 0;
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_ignored::deserialize(&mut json, |path| {
         if !is_head(&path) {
             skipped = skipped.saturating_add(1);
+            if let Some(note) = note.as_deref_mut() {
+                note.push(steps(&path));
+            }
         }
     })?;
     json.end()?;
     Ok((value, skipped))
+}
+
+fn steps(path: &serde_ignored::Path<'_>) -> Vec<Step> {
+    use serde_ignored::Path;
+    let mut out = Vec::new();
+    let mut at = path;
+    loop {
+        at = match at {
+            Path::Root => break,
+            Path::Seq { parent, index } => {
+                out.push(Step::Index(*index));
+                parent
+            }
+            Path::Map { parent, key } => {
+                out.push(Step::Key(key.clone()));
+                parent
+            }
+            Path::Some { parent }
+            | Path::NewtypeStruct { parent }
+            | Path::NewtypeVariant { parent } => parent,
+        };
+    }
+    out.reverse();
+    out
 }
 
 /// Whether it is what told the kind of the object before.

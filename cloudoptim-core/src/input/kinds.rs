@@ -207,6 +207,11 @@ impl Objects {
         true
     }
 
+    /// Reads one object of a kind that the caller knows.
+    pub(super) fn read_one(&mut self, version: &str, kind: &str, text: &str, report: &mut Log) {
+        self.object("", Came::Single, version, kind, text, report);
+    }
+
     /// Marks a kind that the caller states was asked for.
     pub(super) fn mark_collected(&mut self, kind: &str) {
         self.mark(kind, Came::Listed);

@@ -14,6 +14,8 @@ pub(super) struct Log {
     pub(super) left_out: BTreeMap<&'static str, u64>,
     /// Some answer failed, was broken or may be partial: the first in words.
     pub(super) usage_gap: Option<(u64, String)>,
+    /// Where fields are that nothing reads, when that is asked for.
+    pub(super) unread: Option<Vec<Vec<super::broken::Step>>>,
 }
 
 impl Log {

@@ -62,6 +62,11 @@ const KEPT_PREFIXES: &[&str] = &["cloudoptim/", "cloudoptim.io/", "downscaler/"]
 /// Longer values are no setting that anybody reads.
 const LONGEST_ANNOTATION: usize = 256;
 
+/// Whether only the presence of that annotation counts.
+pub(super) fn is_presence(key: &str) -> bool {
+    PRESENCE.contains(&key)
+}
+
 /// Annotations on the allow-list, read without keeping the others.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Annotations(pub(super) Labels);

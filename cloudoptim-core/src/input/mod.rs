@@ -85,6 +85,7 @@ mod page;
 mod pod;
 mod raw;
 mod redact;
+mod redacted;
 mod report;
 mod runtime;
 mod scan;
@@ -101,6 +102,7 @@ use std::collections::BTreeSet;
 
 pub use page::{Listed, Page, page};
 pub use redact::redact_message;
+pub use redacted::redacted;
 pub use report::{Broken, FileReport, LoadReport};
 
 /// What files do not say.

@@ -175,6 +175,33 @@ pub(super) fn settings(
     out
 }
 
+/// The words of a command or an argument that are settings.
+pub(super) fn kept_words(text: &str) -> String {
+    let words = text.split_whitespace().map(unquoted).filter(|word| {
+        let word = Loose((*word).to_owned());
+        !settings(&[], &[], std::slice::from_ref(&word)).is_empty()
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The words of a variable's value that are settings.
+pub(super) fn kept_value(name: &str, value: &str) -> String {
+    let mut kept = Vec::new();
+    variable(name, value, &mut |_, _| kept.push(()));
+    if kept.is_empty() {
+        return String::new();
+    }
+    if PLAIN_VARIABLES.contains(&name) {
+        return value.to_owned();
+    }
+    let words = value.split_whitespace().map(unquoted).filter(|word| {
+        let mut found = false;
+        flag(word, &mut |_, _| found = true);
+        found
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn unquoted(token: &str) -> &str {
     token.trim_matches(['"', '\''])
 }

@@ -61,7 +61,7 @@ impl<T> Slot<T> {
         convert: impl FnOnce(R) -> T,
         problem: impl FnOnce(&T) -> Option<&'static str>,
     ) {
-        let result = broken::read::<R>(text)
+        let result = broken::read_noting::<R>(text, report.unread.as_mut())
             .map(|(raw, skipped)| (convert(raw), skipped))
             .and_then(|(item, skipped)| match problem(&item) {
                 None => Ok((item, skipped)),

@@ -226,6 +226,16 @@ struct RawTopologyRule {
     values: N<Vec<Text>>,
 }
 
+/// Parameters may name secrets; of drivers we know, these say what is made.
+pub(super) const KEPT_PARAMETERS: &[&str] = &[
+    "type",
+    "iops",
+    "iopsPerGB",
+    "throughput",
+    "encrypted",
+    "fsType",
+];
+
 pub(super) fn storage_class(raw: RawStorageClass) -> StorageClass {
     let meta: crate::model::ObjectMeta = raw.metadata.0.into();
     let is_default = [
@@ -247,17 +257,8 @@ pub(super) fn storage_class(raw: RawStorageClass) -> StorageClass {
             .collect(),
         match_fields: Vec::new(),
     };
-    // Parameters may name secrets; of drivers we know, these say what is made.
-    let kept = [
-        "type",
-        "iops",
-        "iopsPerGB",
-        "throughput",
-        "encrypted",
-        "fsType",
-    ];
     let mut parameters = raw.parameters.0;
-    parameters.retain(|key, _| kept.contains(&key.as_str()));
+    parameters.retain(|key, _| KEPT_PARAMETERS.contains(&key.as_str()));
     StorageClass {
         is_default,
         meta,

@@ -2,6 +2,7 @@
 
 mod broken;
 mod odd;
+mod recorded;
 mod usage;
 
 use cloudoptim_core::input::{InputError, InputOptions, Loaded, Loader};
@@ -309,6 +310,9 @@ fn no_secret_gets_into_a_snapshot_a_report_or_an_error() {
         loaded.report,
     );
     assert!(!all.contains("hunter2") && !all.contains("AKIA"), "{all}");
+    // Nor into what is kept of the document itself.
+    let kept = cloudoptim_core::input::redacted(&file).unwrap();
+    assert!(!kept.contains("hunter2") && !kept.contains("AKIA"), "{kept}");
     assert_eq!(loaded.report.broken_count, 3);
     let pod = &cluster(&loaded).pods.items()[0];
     let settings: Vec<String> = pod.spec.containers[0]

@@ -1,0 +1,49 @@
+//! The control plane of the tests: it starts, refuses, tells and ends.
+
+use cloudoptim_aws::testing::plane::PlaneConfig;
+use cloudoptim_aws::testing::start_or_skip;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_token_without_a_binding_is_refused_and_the_audit_log_says_so() {
+    let Some(plane) = start_or_skip(PlaneConfig::bare()).await else { return };
+    let reader = plane.token_for("reader", &["auditors"]).unwrap();
+    let api = plane.api(&reader).unwrap().with_user_agent("a-reader/1");
+
+    let refused = api.get("/api/v1/nodes").await.unwrap();
+    assert_eq!(refused.status, 403);
+
+    let admin = plane.admin().unwrap();
+    let role = json!({"metadata": {"name": "reads-nodes"},
+        "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]});
+    let binding = json!({"metadata": {"name": "reads-nodes"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reads-nodes"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "auditors"}]});
+    for (resource, body) in [("clusterroles", role), ("clusterrolebindings", binding)] {
+        admin.post(&format!("/apis/rbac.authorization.k8s.io/v1/{resource}"), &body).await.unwrap().ok().unwrap();
+    }
+    // The authoriser learns of the binding through a watch.
+    let mut granted = api.get("/api/v1/nodes").await.unwrap();
+    for _ in 0..100 {
+        if granted.status == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        granted = api.get("/api/v1/nodes").await.unwrap();
+    }
+    granted.ok().unwrap();
+    assert_eq!(api.get("/api/v1/pods").await.unwrap().status, 403);
+
+    let unknown = plane.api("not-a-token").unwrap().get("/api/v1/nodes").await.unwrap();
+    assert_eq!(unknown.status, 401);
+
+    let events = plane.audit_of("reader").unwrap();
+    let first = &events[0];
+    assert_eq!((first.verb.as_str(), first.target().as_str(), first.code()), ("list", "nodes", Some(403)));
+    assert_eq!(first.user_agent, "a-reader/1");
+    assert!(first.user.groups.contains(&"auditors".to_owned()));
+    assert!(events.iter().all(|event| !event.changed_something()));
+    let changes: Vec<_> = plane.audit_of("admin").unwrap().into_iter().filter(|event| event.changed_something()).collect();
+    assert_eq!(changes.iter().map(|event| event.target()).collect::<Vec<_>>(), ["clusterroles", "clusterrolebindings"]);
+    assert_eq!(changes[0].request_object.as_ref().unwrap().pointer("/metadata/name").unwrap(), "reads-nodes");
+}
