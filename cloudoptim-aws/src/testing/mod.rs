@@ -20,9 +20,12 @@
 
 pub mod api;
 pub mod assets;
+pub mod kill;
 pub mod plane;
 mod process;
+pub mod proxy;
 mod server;
+pub mod world;
 
 use assets::{ASSETS_VARIABLE, AssetsError};
 use plane::{Plane, PlaneConfig, PlaneError};

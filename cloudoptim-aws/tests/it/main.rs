@@ -1,4 +1,5 @@
 //! Tests of the adapters, on a real control plane where they need one.
+#![cfg(unix)]
 
 #![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
@@ -8,4 +9,17 @@ mod act;
 mod journal;
 #[cfg(feature = "kubernetes")]
 mod k8s;
+mod kill;
 mod plane;
+mod proxy;
+mod world;
+
+use cloudoptim_aws::testing::plane::{Plane, PlaneConfig};
+use cloudoptim_aws::testing::start_or_skip;
+use tokio::sync::OnceCell;
+
+/// A bare plane that the tests share, each in a namespace of its own.
+async fn bare_plane() -> Option<&'static Plane> {
+    static PLANE: OnceCell<Option<Plane>> = OnceCell::const_new();
+    PLANE.get_or_init(|| start_or_skip(PlaneConfig::bare())).await.as_ref()
+}

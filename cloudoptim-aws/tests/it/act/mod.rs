@@ -15,7 +15,7 @@ use cloudoptim_aws::k8s::{
     Reading,
 };
 use cloudoptim_aws::testing::api::Api;
-use cloudoptim_aws::testing::plane::audit::AuditEvent;
+use cloudoptim_aws::testing::plane::AuditEvent;
 use cloudoptim_aws::testing::plane::{Plane, PlaneConfig};
 use cloudoptim_aws::testing::world::{World, WorldSpec};
 use cloudoptim_aws::testing::{kill as points, start_or_skip};

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use cloudoptim_core::memory::ManualClock;
 use cloudoptim_core::model::{NamespacedName, NodeName};
-use cloudoptim_core::providers::{Call, ProviderError};
+use cloudoptim_core::providers::ProviderError;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -91,12 +91,6 @@ impl Reader for Server {
             Some(object) => Ok(object.to_string().into_bytes().into()),
             None => Err(refused(404, &Value::Null, &Method::GET, path)),
         }
-    }
-
-    async fn review(&self, resource: &str, _: Vec<u8>) -> Result<Bytes, ProviderError> {
-        Err(ProviderError::NotSupported {
-            call: Box::new(Call::new("test", resource)),
-        })
     }
 }
 
