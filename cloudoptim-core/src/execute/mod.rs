@@ -25,8 +25,8 @@ use crate::guard::{
     Approval, ApprovedPlan, Charge, Context, Fresh, Limits, Placement, Refusal, check, in_time,
     step_key,
 };
-use crate::model::Snapshot;
 use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, StepState, started};
+use crate::model::Snapshot;
 use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
 use crate::providers::{Actuators, Clock, KillSwitch, ProviderError, Sources};
 use crate::version::Version;

@@ -64,7 +64,10 @@ async fn two_nodes_are_drained_and_given_back_and_the_audit_log_shows_nothing_el
     for name in &full[..2] {
         let node = scene.object(&format!("/api/v1/nodes/{name}")).await;
         assert_eq!(node["spec"]["unschedulable"], true);
-        assert_eq!(node["metadata"]["annotations"][PLAN_KEY], plan.fingerprint.0);
+        assert_eq!(
+            node["metadata"]["annotations"][PLAN_KEY],
+            plan.fingerprint.0
+        );
     }
     assert_eq!(scene.assert_only_planned(&[&plan]).len(), planned);
 
@@ -125,7 +128,12 @@ async fn what_others_cordoned_or_replaced_is_left_alone() {
     let path = format!("/api/v1/nodes/{}", full[1]);
     let cordon = json!({"spec": {"unschedulable": true}});
     let kind = cloudoptim_aws::testing::api::PatchKind::Merge;
-    admin.patch(&path, kind, &cordon).await.unwrap().ok().unwrap();
+    admin
+        .patch(&path, kind, &cordon)
+        .await
+        .unwrap()
+        .ok()
+        .unwrap();
     let client = hands.act_client(&plan).await;
     let released = release(&*hands.reader, &client, None).await.unwrap();
     assert_eq!(released.len(), 1);
@@ -134,5 +142,10 @@ async fn what_others_cordoned_or_replaced_is_left_alone() {
     assert_eq!(scene.object(&path).await["spec"]["unschedulable"], true);
     let ours = scene.object(&format!("/api/v1/nodes/{}", full[0])).await;
     assert_eq!(ours["spec"]["unschedulable"], Value::Null);
-    assert!(release(&*hands.reader, &client, None).await.unwrap().is_empty());
+    assert!(
+        release(&*hands.reader, &client, None)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -331,9 +331,11 @@ fn is_drained(snapshot: &Snapshot, plan: &Plan) -> bool {
         let Action::DrainNode { node, moves, .. } = &step.action else {
             return true;
         };
-        !snapshot.clusters[0].pods.items().iter().any(|pod| {
-            pod.node() == Some(node) && moves.iter().any(|m| m.uid == pod.meta.uid)
-        })
+        !snapshot.clusters[0]
+            .pods
+            .items()
+            .iter()
+            .any(|pod| pod.node() == Some(node) && moves.iter().any(|m| m.uid == pod.meta.uid))
     })
 }
 

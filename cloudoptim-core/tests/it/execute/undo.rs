@@ -24,7 +24,10 @@ fn reversible() -> Host {
     let mut host = Host::new();
     host.plan.steps.retain(|s| {
         !s.action.is_destructive()
-            && !matches!(s.action, Action::SnapshotVolume { .. } | Action::DrainNode { .. })
+            && !matches!(
+                s.action,
+                Action::SnapshotVolume { .. } | Action::DrainNode { .. }
+            )
     });
     host.plan.fingerprint = host.plan.computed_fingerprint();
     host

@@ -68,8 +68,6 @@ fn what_is_not_known_whole_fits_nowhere() {
         let error = answer(&unknown).unwrap_err();
         assert_eq!(error, format!("the {part} are not known whole"));
     }
-    let error = Elsewhere
-        .fits_elsewhere(&known, &"z".into())
-        .unwrap_err();
+    let error = Elsewhere.fits_elsewhere(&known, &"z".into()).unwrap_err();
     assert_eq!(error, "node z is not there");
 }
