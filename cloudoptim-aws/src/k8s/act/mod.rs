@@ -37,10 +37,11 @@
 //!
 //! # What Kubernetes has no way for
 //!
-//! [`ProviderError::NotSupported`] with the reason: launching nodes (Karpenter
-//! launches for pods that are pending), removing nodes of an auto scaling group
-//! or a node group (its owner is asked through EC2), and letting a part of a
-//! workload's replicas run on spot.
+//! [`ProviderError::NotSupported`] with the reason, which [`no_way`] and
+//! [`steps_without_way`] tell beforehand: launching nodes, removing those of an
+//! auto scaling group (its owner is asked through EC2), changing templates that
+//! cannot be changed; and letting only a part of a workload's replicas run on
+//! spot.
 
 mod check;
 mod drain;
@@ -49,10 +50,12 @@ mod nodes;
 mod object;
 mod objects;
 mod release;
+mod way;
 mod workloads;
 
 pub use drain::DrainConfig;
 pub use release::{Released, release};
+pub use way::{no_way, steps_without_way};
 
 use super::client::{ActClient, ActMode, Reader};
 use super::status::PROVIDER;
@@ -217,6 +220,15 @@ fn is_for(operation: &str, permit: &Permit, is: bool) -> Result<(), ProviderErro
             &permit.action().resource(),
             format!("the permit is for another act: {}", permit.action()),
         ))
+    }
+}
+
+/// A permit is for exactly one act, for which there is a way.
+fn can_do(operation: &str, permit: &Permit, is: bool) -> Result<(), ProviderError> {
+    is_for(operation, permit, is)?;
+    match no_way(permit.action()) {
+        None => Ok(()),
+        Some(why) => Err(unsupported(operation, &permit.action().resource(), why)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nodes.
 
 use super::object::{Object, node_path, path_of};
-use super::{ClusterActuator, JSON, PLAN_KEY, UNTIL_KEY, changed, check, is_for, unsupported};
+use super::{ClusterActuator, JSON, PLAN_KEY, UNTIL_KEY, can_do, changed, check, is_for};
 use async_trait::async_trait;
 use cloudoptim_core::decision::{Action, Offering, Owner, PodMove};
 use cloudoptim_core::guard::Permit;
@@ -44,17 +44,7 @@ impl NodeActuator for ClusterActuator {
         let op = "launch_nodes";
         let allowed = matches!(permit.action(), Action::LaunchNodes { offering, count, via, .. }
             if offering == what && *count == number && via == owner);
-        is_for(op, permit, allowed)?;
-        let why = match owner {
-            Owner::NodePool { .. } | Owner::NodeClaim { .. } => {
-                "Karpenter launches by itself, for pods that are pending"
-            }
-            Owner::AutoScalingGroup { .. } | Owner::NodeGroup { .. } => {
-                "its group is asked through EC2"
-            }
-            _ => "nobody in the cluster launches nodes for that owner",
-        };
-        Err(unsupported(op, &owner.to_string(), why))
+        can_do(op, permit, allowed)
     }
 
     async fn cordon_node(&self, permit: &Permit, name: &NodeName) -> Result<(), ProviderError> {
@@ -126,17 +116,11 @@ impl NodeActuator for ClusterActuator {
         is_for(op, permit, allowed)?;
         let node = self.object(&node_path(name.as_str())?).await?;
         check::still_so(op, permit, &node)?;
-        let why = match owner {
-            Owner::NodeClaim { name: claim } => {
-                return self.remove_claim(op, name, claim).await;
-            }
-            Owner::NodePool { .. } => "a node goes by its claim, not by its pool",
-            Owner::AutoScalingGroup { .. } | Owner::NodeGroup { .. } => {
-                "its group is asked through EC2, by the instance"
-            }
-            _ => "nobody in the cluster removes it with its instance",
-        };
-        Err(unsupported(op, name.as_str(), why))
+        can_do(op, permit, allowed)?;
+        match owner {
+            Owner::NodeClaim { name: claim } => self.remove_claim(op, name, claim).await,
+            _ => can_do(op, permit, false),
+        }
     }
 
     async fn delete_node_object(

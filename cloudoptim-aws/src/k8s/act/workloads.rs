@@ -1,7 +1,7 @@
 //! Workloads.
 
 use super::object::{Object, workload_path};
-use super::{ClusterActuator, MERGE_PATCH, ProviderError, call, check, is_for, unsupported};
+use super::{ClusterActuator, MERGE_PATCH, ProviderError, call, can_do, check, unsupported};
 use async_trait::async_trait;
 use cloudoptim_core::decision::{Action, Offering, SpotPoolShare};
 use cloudoptim_core::guard::Permit;
@@ -37,24 +37,6 @@ fn template(kind: &WorkloadKind) -> &'static [&'static str] {
     }
 }
 
-/// Whether a template can be changed at all once its workload is there.
-fn has_live_template(op: &str, which: &WorkloadRef) -> Result<(), ProviderError> {
-    match which.kind {
-        WorkloadKind::Deployment
-        | WorkloadKind::StatefulSet
-        | WorkloadKind::DaemonSet
-        | WorkloadKind::CronJob => Ok(()),
-        _ => Err(unsupported(
-            op,
-            &which.to_string(),
-            format!(
-                "the template of a {} cannot be changed",
-                which.kind.as_str()
-            ),
-        )),
-    }
-}
-
 #[async_trait]
 impl WorkloadActuator for ClusterActuator {
     async fn resize_container(
@@ -69,8 +51,7 @@ impl WorkloadActuator for ClusterActuator {
         let allowed = matches!(permit.action(),
             Action::ResizeContainer { workload, container, init, to, .. }
             if workload == which && container == name && *init == is_init && **to == *resources);
-        is_for(op, permit, allowed)?;
-        has_live_template(op, which)?;
+        can_do(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let mut after = before.clone();
         let key = if is_init {
@@ -102,14 +83,7 @@ impl WorkloadActuator for ClusterActuator {
         let op = "scale_workload";
         let allowed = matches!(permit.action(), Action::ScaleWorkload { workload, to, .. }
             if workload == which && *to == replicas);
-        is_for(op, permit, allowed)?;
-        if !matches!(
-            which.kind,
-            WorkloadKind::Deployment | WorkloadKind::StatefulSet | WorkloadKind::ReplicaSet
-        ) {
-            let why = format!("a {} has no replicas", which.kind.as_str());
-            return Err(unsupported(op, &which.to_string(), why));
-        }
+        can_do(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let have = before.0.pointer("/spec/replicas").and_then(Value::as_u64);
         if have == Some(u64::from(replicas)) {
@@ -136,13 +110,7 @@ impl WorkloadActuator for ClusterActuator {
         let op = "suspend_workload";
         let allowed = matches!(permit.action(), Action::SuspendWorkload { workload, suspend, .. }
             if workload == which && *suspend == suspended);
-        is_for(op, permit, allowed)?;
-        if !matches!(which.kind, WorkloadKind::Job | WorkloadKind::CronJob) {
-            let path = workload_path(which)?;
-            self.object(&path).await?;
-            let why = format!("a {} cannot be suspended", which.kind.as_str());
-            return Err(unsupported(op, &which.to_string(), why));
-        }
+        can_do(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         if before.is_true("/spec/suspend") == suspended {
             return Ok(());
@@ -163,8 +131,7 @@ impl WorkloadActuator for ClusterActuator {
         let op = "prefer_zone";
         let allowed = matches!(permit.action(), Action::PreferZone { workload, to, .. }
             if workload == which && *to == zone);
-        is_for(op, permit, allowed)?;
-        has_live_template(op, which)?;
+        can_do(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let mut after = before.clone();
         let spec = after.map(template(&which.kind));
@@ -184,8 +151,7 @@ impl WorkloadActuator for ClusterActuator {
         let allowed = matches!(permit.action(),
             Action::SetSpotShare { workload, to, pools, fallback, .. }
             if workload == which && *to == replicas && pools == shares && fallback == otherwise);
-        is_for(op, permit, allowed)?;
-        has_live_template(op, which)?;
+        can_do(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let have = before.0.pointer("/spec/replicas").and_then(Value::as_u64);
         let all = have.is_some_and(|have| have <= u64::from(replicas));

@@ -22,7 +22,7 @@ use cloudoptim_aws::testing::{kill as points, start_or_skip};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::collect::collect;
 use cloudoptim_core::decision::{Action, Decision, PodMove, Subject};
-use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs, ghost_probe};
+use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs, bin_packing};
 use cloudoptim_core::execute::{Environment, Report, execute};
 use cloudoptim_core::guard::{Approval, ApprovedPlan, Limits};
 use cloudoptim_core::journal::{Entry, Journal, JournalError};
@@ -289,7 +289,7 @@ fn drain_plan(snapshot: &Snapshot, nodes: &[&str]) -> Plan {
             cluster: cluster.clone(),
             node,
         };
-        let reasons = vec![ghost_probe::Reason::StateUnknown.into()];
+        let reasons = vec![bin_packing::Reason::PodsFitElsewhere { pods: 1, onto: 1 }.into()];
         Decision::act(EngineId::BinPacking, subject, actions, None, reasons)
     });
     let outputs = vec![EngineOutput::new(EngineId::BinPacking, decisions.collect())];
