@@ -5,7 +5,7 @@ use super::undo_step;
 use crate::guard::step_key;
 use crate::journal::{History, StepState};
 use crate::model::Snapshot;
-use crate::plan::{Plan, Step, Totals, digest};
+use crate::plan::{Plan, Step, StepId, Totals, digest};
 use crate::version::Version;
 use chrono::TimeDelta;
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 /// What has changed since is not overwritten: an object must be the one that
 /// the plan saw, and as the plan left it, or its step is refused.
 pub fn undo(plan: &Plan, history: &History, snapshot: &Snapshot, valid_for: TimeDelta) -> Plan {
-    let is_done = |id| {
+    let is_done = |id: &StepId| {
         let state = history.state(&plan.fingerprint, id);
         matches!(state, StepState::Finished(outcome) if outcome.is_done())
     };

@@ -50,11 +50,13 @@ mod nodes;
 mod object;
 mod objects;
 mod release;
+mod rights;
 mod way;
 mod workloads;
 
 pub use drain::DrainConfig;
 pub use release::{Released, release};
+pub use rights::{ActRole, act_manifests, act_policy, preflight_act};
 pub use way::{no_way, steps_without_way};
 
 use super::client::{ActClient, ActMode, Reader};

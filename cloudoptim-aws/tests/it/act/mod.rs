@@ -3,6 +3,7 @@
 
 mod drain;
 mod kill;
+mod policy;
 
 use async_trait::async_trait;
 use bytes::Bytes;
