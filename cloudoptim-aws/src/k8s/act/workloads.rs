@@ -1,7 +1,7 @@
 //! Workloads.
 
 use super::object::{Object, workload_path};
-use super::{ClusterActuator, MERGE_PATCH, ProviderError, call, can_do, check, unsupported};
+use super::{ClusterActuator, MERGE_PATCH, ProviderError, call, can_do, check, is_for, unsupported};
 use async_trait::async_trait;
 use cloudoptim_core::decision::{Action, Offering, SpotPoolShare};
 use cloudoptim_core::guard::Permit;
@@ -25,6 +25,7 @@ impl ClusterActuator {
         let path = workload_path(which)?;
         let object = self.object(&path).await?;
         check::still_so(op, permit, &object)?;
+        can_do(op, permit, true)?;
         Ok((path, object))
     }
 }
@@ -51,7 +52,7 @@ impl WorkloadActuator for ClusterActuator {
         let allowed = matches!(permit.action(),
             Action::ResizeContainer { workload, container, init, to, .. }
             if workload == which && container == name && *init == is_init && **to == *resources);
-        can_do(op, permit, allowed)?;
+        is_for(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let mut after = before.clone();
         let key = if is_init {
@@ -83,7 +84,7 @@ impl WorkloadActuator for ClusterActuator {
         let op = "scale_workload";
         let allowed = matches!(permit.action(), Action::ScaleWorkload { workload, to, .. }
             if workload == which && *to == replicas);
-        can_do(op, permit, allowed)?;
+        is_for(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let have = before.0.pointer("/spec/replicas").and_then(Value::as_u64);
         if have == Some(u64::from(replicas)) {
@@ -110,7 +111,7 @@ impl WorkloadActuator for ClusterActuator {
         let op = "suspend_workload";
         let allowed = matches!(permit.action(), Action::SuspendWorkload { workload, suspend, .. }
             if workload == which && *suspend == suspended);
-        can_do(op, permit, allowed)?;
+        is_for(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         if before.is_true("/spec/suspend") == suspended {
             return Ok(());
@@ -131,7 +132,7 @@ impl WorkloadActuator for ClusterActuator {
         let op = "prefer_zone";
         let allowed = matches!(permit.action(), Action::PreferZone { workload, to, .. }
             if workload == which && *to == zone);
-        can_do(op, permit, allowed)?;
+        is_for(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let mut after = before.clone();
         let spec = after.map(template(&which.kind));
@@ -151,7 +152,7 @@ impl WorkloadActuator for ClusterActuator {
         let allowed = matches!(permit.action(),
             Action::SetSpotShare { workload, to, pools, fallback, .. }
             if workload == which && *to == replicas && pools == shares && fallback == otherwise);
-        can_do(op, permit, allowed)?;
+        is_for(op, permit, allowed)?;
         let (path, before) = self.workload(op, permit, which).await?;
         let have = before.0.pointer("/spec/replicas").and_then(Value::as_u64);
         let all = have.is_some_and(|have| have <= u64::from(replicas));
