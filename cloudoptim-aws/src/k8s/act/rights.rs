@@ -169,27 +169,27 @@ pub async fn preflight_act(
 /// What must hold of a change, in CEL, and what is said when it does not.
 const RULES: &[(&str, &str)] = &[
     (
-        "(request.resource.resource in ['nodes', 'services', 'deployments', 'statefulsets', 'daemonsets', 'cronjobs', 'scaledobjects'] && request.operation == 'UPDATE' && request.subResource in ['', 'scale']) || (request.resource.resource == 'pods' && request.subResource == 'eviction' && request.operation == 'CREATE') || (request.resource.resource == 'nodeclaims' && request.operation == 'DELETE') || request.resource.group == 'authorization.k8s.io'",
+        "(request.resource.resource in ['nodes', 'services', 'deployments', 'statefulsets', 'daemonsets', 'cronjobs', 'scaledobjects'] && request.operation == 'UPDATE' && variables.part in ['', 'scale']) || (request.resource.resource == 'pods' && variables.part == 'eviction' && request.operation == 'CREATE') || (request.resource.resource == 'nodeclaims' && request.operation == 'DELETE') || request.resource.group == 'authorization.k8s.io'",
         "only nodes, workloads and services are changed, pods evicted and node claims deleted",
     ),
     (
-        "!(request.namespace in ['kube-system', 'kube-public', 'kube-node-lease'])",
+        "!(request.?namespace.orValue('') in ['kube-system', 'kube-public', 'kube-node-lease'])",
         "nothing in a namespace of the system",
     ),
     (
-        "request.operation != 'UPDATE' || request.subResource != '' || (object.metadata.?labels.orValue({}) == oldObject.metadata.?labels.orValue({}) && object.metadata.?finalizers.orValue([]) == oldObject.metadata.?finalizers.orValue([]) && object.metadata.?ownerReferences.orValue([]) == oldObject.metadata.?ownerReferences.orValue([]))",
+        "request.operation != 'UPDATE' || variables.part != '' || (object.metadata.?labels.orValue({}) == oldObject.metadata.?labels.orValue({}) && object.metadata.?finalizers.orValue([]) == oldObject.metadata.?finalizers.orValue([]) && object.metadata.?ownerReferences.orValue([]) == oldObject.metadata.?ownerReferences.orValue([]))",
         "of the metadata only annotations",
     ),
     (
-        "request.operation != 'UPDATE' || request.subResource != '' || (variables.now.all(k, k in variables.ours || k.startsWith('cloudoptim/') || (k in variables.then && variables.then[k] == variables.now[k])) && variables.then.all(k, k in variables.ours || k.startsWith('cloudoptim/') || k in variables.now))",
+        "request.operation != 'UPDATE' || variables.part != '' || (variables.now.all(k, k in variables.ours || k.startsWith('cloudoptim/') || (k in variables.then && variables.then[k] == variables.now[k])) && variables.then.all(k, k in variables.ours || k.startsWith('cloudoptim/') || k in variables.now))",
         "of the annotations only our own",
     ),
     (
-        "request.operation != 'UPDATE' || request.subResource != '' || (object.spec.all(k, k in variables.fields || (k in oldObject.spec && oldObject.spec[k] == object.spec[k])) && oldObject.spec.all(k, k in variables.fields || k in object.spec))",
+        "request.operation != 'UPDATE' || variables.part != '' || (object.spec.all(k, k in variables.fields || (k in oldObject.spec && oldObject.spec[k] == object.spec[k])) && oldObject.spec.all(k, k in variables.fields || k in object.spec))",
         "of the specification only what is scheduled, how many, and how large",
     ),
     (
-        "request.operation != 'UPDATE' || request.subResource != '' || !(request.resource.resource in ['deployments', 'statefulsets', 'daemonsets']) || (object.spec.template.?metadata.orValue({}) == oldObject.spec.template.?metadata.orValue({}) && object.spec.template.spec.all(k, k in ['containers', 'initContainers', 'affinity'] || (k in oldObject.spec.template.spec && oldObject.spec.template.spec[k] == object.spec.template.spec[k])) && oldObject.spec.template.spec.all(k, k in ['initContainers', 'affinity'] || k in object.spec.template.spec) && [[object.spec.template.spec.containers, oldObject.spec.template.spec.containers], [object.spec.template.spec.?initContainers.orValue([]), oldObject.spec.template.spec.?initContainers.orValue([])]].all(pair, pair[0].size() == pair[1].size() && pair[0].all(c, pair[1].exists(o, o.name == c.name && c.all(k, k == 'resources' || (k in o && o[k] == c[k])) && o.all(k, k == 'resources' || k in c)))))",
+        "request.operation != 'UPDATE' || variables.part != '' || !(request.resource.resource in ['deployments', 'statefulsets', 'daemonsets']) || (object.spec.template.?metadata.orValue({}) == oldObject.spec.template.?metadata.orValue({}) && object.spec.template.spec.all(k, k in ['containers', 'initContainers', 'affinity'] || (k in oldObject.spec.template.spec && oldObject.spec.template.spec[k] == object.spec.template.spec[k])) && oldObject.spec.template.spec.all(k, k in ['initContainers', 'affinity'] || k in object.spec.template.spec) && [[object.spec.template.spec.containers, oldObject.spec.template.spec.containers], [object.spec.template.spec.?initContainers.orValue([]), oldObject.spec.template.spec.?initContainers.orValue([])]].all(pair, pair[0].size() == pair[1].size() && pair[0].all(c, pair[1].exists(o, o.name == c.name && c.all(k, k == 'resources' || (k in o && o[k] == c[k])) && o.all(k, k == 'resources' || k in c)))))",
         "of a template only requests, limits and affinity",
     ),
     (
@@ -200,6 +200,7 @@ const RULES: &[(&str, &str)] = &[
 
 /// What the rules refer to, by name.
 const VARIABLES: &[(&str, &str)] = &[
+    ("part", "request.?subResource.orValue('')"),
     (
         "now",
         "object == null ? {} : object.metadata.?annotations.orValue({})",
