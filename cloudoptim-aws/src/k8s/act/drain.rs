@@ -85,16 +85,24 @@ impl DrainConfig {
 pub(super) struct Drain<'a> {
     pub(super) node: &'a NodeName,
     pub(super) node_uid: String,
+    /// Of its step.
+    pub(super) key: String,
     /// On the monotonic clock.
     pub(super) deadline: TimeDelta,
     stopped: AtomicBool,
 }
 
 impl<'a> Drain<'a> {
-    pub(super) fn new(node: &'a NodeName, node_uid: &str, deadline: TimeDelta) -> Self {
+    pub(super) fn new(
+        node: &'a NodeName,
+        node_uid: &str,
+        key: &str,
+        deadline: TimeDelta,
+    ) -> Self {
         Self {
             node,
             node_uid: node_uid.to_owned(),
+            key: key.to_owned(),
             deadline,
             stopped: AtomicBool::new(false),
         }
@@ -127,11 +135,14 @@ impl ClusterActuator {
         check::still_so(op, permit, &node)?;
         let now = self.clock.monotonic();
         let deadline = self.pace.begun(permit.key(), now) + self.drain.deadline;
-        let drain = Drain::new(name, node.uid(), deadline);
+        let drain = Drain::new(name, node.uid(), permit.key(), deadline);
         let leaving: BTreeSet<&Uid> = moves.iter().map(|m| &m.uid).collect();
         let mut pods = self.pods_on(name).await?;
         if !remain(&pods, &leaving) {
             return Ok(());
+        }
+        if now >= deadline {
+            return Err(drain.late(&self.pace.late(permit.key())));
         }
         if !is_cordoned(&node) {
             return Err(changed(op, name.as_str(), "it is not cordoned"));
@@ -161,6 +172,7 @@ impl ClusterActuator {
             };
             if self.clock.monotonic() >= drain.deadline {
                 let what = format!("pod {}, which does not end", left.meta.path());
+                self.pace.is_late(&drain.key, &what);
                 return Err(drain.late(&what));
             }
             self.clock.sleep(self.drain.poll).await;

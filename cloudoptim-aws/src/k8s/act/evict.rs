@@ -31,6 +31,8 @@ pub(super) struct Pace {
     resume_at: Mutex<TimeDelta>,
     /// When each drain began, by the key of its step.
     begun: Mutex<BTreeMap<String, TimeDelta>>,
+    /// What those waited for whose time was over.
+    late: Mutex<BTreeMap<String, String>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -41,6 +43,15 @@ impl Pace {
     /// When a drain began: a second attempt has no more time than the first.
     pub(super) fn begun(&self, key: &str, now: TimeDelta) -> TimeDelta {
         *locked(&self.begun).entry(key.to_owned()).or_insert(now)
+    }
+
+    /// What a drain waited for when its time was over.
+    pub(super) fn late(&self, key: &str) -> String {
+        locked(&self.late).get(key).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn is_late(&self, key: &str, what: &str) {
+        locked(&self.late).insert(key.to_owned(), what.to_owned());
     }
 
     fn budget(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -131,7 +142,9 @@ impl ClusterActuator {
             }
             self.pace.wait(clock).await;
             if clock.monotonic() >= drain.deadline {
-                return Err(drain.late(&format!("pod {}: {last}", pod.pod)));
+                let what = format!("pod {}: {last}", pod.pod);
+                self.pace.is_late(&drain.key, &what);
+                return Err(drain.late(&what));
             }
             let answer = {
                 let lock = self.pace.budget(budget);

@@ -194,7 +194,7 @@ impl Hands {
         // The scheduler of a plane sees a cordon within the second.
         let drain = DrainConfig::default()
             .with_settle(TimeDelta::milliseconds(500))
-            .with_deadline(TimeDelta::seconds(90));
+            .with_deadline(TimeDelta::minutes(5));
         let clock: Arc<dyn Clock> = self.clock.clone();
         let actuator =
             ClusterActuator::new(self.reader.clone(), changer, clock, marks).with_drain(drain);

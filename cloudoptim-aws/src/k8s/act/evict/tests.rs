@@ -139,7 +139,7 @@ fn evict(server: &Arc<Server>) -> Evicted {
     let actuator = ClusterActuator::new(server.clone(), server.clone(), clock.clone(), marks)
         .with_drain(DrainConfig::default());
     let node = NodeName::new("n1");
-    let drain = Drain::new(&node, "node-1", TimeDelta::minutes(10));
+    let drain = Drain::new(&node, "node-1", "key", TimeDelta::minutes(10));
     let moved = PodMove {
         pod: NamespacedName::new("shop", "web-0"),
         uid: "u1".into(),
