@@ -1,6 +1,7 @@
 //! Acting on a real control plane: collect, plan, approve, execute, undo. What
 //! was done is what its audit log says.
 
+mod apply;
 mod conformance;
 mod drain;
 mod kill;
