@@ -2,7 +2,7 @@
 
 use super::*;
 use cloudoptim_aws::k8s::act::{PLAN_KEY, release};
-use cloudoptim_aws::testing::world::{Budget, NodeSpec, WorkloadSpec};
+use cloudoptim_aws::testing::world::{Budget, WorkloadSpec};
 use cloudoptim_core::execute::undo;
 use cloudoptim_core::journal::{End, History};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,6 @@ pub(super) fn spec() -> WorldSpec {
         WorkloadSpec::deployment("shop", "free", 20),
         WorkloadSpec::stateful_set("data", "db", 20).with_budget(one()),
     ];
-    let _: &[NodeSpec] = &spec.nodes;
     spec
 }
 

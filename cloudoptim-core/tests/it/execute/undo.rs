@@ -49,7 +49,7 @@ fn what_was_done_is_taken_back_and_nothing_else() {
         ..host
     };
     let report = first.report();
-    assert_eq!((report.end, report.done()), (End::Done, back.steps.len()));
+    assert_eq!((&report.end, report.done()), (&End::Done, back.steps.len()));
     let mut after = first.outcome();
     // A change of a specification is a new generation, also the way back.
     for (now, then) in after.clusters[0]
