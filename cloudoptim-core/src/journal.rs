@@ -170,6 +170,9 @@ pub enum JournalError {
     /// It cannot be read, or is damaged.
     #[error("the journal cannot be read: {0}")]
     Read(String),
+    /// Another process has it open.
+    #[error("the journal is in use by another process: {0}")]
+    InUse(String),
 }
 
 /// Where entries are kept.

@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+pub mod act;
 mod client;
 mod cluster;
 mod connection;

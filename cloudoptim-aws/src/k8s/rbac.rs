@@ -86,7 +86,7 @@ pub fn read_manifests(role: &ReadRole) -> String {
 }
 
 /// A name as YAML: JSON strings are YAML strings.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
     let word = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
@@ -96,7 +96,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn write_role(
+pub(super) fn write_role(
     out: &mut String,
     role: &ReadRole,
     place: Option<&str>,

@@ -2,7 +2,11 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used)] // helpers of tests may, as tests may
 
+#[cfg(all(feature = "kubernetes", feature = "journal-file"))]
+mod act;
 mod assets;
+#[cfg(feature = "journal-file")]
+mod journal;
 #[cfg(feature = "kubernetes")]
 mod k8s;
 mod kill;

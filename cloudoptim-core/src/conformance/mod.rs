@@ -17,11 +17,13 @@
 //! | `NodeActuator` | [`launches_once`], [`cordons_and_uncordons`], [`drains_once`], [`leaves_nodes_with_pods`], [`removes_once`], [`deletes_node_object_once`] |
 //! | `WorkloadActuator` | [`resizes_once`], [`scales_only_from_what_was_seen`], [`suspends_and_resumes`], [`prefers_a_zone_and_forgets_it`], [`sets_the_spot_share_once`] |
 //! | `ObjectActuator` | [`annotates_and_removes`], [`routes_and_forgets`] |
+//! | `Journal` | [`keeps_entries_in_order`], [`outlives_its_process`], [`has_one_writer`] |
 //! | `Clock`, `KillSwitch` | [`time_never_goes_back`], [`the_brake_says_what_it_is`] |
 
 mod act;
 mod clock;
 mod instances;
+mod journal;
 mod nodes;
 mod objects;
 mod sources;
@@ -33,6 +35,7 @@ pub use instances::{
     describes_what_it_lists, leaves_instances_that_are_protected_or_nodes,
     stops_starts_and_terminates, tags_and_untags,
 };
+pub use journal::{has_one_writer, keeps_entries_in_order, outlives_its_process, sample_entries};
 pub use nodes::{
     cordons_and_uncordons, deletes_node_object_once, drains_once, launches_once,
     leaves_nodes_with_pods, removes_once,

@@ -16,6 +16,9 @@
 mod apply;
 mod effect;
 mod read;
+mod undo;
+
+pub use undo::undo;
 
 use crate::decision::Undo;
 use crate::guard::{
@@ -23,6 +26,7 @@ use crate::guard::{
     step_key,
 };
 use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, StepState, started};
+use crate::model::Snapshot;
 use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
 use crate::providers::{Actuators, Clock, KillSwitch, ProviderError, Sources};
 use crate::version::Version;
@@ -412,19 +416,21 @@ impl<'a> Run<'a> {
                     Outcome::AlreadyGone
                 } else {
                     Outcome::Stale {
-                        error: error.to_string(),
+                        error: said(&error),
                     }
                 };
                 self.finish(step, outcome).await?;
                 None
             }
             Err(error @ ProviderError::Conflict { .. }) => {
-                let error = error.to_string();
+                let error = said(&error);
                 self.finish(step, Outcome::Stale { error }).await?;
-                None
+                // Nothing was changed. What was written in between may have
+                // nothing to do with the step: the guards read and judge again.
+                Some(TimeDelta::zero())
             }
             Err(error) if error.is_ambiguous() => {
-                self.look_up(step, &error.to_string()).await?;
+                self.look_up(step, &said(&error)).await?;
                 matches!(
                     self.state(step),
                     StepState::Finished(Outcome::Failed { .. })
@@ -439,7 +445,7 @@ impl<'a> Run<'a> {
                     }
                     _ => None,
                 };
-                let error = error.to_string();
+                let error = said(&error);
                 self.finish(step, Outcome::Failed { error }).await?;
                 after
             }
@@ -528,7 +534,7 @@ impl<'a> Run<'a> {
             // Another undo of the group, or somebody, has done it.
             return Ok(());
         }
-        let Some(undo) = undo_step(step, Some(&fresh)) else {
+        let Some(undo) = undo_step(step, Some(&fresh.snapshot)) else {
             return Ok(());
         };
         loop {
@@ -598,6 +604,17 @@ const fn forbids_undoing(refusal: &Refusal) -> bool {
     )
 }
 
+/// What the provider says, with what made it say so.
+fn said(error: &ProviderError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
 enum Attempt {
     Over,
     Refused(Refusal),
@@ -624,14 +641,14 @@ fn left_to_undo<'s>(done: &[&'s Step]) -> Vec<&'s Step> {
 /// The step that takes `step` back, where an action can. With fresh reads it
 /// carries preconditions: the object is still the one that the plan saw, and
 /// as the step left it.
-fn undo_step(step: &Step, fresh: Option<&Fresh>) -> Option<Step> {
+fn undo_step(step: &Step, fresh: Option<&Snapshot>) -> Option<Step> {
     let Undo::Action { action } = &step.undo else {
         return None;
     };
     let action = (**action).clone();
     let mut preconditions = Vec::new();
     if let Some(fresh) = fresh {
-        preconditions = Precondition::of(&action, &fresh.snapshot);
+        preconditions = Precondition::of(&action, fresh);
         for precondition in &mut preconditions {
             match precondition {
                 Precondition::WorkloadIs {

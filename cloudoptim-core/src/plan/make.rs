@@ -27,6 +27,10 @@ pub struct PlanInput {
     /// What the packer's answers were given on: 0 those that wait for nothing,
     /// 1 for requests, 2 for sleep. Without one: the overlay of the inputs.
     pub packed_on: BTreeMap<u8, Overlay>,
+    /// The packer's decisions become steps as they stand, node after node and
+    /// without waves: for drains that a person asks for. Then nothing is proven
+    /// beforehand, and what the guards find right before each act is all.
+    pub as_given: bool,
     /// Decisions that were set aside before, with the reason.
     pub declined: Vec<Declined>,
 }
@@ -111,6 +115,7 @@ pub fn plan(inputs: &Inputs<'_>, input: PlanInput) -> Plan {
 pub(super) struct Maker<'a> {
     pub(super) inputs: &'a Inputs<'a>,
     pub(super) packed_on: BTreeMap<u8, Overlay>,
+    as_given: bool,
     base: &'a str,
     steps: Vec<Step>,
     declined: Vec<Declined>,
@@ -189,6 +194,7 @@ impl<'a> Maker<'a> {
         let maker = Self {
             inputs,
             packed_on: input.packed_on,
+            as_given: input.as_given,
             base,
             steps: Vec::new(),
             declined,
@@ -210,7 +216,7 @@ impl<'a> Maker<'a> {
         while let Some(candidate) = candidates.next() {
             let phase = candidate.phase;
             match (phase, &candidate.decision.subject) {
-                (Phase::Pack { .. }, Subject::Node { cluster, .. }) => {
+                (Phase::Pack { .. }, Subject::Node { cluster, .. }) if !self.as_given => {
                     let of_cluster = batch.entry(cluster.clone()).or_default();
                     of_cluster.push(candidate.decision);
                 }

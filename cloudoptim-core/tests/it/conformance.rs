@@ -8,6 +8,7 @@ use cloudoptim_core::collect::Part;
 use cloudoptim_core::conformance::*;
 use cloudoptim_core::decision::{Action, Offering, Owner, PodMove, SpotPoolShare};
 use cloudoptim_core::guard::Permit;
+use cloudoptim_core::journal::InMemoryJournal;
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::memory::{
     Fault, FaultKind, InMemory, InMemoryCloud, InMemoryCluster, ManualClock, ManualKillSwitch,
@@ -90,6 +91,13 @@ fn check_sources(memory: &InMemory) {
         });
     }))
     .unwrap();
+}
+
+#[test]
+fn the_journal_in_memory_keeps_the_contract_of_journals() {
+    block_on(keeps_entries_in_order(&InMemoryJournal::default())).unwrap();
+    let journal = InMemoryJournal::default();
+    block_on(outlives_its_process(|| Ok(journal.clone()))).unwrap();
 }
 
 #[test]

@@ -149,6 +149,48 @@ fn throttled_for_good_it_gives_up_after_the_attempts_that_the_limits_allow() {
     );
 }
 
+/// A write that has nothing to do with the step changes the resource version.
+#[test]
+fn after_a_conflict_the_guards_judge_again_and_the_step_is_tried_a_few_times() {
+    for conflicts in 0..4_usize {
+        let host = host();
+        let memory = host.memory.clone();
+        let mut volumes = MockVolumeActuator::new();
+        volumes
+            .expect_snapshot_volume()
+            .once()
+            .returning(move |permit, _| snapshot(&memory, permit));
+        let (memory, asked) = (host.memory.clone(), Mutex::new(0));
+        volumes
+            .expect_delete_volume()
+            .times((conflicts + 1).min(3))
+            .returning(move |permit, _| {
+                let mut asked = asked.lock().unwrap();
+                *asked += 1;
+                if *asked > conflicts {
+                    return delete(&memory, permit);
+                }
+                let call = Call::new("mock", "DeleteVolume").because("somebody wrote to it");
+                Err(ProviderError::Conflict {
+                    call: Box::new(call),
+                })
+            });
+        let report = run(&host, volumes, &host.journal, &NoKillSwitch).unwrap();
+        let done = if conflicts < 3 { 2 } else { 1 };
+        assert_eq!(report.done(), done, "{report:#?}");
+        if conflicts == 3 {
+            let StepResult::Finished {
+                outcome: Outcome::Stale { error },
+            } = &report.steps[1].1
+            else {
+                panic!("{report:#?}")
+            };
+            // What the provider says is told with its cause.
+            assert!(error.ends_with(": somebody wrote to it"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn when_the_intent_cannot_be_written_nothing_is_asked_for() {
     let host = host();

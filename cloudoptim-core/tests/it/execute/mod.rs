@@ -4,6 +4,7 @@ mod crash;
 pub(crate) mod guards;
 #[cfg(feature = "mocks")]
 mod mocks;
+mod undo;
 
 pub(crate) use guards::demote;
 

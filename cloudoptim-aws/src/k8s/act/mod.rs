@@ -1,0 +1,255 @@
+//! Changing a cluster.
+//!
+//! [`ClusterActuator`] is made for one plan and has all actuator traits of the
+//! core. Every act reads its object right before, checks the permit's
+//! preconditions on it, and sends one change that carries the uid and the
+//! resource version of what was read: if anybody changed the object in
+//! between, the server refuses. A drain sends one eviction for each pod, and
+//! repeats only those that were refused, see [`DrainConfig`]. No pod is ever
+//! deleted.
+//!
+//! # Marks
+//!
+//! A node that the plan cordons carries three annotations; nothing else is
+//! marked, for the fields that were changed show who did it
+//! (`metadata.managedFields`, manager `cloudoptim`).
+//!
+//! | annotation | value |
+//! | --- | --- |
+//! | [`PLAN_KEY`] `cloudoptim/plan` | fingerprint of the plan |
+//! | [`UNTIL_KEY`] `cloudoptim/until` | when the plan expires |
+//! | [`STEP_KEY`](cloudoptim_core::providers::STEP_KEY) `cloudoptim/step` | key of the step |
+//!
+//! A node that somebody else cordoned gets no marks, and only the plan that
+//! marked a node uncordons it. [`release`] takes back all of ours. Without this
+//! crate the same is done by
+//!
+//! ```text
+//! kubectl get nodes -o go-template='{{range $n := .items}}{{with $n.metadata.annotations}}{{if index . "cloudoptim/plan"}}{{$n.metadata.name}}{{"\n"}}{{end}}{{end}}{{end}}' |
+//!   while read -r node; do
+//!     kubectl uncordon "$node" &&
+//!     kubectl annotate node "$node" cloudoptim/plan- cloudoptim/until- cloudoptim/step-
+//!   done
+//! ```
+//!
+//! Undoing a drain is uncordoning: pods that were evicted run elsewhere, and
+//! nothing brings them back.
+//!
+//! # What Kubernetes has no way for
+//!
+//! [`ProviderError::NotSupported`] with the reason, which [`no_way`] and
+//! [`steps_without_way`] tell beforehand: launching nodes, removing those of an
+//! auto scaling group (its owner is asked through EC2), changing templates that
+//! cannot be changed; and letting only a part of a workload's replicas run on
+//! spot.
+
+mod check;
+mod drain;
+mod evict;
+mod nodes;
+mod object;
+mod objects;
+mod release;
+mod rights;
+mod way;
+mod workloads;
+
+pub use drain::DrainConfig;
+pub use release::{Released, release};
+pub use rights::{ActRole, act_manifests, act_policy, preflight_act};
+pub use way::{no_way, steps_without_way};
+
+use super::client::{ActClient, ActMode, Reader};
+use super::status::PROVIDER;
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use cloudoptim_core::guard::Permit;
+use cloudoptim_core::plan::Plan;
+use cloudoptim_core::providers::{Call, Clock, ProviderError};
+use evict::Pace;
+use http::Method;
+use object::Object;
+use std::fmt;
+use std::sync::Arc;
+
+/// Annotation of a node that a plan of ours cordoned: the plan's fingerprint.
+pub const PLAN_KEY: &str = "cloudoptim/plan";
+
+/// Annotation of a node that a plan of ours cordoned: when the plan expires.
+pub const UNTIL_KEY: &str = "cloudoptim/until";
+
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const JSON: &str = "application/json";
+
+/// Sends changes. [`ActClient`] does.
+#[async_trait]
+pub trait Changer: fmt::Debug + Send + Sync {
+    /// Sends one change, once, and gives the body of the answer.
+    ///
+    /// # Errors
+    /// [`ProviderError`], with an [`ApiFailure`](super::ApiFailure) as the source
+    /// where the server answered.
+    async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Bytes, ProviderError>;
+
+    /// What becomes of a change.
+    fn mode(&self) -> ActMode;
+}
+
+#[async_trait]
+impl Changer for ActClient {
+    async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Bytes, ProviderError> {
+        self.send(method, path, content_type, body, false)
+            .await?
+            .into_result()
+    }
+
+    fn mode(&self) -> ActMode {
+        Self::mode(self)
+    }
+}
+
+/// What marks say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marks {
+    /// Fingerprint of the plan.
+    pub plan: String,
+    /// When it expires.
+    pub until: DateTime<Utc>,
+}
+
+impl Marks {
+    /// Marks of `plan`.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            plan: plan.fingerprint.to_string(),
+            until: plan.expires_at,
+        }
+    }
+}
+
+/// Changes one cluster, for one plan. Clones share what they know of the
+/// server's pace.
+#[derive(Debug, Clone)]
+pub struct ClusterActuator {
+    read: Arc<dyn Reader>,
+    act: Arc<dyn Changer>,
+    clock: Arc<dyn Clock>,
+    marks: Marks,
+    drain: DrainConfig,
+    pace: Arc<Pace>,
+}
+
+impl ClusterActuator {
+    /// Reads through `read`, changes through `act`, and marks with `marks`.
+    pub fn new(
+        read: Arc<dyn Reader>,
+        act: Arc<dyn Changer>,
+        clock: Arc<dyn Clock>,
+        marks: Marks,
+    ) -> Self {
+        Self {
+            read,
+            act,
+            clock,
+            marks,
+            drain: DrainConfig::default(),
+            pace: Arc::default(),
+        }
+    }
+
+    /// Sets how nodes are drained.
+    #[must_use]
+    pub const fn with_drain(mut self, drain: DrainConfig) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    async fn object(&self, path: &str) -> Result<Object, ProviderError> {
+        Object::read(&*self.read, path).await
+    }
+
+    /// Sends what differs between `before` and `after`, if the object is still
+    /// as it was read.
+    async fn patch(
+        &self,
+        path: &str,
+        before: &Object,
+        after: &Object,
+    ) -> Result<(), ProviderError> {
+        patch(&*self.act, path, before, after).await
+    }
+}
+
+async fn patch(
+    act: &dyn Changer,
+    path: &str,
+    before: &Object,
+    after: &Object,
+) -> Result<(), ProviderError> {
+    let Some(body) = before.patch_to(after) else {
+        return Ok(());
+    };
+    act.change(
+        Method::PATCH,
+        path,
+        MERGE_PATCH,
+        body.to_string().into_bytes(),
+    )
+    .await?;
+    Ok(())
+}
+
+/// A permit is for exactly one act.
+fn is_for(operation: &str, permit: &Permit, is: bool) -> Result<(), ProviderError> {
+    if is {
+        Ok(())
+    } else {
+        Err(changed(
+            operation,
+            &permit.action().resource(),
+            format!("the permit is for another act: {}", permit.action()),
+        ))
+    }
+}
+
+/// A permit is for exactly one act, for which there is a way.
+fn can_do(operation: &str, permit: &Permit, is: bool) -> Result<(), ProviderError> {
+    is_for(operation, permit, is)?;
+    match no_way(permit.action()) {
+        None => Ok(()),
+        Some(why) => Err(unsupported(operation, &permit.action().resource(), why)),
+    }
+}
+
+fn changed(operation: &str, resource: &str, why: impl Into<String>) -> ProviderError {
+    ProviderError::Conflict {
+        call: call(operation, resource, why),
+    }
+}
+
+fn unsupported(operation: &str, resource: &str, why: impl Into<String>) -> ProviderError {
+    ProviderError::NotSupported {
+        call: call(operation, resource, why),
+    }
+}
+
+fn call(operation: &str, resource: &str, why: impl Into<String>) -> Box<Call> {
+    Box::new(
+        Call::new(PROVIDER, operation)
+            .on(resource)
+            .because(why.into()),
+    )
+}
