@@ -6,6 +6,7 @@ use super::document;
 use super::kinds::Objects;
 use super::log::Log;
 use super::meta::is_presence;
+use super::network::SPOKEN;
 use super::redact::redact_message;
 use super::runtime::{kept_value, kept_words};
 use super::storage::KEPT_PARAMETERS;
@@ -238,8 +239,12 @@ fn settle(value: &mut Value, kind: &str) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| settle(item, kind)),
         Value::Object(members) => {
+            let reason = members.get("reason").and_then(Value::as_str);
+            let silent = kind == "Event" && !reason.is_some_and(|r| SPOKEN.contains(&r));
             for (key, field) in members.iter_mut() {
                 match (key.as_str(), &mut *field) {
+                    // Of most events nobody reads what they say.
+                    ("message" | "note", Value::String(text)) if silent => text.clear(),
                     ("env", Value::Array(entries)) => environment(entries),
                     ("args" | "command", Value::Array(words)) => {
                         for word in words {

@@ -26,15 +26,17 @@ fn odd() -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn snapshot<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> (Snapshot, u64) {
+fn snapshot<'a>(
+    files: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> Result<(Snapshot, u64), String> {
     let mut options = InputOptions::default();
     options.taken_at = DateTime::from_timestamp(1_790_000_000, 0);
     let mut loader = Loader::new(options);
     for (name, bytes) in files {
         loader.add(name, bytes);
     }
-    let loaded = loader.finish().unwrap();
-    (loaded.snapshot, loaded.report.broken_count)
+    let loaded = loader.finish().map_err(|e| e.to_string())?;
+    Ok((loaded.snapshot, loaded.report.broken_count))
 }
 
 /// Each file alone, for the fixtures are of several clusters.
@@ -44,8 +46,17 @@ fn says_the_same(files: &[(String, Vec<u8>)]) -> usize {
         let Some(kept) = redacted(bytes) else {
             continue;
         };
-        let (mut whole, broken) = snapshot(std::iter::once((name.as_str(), bytes.as_slice())));
-        let (mut less, broken_too) = snapshot(std::iter::once((name.as_str(), kept.as_bytes())));
+        let whole = snapshot(std::iter::once((name.as_str(), bytes.as_slice())));
+        let less = snapshot(std::iter::once((name.as_str(), kept.as_bytes())));
+        let ((mut whole, broken), (mut less, broken_too)) = match (whole, less) {
+            (Ok(whole), Ok(less)) => (whole, less),
+            // A document that says nothing by itself: both say so alike.
+            (whole, less) => {
+                assert_eq!(whole.map(|_| ()), less.map(|_| ()), "{name}");
+                compared += 1;
+                continue;
+            }
+        };
         // Only the sum of the samples is compared: a digest covers all labels.
         for found in [&mut whole, &mut less] {
             for cluster in &mut found.clusters {
