@@ -83,7 +83,9 @@ async fn run(args: &Args) -> Outcome {
         Job::Undo(path) => {
             let plan = args::plan(path)?;
             let cluster = Cluster::open(args).await?;
-            let entries = FileJournal::open(&args.journal(path), &plan.scope)?.entries().await?;
+            let entries = FileJournal::open(&args.journal(path), &plan.scope)?
+                .entries()
+                .await?;
             let now = cluster.snapshot().await;
             let back = undo(&plan, &History::new(entries), &now, TimeDelta::hours(1));
             if back.steps.is_empty() {
@@ -113,7 +115,10 @@ async fn execute(args: &Args, cluster: &Cluster, plan: &Plan, marks: &Plan) -> O
     }
     let journal = FileJournal::open(&args.journal_of_run(), &marks.scope)?;
     if let Some(cut) = journal.opening().cut {
-        eprintln!("the journal's last entry was torn, and is cut: {} bytes", cut.bytes);
+        eprintln!(
+            "the journal's last entry was torn, and is cut: {} bytes",
+            cut.bytes
+        );
     }
     let approval = match begun(plan, journal.entries().await?) {
         Some(approval) => approval,

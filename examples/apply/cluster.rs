@@ -54,7 +54,9 @@ impl Cluster {
         let cluster = Arc::new(cluster.await?);
         let uid = cluster.uid().clone();
         let mut sources = Sources::default();
-        sources.clusters.insert(uid.clone(), ClusterSources::of(cluster));
+        sources
+            .clusters
+            .insert(uid.clone(), ClusterSources::of(cluster));
         Ok(Self {
             uid,
             reader,
@@ -83,7 +85,9 @@ impl Cluster {
     /// A plan that cordons and drains each node, if its pods fit elsewhere.
     pub(crate) async fn drain_plan(&self, nodes: &[String]) -> Result<Plan, Box<dyn Error>> {
         let snapshot = self.snapshot().await;
-        let cluster = snapshot.cluster(&self.uid).ok_or("the cluster was not read")?;
+        let cluster = snapshot
+            .cluster(&self.uid)
+            .ok_or("the cluster was not read")?;
         let mut decisions = Vec::new();
         for name in nodes {
             let node = NodeName::new(name.as_str());
@@ -122,7 +126,13 @@ impl Cluster {
                 moves,
             };
             let (actions, reasons) = (vec![cordon, drain], vec![fits.into()]);
-            decisions.push(Decision::act(EngineId::BinPacking, subject, actions, None, reasons));
+            decisions.push(Decision::act(
+                EngineId::BinPacking,
+                subject,
+                actions,
+                None,
+                reasons,
+            ));
         }
         let inputs = Inputs {
             snapshot: &snapshot,

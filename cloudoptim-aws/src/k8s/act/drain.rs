@@ -93,12 +93,7 @@ pub(super) struct Drain<'a> {
 }
 
 impl<'a> Drain<'a> {
-    pub(super) fn new(
-        node: &'a NodeName,
-        node_uid: &str,
-        key: &str,
-        deadline: TimeDelta,
-    ) -> Self {
+    pub(super) fn new(node: &'a NodeName, node_uid: &str, key: &str, deadline: TimeDelta) -> Self {
         Self {
             node,
             node_uid: node_uid.to_owned(),

@@ -95,10 +95,7 @@ fn in_namespace(engine: EngineId) -> &'static [Right] {
     }
 }
 
-fn needed(
-    engines: &[EngineId],
-    namespaces: &[String],
-) -> BTreeMap<Permission, BTreeSet<EngineId>> {
+fn needed(engines: &[EngineId], namespaces: &[String]) -> BTreeMap<Permission, BTreeSet<EngineId>> {
     let mut out: BTreeMap<Permission, BTreeSet<EngineId>> = BTreeMap::new();
     let of = |(verb, group, resource): &Right| Permission::new(verb, group, resource);
     for engine in engines {

@@ -1,7 +1,9 @@
 //! Workloads.
 
 use super::object::{Object, workload_path};
-use super::{ClusterActuator, MERGE_PATCH, ProviderError, call, can_do, check, is_for, unsupported};
+use super::{
+    ClusterActuator, MERGE_PATCH, ProviderError, call, can_do, check, is_for, unsupported,
+};
 use async_trait::async_trait;
 use cloudoptim_core::decision::{Action, Offering, SpotPoolShare};
 use cloudoptim_core::guard::Permit;

@@ -14,7 +14,11 @@ fn program() -> Option<PathBuf> {
     if program.is_file() {
         return Some(program);
     }
-    assert!(std::env::var_os("CI").is_none(), "{} is not built", program.display());
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{} is not built",
+        program.display()
+    );
     eprintln!(
         "SKIPPED: THE EXAMPLE IS NOT BUILT. First: cargo build -p cloudoptim-examples --features kubernetes --example apply"
     );
@@ -30,7 +34,9 @@ impl User {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder.path());
-        command.env_remove("KUBECONFIG").env("HOME", self.folder.path());
+        command
+            .env_remove("KUBECONFIG")
+            .env("HOME", self.folder.path());
         command.stdin(Stdio::null());
         command
     }
@@ -71,7 +77,11 @@ async fn a_new_user_plans_approves_interrupts_takes_up_and_takes_back() {
 
     let none = user.runs(&["release"]);
     assert!(!none.status.success());
-    assert!(said(&none).contains("no kubeconfig: KUBECONFIG is not set"), "{}", said(&none));
+    assert!(
+        said(&none).contains("no kubeconfig: KUBECONFIG is not set"),
+        "{}",
+        said(&none)
+    );
 
     let admin = scene.plane.kubeconfig_for(scene.plane.admin_token());
     for (name, text) in [("read", &scene.read), ("admin", &admin)] {
@@ -81,7 +91,11 @@ async fn a_new_user_plans_approves_interrupts_takes_up_and_takes_back() {
     let snapshot = hands.snapshot().await;
     let node = fullest(&snapshot)
         .into_iter()
-        .find(|n| moves(&snapshot, n).iter().any(|m| m.pod.name.starts_with("web")))
+        .find(|n| {
+            moves(&snapshot, n)
+                .iter()
+                .any(|m| m.pod.name.starts_with("web"))
+        })
         .unwrap();
     let plan = ["plan", "plan.json", &node, "--kubeconfig", "read"];
     let text = good(&user.runs(&plan));
@@ -90,12 +104,20 @@ async fn a_new_user_plans_approves_interrupts_takes_up_and_takes_back() {
     // Another plan's fingerprint, and no rights.
     let run = ["run", "plan.json", "--kubeconfig"];
     let refused = user.runs(&[&run[..], &["admin", "--yes", "0123456789"]].concat());
-    assert!(said(&refused).contains("not approved: this is plan"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("not approved: this is plan"),
+        "{}",
+        said(&refused)
+    );
     let id = user.plan().fingerprint.0;
     let other = ["read", "--yes", &id, "--journal", "other.journal"];
     let refused = user.runs(&[&run[..], &other].concat());
     assert!(!refused.status.success());
-    assert!(said(&refused).contains("permission patch nodes is missing"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("permission patch nodes is missing"),
+        "{}",
+        said(&refused)
+    );
 
     // Ctrl-C in the middle of the drain.
     let approved = [&run[..], &["admin", "--yes", &id]].concat();
@@ -112,9 +134,18 @@ async fn a_new_user_plans_approves_interrupts_takes_up_and_takes_back() {
     }
     tokio::time::sleep(Duration::from_secs(7)).await;
     let pid = running.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     let text = said(&running.wait_with_output().unwrap());
-    assert!(text.contains("stopped. What was begun is in plan.json.journal"), "{text}");
+    assert!(
+        text.contains("stopped. What was begun is in plan.json.journal"),
+        "{text}"
+    );
 
     // The same command takes it up, without asking.
     let api = scene.plane.admin().unwrap();
@@ -124,7 +155,11 @@ async fn a_new_user_plans_approves_interrupts_takes_up_and_takes_back() {
     assert!(text.contains(&format!("cordon {node}: done")), "{text}");
     assert!(is_drained(&hands.snapshot().await, &user.plan()));
     let again = user.runs(&approved);
-    assert!(said(&again).contains("was executed before"), "{}", said(&again));
+    assert!(
+        said(&again).contains("was executed before"),
+        "{}",
+        said(&again)
+    );
 
     // Undo asks, and takes the answer that it asks for.
     let mut undo = user

@@ -104,9 +104,17 @@ async fn actuators_keep_the_contract_on_a_real_api_server() {
         let path = format!("/api/v1/namespaces/shop/pods/{pod}/status");
         let kind = cloudoptim_aws::testing::api::PatchKind::Merge;
         let status = json!({"status": running(true)});
-        admin.patch(&path, kind, &status).await.unwrap().ok().unwrap();
+        admin
+            .patch(&path, kind, &status)
+            .await
+            .unwrap()
+            .ok()
+            .unwrap();
     }
-    let (apps, batch) = ("/apis/apps/v1/namespaces/shop", "/apis/batch/v1/namespaces/shop");
+    let (apps, batch) = (
+        "/apis/apps/v1/namespaces/shop",
+        "/apis/batch/v1/namespaces/shop",
+    );
     for name in ["web", "one"] {
         let replicas = if name == "one" { 1 } else { 3 };
         let body = json!({"metadata": {"name": name}, "spec": {"replicas": replicas,
@@ -124,8 +132,16 @@ async fn actuators_keep_the_contract_on_a_real_api_server() {
     let token = plane.admin_token().to_owned();
     let kubeconfig = plane.kubeconfig_for(&token);
     let hands = Hands::open(&kubeconfig, &kubeconfig).await;
-    let read = ClusterReader::open(hands.reader.clone(), hands.clock.clone(), ReadOptions::default());
-    let client = hands.acting.client("conformance", ActMode::Act).await.unwrap();
+    let read = ClusterReader::open(
+        hands.reader.clone(),
+        hands.clock.clone(),
+        ReadOptions::default(),
+    );
+    let client = hands
+        .acting
+        .client("conformance", ActMode::Act)
+        .await
+        .unwrap();
     let marks = Marks {
         plan: "conformance".to_owned(),
         until: hands.clock.now(),
@@ -146,7 +162,12 @@ async fn actuators_keep_the_contract_on_a_real_api_server() {
     annotates_and_removes(&both, "n1").await;
     let kind = cloudoptim_aws::testing::api::PatchKind::Merge;
     let cordon = json!({"spec": {"unschedulable": true}});
-    admin.patch("/api/v1/nodes/n2", kind, &cordon).await.unwrap().ok().unwrap();
+    admin
+        .patch("/api/v1/nodes/n2", kind, &cordon)
+        .await
+        .unwrap()
+        .ok()
+        .unwrap();
     let leaving: Vec<PodMove> = ["web-0", "web-1"]
         .iter()
         .zip(&uids)
@@ -176,7 +197,12 @@ async fn actuators_keep_the_contract_on_a_real_api_server() {
     let one = WorkloadRef::new("shop", "Deployment", "one");
     sets_the_spot_share_once(&both, &one, &[], &fallback).await;
     routes_and_forgets(&both, &NamespacedName::new("shop", "web")).await;
-    let kept = admin.get(&format!("{apps}/deployments/web")).await.unwrap().ok().unwrap();
+    let kept = admin
+        .get(&format!("{apps}/deployments/web"))
+        .await
+        .unwrap()
+        .ok()
+        .unwrap();
     let spec = &kept["spec"]["template"]["spec"];
     assert_eq!(spec["affinity"], Value::Null, "the way back leaves nothing");
     assert_eq!(spec["containers"][1]["image"], "example.test/side:1");

@@ -24,18 +24,25 @@ fn role() -> ActRole {
 async fn apply(admin: &Api, yaml: &str) {
     for document in yaml.split("---\n").filter(|d| !d.trim().is_empty()) {
         let of = |key: &str| {
-            let line = document.lines().find_map(|line| line.trim().strip_prefix(key));
+            let line = document
+                .lines()
+                .find_map(|line| line.trim().strip_prefix(key));
             line.unwrap_or_default().trim().to_owned()
         };
         let kind = of("kind: ");
         let (group, plural) = match kind.as_str() {
-            "ValidatingAdmissionPolicy" => {
-                ("admissionregistration.k8s.io", "validatingadmissionpolicies".to_owned())
-            }
-            kind if kind.contains("Role") => {
-                ("rbac.authorization.k8s.io", format!("{}s", kind.to_lowercase()))
-            }
-            kind => ("admissionregistration.k8s.io", format!("{}s", kind.to_lowercase())),
+            "ValidatingAdmissionPolicy" => (
+                "admissionregistration.k8s.io",
+                "validatingadmissionpolicies".to_owned(),
+            ),
+            kind if kind.contains("Role") => (
+                "rbac.authorization.k8s.io",
+                format!("{}s", kind.to_lowercase()),
+            ),
+            kind => (
+                "admissionregistration.k8s.io",
+                format!("{}s", kind.to_lowercase()),
+            ),
         };
         let namespace = match of("namespace: ") {
             name if name.is_empty() => String::new(),
@@ -43,7 +50,12 @@ async fn apply(admin: &Api, yaml: &str) {
         };
         let path = format!("/apis/{group}/v1/{namespace}{plural}");
         let answer = admin
-            .send(Method::POST, &path, "application/yaml", document.to_owned().into())
+            .send(
+                Method::POST,
+                &path,
+                "application/yaml",
+                document.to_owned().into(),
+            )
             .await
             .unwrap();
         answer.ok().unwrap();
@@ -71,7 +83,11 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
     for pod in ["web-0", "web-1"] {
         post("/api/v1/namespaces/shop/pods", bound_pod("shop", pod, "n1")).await;
     }
-    post("/api/v1/namespaces/kube-system/pods", bound_pod("kube-system", "dns", "n1")).await;
+    post(
+        "/api/v1/namespaces/kube-system/pods",
+        bound_pod("kube-system", "dns", "n1"),
+    )
+    .await;
     for namespace in ["shop", "kube-system"] {
         let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
         post(&path, deployment(namespace)).await;
@@ -81,7 +97,11 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
     let everything = json!({"metadata": {"name": "everything"},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "cloudoptim-act"}]});
-    post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", everything).await;
+    post(
+        "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+        everything,
+    )
+    .await;
     apply(&admin, &act_policy(&role())).await;
 
     let token = plane.token_for("cloudoptim-act", &[]).unwrap();
@@ -95,7 +115,13 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
     // A policy holds a moment after it is made.
     for _ in 0..200 {
         let labels = json!({"metadata": {"labels": {"a": "b"}}});
-        let answer = ask(&Method::PATCH, "/api/v1/nodes/n1?dryRun=All", MERGE, &labels).await;
+        let answer = ask(
+            &Method::PATCH,
+            "/api/v1/nodes/n1?dryRun=All",
+            MERGE,
+            &labels,
+        )
+        .await;
         if answer.status == 422 {
             break;
         }
@@ -111,21 +137,76 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
         (Method::DELETE, pod, JSON, json!({})),
         (Method::DELETE, "/api/v1/nodes/n1", JSON, json!({})),
         (Method::DELETE, web, JSON, json!({})),
-        (Method::PATCH, "/api/v1/nodes/n1", MERGE, json!({"metadata": {"labels": {"a": "b"}}})),
-        (Method::PATCH, "/api/v1/nodes/n1", MERGE, json!({"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}})),
-        (Method::PATCH, "/api/v1/nodes/n1", MERGE, json!({"metadata": {"annotations": {"other/key": "1"}}})),
+        (
+            Method::PATCH,
+            "/api/v1/nodes/n1",
+            MERGE,
+            json!({"metadata": {"labels": {"a": "b"}}}),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/nodes/n1",
+            MERGE,
+            json!({"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}}),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/nodes/n1",
+            MERGE,
+            json!({"metadata": {"annotations": {"other/key": "1"}}}),
+        ),
         (Method::PATCH, web, MERGE, containers(&image)),
         (Method::PATCH, web, MERGE, containers(&one)),
-        (Method::PATCH, web, MERGE, json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})),
-        (Method::PATCH, web, MERGE, json!({"spec": {"template": {"spec": {"serviceAccountName": "admin"}}}})),
+        (
+            Method::PATCH,
+            web,
+            MERGE,
+            json!({"spec": {"template": {"spec": {"hostNetwork": true}}}}),
+        ),
+        (
+            Method::PATCH,
+            web,
+            MERGE,
+            json!({"spec": {"template": {"spec": {"serviceAccountName": "admin"}}}}),
+        ),
         (Method::PATCH, web, MERGE, json!({"spec": {"paused": true}})),
-        (Method::PATCH, "/apis/apps/v1/namespaces/kube-system/deployments/web", MERGE, json!({"spec": {"replicas": 0}})),
-        (Method::POST, "/api/v1/namespaces/kube-system/pods/dns/eviction", JSON, eviction("dns")),
-        (Method::PATCH, "/api/v1/namespaces/shop/services/web", MERGE, json!({"spec": {"externalIPs": ["192.0.2.1"]}})),
-        (Method::POST, "/api/v1/namespaces/shop/configmaps", JSON, json!({"metadata": {"name": "c"}})),
-        (Method::POST, "/api/v1/namespaces/shop/secrets", JSON, json!({"metadata": {"name": "s"}})),
+        (
+            Method::PATCH,
+            "/apis/apps/v1/namespaces/kube-system/deployments/web",
+            MERGE,
+            json!({"spec": {"replicas": 0}}),
+        ),
+        (
+            Method::POST,
+            "/api/v1/namespaces/kube-system/pods/dns/eviction",
+            JSON,
+            eviction("dns"),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/namespaces/shop/services/web",
+            MERGE,
+            json!({"spec": {"externalIPs": ["192.0.2.1"]}}),
+        ),
+        (
+            Method::POST,
+            "/api/v1/namespaces/shop/configmaps",
+            JSON,
+            json!({"metadata": {"name": "c"}}),
+        ),
+        (
+            Method::POST,
+            "/api/v1/namespaces/shop/secrets",
+            JSON,
+            json!({"metadata": {"name": "s"}}),
+        ),
         (Method::DELETE, "/api/v1/namespaces/shop", JSON, json!({})),
-        (Method::DELETE, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/everything", JSON, json!({})),
+        (
+            Method::DELETE,
+            "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/everything",
+            JSON,
+            json!({}),
+        ),
     ];
     for (method, path, kind, body) in &forbidden {
         let answer = ask(method, path, kind, body).await;
@@ -147,25 +228,61 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
         "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": {
             "matchExpressions": [{"key": "topology.k8s.aws/zone-id", "operator": "In", "values": ["a"]}]}}]}}}}}});
     let allowed: Vec<(Method, &str, &str, Value)> = vec![
-        (Method::PATCH, "/api/v1/nodes/n1", MERGE, json!({"spec": {"unschedulable": true},
-            "metadata": {"annotations": {"cloudoptim/plan": "p"}}})),
-        (Method::PATCH, "/api/v1/nodes/n1", MERGE, json!({"spec": {"unschedulable": null},
-            "metadata": {"annotations": {"cloudoptim/plan": null}}})),
-        (Method::PATCH, &"/apis/apps/v1/namespaces/shop/deployments/web/scale", MERGE, json!({"spec": {"replicas": 3}})),
+        (
+            Method::PATCH,
+            "/api/v1/nodes/n1",
+            MERGE,
+            json!({"spec": {"unschedulable": true},
+            "metadata": {"annotations": {"cloudoptim/plan": "p"}}}),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/nodes/n1",
+            MERGE,
+            json!({"spec": {"unschedulable": null},
+            "metadata": {"annotations": {"cloudoptim/plan": null}}}),
+        ),
+        (
+            Method::PATCH,
+            &"/apis/apps/v1/namespaces/shop/deployments/web/scale",
+            MERGE,
+            json!({"spec": {"replicas": 3}}),
+        ),
         (Method::PATCH, web, MERGE, containers(&resized)),
         (Method::PATCH, web, MERGE, affinity),
-        (Method::PATCH, "/api/v1/namespaces/shop/services/web", MERGE,
-            json!({"spec": {"trafficDistribution": "PreferClose"}})),
-        (Method::POST, "/api/v1/namespaces/shop/pods/web-0/eviction", JSON, eviction("web-0")),
+        (
+            Method::PATCH,
+            "/api/v1/namespaces/shop/services/web",
+            MERGE,
+            json!({"spec": {"trafficDistribution": "PreferClose"}}),
+        ),
+        (
+            Method::POST,
+            "/api/v1/namespaces/shop/pods/web-0/eviction",
+            JSON,
+            eviction("web-0"),
+        ),
     ];
     for (method, path, kind, body) in &allowed {
         let answer = ask(method, path, kind, body).await;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
-        assert!(answer.status < 300, "{method} {path} {body}: {} {text}", answer.status);
+        assert!(
+            answer.status < 300,
+            "{method} {path} {body}: {} {text}",
+            answer.status
+        );
     }
     // Others are not held by it.
-    admin.delete(&format!("{pod}?gracePeriodSeconds=0")).await.unwrap();
-    admin.delete("/api/v1/namespaces/shop/pods/web-1").await.unwrap().ok().unwrap();
+    admin
+        .delete(&format!("{pod}?gracePeriodSeconds=0"))
+        .await
+        .unwrap();
+    admin
+        .delete("/api/v1/namespaces/shop/pods/web-1")
+        .await
+        .unwrap()
+        .ok()
+        .unwrap();
 }
 
 #[tokio::test]
@@ -175,7 +292,12 @@ async fn the_manifests_of_a_role_are_taken_and_allow_what_is_asked_for() {
     };
     let admin = plane.admin().unwrap();
     let shop = json!({"metadata": {"name": "shop"}});
-    admin.post("/api/v1/namespaces", &shop).await.unwrap().ok().unwrap();
+    admin
+        .post("/api/v1/namespaces", &shop)
+        .await
+        .unwrap()
+        .ok()
+        .unwrap();
     let role = role().for_engines(&[EngineId::BinPacking, EngineId::Rightsizing]);
     apply(&admin, &act_manifests(&role)).await;
     let token = plane.token_for("cloudoptim-act", &[]).unwrap();
@@ -206,6 +328,9 @@ async fn the_manifests_of_a_role_are_taken_and_allow_what_is_asked_for() {
         ("get", "", "secrets", "shop"),
         ("update", "", "nodes", ""),
     ] {
-        assert!(!may(verb, group, resource, namespace).await, "{verb} {resource}");
+        assert!(
+            !may(verb, group, resource, namespace).await,
+            "{verb} {resource}"
+        );
     }
 }
