@@ -141,8 +141,10 @@ impl Cluster {
             policy: &Policy::default(),
             ledgers: &Ledgers::default(),
         };
-        let mut input = PlanInput::default();
-        input.outputs = vec![EngineOutput::new(EngineId::BinPacking, decisions)];
+        let input = PlanInput {
+            outputs: vec![EngineOutput::new(EngineId::BinPacking, decisions)],
+            ..PlanInput::default()
+        };
         Ok(plan(&inputs, input))
     }
 
