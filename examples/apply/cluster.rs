@@ -142,9 +142,11 @@ impl Cluster {
             policy: &Policy::default(),
             ledgers: &Ledgers::default(),
         };
-        let mut input = PlanInput::default();
-        input.outputs = vec![EngineOutput::new(EngineId::BinPacking, decisions)];
-        input.as_given = true;
+        let input = PlanInput {
+            outputs: vec![EngineOutput::new(EngineId::BinPacking, decisions)],
+            as_given: true,
+            ..PlanInput::default()
+        };
         Ok(plan(&inputs, input))
     }
 

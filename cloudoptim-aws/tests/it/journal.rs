@@ -27,9 +27,10 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 fn scope() -> Scope {
-    let mut scope = Scope::default();
-    scope.clusters = vec!["c1".into()];
-    scope
+    Scope {
+        clusters: vec!["c1".into()],
+        ..Scope::default()
+    }
 }
 
 fn in_a_folder() -> (tempfile::TempDir, PathBuf) {

@@ -251,8 +251,10 @@ fn journal(hands: &Hands) -> (tempfile::TempDir, FileJournal) {
 }
 
 fn open_journal(hands: &Hands, path: &Path) -> FileJournal {
-    let mut scope = cloudoptim_core::plan::Scope::default();
-    scope.clusters = vec![hands.uid.clone()];
+    let scope = cloudoptim_core::plan::Scope {
+        clusters: vec![hands.uid.clone()],
+        ..Default::default()
+    };
     FileJournal::open(path, &scope).unwrap()
 }
 

@@ -244,7 +244,7 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
         ),
         (
             Method::PATCH,
-            &"/apis/apps/v1/namespaces/shop/deployments/web/scale",
+            "/apis/apps/v1/namespaces/shop/deployments/web/scale",
             MERGE,
             json!({"spec": {"replicas": 3}}),
         ),
