@@ -161,7 +161,7 @@ struct RawSource {
 
 /// Events whose message is written by the control plane or the kubelet. Of
 /// others it may repeat what an application printed, so it is not kept.
-const SPOKEN: &[&str] = &[
+pub(super) const SPOKEN: &[&str] = &[
     "Evicted",
     "EvictionThresholdMet",
     "FailedAttachVolume",

@@ -6,6 +6,7 @@ use super::document;
 use super::kinds::Objects;
 use super::log::Log;
 use super::meta::is_presence;
+use super::network::SPOKEN;
 use super::redact::redact_message;
 use super::runtime::{kept_value, kept_words};
 use super::storage::KEPT_PARAMETERS;
@@ -176,8 +177,13 @@ fn object(kind: &str, version: &str, text: &str) -> Value {
     let read = log.report.broken_count == 0 && log.report.skipped.is_empty();
     if !read {
         let meta = whole.get("metadata").cloned().unwrap_or_default();
-        let meta = only(&meta, &["namespace", "name"]);
-        return json!({"metadata": meta, "spec": 0, "status": 0});
+        let mut marker = only(&whole, &["kind", "apiVersion"]);
+        if let Value::Object(members) = &mut marker {
+            members.insert("metadata".to_owned(), only(&meta, &["namespace", "name"]));
+            members.insert("spec".to_owned(), Value::from(0));
+            members.insert("status".to_owned(), Value::from(0));
+        }
+        return marker;
     }
     let mut kept = whole;
     // Later ones first: taking one out of an array would shift the others.
@@ -185,6 +191,18 @@ fn object(kind: &str, version: &str, text: &str) -> Value {
         forget(&mut kept, path);
     }
     settle(&mut kept, kind);
+    let reason = kept
+        .get("reason")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if kind == "Event" && !SPOKEN.contains(&reason) {
+        // It may repeat what an application printed.
+        for name in ["message", "note"] {
+            if let Some(text) = kept.get_mut(name) {
+                *text = Value::from("");
+            }
+        }
+    }
     kept
 }
 
