@@ -237,7 +237,7 @@ async fn a_cluster_that_is_read_is_the_one_that_kubectl_dumps() {
     );
     loader.add("objects.json", dump.as_bytes());
     let leases = kubectl(
-        &plane,
+        plane,
         &[
             "get",
             "leases",
