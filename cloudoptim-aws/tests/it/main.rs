@@ -26,3 +26,22 @@ async fn bare_plane() -> Option<&'static Plane> {
         .await
         .as_ref()
 }
+
+/// Builds an example that talks to a cluster, beside the tests, and says where
+/// it is. The core is not optimised in it: that compiles in a fraction of the
+/// time.
+#[cfg(feature = "kubernetes")]
+fn example(name: &str) -> std::path::PathBuf {
+    let unoptimised = "profile.dev.package.cloudoptim-core.opt-level=0";
+    let build = std::process::Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "-p", "cloudoptim-examples"])
+        .args(["--features", "kubernetes", "--examples"])
+        .args(["--config", unoptimised])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(build.unwrap().success());
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().unwrap().parent().unwrap();
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    profile.join("examples").join(file)
+}

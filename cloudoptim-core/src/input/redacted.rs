@@ -177,8 +177,13 @@ fn object(kind: &str, version: &str, text: &str) -> Value {
     let read = log.report.broken_count == 0 && log.report.skipped.is_empty();
     if !read {
         let meta = whole.get("metadata").cloned().unwrap_or_default();
-        let meta = only(&meta, &["namespace", "name"]);
-        return json!({"metadata": meta, "spec": 0, "status": 0});
+        let mut marker = only(&whole, &["kind", "apiVersion"]);
+        if let Value::Object(members) = &mut marker {
+            members.insert("metadata".to_owned(), only(&meta, &["namespace", "name"]));
+            members.insert("spec".to_owned(), Value::from(0));
+            members.insert("status".to_owned(), Value::from(0));
+        }
+        return marker;
     }
     let mut kept = whole;
     // Later ones first: taking one out of an array would shift the others.
@@ -186,6 +191,18 @@ fn object(kind: &str, version: &str, text: &str) -> Value {
         forget(&mut kept, path);
     }
     settle(&mut kept, kind);
+    let reason = kept
+        .get("reason")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if kind == "Event" && !SPOKEN.contains(&reason) {
+        // It may repeat what an application printed.
+        for name in ["message", "note"] {
+            if let Some(text) = kept.get_mut(name) {
+                *text = Value::from("");
+            }
+        }
+    }
     kept
 }
 
@@ -239,12 +256,8 @@ fn settle(value: &mut Value, kind: &str) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| settle(item, kind)),
         Value::Object(members) => {
-            let reason = members.get("reason").and_then(Value::as_str);
-            let silent = kind == "Event" && !reason.is_some_and(|r| SPOKEN.contains(&r));
             for (key, field) in members.iter_mut() {
                 match (key.as_str(), &mut *field) {
-                    // Of most events nobody reads what they say.
-                    ("message" | "note", Value::String(text)) if silent => text.clear(),
                     ("env", Value::Array(entries)) => environment(entries),
                     ("args" | "command", Value::Array(words)) => {
                         for word in words {

@@ -7,24 +7,6 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-/// Where a build of the workspace puts it, beside the tests.
-fn program() -> Option<PathBuf> {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent()?.parent()?.join("examples").join("apply");
-    if program.is_file() {
-        return Some(program);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is not built",
-        program.display()
-    );
-    eprintln!(
-        "SKIPPED: THE EXAMPLE IS NOT BUILT. First: cargo build -p cloudoptim-examples --features kubernetes --example apply"
-    );
-    None
-}
-
 struct User {
     program: PathBuf,
     folder: tempfile::TempDir,
@@ -64,7 +46,7 @@ fn good(output: &Output) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_user_plans_approves_interrupts_takes_up_and_takes_back() {
-    let Some(program) = program() else { return };
+    let program = crate::example("apply");
     let mut spec = spec();
     // A budget that lets nobody go, until it is taken away.
     let blocked = cloudoptim_aws::testing::world::Budget::MinAvailable("100%".to_owned());

@@ -221,7 +221,7 @@ fn nothing_secret_is_ever_printed() {
     for text in [
         format!("users: [{{name: u, user: {{token: {CANARY}"),
         format!("token: {CANARY}\n\t- broken"),
-        format!("{CANARY}"),
+        CANARY.to_owned(),
         format!("users:\n- name: u\n  user:\n    token: [{CANARY}]"),
         format!("{}extra: &a [{CANARY}]\nmore: *b", kubeconfig(SERVER, "")),
     ] {

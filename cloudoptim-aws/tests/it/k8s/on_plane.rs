@@ -237,7 +237,7 @@ async fn a_cluster_that_is_read_is_the_one_that_kubectl_dumps() {
     );
     loader.add("objects.json", dump.as_bytes());
     let leases = kubectl(
-        &plane,
+        plane,
         &[
             "get",
             "leases",
@@ -532,24 +532,7 @@ async fn a_log_at_every_level_of_a_whole_collection_holds_no_secret() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_collects_and_says_what_it_may_not_read() {
     let Some(plane) = shared().await else { return };
-    let build = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "-p",
-            "cloudoptim-examples",
-            "--features",
-            "kubernetes",
-            "--example",
-            "collect",
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status();
-    assert!(build.unwrap().success());
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().unwrap().parent().unwrap();
-    let binary = profile
-        .join("examples")
-        .join(format!("collect{}", std::env::consts::EXE_SUFFIX));
+    let binary = crate::example("collect");
     let run = |kubeconfig: &std::path::Path| {
         let mut command = Command::new(&binary);
         command

@@ -16,6 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 const CANARY: &str = "hunter2-canary";
 
+/// The answer to the n-th request, from its text; none to close the connection.
+type Answers = dyn Fn(usize, &str) -> Option<Vec<u8>> + Send + Sync;
+
 /// A server that answers every request with the bytes of a function, or closes
 /// the connection.
 struct Server {
@@ -54,11 +57,7 @@ users: [{{name: x, user: {{token: {CANARY}}}}}]",
     }
 }
 
-async fn serve(
-    mut stream: TcpStream,
-    answer: Arc<dyn Fn(usize, &str) -> Option<Vec<u8>> + Send + Sync>,
-    log: Arc<Mutex<Vec<String>>>,
-) {
+async fn serve(mut stream: TcpStream, answer: Arc<Answers>, log: Arc<Mutex<Vec<String>>>) {
     let mut bytes = Vec::new();
     loop {
         let mut part = [0; 4096];
