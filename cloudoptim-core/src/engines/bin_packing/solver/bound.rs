@@ -38,6 +38,10 @@ pub(super) struct Bound {
     /// Of each type, the part of its price that each resource carries; the
     /// devices come last.
     pub(super) weights: Vec<Vec<f64>>,
+    /// What the best fractional filling of each type is worth, by its price.
+    pub(super) worth: Vec<f64>,
+    /// What each self-limit carries of the cost of the fluid optimum.
+    pub(super) limits: Vec<f64>,
     /// How many nodes of each type the fluid optimum uses.
     pub(super) usage: Vec<f64>,
     /// How many items of each shape the fluid optimum puts on each type.
@@ -50,6 +54,8 @@ impl Bound {
         Self {
             values: vec![0.0; model.shapes.len()],
             usage: vec![0.0; model.types.len()],
+            worth: vec![1.0; model.types.len()],
+            limits: vec![0.0; model.self_limits.len()],
             weights: vec![vec![0.0; model.dims + 1]; model.types.len()],
             ..Self::default()
         }
@@ -683,11 +689,18 @@ fn certify(
         }
         if i < kept {
             let price = (pricer.room.price as f64 * SCALE).max(1.0);
+            bound.worth[i] = filling.value * SCALE / price;
             for share in &shares {
                 let at = match share.of {
                     ShareOf::Dim(r) => r,
                     ShareOf::Devices => model.dims,
-                    ShareOf::Limit(_) => continue,
+                    ShareOf::Limit(rule) => {
+                        let limits = model.self_limits.iter().zip(&mut bound.limits);
+                        for (_, carried) in limits.filter(|(limit, _)| limit.rule == rule) {
+                            *carried += bound.usage[i] * share.amount as f64 / SCALE;
+                        }
+                        continue;
+                    }
                 };
                 bound.weights[i][at] += share.amount as f64 / price;
             }

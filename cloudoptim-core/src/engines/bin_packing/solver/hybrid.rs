@@ -12,6 +12,7 @@
 use super::bound::{Bound, Group, Pricer, Room, lowest_cost};
 use super::bundles::{Bundler, Bundling, FEW_BUNDLES, MANY_BUNDLES, Relaxed};
 use super::columns::Config;
+use super::family::Family;
 use super::labels::Priced;
 use super::lp::{Column, Filling, Master};
 use super::model::Model;
@@ -38,6 +39,9 @@ const PROOFS: usize = 3;
 
 /// Types with a new filling after which a round ends.
 const FOUND_PER_ROUND: usize = 3;
+
+/// The same where one table tells of all of them.
+const FOUND_PER_TABLE: usize = 24;
 
 /// A type that holds more items than this at the fluid optimum is fluid from the
 /// start: half an item matters little there, and fillings are many.
@@ -93,6 +97,8 @@ struct Programme<'a> {
     right: Vec<f64>,
     left: Vec<u32>,
     types: Vec<Type>,
+    /// Types that differ in size only.
+    family: Option<Family>,
     master: Master,
     known: BTreeSet<Config>,
     configs: Vec<Config>,
@@ -161,6 +167,8 @@ impl<'a> Programme<'a> {
                 })
             })
             .collect();
+        let searches: Vec<&Search> = types.iter().map(|t| &t.search).collect();
+        let family = Family::new(model, &searches);
         let right: Vec<f64> = shapes.iter().map(|s| f64::from(left[*s])).collect();
         let start = shapes
             .iter()
@@ -192,6 +200,7 @@ impl<'a> Programme<'a> {
             right,
             left: left.to_vec(),
             types,
+            family,
             known: BTreeSet::new(),
             configs: Vec::new(),
             row_of,
@@ -352,6 +361,19 @@ impl<'a> Programme<'a> {
         self.work += columns as u64;
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let mut found = 0;
+        let mut by_shape = vec![0.0; self.model.shapes.len()];
+        for (s, value) in self.shapes.iter().zip(values) {
+            by_shape[*s] = *value;
+        }
+        let table = match &self.family {
+            Some(family) if look != Look::Quick => {
+                let looked = order.iter().map(|(_, i)| *i);
+                let looked: Vec<usize> = looked.filter(|i| !self.types[*i].fluid).collect();
+                family.table(&by_shape, &looked)
+            }
+            _ => None,
+        };
+        self.work += table.as_ref().map_or(0, |t| t.work);
         for (worth, i) in order {
             let t = &self.types[i];
             if t.fluid {
@@ -376,8 +398,13 @@ impl<'a> Programme<'a> {
                 let spare = budget.saturating_sub(self.work) / 4;
                 let (root, bundled) = &relaxed[i];
                 let look_at = (own.as_slice(), left.as_slice(), target);
-                let priced = match (bundled, &t.bundler) {
-                    (Some(bundled), Some(bundler)) => {
+                let tabled = self.family.as_ref().zip(table.as_ref());
+                let tabled = tabled.and_then(|(family, table)| {
+                    family.priced(table, i, &t.search, &by_shape, target)
+                });
+                let priced = match (tabled, bundled, &t.bundler) {
+                    (Some(priced), ..) => priced,
+                    (_, Some(bundled), Some(bundler)) => {
                         bundled_price(t, bundler, bundled, look_at, look, spare)
                     }
                     _ => labelled_price(t, root, look_at, look, spare),
@@ -401,7 +428,12 @@ impl<'a> Programme<'a> {
                 round.added |= some;
                 found += usize::from(some);
             }
-            if found >= FOUND_PER_ROUND && look != Look::Hard {
+            let enough = if table.is_some() {
+                FOUND_PER_TABLE
+            } else {
+                FOUND_PER_ROUND
+            };
+            if found >= enough && look != Look::Hard {
                 return round;
             }
         }
@@ -481,6 +513,7 @@ fn labelled_price(
     let mut possible = own.to_vec();
     t.search.keep_possible(&mut possible, root, target);
     if t.tables
+        && spare > 0
         && let Some(tabled) = t.search.tabled(&possible, CELLS)
     {
         priced.work += tabled.work / ENTRIES_PER_LABEL;
