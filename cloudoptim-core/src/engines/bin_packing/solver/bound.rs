@@ -23,6 +23,11 @@ const DEVICE_ROUNDINGS: std::ops::RangeInclusive<u32> = 0..=9;
 /// Above this many shapes the programme is solved on groups of similar ones.
 const MAX_GROUPS: usize = 300;
 
+/// How many types are looked at before all are, and how many fillings are added
+/// at a time.
+const PROMISING: usize = 24;
+const COLUMNS_PER_ROUND: usize = 24;
+
 /// What is known about how little a full packing can cost.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bound {
@@ -496,6 +501,7 @@ fn generate(
     let mut best = (f64::NEG_INFINITY, vec![0.0; groups.len()]);
     let mut failed = false;
     let mut cut_short = false;
+    let mut promising: Vec<usize> = Vec::new();
     loop {
         if master
             .solve(pivot_limit.saturating_sub(master.pivots))
@@ -508,10 +514,11 @@ fn generate(
         let duals = master.duals();
         let mut added = false;
         // Price half-way to the best duals known: fewer rounds. When that
-        // finds nothing, price at the duals themselves.
-        for smoothing in [0.5, 0.0] {
+        // finds nothing, price at the duals themselves. Types that promised
+        // most come first, all others only when those have nothing.
+        for (smoothing, some) in [(0.5, true), (0.5, false), (0.0, false)] {
             let known = best.0.is_finite();
-            if smoothing > 0.0 && !known {
+            if (smoothing > 0.0 && !known) || (some && promising.is_empty()) {
                 continue;
             }
             let values: Vec<f64> = duals
@@ -520,13 +527,18 @@ fn generate(
                 .map(|(d, b)| (1.0 - smoothing) * d.max(0.0) + smoothing * b)
                 .collect();
             let mut scale: f64 = 1.0;
-            for (t, pricer) in pricers.iter_mut().enumerate() {
+            let all: Vec<usize> = (0..pricers.len()).collect();
+            let mut worths: Vec<(f64, usize)> = Vec::new();
+            let mut columns: Vec<(f64, usize, Vec<(usize, f64)>)> = Vec::new();
+            for t in if some { &promising } else { &all } {
+                let pricer = &mut pricers[*t];
                 let own = pricer.own(&values);
                 let filling = pricer.knapsack.solve(&own);
                 let price = pricer.room.price as f64;
                 if filling.value > price {
                     scale = scale.min(price / filling.value);
                 }
+                worths.push((filling.value / price.max(1e-3), *t));
                 let entries: Vec<(usize, f64)> = filling
                     .amounts
                     .iter()
@@ -534,13 +546,27 @@ fn generate(
                     .collect();
                 let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
                 if worth > price.max(1e-3) * (1.0 + 1e-9) {
-                    master.add(Column {
-                        cost: price.max(1e-3),
-                        entries: entries.iter().map(|(g, z)| (*g as u32, *z)).collect(),
-                    });
-                    sources.push((t, entries));
-                    added = true;
+                    columns.push((worth / price.max(1e-3), *t, entries));
                 }
+            }
+            columns.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            for (_, t, entries) in columns.into_iter().take(COLUMNS_PER_ROUND) {
+                master.add(Column {
+                    cost: (pricers[t].room.price as f64).max(1e-3),
+                    entries: entries.iter().map(|(g, z)| (*g as u32, *z)).collect(),
+                });
+                sources.push((t, entries));
+                added = true;
+            }
+            if some {
+                if added {
+                    break;
+                }
+                continue;
+            }
+            worths.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            if worths.len() > 2 * PROMISING {
+                promising = worths[..PROMISING].iter().map(|(_, t)| *t).collect();
             }
             let mut free = 0.0;
             if let Some(pricer) = existing.as_deref_mut() {

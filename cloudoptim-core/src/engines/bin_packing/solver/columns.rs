@@ -23,7 +23,7 @@ pub(super) const MAX_SHAPES: usize = 320;
 
 /// How far towards the best known duals to look for fillings, and the nodes
 /// of the search for one; the next line is tried when one finds nothing.
-const SEARCHES: [(f64, u64); 4] = [(0.6, 500), (0.3, 500), (0.0, 500), (0.0, 20_000)];
+const SEARCHES: [(f64, u64); 3] = [(0.6, 500), (0.3, 500), (0.0, 500)];
 
 /// The same while diving.
 const DIVE_SEARCHES: [(f64, u64); 1] = [(0.0, 500)];
@@ -36,6 +36,10 @@ const GUESSES: [(bool, Pick); 4] = [
     (false, Pick::Balance(0.3)),
     (true, Pick::Order(Key::Value)),
 ];
+
+/// Fillings that are dearer than they are worth by no more than this serve the
+/// dive.
+const NEARLY: f64 = 0.05;
 
 /// Types searched in one round, those that promise the most first.
 const TYPES_PER_ROUND: usize = 12;
@@ -432,6 +436,14 @@ impl<'a> Programme<'a> {
         good.then_some(Config { ty: *ty, counts })
     }
 
+    /// Later programmes need only what was nearly good enough for the whole.
+    fn prune(&mut self) {
+        if let Some((master, from)) = &mut self.solved {
+            let kept = master.prune(self.shapes.len(), NEARLY);
+            *from = kept.iter().map(|j| from[*j]).collect();
+        }
+    }
+
     /// A whole number of fillings that cover `left` (by shape), cheapest
     /// first tries; what a fraction of a node would hold is left out.
     pub(super) fn dive(&mut self, left: &[u32]) -> Vec<(Config, u32)> {
@@ -448,7 +460,10 @@ impl<'a> Programme<'a> {
             if solution.is_empty() {
                 break;
             }
-            first = false;
+            if first {
+                first = false;
+                self.prune();
+            }
             let mut fixed = false;
             let mut commit = |config: &Config, copies: u32, left: &mut Vec<u32>| {
                 let mut copies = copies;

@@ -19,7 +19,7 @@ use super::model::Model;
 use super::pricing::Search;
 use super::solution::Certificate;
 use crate::model::MicroUsdPerHour;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels kept per type while there is something to find, and at the end, when
 /// it is to be proven that there is nothing.
@@ -37,6 +37,9 @@ const LABELS_OF_BUNDLES: usize = 250;
 /// How often it is tried.
 const PROOFS: usize = 3;
 
+/// How many types are looked at before all are.
+const PROMISING: usize = 24;
+
 /// Types with a new filling after which a round ends.
 const FOUND_PER_ROUND: usize = 3;
 
@@ -46,6 +49,9 @@ const FOUND_PER_TABLE: usize = 24;
 /// A type that holds more items than this at the fluid optimum is fluid from the
 /// start: half an item matters little there, and fillings are many.
 const MANY_ITEMS: f64 = 32.0;
+
+/// The same where smaller types have a table and this one is too large for it.
+const FEW_ITEMS: f64 = 16.0;
 
 /// The bound is good enough within this of the programme's optimum.
 const TOLERANCE: f64 = 1e-4;
@@ -99,6 +105,8 @@ struct Programme<'a> {
     types: Vec<Type>,
     /// Types that differ in size only.
     family: Option<Family>,
+    /// Types that promised most when all were looked at.
+    promising: Vec<usize>,
     master: Master,
     known: BTreeSet<Config>,
     configs: Vec<Config>,
@@ -201,6 +209,7 @@ impl<'a> Programme<'a> {
             left: left.to_vec(),
             types,
             family,
+            promising: Vec::new(),
             known: BTreeSet::new(),
             configs: Vec::new(),
             row_of,
@@ -235,7 +244,7 @@ impl<'a> Programme<'a> {
         self.centre = self.shapes.iter().map(|s| fluid.values[*s]).collect();
         self.proven = fluid.lower.0 as f64;
         self.price_step = fluid.price_step;
-        for t in &mut self.types {
+        for (i, t) in self.types.iter_mut().enumerate() {
             if let Some(bundler) = &mut t.bundler {
                 let relaxed = bundler.relax(&t.search, &t.pricer.own(&self.centre));
                 let items: f64 = relaxed.amounts.iter().map(|(_, z)| z).sum();
@@ -244,7 +253,11 @@ impl<'a> Programme<'a> {
             }
             let filling = t.pricer.knapsack.solve(&t.pricer.own(&self.centre));
             let items: f64 = filling.amounts.iter().map(|(_, z)| z).sum();
-            t.fluid = items > MANY_ITEMS;
+            let most = match &self.family {
+                Some(family) if !family.serves(i) => FEW_ITEMS,
+                _ => MANY_ITEMS,
+            };
+            t.fluid = items > most;
         }
         let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.
@@ -264,6 +277,7 @@ impl<'a> Programme<'a> {
     fn converge(&mut self, pivot_limit: u64, budget: u64) -> Option<bool> {
         // Duals of late, to which prices lean: they jump less.
         let mut calm = self.centre.clone();
+        let all: Vec<usize> = (0..self.types.len()).collect();
         loop {
             let duals = self.duals(pivot_limit)?;
             let mut added = false;
@@ -276,7 +290,13 @@ impl<'a> Programme<'a> {
                     .zip(&calm)
                     .map(|(dual, calm)| (1.0 - lean) * dual + lean * calm)
                     .collect();
-                added = self.price(&values, &duals, look, budget).added;
+                if look == Look::Quick && !self.promising.is_empty() {
+                    let some = self.promising.clone();
+                    added = self.price(&values, &duals, look, budget, &some).added;
+                }
+                if !added {
+                    added = self.price(&values, &duals, look, budget, &all).added;
+                }
                 if self.settled() {
                     return Some(true);
                 }
@@ -324,8 +344,10 @@ impl<'a> Programme<'a> {
                 return Some(Vec::new());
             }
             let duals = self.duals(u64::MAX)?;
-            let round = self.price(&duals, &duals, Look::Hard, budget);
+            let all: Vec<usize> = (0..self.types.len()).collect();
+            let round = self.price(&duals, &duals, Look::Hard, budget, &all);
             uncertain = round.uncertain;
+            if std::env::var("DBG").is_ok() { eprintln!("prove obj {:.4} proven {:.4} work {} pivots {} cols {} rows {} added {} uncertain {:?}", self.master.objective()/1e6, self.proven/1e6, self.work, self.master.pivots, self.configs.len(), self.shapes.len(), round.added, uncertain.iter().map(|i| (self.types[*i].ty, self.types[*i].price)).collect::<Vec<_>>()); }
             if !round.added {
                 break;
             }
@@ -333,14 +355,23 @@ impl<'a> Programme<'a> {
         Some(uncertain)
     }
 
-    /// Looks for fillings worth more than their price at `values`, and at
-    /// `duals`, where they are added.
-    fn price(&mut self, values: &[f64], duals: &[f64], look: Look, budget: u64) -> Round {
+    /// Looks for fillings of `types` worth more than their price at `values`,
+    /// and at `duals`, where they are added.
+    fn price(
+        &mut self,
+        values: &[f64],
+        duals: &[f64],
+        look: Look,
+        budget: u64,
+        types: &[usize],
+    ) -> Round {
         let mut round = Round::default();
         let mut order: Vec<(f64, usize)> = Vec::new();
         let mut scale: f64 = 1.0;
-        let mut relaxed = Vec::with_capacity(self.types.len());
-        for (i, t) in self.types.iter_mut().enumerate() {
+        let mut relaxed = BTreeMap::new();
+        for i in types.iter().copied() {
+            let t = &mut self.types[i];
+            self.work += t.search.shapes.len() as u64;
             let own = t.pricer.own(values);
             let filling = t.pricer.knapsack.solve(&own);
             let mut worth = filling.value / t.price;
@@ -355,11 +386,16 @@ impl<'a> Programme<'a> {
             if worth > 1.0 + 1e-9 {
                 order.push((worth, i));
             }
-            relaxed.push((filling, bundled));
+            if worth > 1.0 + 1e-9 {
+                relaxed.insert(i, (filling, bundled));
+            }
         }
-        let columns: usize = self.types.iter().map(|t| t.search.shapes.len()).sum();
-        self.work += columns as u64;
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let whole = types.len() == self.types.len();
+        if whole && types.len() > 2 * PROMISING {
+            let some = order.iter().take(PROMISING);
+            self.promising = some.map(|(_, i)| *i).collect();
+        }
         let mut found = 0;
         let mut by_shape = vec![0.0; self.model.shapes.len()];
         for (s, value) in self.shapes.iter().zip(values) {
@@ -378,7 +414,9 @@ impl<'a> Programme<'a> {
             let t = &self.types[i];
             if t.fluid {
                 scale = scale.min(1.0 / worth);
-                let (filling, bundled) = &relaxed[i];
+                let Some((filling, bundled)) = relaxed.get(&i) else {
+                    continue;
+                };
                 let amounts = bundled.as_ref().map_or(&filling.amounts, |b| &b.amounts);
                 let entries: Vec<(u32, f64)> = amounts
                     .iter()
@@ -396,7 +434,9 @@ impl<'a> Programme<'a> {
                 let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
                 let target = t.price * (1.0 + TOLERANCE / 4.0);
                 let spare = budget.saturating_sub(self.work) / 4;
-                let (root, bundled) = &relaxed[i];
+                let Some((root, bundled)) = relaxed.get(&i) else {
+                    continue;
+                };
                 let look_at = (own.as_slice(), left.as_slice(), target);
                 let tabled = self.family.as_ref().zip(table.as_ref());
                 let tabled = tabled.and_then(|(family, table)| {
@@ -413,6 +453,7 @@ impl<'a> Programme<'a> {
                 let upper = priced.upper.min(root.value);
                 scale = scale.min(t.price / upper);
                 let (ty, price) = (t.ty, t.price);
+                if look == Look::Hard && std::env::var("DBG").is_ok() { eprintln!("   type {ty} price {:.4} worth {:.4} upper {:.4} value {:.4} root {:.4} work {}", price/1e6, worth, upper/price, priced.value/price, root.value/price, priced.work); }
                 if upper > price * (1.0 + UNCERTAIN) {
                     round.uncertain.push(i);
                 }
@@ -438,7 +479,7 @@ impl<'a> Programme<'a> {
             }
         }
         let total: f64 = self.right.iter().zip(values).map(|(n, v)| n * v).sum();
-        if scale * total > self.proven {
+        if whole && scale * total > self.proven {
             self.proven = scale * total;
             self.centre = values.iter().map(|v| v * scale).collect();
         }
@@ -479,17 +520,33 @@ fn bundled_price(
     look: Look,
     spare: u64,
 ) -> Priced {
+    let rounds = match look {
+        Look::Quick => 1,
+        Look::Close => 3,
+        Look::Hard => 6,
+    };
+    let tabled = bundler.tabled(&t.search, relaxed, own, target, rounds);
     let (bundles, labels) = match look {
         Look::Quick => (FEW_BUNDLES, 0),
         Look::Close => (FEW_BUNDLES, LABELS_OF_BUNDLES),
         Look::Hard => (MANY_BUNDLES, LABELS_TO_PROVE),
+    };
+    let sure = |p: &Priced| p.upper <= t.price * (1.0 + UNCERTAIN) || p.value > target;
+    let tabled = match tabled {
+        Some(priced) if look != Look::Hard || sure(&priced) => return priced,
+        tabled => tabled,
     };
     let effort = Bundling {
         bundles,
         labels,
         budget: spare,
     };
-    bundler.priced(&t.search, relaxed, own, left, target, effort)
+    let mut priced = bundler.priced(&t.search, relaxed, own, left, target, effort);
+    if let Some(tabled) = tabled {
+        priced.work += tabled.work;
+        priced.upper = priced.upper.min(tabled.upper).max(priced.value);
+    }
+    priced
 }
 
 /// Looks for the best filling of any other type.

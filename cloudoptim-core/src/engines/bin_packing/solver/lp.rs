@@ -273,6 +273,29 @@ impl Master {
         }
     }
 
+    /// Forgets columns that cost more than they are worth by more than `over` of
+    /// their cost; the first `always` stay. Says which stayed.
+    pub(super) fn prune(&mut self, always: usize, over: f64) -> Vec<usize> {
+        let stays = |j: &usize| {
+            *j < always || self.basic[*j] || self.reduced(*j) <= over * self.costs[*j].abs()
+        };
+        let kept: Vec<usize> = (0..self.costs.len()).filter(stays).collect();
+        let mut new = vec![SURPLUS; self.costs.len()];
+        let (mut starts, mut entries) = (vec![0], Vec::new());
+        for (at, j) in kept.iter().enumerate() {
+            new[*j] = at;
+            entries.extend_from_slice(self.column(*j));
+            starts.push(entries.len());
+        }
+        self.costs = kept.iter().map(|j| self.costs[*j]).collect();
+        self.basic = kept.iter().map(|j| self.basic[*j]).collect();
+        (self.starts, self.entries) = (starts, entries);
+        for basic in self.basis.iter_mut().filter(|b| **b < SURPLUS) {
+            *basic = new[*basic];
+        }
+        kept
+    }
+
     /// How the basic amounts fall as a column enters.
     fn direction(&self, entering: usize) -> Vec<f64> {
         let n = self.rows;

@@ -11,6 +11,7 @@ use super::merged::Merged;
 use super::model::Model;
 use super::pack::{self, Key, Pack, Pick, Scope, price};
 use super::problem::Problem;
+use super::proportional::{Setting, proportional};
 use super::solution::{
     BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Solution,
     Stopped, Unplaced, UnplacedReason, Work,
@@ -30,6 +31,11 @@ struct Part {
 
 /// How many packings of a part are worth improving.
 const ELITE: usize = 4;
+
+/// Settings of the proportional packing to try, and how many in a row may bring
+/// nothing.
+const SETTINGS: u64 = 40;
+const IDLE_SETTINGS: u32 = 10;
 
 /// Up to this many types, first fit is tried on each of them.
 const FEW_TYPES: usize = 64;
@@ -205,6 +211,7 @@ impl Search<'_> {
             }
         }
         let known = programme.explored(&left);
+        if std::env::var("DBG").is_ok() { eprintln!("explored {} fluid {:.4}", known.len(), bound.lower.usd()); }
         let labels = self.effort.bound_labels;
         let reached = self.reached();
         let fluid = &merged.bound;
@@ -250,12 +257,16 @@ impl Search<'_> {
         self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
         let area = area_values(self.model);
         let fluid = scope.bound.values.clone();
+        let many = self.many(part);
         for (name, pick) in [
             ("scarce", Pick::Scarce),
             ("balanced", Pick::Balance(0.3)),
             ("size", Pick::Order(Key::Size)),
             ("widest", Pick::Order(Key::Widest)),
         ] {
+            if many && !matches!(pick, Pick::Order(_)) {
+                continue; // they look at every shape for every item
+            }
             for (by, values) in [("fluid", &fluid), ("area", &area)] {
                 self.consider(part, scope, &format!("ratio {name} {by}"), &mut |pack| {
                     greedy::fill_open(scope, pack);
@@ -273,6 +284,10 @@ impl Search<'_> {
         self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
         let fluid = scope.bound.values.clone();
         let types = self.model.types.len();
+        if self.many(part) {
+            self.proportional(part, scope)?;
+            return self.improve(part, scope);
+        }
         self.columns(part, scope, "columns of all")?;
         if self.parts.len() > 1 {
             // What is best for all zones together need not be for one.
@@ -307,6 +322,38 @@ impl Search<'_> {
             })?;
         }
         self.improve(part, scope)
+    }
+
+    /// Whether a part has too many shapes for programmes over whole fillings.
+    fn many(&self, part: usize) -> bool {
+        let shapes = self.parts[part].start.left.shapes.iter();
+        shapes.filter(|n| **n > 0).count() > columns::MAX_SHAPES
+    }
+
+    /// Nodes filled by the shares of the fluid optimum, with several settings
+    /// while they bring something.
+    fn proportional(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
+        let mut idle = 0;
+        for seed in 0..SETTINGS {
+            let setting = Setting {
+                share: [0.35, 0.5, 0.2, 0.65][seed as usize % 4],
+                drawn: [5, 3, 8][seed as usize % 3],
+                tail: [2.5, 1.5, 4.0, 2.0, 3.0][seed as usize % 5],
+            };
+            let best = |s: &Self| s.parts[part].best.as_ref().map(|(p, _)| p.rank(s.model));
+            let before = best(self);
+            self.consider(part, scope, "proportional", &mut |pack| {
+                greedy::fill_open(scope, pack);
+                proportional(scope, pack, setting, seed);
+                greedy::fill_open(scope, pack);
+                greedy::by_ratio(scope, pack, Pick::Order(Key::Size), &scope.bound.values);
+            })?;
+            idle = if best(self) == before { idle + 1 } else { 0 };
+            if idle == IDLE_SETTINGS {
+                break;
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     /// Column generation and dive.
