@@ -22,8 +22,9 @@ use std::collections::BTreeSet;
 pub(super) const MAX_SHAPES: usize = 320;
 
 /// How far towards the best known duals to look for fillings, and the nodes
-/// of the search for one; the next line is tried when one finds nothing.
-const SEARCHES: [(f64, u64); 3] = [(0.6, 500), (0.3, 500), (0.0, 500)];
+/// of the search for one; the next line is tried when one finds nothing. Where
+/// devices are shared, simple fillings are poor and the last line pays.
+const SEARCHES: [(f64, u64); 4] = [(0.6, 500), (0.3, 500), (0.0, 500), (0.0, 20_000)];
 
 /// The same while diving.
 const DIVE_SEARCHES: [(f64, u64); 1] = [(0.0, 500)];
@@ -74,6 +75,7 @@ pub(super) struct Programme<'a> {
     centre_bound: f64,
     /// The programme as last solved, with the configuration of each column.
     solved: Option<(Master, Vec<Option<usize>>)>,
+    searches: &'static [(f64, u64)],
     pub(super) pivots: u64,
     pub(super) work: u64,
     pivot_limit: u64,
@@ -134,6 +136,11 @@ impl<'a> Programme<'a> {
             centre,
             centre_bound: f64::NEG_INFINITY,
             solved: None,
+            searches: if model.types.iter().any(|t| !t.devices.is_empty()) {
+                &SEARCHES
+            } else {
+                &SEARCHES[..3]
+            },
             pivots: 0,
             work: 0,
             pivot_limit,
@@ -172,7 +179,7 @@ impl<'a> Programme<'a> {
 
     /// Generates fillings for `left` (by shape), and hands over all it knows.
     pub(super) fn explored(mut self, left: &[u32]) -> Vec<Config> {
-        self.solve(left, 1_000, &SEARCHES);
+        self.solve(left, 1_000, self.searches);
         self.configs
     }
 
@@ -452,7 +459,7 @@ impl<'a> Programme<'a> {
         let mut first = true;
         while left.iter().any(|n| *n > 0) {
             let solved = if first {
-                self.solve(&left, 1_000, &SEARCHES)
+                self.solve(&left, 1_000, self.searches)
             } else {
                 self.solve(&left, 4, &DIVE_SEARCHES)
             };

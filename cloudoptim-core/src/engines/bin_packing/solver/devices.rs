@@ -52,6 +52,8 @@ struct Tables {
     plain: Vec<Item>,
     shared: Vec<Item>,
     whole: Vec<Item>,
+    /// Other items that share a device, in whose place one of `shared` is better.
+    beaten: Vec<Item>,
     /// What one device gives by its cells and the main amount.
     device: Vec<f64>,
     /// Where more of the main amount is worth more on a whole device.
@@ -101,7 +103,10 @@ impl Bundler {
             let best = tables.filling(tables.devices, tables.width - 1, &[]);
             let mut keep = |tables: &Tables, fillings: &mut Vec<(f64, Vec<(usize, u32)>)>| {
                 for filling in tables.all() {
-                    let worth: f64 = filling.iter().map(|(i, n)| values[*i] * f64::from(*n)).sum();
+                    let worth: f64 = filling
+                        .iter()
+                        .map(|(i, n)| values[*i] * f64::from(*n))
+                        .sum();
                     let new = worth > target && search.fits(&filling);
                     if new && seen.insert(filling.clone()) {
                         fillings.push((worth, filling));
@@ -178,7 +183,9 @@ impl Bundler {
             let demand = &search.demand[index * search.dims..(index + 1) * search.dims];
             let paid = demand.iter().zip(&search.capacity).zip(prices);
             let paid = paid.filter(|((_, capacity), _)| **capacity > 0);
-            let paid: f64 = paid.map(|((d, c), price)| price * *d as f64 / *c as f64).sum();
+            let paid: f64 = paid
+                .map(|((d, c), price)| price * *d as f64 / *c as f64)
+                .sum();
             let cells = if up {
                 demand[main].div_ceil(step)
             } else {
@@ -202,12 +209,14 @@ impl Bundler {
         if plain.iter().any(|i| i.cells == 0) {
             return None; // it costs nothing on this grid
         }
+        let (shared, beaten) = undominated(shared.filter(useful).collect());
         let mut tables = Tables {
             width,
             devices: self.devices as usize,
             device_cells: self.cells,
             plain,
-            shared: shared.filter(useful).collect(),
+            shared,
+            beaten,
             whole,
             device: vec![0.0; (self.cells + 1) * width],
             steps: vec![(0, 0.0)],
@@ -357,7 +366,7 @@ impl Tables {
             return out;
         };
         let rest = &self.node[others * self.width..][..self.width];
-        for item in &self.shared {
+        for item in self.shared.iter().chain(&self.beaten) {
             let cells = self.device_cells - item.takes;
             let beside = &self.device[cells * self.width..][..self.width];
             let most = (item.cells..self.width)
@@ -373,6 +382,26 @@ impl Tables {
         }
         out
     }
+}
+
+/// Items in whose place no other is better, and the others.
+fn undominated(mut items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
+    items.sort_by(|a, b| {
+        let by_gain = b.gain.total_cmp(&a.gain);
+        by_gain.then((a.takes, a.cells, a.index).cmp(&(b.takes, b.cells, b.index)))
+    });
+    let mut kept: Vec<Item> = Vec::new();
+    let mut beaten = Vec::new();
+    for item in items {
+        let worse = |k: &Item| k.takes <= item.takes && k.cells <= item.cells;
+        if kept.iter().any(worse) {
+            &mut beaten
+        } else {
+            &mut kept
+        }
+        .push(item);
+    }
+    (kept, beaten)
 }
 
 /// The grid on which the least of the requests is lost.

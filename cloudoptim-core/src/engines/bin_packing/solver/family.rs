@@ -14,7 +14,7 @@ use super::pricing::Search;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most entries of a table.
-const MAX_CELLS: usize = 3 << 20;
+const MAX_CELLS: usize = 3 << 19;
 
 /// Entries that take as long as a label.
 const CELLS_PER_LABEL: u64 = 512;

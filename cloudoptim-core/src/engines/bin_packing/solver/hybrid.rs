@@ -34,11 +34,18 @@ const ENTRIES_PER_LABEL: u64 = 128;
 /// Labels kept for a type with equal devices where tables find nothing.
 const LABELS_OF_BUNDLES: usize = 250;
 
+/// How often tables for devices price the other amounts anew.
+const PRICINGS: usize = 6;
+
 /// How often it is tried.
 const PROOFS: usize = 3;
 
 /// How many types are looked at before all are.
 const PROMISING: usize = 24;
+
+/// A quick look passes over types that promise less than their price by this, as
+/// far as their last look tells.
+const DOUBT: f64 = 1e-3;
 
 /// Types with a new filling after which a round ends.
 const FOUND_PER_ROUND: usize = 3;
@@ -51,7 +58,7 @@ const FOUND_PER_TABLE: usize = 24;
 const MANY_ITEMS: f64 = 32.0;
 
 /// The same where smaller types have a table and this one is too large for it.
-const FEW_ITEMS: f64 = 16.0;
+const FEW_ITEMS: f64 = 10.0;
 
 /// The bound is good enough within this of the programme's optimum.
 const TOLERANCE: f64 = 1e-4;
@@ -92,6 +99,8 @@ struct Type {
     /// Where devices are equal: they need not be told apart.
     bundler: Option<Bundler>,
     fluid: bool,
+    /// What was last known of its best filling, by the fractional one.
+    ratio: f64,
     /// Whether a table can tell its best filling.
     tables: bool,
 }
@@ -170,6 +179,7 @@ impl<'a> Programme<'a> {
                         search,
                         pricer,
                         fluid: false,
+                        ratio: 1.0,
                         tables: model.types[ty].devices.is_empty(),
                     }
                 })
@@ -347,7 +357,6 @@ impl<'a> Programme<'a> {
             let all: Vec<usize> = (0..self.types.len()).collect();
             let round = self.price(&duals, &duals, Look::Hard, budget, &all);
             uncertain = round.uncertain;
-            if std::env::var("DBG").is_ok() { eprintln!("prove obj {:.4} proven {:.4} work {} pivots {} cols {} rows {} added {} uncertain {:?}", self.master.objective()/1e6, self.proven/1e6, self.work, self.master.pivots, self.configs.len(), self.shapes.len(), round.added, uncertain.iter().map(|i| (self.types[*i].ty, self.types[*i].price)).collect::<Vec<_>>()); }
             if !round.added {
                 break;
             }
@@ -429,6 +438,9 @@ impl<'a> Programme<'a> {
                     round.added = true;
                     found += 1;
                 }
+            } else if look == Look::Quick && worth * t.ratio <= 1.0 - DOUBT {
+                // Hardly worth a look before others have nothing.
+                scale = scale.min(1.0 / worth);
             } else {
                 let own: Vec<f64> = t.pricer.own(values);
                 let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
@@ -453,7 +465,7 @@ impl<'a> Programme<'a> {
                 let upper = priced.upper.min(root.value);
                 scale = scale.min(t.price / upper);
                 let (ty, price) = (t.ty, t.price);
-                if look == Look::Hard && std::env::var("DBG").is_ok() { eprintln!("   type {ty} price {:.4} worth {:.4} upper {:.4} value {:.4} root {:.4} work {}", price/1e6, worth, upper/price, priced.value/price, root.value/price, priced.work); }
+                self.types[i].ratio = upper / price / worth;
                 if upper > price * (1.0 + UNCERTAIN) {
                     round.uncertain.push(i);
                 }
@@ -520,20 +532,18 @@ fn bundled_price(
     look: Look,
     spare: u64,
 ) -> Priced {
-    let rounds = match look {
-        Look::Quick => 1,
-        Look::Close => 3,
-        Look::Hard => 6,
-    };
-    let tabled = bundler.tabled(&t.search, relaxed, own, target, rounds);
     let (bundles, labels) = match look {
         Look::Quick => (FEW_BUNDLES, 0),
         Look::Close => (FEW_BUNDLES, LABELS_OF_BUNDLES),
         Look::Hard => (MANY_BUNDLES, LABELS_TO_PROVE),
     };
+    let tabled = match look {
+        Look::Hard => bundler.tabled(&t.search, relaxed, own, target, PRICINGS),
+        _ => None,
+    };
     let sure = |p: &Priced| p.upper <= t.price * (1.0 + UNCERTAIN) || p.value > target;
     let tabled = match tabled {
-        Some(priced) if look != Look::Hard || sure(&priced) => return priced,
+        Some(priced) if sure(&priced) => return priced,
         tabled => tabled,
     };
     let effort = Bundling {

@@ -22,7 +22,7 @@ pub(super) struct Setting {
 }
 
 /// First items of pairs that are tried with every second one.
-const FIRSTS: usize = 10;
+const FIRSTS: usize = 24;
 
 /// Nodes after which draws follow what is left.
 const RENEWED: usize = 64;
@@ -237,7 +237,8 @@ impl Filler<'_> {
                 let second = open.iter().find(|s| {
                     let both = model.shapes[**s].demand.iter().zip(demand).zip(&bin.free);
                     let enough = if **s == first { 2 } else { 1 };
-                    pack.left.shapes[**s] >= enough && both.fold(true, |ok, ((a, b), f)| ok && a + b <= *f)
+                    pack.left.shapes[**s] >= enough
+                        && both.fold(true, |ok, ((a, b), f)| ok && a + b <= *f)
                 });
                 pack.work += 4;
                 if let Some(second) = second {
