@@ -620,6 +620,7 @@ mod tests {
     #[test]
     fn bundles_bound_and_find_what_trying_everything_finds() {
         let mut found = 0;
+        let mut in_tables = 0;
         for seed in 1..=300 {
             let (problem, by_class) = problem(seed);
             let model = Model::new(&problem);
@@ -645,6 +646,11 @@ mod tests {
             let best = brute(&search, &values, 0, &mut vec![10, 12, 1000, 1000]);
             let relaxed = bundler.relax(&search, &values);
             assert!(relaxed.value >= best - 1e-6, "seed {seed}");
+            let tabled = bundler.tabled(&search, &relaxed, &values, best * 0.5, 6);
+            let tabled = tabled.unwrap();
+            assert!(tabled.upper >= best - 1e-6, "seed {seed}: {tabled:?}");
+            assert!(tabled.value <= best + 1e-6, "seed {seed}: {tabled:?}");
+            in_tables += usize::from((tabled.value - best).abs() < 1e-6);
             let left = vec![20; shapes.len()];
             for labels in [0, 2_000] {
                 let effort = Bundling {
@@ -667,5 +673,6 @@ mod tests {
         }
         // All by labels, and most by tables.
         assert!(found >= 500, "{found}");
+        assert!(in_tables >= 200, "{in_tables}");
     }
 }

@@ -312,3 +312,112 @@ fn axes(model: &Model, shapes: &BTreeSet<usize>, searches: &[&Search]) -> Option
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::problem::{Class, CountLimit, NodeType, Offering, Per, Problem, Rule};
+    use super::*;
+    use crate::model::MicroUsdPerHour;
+
+    /// Four sizes of node; of two classes a node holds one item.
+    fn problem(seed: u64) -> (Problem, Vec<f64>) {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut below = |n: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % n
+        };
+        let mut values = Vec::new();
+        let classes = (0..6)
+            .map(|at| {
+                values.push(1.0 + below(90) as f64 / 10.0);
+                Class {
+                    id: format!("c{at}"),
+                    count: 3,
+                    demand: vec![2 * (1 + below(5)), 1 + below(6)],
+                    ..Class::default()
+                }
+            })
+            .collect();
+        let types = (1..5u64)
+            .map(|size| NodeType {
+                id: format!("t{size}"),
+                capacity: vec![6 * size, 4 * size],
+                offerings: vec![Offering {
+                    price: Some(MicroUsdPerHour(10 * size as i64)),
+                    ..Offering::default()
+                }],
+                ..NodeType::default()
+            })
+            .collect();
+        let problem = Problem {
+            dims: vec!["cpu".to_owned(), "memory".to_owned()],
+            classes,
+            types,
+            rules: vec![Rule::CountLimit(CountLimit {
+                per: Per::Node,
+                with: vec![0, 1],
+                of: vec![0, 1],
+                max: 1,
+            })],
+            ..Problem::default()
+        };
+        (problem, values)
+    }
+
+    /// The most valuable filling, by trying everything.
+    fn brute(search: &Search, values: &[f64], from: usize, free: [u64; 2], limited: bool) -> f64 {
+        let mut best: f64 = 0.0;
+        for i in from..search.shapes.len() {
+            let demand = &search.demand[i * 2..i * 2 + 2];
+            let bound = !search.limits[i].is_empty();
+            if demand[0] > free[0] || demand[1] > free[1] || (bound && limited) {
+                continue;
+            }
+            let free = [free[0] - demand[0], free[1] - demand[1]];
+            let value = values[search.shapes[i]];
+            best = best.max(value + brute(search, values, i, free, limited || bound));
+        }
+        best
+    }
+
+    #[test]
+    fn one_table_tells_what_trying_everything_tells_of_every_size() {
+        for seed in 1..=200 {
+            let (problem, by_class) = problem(seed);
+            let model = Model::new(&problem);
+            let mut values = vec![0.0; model.shapes.len()];
+            for kind in &model.kinds {
+                let of = kind.classes.iter().map(|(class, _)| by_class[*class]);
+                values[kind.shape] = of.fold(0.0, f64::max);
+            }
+            let searches: Vec<Search> = (0..model.types.len())
+                .map(|t| {
+                    let shapes = (0..model.shapes.len()).filter(|s| model.types[t].fits[*s] > 0);
+                    Search::new(&model, t, shapes.collect(), Vec::new())
+                })
+                .collect();
+            let family = Family::new(&model, &searches.iter().collect::<Vec<_>>()).unwrap();
+            let all: Vec<usize> = (0..searches.len()).collect();
+            let table = family.table(&values, &all).unwrap();
+            for (t, search) in searches.iter().enumerate() {
+                let free = [search.capacity[0], search.capacity[1]];
+                let best = brute(search, &values, 0, free, false);
+                let priced = family
+                    .priced(&table, t, search, &values, best * 0.5)
+                    .unwrap();
+                assert!(priced.upper >= best, "seed {seed}: {priced:?} {best}");
+                assert!(
+                    priced.upper <= best * (1.0 + 2.0 * SLACK),
+                    "seed {seed}: {priced:?} {best}"
+                );
+                assert!(
+                    (priced.value - best).abs() < 1e-9,
+                    "seed {seed}: {priced:?} {best}"
+                );
+                assert!(priced.others.iter().all(|counts| search.holds(counts)));
+            }
+        }
+    }
+}

@@ -222,7 +222,10 @@ impl Master {
             }
             left -= 1;
             fresh = false;
-            self.enter(entering)?;
+            if self.enter(entering)? <= EPS {
+                // A step in place: of all columns the best leads out soonest.
+                candidates.clear();
+            }
         }
     }
 
@@ -310,7 +313,8 @@ impl Master {
             .collect()
     }
 
-    fn enter(&mut self, entering: usize) -> Result<(), Failed> {
+    /// Brings a column in as far as it goes; says how far.
+    fn enter(&mut self, entering: usize) -> Result<f64, Failed> {
         let direction = self.direction(entering);
         let mut step = f64::INFINITY;
         for (d, x) in direction.iter().zip(&self.x) {
@@ -338,7 +342,7 @@ impl Master {
         for x in &mut self.x {
             *x = x.max(0.0);
         }
-        Ok(())
+        Ok(step)
     }
 
     /// Exchanges a basic position for a column.
@@ -698,5 +702,32 @@ mod tests {
             (y[0] - 1.0).abs() < 1e-9 && (y[1] - 0.5).abs() < 1e-9,
             "{y:?}"
         );
+    }
+
+    #[test]
+    fn the_master_goes_on_from_its_optimum_when_asked_for_more() {
+        let single = |r, cost| {
+            Some(Column {
+                cost,
+                entries: vec![(r, 1.0)],
+            })
+        };
+        let mut m = Master::new(vec![10.0, 6.0], vec![single(0, 1.0), single(1, 1.0)]);
+        for (cost, both) in [(1.5, 1.0), (9.0, 2.0)] {
+            m.add(Column {
+                cost,
+                entries: vec![(0, both), (1, both)],
+            });
+        }
+        m.solve(100).unwrap();
+        // Four together and five alone.
+        m.ask(vec![4.0, 9.0], 100).unwrap();
+        m.solve(100).unwrap();
+        assert!((m.objective() - 11.0).abs() < 1e-9);
+        // The dear column goes, and nothing changes.
+        assert_eq!(m.prune(2, 0.5), vec![0, 1, 2]);
+        m.ask(vec![10.0, 6.0], 100).unwrap();
+        m.solve(100).unwrap();
+        assert!((m.objective() - 13.0).abs() < 1e-9);
     }
 }

@@ -259,3 +259,47 @@ impl Filler<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::problem::{Class, NodeType, Offering, Problem};
+    use super::super::{Effort, solve};
+    use crate::model::MicroUsdPerHour;
+
+    #[test]
+    fn many_classes_are_packed_close_to_the_fluid_bound() {
+        let classes = (0..500u64).map(|at| Class {
+            id: format!("{at:03}"),
+            count: 1 + (at * 7 % 19) as u32,
+            demand: vec![120 + at * 37 % 1_900, 90 + at * 53 % 4_100],
+            ..Class::default()
+        });
+        let node_type = |id: &str, capacity: [u64; 2], price: i64| NodeType {
+            id: id.to_owned(),
+            capacity: capacity.to_vec(),
+            offerings: vec![Offering {
+                price: Some(MicroUsdPerHour(price)),
+                ..Offering::default()
+            }],
+            ..NodeType::default()
+        };
+        let problem = Problem {
+            dims: vec!["cpu".to_owned(), "memory".to_owned()],
+            classes: classes.collect(),
+            types: vec![
+                node_type("c", [15_900, 28_000], 680_000),
+                node_type("m", [15_900, 58_000], 768_000),
+            ],
+            ..Problem::default()
+        };
+        let solution = solve(&problem, &Effort::default()).unwrap();
+        assert!(solution.unplaced.is_empty());
+        assert!(
+            solution.proof.strategy.contains("proportional"),
+            "{}",
+            solution.proof.strategy
+        );
+        let gap = solution.gap().unwrap();
+        assert!(gap < 0.015, "{gap}");
+    }
+}
