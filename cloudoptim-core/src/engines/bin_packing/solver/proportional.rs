@@ -22,7 +22,7 @@ pub(super) struct Setting {
 }
 
 /// First items of pairs that are tried with every second one.
-const FIRSTS: usize = 24;
+const FIRSTS: usize = 10;
 
 /// Nodes after which draws follow what is left.
 const RENEWED: usize = 64;

@@ -335,9 +335,9 @@ impl Search<'_> {
         let mut idle = 0;
         for seed in 0..SETTINGS {
             let setting = Setting {
-                share: [0.35, 0.2, 0.5, 0.1][seed as usize % 4],
-                drawn: [5, 10, 16][seed as usize % 3],
-                tail: [2.5, 3.5, 2.0, 3.0, 4.0][seed as usize % 5],
+                share: [0.35, 0.5, 0.2, 0.65][seed as usize % 4],
+                drawn: [5, 3, 8][seed as usize % 3],
+                tail: [2.5, 1.5, 4.0, 2.0, 3.0][seed as usize % 5],
             };
             let best = |s: &Self| s.parts[part].best.as_ref().map(|(p, _)| p.rank(s.model));
             let before = best(self);
