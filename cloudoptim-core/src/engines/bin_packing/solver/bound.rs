@@ -23,6 +23,9 @@ const DEVICE_ROUNDINGS: std::ops::RangeInclusive<u32> = 0..=9;
 /// Above this many shapes the programme is solved on groups of similar ones.
 const MAX_GROUPS: usize = 300;
 
+/// By how much right sides are made uneven, relative.
+const UNEVEN: f64 = 1e-8;
+
 /// How many types are looked at before all are, and how many fillings are added
 /// at a time.
 const PROMISING: usize = 24;
@@ -491,7 +494,13 @@ fn generate(
             entries: vec![(g as u32, most)],
         }));
     }
-    let mut right: Vec<f64> = groups.iter().map(|g| g.count.max(1e-6)).collect();
+    // A little uneven, or the simplex method steps in place; values are judged
+    // by the true counts.
+    let uneven = |row: usize| 1.0 + UNEVEN * (row % 97 + 1) as f64 / 97.0;
+    let counts = groups.iter().enumerate();
+    let mut right: Vec<f64> = counts
+        .map(|(row, g)| g.count.max(1e-6) * uneven(row))
+        .collect();
     if existing.is_some() {
         right.push(-1.0);
         start.push(None);
@@ -602,7 +611,7 @@ fn generate(
                 break;
             }
         }
-        if !added || best.0 >= objective * (1.0 - 1e-9) {
+        if !added || best.0 >= objective * (1.0 - 1e-9 - UNEVEN) {
             break;
         }
         if master.pivots >= pivot_limit {

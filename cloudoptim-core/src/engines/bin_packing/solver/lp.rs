@@ -27,6 +27,8 @@ pub(super) struct Master {
     y: Vec<f64>,
     pub(super) pivots: u64,
     since_refactor: u32,
+    /// Whether every pivot looks at all columns, at exact duals.
+    careful: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -63,6 +65,7 @@ impl Master {
             y: vec![0.0; rows],
             pivots: 0,
             since_refactor: 0,
+            careful: false,
         };
         for (row, column) in start.into_iter().enumerate() {
             let pivot = match column {
@@ -86,6 +89,13 @@ impl Master {
         }
         master.y = master.duals();
         master
+    }
+
+    /// The same, looking at all columns before every pivot: slower, and steadier
+    /// where many right sides are zero.
+    pub(super) fn careful(mut self) -> Self {
+        self.careful = true;
+        self
     }
 
     pub(super) fn add(&mut self, column: Column) {
@@ -222,7 +232,11 @@ impl Master {
             }
             left -= 1;
             fresh = false;
-            if self.enter(entering)? <= EPS {
+            let step = self.enter(entering)?;
+            if self.careful {
+                self.y = self.duals();
+            }
+            if self.careful || step <= EPS {
                 // A step in place: of all columns the best leads out soonest.
                 candidates.clear();
             }
