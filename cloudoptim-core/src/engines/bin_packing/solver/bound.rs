@@ -23,6 +23,14 @@ const DEVICE_ROUNDINGS: std::ops::RangeInclusive<u32> = 0..=9;
 /// Above this many shapes the programme is solved on groups of similar ones.
 const MAX_GROUPS: usize = 300;
 
+/// By how much right sides are made uneven, relative.
+const UNEVEN: f64 = 1e-8;
+
+/// How many types are looked at before all are, and how many fillings are added
+/// at a time.
+const PROMISING: usize = 24;
+const COLUMNS_PER_ROUND: usize = 24;
+
 /// What is known about how little a full packing can cost.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Bound {
@@ -38,6 +46,10 @@ pub(super) struct Bound {
     /// Of each type, the part of its price that each resource carries; the
     /// devices come last.
     pub(super) weights: Vec<Vec<f64>>,
+    /// What the best fractional filling of each type is worth, by its price.
+    pub(super) worth: Vec<f64>,
+    /// What each self-limit carries of the cost of the fluid optimum.
+    pub(super) limits: Vec<f64>,
     /// How many nodes of each type the fluid optimum uses.
     pub(super) usage: Vec<f64>,
     /// How many items of each shape the fluid optimum puts on each type.
@@ -50,6 +62,8 @@ impl Bound {
         Self {
             values: vec![0.0; model.shapes.len()],
             usage: vec![0.0; model.types.len()],
+            worth: vec![1.0; model.types.len()],
+            limits: vec![0.0; model.self_limits.len()],
             weights: vec![vec![0.0; model.dims + 1]; model.types.len()],
             ..Self::default()
         }
@@ -480,7 +494,13 @@ fn generate(
             entries: vec![(g as u32, most)],
         }));
     }
-    let mut right: Vec<f64> = groups.iter().map(|g| g.count.max(1e-6)).collect();
+    // A little uneven, or the simplex method steps in place; values are judged
+    // by the true counts.
+    let uneven = |row: usize| 1.0 + UNEVEN * (row % 97 + 1) as f64 / 97.0;
+    let counts = groups.iter().enumerate();
+    let mut right: Vec<f64> = counts
+        .map(|(row, g)| g.count.max(1e-6) * uneven(row))
+        .collect();
     if existing.is_some() {
         right.push(-1.0);
         start.push(None);
@@ -490,6 +510,7 @@ fn generate(
     let mut best = (f64::NEG_INFINITY, vec![0.0; groups.len()]);
     let mut failed = false;
     let mut cut_short = false;
+    let mut promising: Vec<usize> = Vec::new();
     loop {
         if master
             .solve(pivot_limit.saturating_sub(master.pivots))
@@ -502,10 +523,11 @@ fn generate(
         let duals = master.duals();
         let mut added = false;
         // Price half-way to the best duals known: fewer rounds. When that
-        // finds nothing, price at the duals themselves.
-        for smoothing in [0.5, 0.0] {
+        // finds nothing, price at the duals themselves. Types that promised
+        // most come first, all others only when those have nothing.
+        for (smoothing, some) in [(0.5, true), (0.5, false), (0.0, false)] {
             let known = best.0.is_finite();
-            if smoothing > 0.0 && !known {
+            if (smoothing > 0.0 && !known) || (some && promising.is_empty()) {
                 continue;
             }
             let values: Vec<f64> = duals
@@ -514,13 +536,18 @@ fn generate(
                 .map(|(d, b)| (1.0 - smoothing) * d.max(0.0) + smoothing * b)
                 .collect();
             let mut scale: f64 = 1.0;
-            for (t, pricer) in pricers.iter_mut().enumerate() {
+            let all: Vec<usize> = (0..pricers.len()).collect();
+            let mut worths: Vec<(f64, usize)> = Vec::new();
+            let mut columns: Vec<(f64, usize, Vec<(usize, f64)>)> = Vec::new();
+            for t in if some { &promising } else { &all } {
+                let pricer = &mut pricers[*t];
                 let own = pricer.own(&values);
                 let filling = pricer.knapsack.solve(&own);
                 let price = pricer.room.price as f64;
                 if filling.value > price {
                     scale = scale.min(price / filling.value);
                 }
+                worths.push((filling.value / price.max(1e-3), *t));
                 let entries: Vec<(usize, f64)> = filling
                     .amounts
                     .iter()
@@ -528,13 +555,27 @@ fn generate(
                     .collect();
                 let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
                 if worth > price.max(1e-3) * (1.0 + 1e-9) {
-                    master.add(Column {
-                        cost: price.max(1e-3),
-                        entries: entries.iter().map(|(g, z)| (*g as u32, *z)).collect(),
-                    });
-                    sources.push((t, entries));
-                    added = true;
+                    columns.push((worth / price.max(1e-3), *t, entries));
                 }
+            }
+            columns.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            for (_, t, entries) in columns.into_iter().take(COLUMNS_PER_ROUND) {
+                master.add(Column {
+                    cost: (pricers[t].room.price as f64).max(1e-3),
+                    entries: entries.iter().map(|(g, z)| (*g as u32, *z)).collect(),
+                });
+                sources.push((t, entries));
+                added = true;
+            }
+            if some {
+                if added {
+                    break;
+                }
+                continue;
+            }
+            worths.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            if worths.len() > 2 * PROMISING {
+                promising = worths[..PROMISING].iter().map(|(_, t)| *t).collect();
             }
             let mut free = 0.0;
             if let Some(pricer) = existing.as_deref_mut() {
@@ -570,7 +611,7 @@ fn generate(
                 break;
             }
         }
-        if !added || best.0 >= objective * (1.0 - 1e-9) {
+        if !added || best.0 >= objective * (1.0 - 1e-9 - UNEVEN) {
             break;
         }
         if master.pivots >= pivot_limit {
@@ -683,11 +724,18 @@ fn certify(
         }
         if i < kept {
             let price = (pricer.room.price as f64 * SCALE).max(1.0);
+            bound.worth[i] = filling.value * SCALE / price;
             for share in &shares {
                 let at = match share.of {
                     ShareOf::Dim(r) => r,
                     ShareOf::Devices => model.dims,
-                    ShareOf::Limit(_) => continue,
+                    ShareOf::Limit(rule) => {
+                        let limits = model.self_limits.iter().zip(&mut bound.limits);
+                        for (_, carried) in limits.filter(|(limit, _)| limit.rule == rule) {
+                            *carried += bound.usage[i] * share.amount as f64 / SCALE;
+                        }
+                        continue;
+                    }
                 };
                 bound.weights[i][at] += share.amount as f64 / price;
             }

@@ -44,22 +44,22 @@ pub(super) struct Bundling {
 
 /// Shapes on one device, or a single shape without or with whole devices.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Bundle {
+pub(super) struct Bundle {
     /// Index in [`Search::shapes`] and how many, sorted.
-    items: Vec<(usize, u32)>,
-    devices: u32,
+    pub(super) items: Vec<(usize, u32)>,
+    pub(super) devices: u32,
 }
 
 /// A type with equal devices.
 #[derive(Debug, Clone)]
 pub(super) struct Bundler {
-    devices: u32,
+    pub(super) devices: u32,
     /// Shapes that may share a device, and how much of it they take, in cells.
-    shared: Vec<(usize, usize)>,
+    pub(super) shared: Vec<(usize, usize)>,
     /// Cells of a device.
-    cells: usize,
+    pub(super) cells: usize,
     /// Shapes without a device, or with whole ones.
-    single: Vec<Bundle>,
+    pub(super) single: Vec<Bundle>,
     /// Rows of the type's knapsack that are not about devices.
     rows: Vec<usize>,
     /// What all rows are about.
@@ -201,6 +201,17 @@ impl Bundler {
         }
     }
 
+    /// What the whole capacity of each amount carries.
+    pub(super) fn by_dim(&self, dims: usize, relaxed: &Relaxed) -> Vec<f64> {
+        let mut duals = vec![0.0; dims];
+        for (row, dual) in self.rows.iter().zip(&relaxed.duals) {
+            if let Some((ShareOf::Dim(dim), _)) = self.kinds.get(*row) {
+                duals[*dim] += dual;
+            }
+        }
+        duals
+    }
+
     fn gain(bundle: &Bundle, beyond: impl Fn(usize) -> f64) -> f64 {
         let items = bundle.items.iter();
         items.map(|(i, n)| beyond(*i) * f64::from(*n)).sum()
@@ -297,12 +308,8 @@ impl Bundler {
         let mut priced = if labels > 0 {
             inner.labelled(&knapsack, &own, &most_of, target, labels, budget)
         } else {
-            let mut duals = vec![0.0; search.dims + 1];
-            for (row, dual) in self.rows.iter().zip(&relaxed.duals) {
-                if let Some((ShareOf::Dim(dim), _)) = self.kinds.get(*row) {
-                    duals[*dim] += dual;
-                }
-            }
+            let mut duals = self.by_dim(search.dims, relaxed);
+            duals.push(0.0);
             inner
                 .tables(&own, &duals, target)
                 .unwrap_or_else(|| Priced {
@@ -613,6 +620,7 @@ mod tests {
     #[test]
     fn bundles_bound_and_find_what_trying_everything_finds() {
         let mut found = 0;
+        let mut in_tables = 0;
         for seed in 1..=300 {
             let (problem, by_class) = problem(seed);
             let model = Model::new(&problem);
@@ -638,6 +646,11 @@ mod tests {
             let best = brute(&search, &values, 0, &mut vec![10, 12, 1000, 1000]);
             let relaxed = bundler.relax(&search, &values);
             assert!(relaxed.value >= best - 1e-6, "seed {seed}");
+            let tabled = bundler.tabled(&search, &relaxed, &values, best * 0.5, 6);
+            let tabled = tabled.unwrap();
+            assert!(tabled.upper >= best - 1e-6, "seed {seed}: {tabled:?}");
+            assert!(tabled.value <= best + 1e-6, "seed {seed}: {tabled:?}");
+            in_tables += usize::from((tabled.value - best).abs() < 1e-6);
             let left = vec![20; shapes.len()];
             for labels in [0, 2_000] {
                 let effort = Bundling {
@@ -660,5 +673,6 @@ mod tests {
         }
         // All by labels, and most by tables.
         assert!(found >= 500, "{found}");
+        assert!(in_tables >= 200, "{in_tables}");
     }
 }

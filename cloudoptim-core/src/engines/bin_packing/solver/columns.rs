@@ -13,7 +13,7 @@
 use super::bin::Bin;
 use super::bound::{Group, Pricer, Room};
 use super::lp::{Column, Filling, Master};
-use super::model::{Kind, Model, Shape, Touch};
+use super::merged::Merged;
 use super::pack::{Key, Left, Lens, Pack, Pick, Scope, fill};
 use super::pricing::Search;
 use std::collections::BTreeSet;
@@ -22,7 +22,8 @@ use std::collections::BTreeSet;
 pub(super) const MAX_SHAPES: usize = 320;
 
 /// How far towards the best known duals to look for fillings, and the nodes
-/// of the search for one; the next line is tried when one finds nothing.
+/// of the search for one; the next line is tried when one finds nothing. Where
+/// devices are shared, simple fillings are poor and the last line pays.
 const SEARCHES: [(f64, u64); 4] = [(0.6, 500), (0.3, 500), (0.0, 500), (0.0, 20_000)];
 
 /// The same while diving.
@@ -37,6 +38,10 @@ const GUESSES: [(bool, Pick); 4] = [
     (true, Pick::Order(Key::Value)),
 ];
 
+/// Fillings that are dearer than they are worth by no more than this serve the
+/// dive.
+const NEARLY: f64 = 0.05;
+
 /// Types searched in one round, those that promise the most first.
 const TYPES_PER_ROUND: usize = 12;
 
@@ -45,48 +50,6 @@ const TYPES_PER_ROUND: usize = 12;
 pub(super) struct Config {
     pub(super) ty: usize,
     pub(super) counts: Vec<(usize, u32)>,
-}
-
-/// The model with one kind per shape: rules between classes forgotten.
-pub(super) fn relaxed(model: &Model) -> Model {
-    let kinds = model
-        .shapes
-        .iter()
-        .enumerate()
-        .map(|(s, shape)| Kind {
-            shape: s,
-            count: shape.kinds.iter().map(|k| model.kinds[*k].count).sum(),
-            touches: shape
-                .limits
-                .iter()
-                .map(|l| Touch {
-                    rule: *l as u32,
-                    with: true,
-                    of: true,
-                })
-                .collect(),
-            company: Vec::new(),
-            zoned: false,
-            classes: Vec::new(),
-        })
-        .collect();
-    let shapes = model
-        .shapes
-        .iter()
-        .enumerate()
-        .map(|(s, shape)| Shape {
-            kinds: vec![s],
-            ..shape.clone()
-        })
-        .collect();
-    Model {
-        shapes,
-        kinds,
-        limits: model.self_limits.iter().map(|l| l.max).collect(),
-        kind_of_class: Vec::new(),
-        affinity_present: Vec::new(),
-        ..model.clone()
-    }
 }
 
 /// A type ready for pricing.
@@ -110,6 +73,9 @@ pub(super) struct Programme<'a> {
     /// Duals with the best bound so far, by row.
     centre: Vec<f64>,
     centre_bound: f64,
+    /// The programme as last solved, with the configuration of each column.
+    solved: Option<(Master, Vec<Option<usize>>)>,
+    searches: &'static [(f64, u64)],
     pub(super) pivots: u64,
     pub(super) work: u64,
     pivot_limit: u64,
@@ -118,8 +84,14 @@ pub(super) struct Programme<'a> {
 }
 
 impl<'a> Programme<'a> {
-    /// `scope.model` must be [`relaxed`]; `left` is by shape.
-    pub(super) fn new(scope: Scope<'a>, pack: &Pack, pivot_limit: u64, budget: u64) -> Self {
+    /// `scope.model` must be [`Merged`]; only `types` are looked at.
+    pub(super) fn new(
+        scope: Scope<'a>,
+        pack: &Pack,
+        types: &[usize],
+        pivot_limit: u64,
+        budget: u64,
+    ) -> Self {
         let model = scope.model;
         let shapes: Vec<usize> = (0..model.shapes.len())
             .filter(|s| pack.left.shapes[*s] > 0)
@@ -136,8 +108,10 @@ impl<'a> Programme<'a> {
                 count: f64::from(pack.left.shapes[*s]),
             })
             .collect();
-        let pricers = (0..model.types.len())
+        let pricers = types
+            .iter()
             .filter_map(|t| {
+                let t = *t;
                 let (offer, _) = pack.stock.cheapest(scope, t)?;
                 let price = model.types[t].offers[offer].price.0 as f64;
                 let pricer = Pricer::new(model, &groups, Room::of(&model.types[t]));
@@ -161,6 +135,12 @@ impl<'a> Programme<'a> {
             known: BTreeSet::new(),
             centre,
             centre_bound: f64::NEG_INFINITY,
+            solved: None,
+            searches: if model.types.iter().any(|t| !t.devices.is_empty()) {
+                &SEARCHES
+            } else {
+                &SEARCHES[..3]
+            },
             pivots: 0,
             work: 0,
             pivot_limit,
@@ -169,14 +149,14 @@ impl<'a> Programme<'a> {
     }
 
     /// Offers the fillings of a packing of the true model.
-    pub(super) fn learn(&mut self, truth: &Model, pack: &Pack) {
+    pub(super) fn learn(&mut self, merged: &Merged, pack: &Pack) {
         for bin in &pack.bins {
             let super::bin::On::New { ty, .. } = bin.on else {
                 continue;
             };
             let mut counts: Vec<(usize, u32)> = Vec::new();
             for (kind, n) in bin.contents() {
-                let shape = truth.kinds[kind].shape;
+                let shape = merged.of_kind[kind];
                 match counts.iter_mut().find(|(s, _)| *s == shape) {
                     Some((_, m)) => *m += n,
                     None => counts.push((shape, n)),
@@ -199,8 +179,7 @@ impl<'a> Programme<'a> {
 
     /// Generates fillings for `left` (by shape), and hands over all it knows.
     pub(super) fn explored(mut self, left: &[u32]) -> Vec<Config> {
-        let which: Vec<usize> = (0..self.configs.len()).collect();
-        self.solve(left, &which, 1_000, &SEARCHES);
+        self.solve(left, 1_000, self.searches);
         self.configs
     }
 
@@ -228,9 +207,14 @@ impl<'a> Programme<'a> {
         })
     }
 
-    /// A master over `configs` for what is left; `None` when a shape with
-    /// something left has no filling of its own.
-    fn master(&self, left: &[u32], which: &[usize]) -> Option<(Master, Vec<Option<usize>>)> {
+    fn right(&self, left: &[u32]) -> Vec<f64> {
+        let rows = self.shapes.iter();
+        rows.map(|s| f64::from(left[*s]).max(1e-7)).collect()
+    }
+
+    /// A master over all configurations for what is left; `None` when a shape
+    /// with something left has no filling of its own.
+    fn master(&self, left: &[u32]) -> Option<(Master, Vec<Option<usize>>)> {
         let mut start = Vec::with_capacity(self.shapes.len());
         // Column of the master to configuration.
         let mut from: Vec<Option<usize>> = Vec::new();
@@ -251,43 +235,52 @@ impl<'a> Programme<'a> {
             }));
             from.push(None);
         }
-        let right: Vec<f64> = self
-            .shapes
-            .iter()
-            .map(|s| f64::from(left[*s]).max(1e-7))
-            .collect();
-        let mut master = Master::new(right, start);
-        for i in which {
-            if let Some(column) = self.column(&self.configs[*i])
+        let mut master = Master::new(self.right(left), start);
+        for (i, config) in self.configs.iter().enumerate() {
+            if let Some(column) = self.column(config)
                 && !column.entries.is_empty()
             {
                 master.add(column);
-                from.push(Some(*i));
+                from.push(Some(i));
             }
         }
         Some((master, from))
     }
 
-    /// Solves the programme for `left` (by shape), generating at most
-    /// `rounds` rounds of fillings. Returns configurations with how often
-    /// they are used.
+    /// Solves the programme for `left` (by shape), from where it was solved
+    /// last, generating at most `rounds` rounds of fillings. Returns
+    /// configurations with how often they are used.
     pub(super) fn solve(
         &mut self,
         left: &[u32],
-        which: &[usize],
         rounds: u32,
         searches: &[(f64, u64)],
     ) -> Option<Vec<(usize, f64)>> {
-        let pivot_limit = self.pivot_limit;
-        let (mut master, mut from) = self.master(left, which)?;
+        let limit = self.pivot_limit.saturating_sub(self.pivots);
+        let mut rounds = rounds;
+        let warm = self.solved.take().and_then(|(mut master, from)| {
+            let before = master.pivots;
+            let asked = master.ask(self.right(left), limit);
+            self.pivots += master.pivots - before;
+            if before == master.pivots {
+                rounds = 0; // the same duals: nothing new to find
+            }
+            asked.is_ok().then_some((master, from))
+        });
+        let (mut master, mut from) = match warm {
+            Some(warm) => warm,
+            None => self.master(left)?,
+        };
+        let before = self.pivots - master.pivots.min(self.pivots);
+        let spent_by = |master: &Master| before + master.pivots;
         self.centre_bound = f64::NEG_INFINITY;
         for round in 0..=rounds {
-            let ok = master.solve(pivot_limit.saturating_sub(self.pivots + master.pivots));
+            let ok = master.solve(self.pivot_limit.saturating_sub(spent_by(&master)));
+            self.pivots = spent_by(&master);
             if ok.is_err() {
-                self.pivots += master.pivots;
                 return None;
             }
-            let spent = self.pivots + master.pivots >= pivot_limit || self.work >= self.budget;
+            let spent = self.pivots >= self.pivot_limit || self.work >= self.budget;
             if round == rounds || spent {
                 break;
             }
@@ -315,14 +308,10 @@ impl<'a> Programme<'a> {
                 }
             }
         }
-        self.pivots += master.pivots;
-        Some(
-            master
-                .solution()
-                .into_iter()
-                .filter_map(|(c, x)| Some((from[c]?, x)))
-                .collect(),
-        )
+        let solution = master.solution().into_iter();
+        let used = solution.filter_map(|(c, x)| Some((from[c]?, x))).collect();
+        self.solved = Some((master, from));
+        Some(used)
     }
 
     /// Looks for fillings that are worth more than their price at `values`
@@ -454,27 +443,33 @@ impl<'a> Programme<'a> {
         good.then_some(Config { ty: *ty, counts })
     }
 
+    /// Later programmes need only what was nearly good enough for the whole.
+    fn prune(&mut self) {
+        if let Some((master, from)) = &mut self.solved {
+            let kept = master.prune(self.shapes.len(), NEARLY);
+            *from = kept.iter().map(|j| from[*j]).collect();
+        }
+    }
+
     /// A whole number of fillings that cover `left` (by shape), cheapest
     /// first tries; what a fraction of a node would hold is left out.
     pub(super) fn dive(&mut self, left: &[u32]) -> Vec<(Config, u32)> {
         let mut left = left.to_vec();
         let mut plan: Vec<(Config, u32)> = Vec::new();
-        let mut which: Vec<usize> = (0..self.configs.len()).collect();
         let mut first = true;
         while left.iter().any(|n| *n > 0) {
             let solved = if first {
-                self.solve(&left, &which, 1_000, &SEARCHES)
+                self.solve(&left, 1_000, self.searches)
             } else {
-                self.solve(&left, &which, 4, &DIVE_SEARCHES)
+                self.solve(&left, 4, &DIVE_SEARCHES)
             };
             let Some(solution) = solved else { break };
             if solution.is_empty() {
                 break;
             }
             if first {
-                // Later programmes need only what was good for the whole.
                 first = false;
-                which = (0..self.configs.len()).collect();
+                self.prune();
             }
             let mut fixed = false;
             let mut commit = |config: &Config, copies: u32, left: &mut Vec<u32>| {
@@ -530,13 +525,18 @@ impl<'a> Programme<'a> {
 
 /// Carries a plan out on the true model: opens its nodes and fills them with
 /// the items that rules allow.
-pub(super) fn carry_out(scope: Scope<'_>, pack: &mut Pack, plan: &[(Config, u32)]) {
+pub(super) fn carry_out(
+    scope: Scope<'_>,
+    merged: &Merged,
+    pack: &mut Pack,
+    plan: &[(Config, u32)],
+) {
     let model = scope.model;
     for (config, copies) in plan {
         // Large shares of devices first, so that small ones fill the gaps.
         let mut counts = config.counts.clone();
         counts.sort_by_key(|(s, _)| {
-            let request = &model.shapes[*s].devices;
+            let request = &merged.model.shapes[*s].devices;
             let devices = request.as_ref().map_or((0, 0), |d| (d.milli, d.count));
             (std::cmp::Reverse(devices), *s)
         });
@@ -546,11 +546,11 @@ pub(super) fn carry_out(scope: Scope<'_>, pack: &mut Pack, plan: &[(Config, u32)
             };
             let mut bin = Bin::new(model, config.ty, offer);
             for (shape, count) in &counts {
-                super::pack::add_shape(
+                super::pack::add_kinds(
                     model,
                     &mut bin,
                     &mut pack.left,
-                    *shape,
+                    &merged.kinds[*shape],
                     *count,
                     &mut pack.work,
                 );

@@ -11,17 +11,15 @@ use std::cmp::Reverse;
 /// what is missing is waste.
 pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[f64]) {
     let model = scope.model;
-    let lenses: Vec<Lens> = (0..model.types.len())
-        .map(|t| Lens::new(scope, t))
-        .collect();
+    let lenses: Vec<Lens> = scope.types.iter().map(|t| Lens::new(scope, *t)).collect();
     // The last ratio of a type bounds its next one closely enough, since what
     // is left only shrinks: types are looked at again only while they lead.
     let mut ratios: Vec<(f64, usize)> = Vec::new();
-    for (t, lens) in lenses.iter().enumerate() {
-        if pack.stock.cheapest(scope, t).is_some()
+    for (at, (t, lens)) in scope.types.iter().zip(&lenses).enumerate() {
+        if pack.stock.cheapest(scope, *t).is_some()
             && lens.shapes.iter().any(|s| pack.left.shapes[*s] > 0)
         {
-            ratios.push((f64::INFINITY, t));
+            ratios.push((f64::INFINITY, at));
         }
     }
     while pack.left.total > 0 {
@@ -31,13 +29,13 @@ pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[
             if best.as_ref().is_some_and(|b| b.0 >= entry.0) {
                 break;
             }
-            let t = entry.1;
+            let t = scope.types[entry.1];
             let Some((offer, _)) = pack.stock.cheapest(scope, t) else {
                 entry.0 = 0.0;
                 continue;
             };
             let mut bin = Bin::new(model, t, offer);
-            let lens = &lenses[t];
+            let lens = &lenses[entry.1];
             fill(
                 scope,
                 lens,

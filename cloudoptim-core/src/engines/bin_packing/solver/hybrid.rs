@@ -12,13 +12,14 @@
 use super::bound::{Bound, Group, Pricer, Room, lowest_cost};
 use super::bundles::{Bundler, Bundling, FEW_BUNDLES, MANY_BUNDLES, Relaxed};
 use super::columns::Config;
+use super::family::Family;
 use super::labels::Priced;
 use super::lp::{Column, Filling, Master};
 use super::model::Model;
 use super::pricing::Search;
 use super::solution::Certificate;
 use crate::model::MicroUsdPerHour;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Labels kept per type while there is something to find, and at the end, when
 /// it is to be proven that there is nothing.
@@ -33,15 +34,31 @@ const ENTRIES_PER_LABEL: u64 = 128;
 /// Labels kept for a type with equal devices where tables find nothing.
 const LABELS_OF_BUNDLES: usize = 250;
 
+/// How often tables for devices price the other amounts anew.
+const PRICINGS: usize = 6;
+
 /// How often it is tried.
 const PROOFS: usize = 3;
+
+/// How many types are looked at before all are.
+const PROMISING: usize = 24;
+
+/// A quick look passes over types that promise less than their price by this, as
+/// far as their last look tells.
+const DOUBT: f64 = 1e-3;
 
 /// Types with a new filling after which a round ends.
 const FOUND_PER_ROUND: usize = 3;
 
+/// The same where one table tells of all of them.
+const FOUND_PER_TABLE: usize = 24;
+
 /// A type that holds more items than this at the fluid optimum is fluid from the
 /// start: half an item matters little there, and fillings are many.
 const MANY_ITEMS: f64 = 32.0;
+
+/// The same where smaller types have a table and this one is too large for it.
+const FEW_ITEMS: f64 = 10.0;
 
 /// The bound is good enough within this of the programme's optimum.
 const TOLERANCE: f64 = 1e-4;
@@ -82,6 +99,8 @@ struct Type {
     /// Where devices are equal: they need not be told apart.
     bundler: Option<Bundler>,
     fluid: bool,
+    /// What was last known of its best filling, by the fractional one.
+    ratio: f64,
     /// Whether a table can tell its best filling.
     tables: bool,
 }
@@ -93,6 +112,10 @@ struct Programme<'a> {
     right: Vec<f64>,
     left: Vec<u32>,
     types: Vec<Type>,
+    /// Types that differ in size only.
+    family: Option<Family>,
+    /// Types that promised most when all were looked at.
+    promising: Vec<usize>,
     master: Master,
     known: BTreeSet<Config>,
     configs: Vec<Config>,
@@ -156,11 +179,14 @@ impl<'a> Programme<'a> {
                         search,
                         pricer,
                         fluid: false,
+                        ratio: 1.0,
                         tables: model.types[ty].devices.is_empty(),
                     }
                 })
             })
             .collect();
+        let searches: Vec<&Search> = types.iter().map(|t| &t.search).collect();
+        let family = Family::new(model, &searches);
         let right: Vec<f64> = shapes.iter().map(|s| f64::from(left[*s])).collect();
         let start = shapes
             .iter()
@@ -192,6 +218,8 @@ impl<'a> Programme<'a> {
             right,
             left: left.to_vec(),
             types,
+            family,
+            promising: Vec::new(),
             known: BTreeSet::new(),
             configs: Vec::new(),
             row_of,
@@ -226,7 +254,7 @@ impl<'a> Programme<'a> {
         self.centre = self.shapes.iter().map(|s| fluid.values[*s]).collect();
         self.proven = fluid.lower.0 as f64;
         self.price_step = fluid.price_step;
-        for t in &mut self.types {
+        for (i, t) in self.types.iter_mut().enumerate() {
             if let Some(bundler) = &mut t.bundler {
                 let relaxed = bundler.relax(&t.search, &t.pricer.own(&self.centre));
                 let items: f64 = relaxed.amounts.iter().map(|(_, z)| z).sum();
@@ -235,7 +263,11 @@ impl<'a> Programme<'a> {
             }
             let filling = t.pricer.knapsack.solve(&t.pricer.own(&self.centre));
             let items: f64 = filling.amounts.iter().map(|(_, z)| z).sum();
-            t.fluid = items > MANY_ITEMS;
+            let most = match &self.family {
+                Some(family) if !family.serves(i) => FEW_ITEMS,
+                _ => MANY_ITEMS,
+            };
+            t.fluid = items > most;
         }
         let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.
@@ -255,6 +287,7 @@ impl<'a> Programme<'a> {
     fn converge(&mut self, pivot_limit: u64, budget: u64) -> Option<bool> {
         // Duals of late, to which prices lean: they jump less.
         let mut calm = self.centre.clone();
+        let all: Vec<usize> = (0..self.types.len()).collect();
         loop {
             let duals = self.duals(pivot_limit)?;
             let mut added = false;
@@ -267,7 +300,13 @@ impl<'a> Programme<'a> {
                     .zip(&calm)
                     .map(|(dual, calm)| (1.0 - lean) * dual + lean * calm)
                     .collect();
-                added = self.price(&values, &duals, look, budget).added;
+                if look == Look::Quick && !self.promising.is_empty() {
+                    let some = self.promising.clone();
+                    added = self.price(&values, &duals, look, budget, &some).added;
+                }
+                if !added {
+                    added = self.price(&values, &duals, look, budget, &all).added;
+                }
                 if self.settled() {
                     return Some(true);
                 }
@@ -315,7 +354,8 @@ impl<'a> Programme<'a> {
                 return Some(Vec::new());
             }
             let duals = self.duals(u64::MAX)?;
-            let round = self.price(&duals, &duals, Look::Hard, budget);
+            let all: Vec<usize> = (0..self.types.len()).collect();
+            let round = self.price(&duals, &duals, Look::Hard, budget, &all);
             uncertain = round.uncertain;
             if !round.added {
                 break;
@@ -324,14 +364,23 @@ impl<'a> Programme<'a> {
         Some(uncertain)
     }
 
-    /// Looks for fillings worth more than their price at `values`, and at
-    /// `duals`, where they are added.
-    fn price(&mut self, values: &[f64], duals: &[f64], look: Look, budget: u64) -> Round {
+    /// Looks for fillings of `types` worth more than their price at `values`,
+    /// and at `duals`, where they are added.
+    fn price(
+        &mut self,
+        values: &[f64],
+        duals: &[f64],
+        look: Look,
+        budget: u64,
+        types: &[usize],
+    ) -> Round {
         let mut round = Round::default();
         let mut order: Vec<(f64, usize)> = Vec::new();
         let mut scale: f64 = 1.0;
-        let mut relaxed = Vec::with_capacity(self.types.len());
-        for (i, t) in self.types.iter_mut().enumerate() {
+        let mut relaxed = BTreeMap::new();
+        for i in types.iter().copied() {
+            let t = &mut self.types[i];
+            self.work += t.search.shapes.len() as u64;
             let own = t.pricer.own(values);
             let filling = t.pricer.knapsack.solve(&own);
             let mut worth = filling.value / t.price;
@@ -346,17 +395,37 @@ impl<'a> Programme<'a> {
             if worth > 1.0 + 1e-9 {
                 order.push((worth, i));
             }
-            relaxed.push((filling, bundled));
+            if worth > 1.0 + 1e-9 {
+                relaxed.insert(i, (filling, bundled));
+            }
         }
-        let columns: usize = self.types.iter().map(|t| t.search.shapes.len()).sum();
-        self.work += columns as u64;
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let whole = types.len() == self.types.len();
+        if whole && types.len() > 2 * PROMISING {
+            let some = order.iter().take(PROMISING);
+            self.promising = some.map(|(_, i)| *i).collect();
+        }
         let mut found = 0;
+        let mut by_shape = vec![0.0; self.model.shapes.len()];
+        for (s, value) in self.shapes.iter().zip(values) {
+            by_shape[*s] = *value;
+        }
+        let table = match &self.family {
+            Some(family) if look != Look::Quick => {
+                let looked = order.iter().map(|(_, i)| *i);
+                let looked: Vec<usize> = looked.filter(|i| !self.types[*i].fluid).collect();
+                family.table(&by_shape, &looked)
+            }
+            _ => None,
+        };
+        self.work += table.as_ref().map_or(0, |t| t.work);
         for (worth, i) in order {
             let t = &self.types[i];
             if t.fluid {
                 scale = scale.min(1.0 / worth);
-                let (filling, bundled) = &relaxed[i];
+                let Some((filling, bundled)) = relaxed.get(&i) else {
+                    continue;
+                };
                 let amounts = bundled.as_ref().map_or(&filling.amounts, |b| &b.amounts);
                 let entries: Vec<(u32, f64)> = amounts
                     .iter()
@@ -369,15 +438,25 @@ impl<'a> Programme<'a> {
                     round.added = true;
                     found += 1;
                 }
+            } else if look == Look::Quick && worth * t.ratio <= 1.0 - DOUBT {
+                // Hardly worth a look before others have nothing.
+                scale = scale.min(1.0 / worth);
             } else {
                 let own: Vec<f64> = t.pricer.own(values);
                 let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
                 let target = t.price * (1.0 + TOLERANCE / 4.0);
                 let spare = budget.saturating_sub(self.work) / 4;
-                let (root, bundled) = &relaxed[i];
+                let Some((root, bundled)) = relaxed.get(&i) else {
+                    continue;
+                };
                 let look_at = (own.as_slice(), left.as_slice(), target);
-                let priced = match (bundled, &t.bundler) {
-                    (Some(bundled), Some(bundler)) => {
+                let tabled = self.family.as_ref().zip(table.as_ref());
+                let tabled = tabled.and_then(|(family, table)| {
+                    family.priced(table, i, &t.search, &by_shape, target)
+                });
+                let priced = match (tabled, bundled, &t.bundler) {
+                    (Some(priced), ..) => priced,
+                    (_, Some(bundled), Some(bundler)) => {
                         bundled_price(t, bundler, bundled, look_at, look, spare)
                     }
                     _ => labelled_price(t, root, look_at, look, spare),
@@ -386,6 +465,7 @@ impl<'a> Programme<'a> {
                 let upper = priced.upper.min(root.value);
                 scale = scale.min(t.price / upper);
                 let (ty, price) = (t.ty, t.price);
+                self.types[i].ratio = upper / price / worth;
                 if upper > price * (1.0 + UNCERTAIN) {
                     round.uncertain.push(i);
                 }
@@ -401,12 +481,17 @@ impl<'a> Programme<'a> {
                 round.added |= some;
                 found += usize::from(some);
             }
-            if found >= FOUND_PER_ROUND && look != Look::Hard {
+            let enough = if table.is_some() {
+                FOUND_PER_TABLE
+            } else {
+                FOUND_PER_ROUND
+            };
+            if found >= enough && look != Look::Hard {
                 return round;
             }
         }
         let total: f64 = self.right.iter().zip(values).map(|(n, v)| n * v).sum();
-        if scale * total > self.proven {
+        if whole && scale * total > self.proven {
             self.proven = scale * total;
             self.centre = values.iter().map(|v| v * scale).collect();
         }
@@ -452,12 +537,26 @@ fn bundled_price(
         Look::Close => (FEW_BUNDLES, LABELS_OF_BUNDLES),
         Look::Hard => (MANY_BUNDLES, LABELS_TO_PROVE),
     };
+    let tabled = match look {
+        Look::Hard => bundler.tabled(&t.search, relaxed, own, target, PRICINGS),
+        _ => None,
+    };
+    let sure = |p: &Priced| p.upper <= t.price * (1.0 + UNCERTAIN) || p.value > target;
+    let tabled = match tabled {
+        Some(priced) if sure(&priced) => return priced,
+        tabled => tabled,
+    };
     let effort = Bundling {
         bundles,
         labels,
         budget: spare,
     };
-    bundler.priced(&t.search, relaxed, own, left, target, effort)
+    let mut priced = bundler.priced(&t.search, relaxed, own, left, target, effort);
+    if let Some(tabled) = tabled {
+        priced.work += tabled.work;
+        priced.upper = priced.upper.min(tabled.upper).max(priced.value);
+    }
+    priced
 }
 
 /// Looks for the best filling of any other type.
@@ -481,6 +580,7 @@ fn labelled_price(
     let mut possible = own.to_vec();
     t.search.keep_possible(&mut possible, root, target);
     if t.tables
+        && spare > 0
         && let Some(tabled) = t.search.tabled(&possible, CELLS)
     {
         priced.work += tabled.work / ENTRIES_PER_LABEL;

@@ -10,6 +10,10 @@ use std::cmp::Reverse;
 /// for merging in pairs.
 const MERGE_CANDIDATES: usize = 64;
 
+/// After so many nodes in a row that could not be emptied, the fuller ones are
+/// not tried.
+const MISSES: usize = 100;
+
 /// Improves `pack` until nothing changes, at most `rounds` times and as long as
 /// its work is below `budget`. Returns the number of accepted steps.
 pub(super) fn improve(scope: Scope<'_>, pack: &mut Pack, rounds: u32, budget: u64) -> u64 {
@@ -136,8 +140,9 @@ fn worst_first(scope: Scope<'_>, pack: &Pack) -> Vec<usize> {
 fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
     let model = scope.model;
     let mut changed = 0;
+    let mut misses = 0;
     for i in worst_first(scope, pack) {
-        if pack.work >= budget {
+        if pack.work >= budget || misses == MISSES {
             break;
         }
         if pack.bins[i].is_empty() {
@@ -184,8 +189,10 @@ fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
                     pack.bins[i] = bin;
                 }
                 changed += 1;
+                misses = 0;
             }
             None => {
+                misses += 1;
                 for (j, bin) in journal.into_iter().rev() {
                     pack.bins[j] = bin;
                 }

@@ -12,15 +12,23 @@ const EPS: f64 = 1e-9;
 pub(super) struct Master {
     rows: usize,
     right: Vec<f64>,
-    columns: Vec<Column>,
+    costs: Vec<f64>,
+    /// Where the entries of each column start, and the end of the last.
+    starts: Vec<usize>,
+    entries: Vec<(u32, f64)>,
     /// Column in each basic position; `>= SURPLUS` is the surplus of a row.
     basis: Vec<usize>,
     basic: Vec<bool>,
+    surplus_basic: Vec<bool>,
     /// Inverse of the basis, row by row.
     inverse: Vec<f64>,
     x: Vec<f64>,
+    /// Duals, kept up with every pivot.
+    y: Vec<f64>,
     pub(super) pivots: u64,
     since_refactor: u32,
+    /// Whether every pivot looks at all columns, at exact duals.
+    careful: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -30,6 +38,9 @@ pub(super) struct Column {
 }
 
 const SURPLUS: usize = usize::MAX / 2;
+
+/// Columns that improve most, which are looked at again before all are.
+const CANDIDATES: usize = 24;
 
 /// Why a programme was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,44 +54,66 @@ impl Master {
         let mut master = Self {
             rows,
             right,
-            columns: Vec::new(),
+            costs: Vec::new(),
+            starts: vec![0],
+            entries: Vec::new(),
             basis: Vec::with_capacity(rows),
             basic: Vec::new(),
+            surplus_basic: vec![false; rows],
             inverse: vec![0.0; rows * rows],
             x: vec![0.0; rows],
+            y: vec![0.0; rows],
             pivots: 0,
             since_refactor: 0,
+            careful: false,
         };
         for (row, column) in start.into_iter().enumerate() {
             let pivot = match column {
                 Some(column) => {
                     let pivot = column.entries.first().map_or(1.0, |e| e.1);
-                    master.basis.push(master.columns.len());
-                    master.columns.push(column);
-                    master.basic.push(true);
+                    master.basis.push(master.costs.len());
+                    master.add(column);
+                    if let Some(last) = master.basic.last_mut() {
+                        *last = true;
+                    }
                     pivot
                 }
                 None => {
                     master.basis.push(SURPLUS + row);
+                    master.surplus_basic[row] = true;
                     -1.0
                 }
             };
             master.inverse[row * rows + row] = 1.0 / pivot;
             master.x[row] = master.right[row] / pivot;
         }
+        master.y = master.duals();
         master
     }
 
+    /// The same, looking at all columns before every pivot: slower, and steadier
+    /// where many right sides are zero.
+    pub(super) fn careful(mut self) -> Self {
+        self.careful = true;
+        self
+    }
+
     pub(super) fn add(&mut self, column: Column) {
-        self.columns.push(column);
+        self.costs.push(column.cost);
+        self.entries.extend_from_slice(&column.entries);
+        self.starts.push(self.entries.len());
         self.basic.push(false);
+    }
+
+    fn column(&self, column: usize) -> &[(u32, f64)] {
+        &self.entries[self.starts[column]..self.starts[column + 1]]
     }
 
     fn cost(&self, column: usize) -> f64 {
         if column >= SURPLUS {
             0.0
         } else {
-            self.columns[column].cost
+            self.costs[column]
         }
     }
 
@@ -120,61 +153,183 @@ impl Master {
         out
     }
 
-    /// Pivots until no column of the master improves it, or `limit` pivots.
-    pub(super) fn solve(&mut self, limit: u64) -> Result<(), Failed> {
-        let mut left = limit;
-        loop {
-            let y = self.duals();
-            let mut best = (-1e-9, usize::MAX);
-            for (j, column) in self.columns.iter().enumerate() {
-                if self.basic[j] {
-                    continue;
-                }
-                let value: f64 = column.entries.iter().map(|(r, a)| a * y[*r as usize]).sum();
-                let reduced = (column.cost - value) / column.cost.abs().max(1e-6);
-                if reduced < best.0 {
-                    best = (reduced, j);
-                }
-            }
-            let scale = self.objective().abs().max(1.0);
-            for (row, dual) in y.iter().enumerate() {
-                // The surplus of a row improves when its dual is negative.
-                if *dual * self.right[row].abs().max(1.0) < -1e-9 * scale
-                    && dual * self.right[row].abs().max(1.0) / scale < best.0
-                    && !self.basis.contains(&(SURPLUS + row))
-                {
-                    best = (
-                        *dual * self.right[row].abs().max(1.0) / scale,
-                        SURPLUS + row,
-                    );
-                }
-            }
-            if best.1 == usize::MAX || left == 0 {
-                return Ok(());
-            }
-            left -= 1;
-            self.pivot(best.1)?;
+    /// Reduced cost of a column or a surplus.
+    fn reduced(&self, column: usize) -> f64 {
+        if column >= SURPLUS {
+            return self.y[column - SURPLUS];
+        }
+        let entries = self.column(column).iter();
+        let value: f64 = entries.map(|(r, a)| a * self.y[*r as usize]).sum();
+        self.costs[column] - value
+    }
+
+    /// How much a column promises, in comparable terms; the least is the best.
+    fn score(&self, column: usize, scale: f64) -> f64 {
+        let reduced = self.reduced(column);
+        if column >= SURPLUS {
+            // The surplus of a row improves when its dual is negative.
+            reduced * self.right[column - SURPLUS].abs().max(1.0) / scale
+        } else {
+            reduced / self.costs[column].abs().max(1e-6)
         }
     }
 
-    fn pivot(&mut self, entering: usize) -> Result<(), Failed> {
-        let n = self.rows;
-        let mut direction = vec![0.0; n];
-        if entering >= SURPLUS {
-            let row = entering - SURPLUS;
-            for (i, d) in direction.iter_mut().enumerate() {
-                *d = -self.inverse[i * n + row];
-            }
+    fn is_basic(&self, column: usize) -> bool {
+        if column >= SURPLUS {
+            self.surplus_basic[column - SURPLUS]
         } else {
-            for (i, d) in direction.iter_mut().enumerate() {
-                let line = &self.inverse[i * n..(i + 1) * n];
-                *d = self.columns[entering]
-                    .entries
-                    .iter()
-                    .map(|(r, a)| a * line[*r as usize])
-                    .sum();
+            self.basic[column]
+        }
+    }
+
+    /// Columns that improve, the best first, as many as are worth keeping.
+    fn candidates(&self, scale: f64) -> Vec<usize> {
+        let all = (0..self.costs.len()).chain(SURPLUS..SURPLUS + self.rows);
+        let mut found: Vec<(f64, usize)> = all
+            .filter(|j| !self.is_basic(*j))
+            .map(|j| (self.score(j, scale), j))
+            .filter(|(score, _)| *score < -1e-9)
+            .collect();
+        let by = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        if found.len() > CANDIDATES {
+            found.select_nth_unstable_by(CANDIDATES, by);
+            found.truncate(CANDIDATES);
+        }
+        found.sort_by(by);
+        found.into_iter().map(|(_, j)| j).collect()
+    }
+
+    /// Pivots until no column of the master improves it, or `limit` pivots.
+    pub(super) fn solve(&mut self, limit: u64) -> Result<(), Failed> {
+        let mut left = limit;
+        let mut candidates: Vec<usize> = Vec::new();
+        let mut fresh = false;
+        loop {
+            let scale = self.objective().abs().max(1.0);
+            let mut best = (-1e-9, None);
+            candidates.retain(|j| {
+                let score = self.score(*j, scale);
+                let improves = score < -1e-9 && !self.is_basic(*j);
+                if improves && score < best.0 {
+                    best = (score, Some(*j));
+                }
+                improves
+            });
+            let Some(entering) = best.1 else {
+                candidates = self.candidates(scale);
+                if candidates.is_empty() {
+                    if fresh {
+                        return Ok(());
+                    }
+                    // Duals that were kept up may be a little off.
+                    self.y = self.duals();
+                    fresh = true;
+                }
+                continue;
+            };
+            if left == 0 {
+                return Ok(());
+            }
+            left -= 1;
+            fresh = false;
+            let step = self.enter(entering)?;
+            if self.careful {
+                self.y = self.duals();
+            }
+            if self.careful || step <= EPS {
+                // A step in place: of all columns the best leads out soonest.
+                candidates.clear();
             }
         }
+    }
+
+    /// Asks for other amounts, starting from the present optimum: pivots in the
+    /// dual until they are covered, at most `limit` times.
+    pub(super) fn ask(&mut self, right: Vec<f64>, limit: u64) -> Result<(), Failed> {
+        self.right = right;
+        self.refresh();
+        let mut left = limit;
+        loop {
+            let scale = self.x.iter().fold(1.0_f64, |a, b| a.max(b.abs()));
+            let leaving = (0..self.rows).min_by(|a, b| self.x[*a].total_cmp(&self.x[*b]));
+            let Some(leaving) = leaving.filter(|i| self.x[*i] < -1e-9 * scale) else {
+                for x in &mut self.x {
+                    *x = x.max(0.0);
+                }
+                return Ok(());
+            };
+            if left == 0 {
+                return Err(Failed);
+            }
+            left -= 1;
+            let line = &self.inverse[leaving * self.rows..(leaving + 1) * self.rows];
+            let all = (0..self.costs.len()).chain(SURPLUS..SURPLUS + self.rows);
+            let mut best: Option<(f64, f64, usize)> = None;
+            for j in all.filter(|j| !self.is_basic(*j)) {
+                let alpha: f64 = if j >= SURPLUS {
+                    -line[j - SURPLUS]
+                } else {
+                    let entries = self.column(j).iter();
+                    entries.map(|(r, a)| a * line[*r as usize]).sum()
+                };
+                if alpha < -EPS {
+                    let ratio = self.reduced(j).max(0.0) / -alpha;
+                    let better = best.is_none_or(|(least, largest, _)| {
+                        ratio < least - 1e-12 || (ratio <= least + 1e-12 && -alpha > largest)
+                    });
+                    if better {
+                        best = Some((ratio, -alpha, j));
+                    }
+                }
+            }
+            let Some((_, _, entering)) = best else {
+                return Err(Failed);
+            };
+            let direction = self.direction(entering);
+            self.pivot(entering, leaving, &direction)?;
+        }
+    }
+
+    /// Forgets columns that cost more than they are worth by more than `over` of
+    /// their cost; the first `always` stay. Says which stayed.
+    pub(super) fn prune(&mut self, always: usize, over: f64) -> Vec<usize> {
+        let stays = |j: &usize| {
+            *j < always || self.basic[*j] || self.reduced(*j) <= over * self.costs[*j].abs()
+        };
+        let kept: Vec<usize> = (0..self.costs.len()).filter(stays).collect();
+        let mut new = vec![SURPLUS; self.costs.len()];
+        let (mut starts, mut entries) = (vec![0], Vec::new());
+        for (at, j) in kept.iter().enumerate() {
+            new[*j] = at;
+            entries.extend_from_slice(self.column(*j));
+            starts.push(entries.len());
+        }
+        self.costs = kept.iter().map(|j| self.costs[*j]).collect();
+        self.basic = kept.iter().map(|j| self.basic[*j]).collect();
+        (self.starts, self.entries) = (starts, entries);
+        for basic in self.basis.iter_mut().filter(|b| **b < SURPLUS) {
+            *basic = new[*basic];
+        }
+        kept
+    }
+
+    /// How the basic amounts fall as a column enters.
+    fn direction(&self, entering: usize) -> Vec<f64> {
+        let n = self.rows;
+        let lines = self.inverse.chunks_exact(n.max(1));
+        if entering >= SURPLUS {
+            let row = entering - SURPLUS;
+            return lines.map(|line| -line[row]).collect();
+        }
+        let entries = self.column(entering);
+        lines
+            .map(|line| entries.iter().map(|(r, a)| a * line[*r as usize]).sum())
+            .collect()
+    }
+
+    /// Brings a column in as far as it goes; says how far.
+    fn enter(&mut self, entering: usize) -> Result<f64, Failed> {
+        let direction = self.direction(entering);
         let mut step = f64::INFINITY;
         for (d, x) in direction.iter().zip(&self.x) {
             if *d > EPS {
@@ -196,10 +351,25 @@ impl Master {
         let Some(leaving) = leaving else {
             return Err(Failed);
         };
+        self.x[leaving] = self.x[leaving].max(0.0);
+        self.pivot(entering, leaving, &direction)?;
+        for x in &mut self.x {
+            *x = x.max(0.0);
+        }
+        Ok(step)
+    }
+
+    /// Exchanges a basic position for a column.
+    fn pivot(&mut self, entering: usize, leaving: usize, direction: &[f64]) -> Result<(), Failed> {
+        let n = self.rows;
         let pivot = direction[leaving];
-        let step = self.x[leaving].max(0.0) / pivot;
+        let step = self.x[leaving] / pivot;
+        let change = self.reduced(entering) / pivot;
         let (before, rest) = self.inverse.split_at_mut(leaving * n);
         let (line, after) = rest.split_at_mut(n);
+        for (y, a) in self.y.iter_mut().zip(line.iter()) {
+            *y += change * a;
+        }
         for a in line.iter_mut() {
             *a /= pivot;
         }
@@ -229,25 +399,34 @@ impl Master {
                 *x = step;
             } else {
                 *x -= step * direction[i];
-                if *x < 0.0 {
-                    *x = 0.0;
-                }
             }
         }
         let out = self.basis[leaving];
-        if out < SURPLUS {
-            self.basic[out] = false;
-        }
+        self.mark(out, false);
         self.basis[leaving] = entering;
-        if entering < SURPLUS {
-            self.basic[entering] = true;
-        }
+        self.mark(entering, true);
         self.pivots += 1;
         self.since_refactor += 1;
         if self.since_refactor >= 256 {
             self.refactor()?;
         }
         Ok(())
+    }
+
+    fn mark(&mut self, column: usize, basic: bool) {
+        if column >= SURPLUS {
+            self.surplus_basic[column - SURPLUS] = basic;
+        } else {
+            self.basic[column] = basic;
+        }
+    }
+
+    /// Basic amounts for the present right sides.
+    fn refresh(&mut self) {
+        let lines = self.inverse.chunks_exact(self.rows.max(1));
+        for (x, line) in self.x.iter_mut().zip(lines) {
+            *x = line.iter().zip(&self.right).map(|(a, b)| a * b).sum();
+        }
     }
 
     /// Computes the inverse anew from the basis, so that errors do not add up.
@@ -260,7 +439,7 @@ impl Master {
             if *column >= SURPLUS {
                 a[(*column - SURPLUS) * n + position] = -1.0;
             } else {
-                for (row, value) in &self.columns[*column].entries {
+                for (row, value) in self.column(*column) {
                     a[*row as usize * n + position] = *value;
                 }
             }
@@ -313,11 +492,8 @@ impl Master {
             }
         }
         self.inverse = inverse;
-        for i in 0..n {
-            let line = &self.inverse[i * n..(i + 1) * n];
-            let x: f64 = line.iter().zip(&self.right).map(|(a, b)| a * b).sum();
-            self.x[i] = x.max(0.0);
-        }
+        self.refresh();
+        self.y = self.duals();
         Ok(())
     }
 }
@@ -540,5 +716,32 @@ mod tests {
             (y[0] - 1.0).abs() < 1e-9 && (y[1] - 0.5).abs() < 1e-9,
             "{y:?}"
         );
+    }
+
+    #[test]
+    fn the_master_goes_on_from_its_optimum_when_asked_for_more() {
+        let single = |r, cost| {
+            Some(Column {
+                cost,
+                entries: vec![(r, 1.0)],
+            })
+        };
+        let mut m = Master::new(vec![10.0, 6.0], vec![single(0, 1.0), single(1, 1.0)]);
+        for (cost, both) in [(1.5, 1.0), (9.0, 2.0)] {
+            m.add(Column {
+                cost,
+                entries: vec![(0, both), (1, both)],
+            });
+        }
+        m.solve(100).unwrap();
+        // Four together and five alone.
+        m.ask(vec![4.0, 9.0], 100).unwrap();
+        m.solve(100).unwrap();
+        assert!((m.objective() - 11.0).abs() < 1e-9);
+        // The dear column goes, and nothing changes.
+        assert_eq!(m.prune(2, 0.5), vec![0, 1, 2]);
+        m.ask(vec![10.0, 6.0], 100).unwrap();
+        m.solve(100).unwrap();
+        assert!((m.objective() - 13.0).abs() < 1e-9);
     }
 }

@@ -392,7 +392,7 @@ fn self_limits(problem: &Problem) -> Vec<SelfLimit> {
 }
 
 /// How many items of `shape` an empty node of a type holds.
-fn empty_fit(
+pub(super) fn empty_fit(
     shape: &Shape,
     source: usize,
     capacity: &[u64],

@@ -12,6 +12,43 @@ pub(super) struct Scope<'a> {
     pub(super) bound: &'a Bound,
     /// Only offerings of this zone; `None` when zones do not matter.
     pub(super) zone: Option<usize>,
+    /// Types that are worth trying.
+    pub(super) types: &'a [usize],
+}
+
+/// How many types a strategy tries beside those of the fluid optimum.
+const TRIED: usize = 48;
+
+/// Types within so much of the best, by what they hold at most for their price,
+/// count as equal.
+const AS_GOOD: f64 = 1e-3;
+
+/// The types that are worth trying: those that the fluid optimum uses, of the
+/// others those that promise most for their price, small ones first, and for
+/// each shape the one that takes it at the least cost.
+pub(super) fn promising(model: &Model, bound: &Bound) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..model.types.len()).collect();
+    if order.len() <= TRIED {
+        return order;
+    }
+    let price = |t: usize| model.types[t].offers.first().map_or(0, |o| o.price.0);
+    let rank = |t: usize| ((1.0 - bound.worth[t]).max(0.0) / AS_GOOD) as u64;
+    order.sort_by_key(|t| (rank(*t), price(*t), *t));
+    let mut chosen = vec![false; order.len()];
+    for t in &order[..TRIED] {
+        chosen[*t] = true;
+    }
+    for (t, usage) in bound.usage.iter().enumerate() {
+        chosen[t] |= *usage > 0.0;
+    }
+    for s in (0..model.shapes.len()).filter(|s| model.wanted[*s]) {
+        let takes = (0..model.types.len()).filter(|t| model.types[*t].fits[s] > 0);
+        let dear = |t: &usize| price(*t) as f64 / f64::from(model.types[*t].fits[s]);
+        if let Some(best) = takes.min_by(|a, b| dear(a).total_cmp(&dear(b)).then(a.cmp(b))) {
+            chosen[best] = true;
+        }
+    }
+    (0..chosen.len()).filter(|t| chosen[*t]).collect()
 }
 
 /// Items that are still to be placed.
@@ -288,8 +325,20 @@ pub(super) fn add_shape(
     want: u32,
     work: &mut u64,
 ) -> u32 {
+    add_kinds(model, bin, left, &model.shapes[shape].kinds, want, work)
+}
+
+/// [`add_shape`] from several shapes, `kinds` in their order.
+pub(super) fn add_kinds(
+    model: &Model,
+    bin: &mut Bin,
+    left: &mut Left,
+    kinds: &[usize],
+    want: u32,
+    work: &mut u64,
+) -> u32 {
     let mut added = 0;
-    for kind in &model.shapes[shape].kinds {
+    for kind in kinds {
         if added == want {
             break;
         }

@@ -7,9 +7,11 @@ use super::columns::{self, Programme};
 use super::greedy::{self, Opens};
 use super::hybrid;
 use super::improve;
+use super::merged::Merged;
 use super::model::Model;
-use super::pack::{Key, Pack, Pick, Scope, price};
+use super::pack::{self, Key, Pack, Pick, Scope, price};
 use super::problem::Problem;
+use super::proportional::{Setting, proportional};
 use super::solution::{
     BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Solution,
     Stopped, Unplaced, UnplacedReason, Work,
@@ -29,6 +31,11 @@ struct Part {
 
 /// How many packings of a part are worth improving.
 const ELITE: usize = 4;
+
+/// Settings of the proportional packing to try, and how many in a row may bring
+/// nothing.
+const SETTINGS: u64 = 40;
+const IDLE_SETTINGS: u32 = 10;
 
 /// Up to this many types, first fit is tried on each of them.
 const FEW_TYPES: usize = 64;
@@ -140,11 +147,13 @@ impl Search<'_> {
         bound: &Bound,
         run: &mut dyn FnMut(&mut Self, usize, Scope<'_>) -> ControlFlow<()>,
     ) {
+        let types = pack::promising(self.model, bound);
         for part in 0..self.parts.len() {
             let scope = Scope {
                 model: self.model,
                 bound,
                 zone: self.parts[part].zone,
+                types: &types,
             };
             if self.parts[part].start.left.total == 0 {
                 continue;
@@ -175,7 +184,8 @@ impl Search<'_> {
     /// The bound over whole fillings of all parts together, when it is better;
     /// its fillings serve the parts.
     fn configurations(&mut self, problem: &Problem, bound: &mut Bound) {
-        let relaxed = columns::relaxed(self.model);
+        let merged = Merged::new(self.model, bound);
+        let relaxed = &merged.model;
         let fits = |s: usize| relaxed.types.iter().any(|t| t.fits[s] > 0);
         let left: Vec<u32> = (0..relaxed.shapes.len())
             .map(|s| if fits(s) { relaxed.kinds[s].count } else { 0 })
@@ -184,24 +194,27 @@ impl Search<'_> {
         if some == 0 || some > columns::MAX_SHAPES || self.effort.bound_labels == 0 {
             return;
         }
+        let types = pack::promising(self.model, bound);
         let scope = Scope {
-            model: &relaxed,
-            bound,
+            model: relaxed,
+            bound: &merged.bound,
             zone: None,
+            types: &types,
         };
-        let plain = Pack::new(&relaxed, left.clone(), Vec::new());
+        let plain = Pack::new(relaxed, left.clone(), Vec::new());
         let pivots = self.effort.bound_pivots;
         let budget = self.effort.placements / 20;
-        let mut programme = Programme::new(scope, &plain, pivots, budget);
+        let mut programme = Programme::new(scope, &plain, &types, pivots, budget);
         for part in &self.parts {
             for (pack, _) in &part.elite {
-                programme.learn(self.model, pack);
+                programme.learn(&merged, pack);
             }
         }
         let known = programme.explored(&left);
         let labels = self.effort.bound_labels;
         let reached = self.reached();
-        let found = hybrid::bound(&relaxed, &left, bound, &known, reached, pivots, labels);
+        let fluid = &merged.bound;
+        let found = hybrid::bound(relaxed, &left, fluid, &known, reached, pivots, labels);
         let Some(found) = found else {
             bound.notes.push(Note::BoundFallback);
             return;
@@ -215,9 +228,9 @@ impl Search<'_> {
         bound.lower = found.lower;
         bound.method = BoundMethod::Configurations;
         let mut class_values = vec![0u64; problem.classes.len()];
-        for kind in &self.model.kinds {
+        for (kind, shape) in self.model.kinds.iter().zip(merged.of_kind) {
             for (class, _) in &kind.classes {
-                class_values[*class] = found.values[kind.shape];
+                class_values[*class] = found.values[shape];
             }
         }
         bound.certificate = Some(Certificate {
@@ -243,12 +256,16 @@ impl Search<'_> {
         self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
         let area = area_values(self.model);
         let fluid = scope.bound.values.clone();
+        let many = self.many(part);
         for (name, pick) in [
             ("scarce", Pick::Scarce),
             ("balanced", Pick::Balance(0.3)),
             ("size", Pick::Order(Key::Size)),
             ("widest", Pick::Order(Key::Widest)),
         ] {
+            if many && !matches!(pick, Pick::Order(_)) {
+                continue; // they look at every shape for every item
+            }
             for (by, values) in [("fluid", &fluid), ("area", &area)] {
                 self.consider(part, scope, &format!("ratio {name} {by}"), &mut |pack| {
                     greedy::fill_open(scope, pack);
@@ -266,12 +283,21 @@ impl Search<'_> {
         self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
         let fluid = scope.bound.values.clone();
         let types = self.model.types.len();
+        if self.many(part) {
+            self.proportional(part, scope)?;
+            return self.improve(part, scope);
+        }
         self.columns(part, scope, "columns of all")?;
         if self.parts.len() > 1 {
             // What is best for all zones together need not be for one.
             let all = std::mem::take(&mut self.configs);
             self.columns(part, scope, "columns")?;
             self.configs = all;
+        }
+        let won = |(_, name): &(Pack, String)| name.starts_with("columns");
+        if self.parts[part].best.as_ref().is_some_and(won) {
+            // No rule was ever better where the programme was.
+            return self.improve(part, scope);
         }
         // First fit on each type, as long as there are few.
         let used = (0..types).filter(|t| types <= FEW_TYPES || scope.bound.usage[*t] > 0.0);
@@ -297,13 +323,45 @@ impl Search<'_> {
         self.improve(part, scope)
     }
 
+    /// Whether a part has too many shapes for programmes over whole fillings.
+    fn many(&self, part: usize) -> bool {
+        let shapes = self.parts[part].start.left.shapes.iter();
+        shapes.filter(|n| **n > 0).count() > columns::MAX_SHAPES
+    }
+
+    /// Nodes filled by the shares of the fluid optimum, with several settings
+    /// while they bring something.
+    fn proportional(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
+        let mut idle = 0;
+        for seed in 0..SETTINGS {
+            let setting = Setting {
+                share: [0.35, 0.5, 0.2, 0.65][seed as usize % 4],
+                drawn: [5, 3, 8][seed as usize % 3],
+                tail: [2.5, 1.5, 4.0, 2.0, 3.0][seed as usize % 5],
+            };
+            let best = |s: &Self| s.parts[part].best.as_ref().map(|(p, _)| p.rank(s.model));
+            let before = best(self);
+            self.consider(part, scope, "proportional", &mut |pack| {
+                greedy::fill_open(scope, pack);
+                proportional(scope, pack, setting, seed);
+                greedy::fill_open(scope, pack);
+                greedy::by_ratio(scope, pack, Pick::Order(Key::Size), &scope.bound.values);
+            })?;
+            idle = if best(self) == before { idle + 1 } else { 0 };
+            if idle == IDLE_SETTINGS {
+                break;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Column generation and dive.
     fn columns(&mut self, part: usize, scope: Scope<'_>, name: &str) -> ControlFlow<()> {
-        let shapes = &self.parts[part].start.left.shapes;
+        let merged = Merged::new(self.model, scope.bound);
+        let shapes = merged.left(&self.parts[part].start.left.kinds);
         if shapes.iter().filter(|n| **n > 0).count() > columns::MAX_SHAPES {
             return ControlFlow::Continue(());
         }
-        let relaxed = columns::relaxed(self.model);
         let pivots = self.effort.bound_pivots;
         // Zones try twice; half is for what comes after.
         let tries = if self.parts.len() > 1 { 4 } else { 2 };
@@ -319,20 +377,21 @@ impl Search<'_> {
         let outcome = self.consider(part, scope, name, &mut |pack| {
             greedy::fill_open(scope, pack);
             let wide = Scope {
-                model: &relaxed,
+                model: &merged.model,
+                bound: &merged.bound,
                 ..scope
             };
-            let left = pack.left.shapes.clone();
-            let plain = Pack::new(&relaxed, left.clone(), Vec::new());
-            let mut programme = Programme::new(wide, &plain, pivots, budget);
+            let left = merged.left(&pack.left.kinds);
+            let plain = Pack::new(&merged.model, left.clone(), Vec::new());
+            let mut programme = Programme::new(wide, &plain, scope.types, pivots, budget);
             for known in &elite {
-                programme.learn(scope.model, known);
+                programme.learn(&merged, known);
             }
             programme.learn_configs(&configs);
             let plan = programme.dive(&left);
             done = programme.pivots;
             work = programme.work;
-            columns::carry_out(scope, pack, &plan);
+            columns::carry_out(scope, &merged, pack, &plan);
             greedy::fill_open(scope, pack);
             greedy::by_ratio(scope, pack, Pick::Scarce, &scope.bound.values);
         });

@@ -148,7 +148,7 @@ impl Search {
     }
 
     /// Whether a filling fits a node, limits and all.
-    fn fits(&self, filling: &[(usize, u32)]) -> bool {
+    pub(super) fn fits(&self, filling: &[(usize, u32)]) -> bool {
         let amounts = (0..self.dims).all(|dim| {
             let used = filling
                 .iter()

@@ -91,7 +91,7 @@ impl Relaxation<'_> {
             entries: vec![(0, 1.0)],
         })];
         start.extend(std::iter::repeat_n(None, width));
-        let mut master = Master::new(right, start);
+        let mut master = Master::new(right, start).careful();
         let mut cuts: Vec<Option<Cut>> = vec![None];
         for row in 0..width {
             master.add(Column {

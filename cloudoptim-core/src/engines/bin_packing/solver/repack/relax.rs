@@ -238,7 +238,7 @@ impl<'a> Relaxation<'a> {
             }));
         }
         start.extend(std::iter::repeat_n(None, right.len() - g));
-        let mut master = Master::new(right, start);
+        let mut master = Master::new(right, start).careful();
         let mut sources: Vec<Source> = vec![Source::Nothing; g];
         for (index, (look, cost, _)) in steps.iter().enumerate() {
             master.add(Column {
