@@ -15,6 +15,9 @@ use super::solution::{BoundMethod, Certificate, Note, Share, ShareOf, Split, Spl
 use crate::model::MicroUsdPerHour;
 use std::collections::BTreeMap;
 
+/// A column's groups and how many of each.
+type Entries = Vec<(usize, f64)>;
+
 /// Dual feasible functions to try beside the plain share, for amounts; and for
 /// devices, of which small shares are common.
 const ROUNDINGS: std::ops::RangeInclusive<u32> = 0..=3;
@@ -538,7 +541,7 @@ fn generate(
             let mut scale: f64 = 1.0;
             let all: Vec<usize> = (0..pricers.len()).collect();
             let mut worths: Vec<(f64, usize)> = Vec::new();
-            let mut columns: Vec<(f64, usize, Vec<(usize, f64)>)> = Vec::new();
+            let mut columns: Vec<(f64, usize, Entries)> = Vec::new();
             for t in if some { &promising } else { &all } {
                 let pricer = &mut pricers[*t];
                 let own = pricer.own(&values);
@@ -548,7 +551,7 @@ fn generate(
                     scale = scale.min(price / filling.value);
                 }
                 worths.push((filling.value / price.max(1e-3), *t));
-                let entries: Vec<(usize, f64)> = filling
+                let entries: Entries = filling
                     .amounts
                     .iter()
                     .map(|(c, z)| (pricer.groups[*c], *z))
@@ -582,7 +585,7 @@ fn generate(
                 let own = pricer.own(&values);
                 let filling = pricer.knapsack.solve(&own);
                 free = filling.value;
-                let entries: Vec<(usize, f64)> = filling
+                let entries: Entries = filling
                     .amounts
                     .iter()
                     .map(|(c, z)| (pricer.groups[*c], *z))
