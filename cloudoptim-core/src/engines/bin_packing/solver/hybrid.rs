@@ -57,9 +57,6 @@ const FOUND_PER_TABLE: usize = 24;
 /// start: half an item matters little there, and fillings are many.
 const MANY_ITEMS: f64 = 32.0;
 
-/// The same where smaller types have a table and this one is too large for it.
-const FEW_ITEMS: f64 = 10.0;
-
 /// The bound is good enough within this of the programme's optimum.
 const TOLERANCE: f64 = 1e-4;
 
@@ -263,11 +260,9 @@ impl<'a> Programme<'a> {
             }
             let filling = t.pricer.knapsack.solve(&t.pricer.own(&self.centre));
             let items: f64 = filling.amounts.iter().map(|(_, z)| z).sum();
-            let most = match &self.family {
-                Some(family) if !family.serves(i) => FEW_ITEMS,
-                _ => MANY_ITEMS,
-            };
-            t.fluid = items > most;
+            // Who checks the bound has tables too, and they are no larger.
+            let too_large = self.family.as_ref().is_some_and(|f| !f.serves(i));
+            t.fluid = items > MANY_ITEMS || too_large;
         }
         let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.

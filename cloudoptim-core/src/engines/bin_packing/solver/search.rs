@@ -32,6 +32,9 @@ struct Part {
 /// How many packings of a part are worth improving.
 const ELITE: usize = 4;
 
+/// How much higher a bound must be where it is harder to check.
+const CLEARLY: f64 = 1.01;
+
 /// Settings of the proportional packing to try, and how many in a row may bring
 /// nothing.
 const SETTINGS: u64 = 40;
@@ -222,7 +225,11 @@ impl Search<'_> {
         self.work.pivots += found.pivots;
         self.work.labels += found.work;
         self.configs = found.configs;
-        if found.lower <= bound.lower {
+        // Values of items that share devices are hard to check: little more is
+        // not worth giving up splits that anyone can.
+        let devices = self.model.types.iter().any(|t| !t.devices.is_empty());
+        let worth_it = if devices { CLEARLY } else { 1.0 };
+        if found.lower.0 as f64 <= bound.lower.0 as f64 * worth_it {
             return;
         }
         bound.lower = found.lower;
