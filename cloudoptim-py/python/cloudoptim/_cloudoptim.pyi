@@ -64,6 +64,22 @@ class BinPacking:
         """
 
     @property
+    def max_disrupted_percent(self) -> int:
+        """Most of a pool's nodes, in percent and rounded up, that a wave empties
+        side by side, with those that are out of service for any other reason.
+        Default 10: Karpenter's default budget, and what the guards
+        permit ([`pool_percent`](crate::guard::Limits::pool_percent)). 1 to 100.
+        """
+
+    @property
+    def max_temporary_cordons(self) -> int:
+        """Most cordons for the time of a wave that a migration of one cluster may
+        take to leave the scheduler one node to choose. When it would take more,
+        the waves are looked at before instead, and some may not go. Default 20:
+        our choice, for every one is two calls.
+        """
+
+    @property
     def moves(self) -> dict[str, typing.Any]:
         """What a move may lose."""
 
@@ -76,13 +92,13 @@ class BinPacking:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, moves: dict[str, typing.Any]=...) -> BinPacking:
+    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, moves: dict[str, typing.Any]=...) -> BinPacking:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
+    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:
