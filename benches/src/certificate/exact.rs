@@ -201,10 +201,24 @@ fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Opti
         })
         .collect();
     let size = |sides: &[Side]| sides.iter().fold(1u64, |n, s| n.saturating_mul(s.cells));
-    // What carries least of the price is left out first, as long as two stay.
+    // What cannot bind beside the others is left out first, then what carries
+    // least of the price, as long as two stay.
     while sides.len() > 3 || (sides.len() > 2 && size(&sides) > cells) {
-        let least = (0..sides.len())
-            .min_by(|a, b| carried(sides[*a].dim).total_cmp(&carried(sides[*b].dim)))?;
+        let binds = |side: &Side| {
+            let others = sides.iter().filter(|other| other.dim != side.dim);
+            let most = others.filter_map(|other| {
+                let least = items.iter().map(|i| i.demand[other.dim]).min()?;
+                room.of.capacity[other.dim].checked_div(least)
+            });
+            let largest = items.iter().map(|i| i.demand[side.dim]).max();
+            let most = most.min().unwrap_or(u64::MAX);
+            most.saturating_mul(largest.unwrap_or(0)) > room.of.capacity[side.dim]
+        };
+        let least = (0..sides.len()).min_by(|a, b| {
+            let (a, b) = (&sides[*a], &sides[*b]);
+            let by_price = carried(a.dim).total_cmp(&carried(b.dim));
+            binds(a).cmp(&binds(b)).then(by_price)
+        })?;
         sides.remove(least);
     }
     while size(&sides) > cells {
