@@ -23,6 +23,7 @@ impl Default for SystemClock {
 
 #[async_trait]
 impl Clock for SystemClock {
+    // The adapter is where time comes in.
     #[allow(clippy::disallowed_methods)]
     fn now(&self) -> DateTime<Utc> {
         SystemTime::now().into()

@@ -1,7 +1,7 @@
 //! Taking back a plan that is done.
 
 use super::effect::{Effect, effect};
-use super::undo_step;
+use super::{left_to_undo, undo_step};
 use crate::guard::step_key;
 use crate::journal::{History, StepState};
 use crate::model::Snapshot;
@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 /// executed as any other.
 ///
 /// A step is left out that was not done, was taken back before, cannot be taken
-/// back (a removed node, a deleted volume), or whose way back is there already.
+/// back (a removed node, a deleted volume), whose way back is there already, or
+/// that the plan itself took back (a cordon for the time of a wave).
 /// Each step is a decision of its own: one that cannot be done leaves the
 /// others as they are. Pods that were evicted stay where they are: the way back
 /// from a drain is to let pods onto the node again.
@@ -29,7 +30,8 @@ pub fn undo(plan: &Plan, history: &History, snapshot: &Snapshot, valid_for: Time
     };
     let mut ways: BTreeSet<_> = BTreeSet::new();
     let mut steps: Vec<Step> = Vec::new();
-    for step in plan.steps.iter().rev().filter(|step| is_done(&step.id)) {
+    let done: Vec<&Step> = plan.steps.iter().filter(|s| is_done(&s.id)).collect();
+    for step in left_to_undo(&done).into_iter().rev() {
         let Some(mut back) = undo_step(step, Some(snapshot)) else {
             continue;
         };

@@ -3,11 +3,12 @@
 
 use crate::bin_packing::{FORCED, plan_of_case, with_generated_ways};
 use crate::execute::Host;
+use chrono::TimeDelta;
 use cloudoptim_core::decision::{Action, Undo};
 use cloudoptim_core::engines::bin_packing::{Elsewhere, Eviction, Migration, Placement as How};
-use cloudoptim_core::execute::StepResult;
+use cloudoptim_core::execute::{StepResult, undo};
 use cloudoptim_core::guard::Placement;
-use cloudoptim_core::journal::{End, Entry};
+use cloudoptim_core::journal::{End, Entry, History};
 use cloudoptim_core::memory::{Fault, FaultKind};
 use cloudoptim_core::model::*;
 use cloudoptim_core::plan::{Plan, Precondition, Step};
@@ -159,6 +160,26 @@ fn a_forced_wave_opens_what_it_closed() {
     assert_eq!(unschedulable(&world), [] as [&str; 0]);
     let left: Vec<_> = world.clusters[0].nodes.items().iter().collect();
     assert_eq!(left.len(), 2);
+}
+
+/// What was closed for a wave is open again: to take the plan back closes nothing.
+#[test]
+fn taking_a_plan_back_repeats_no_cordon_of_a_wave() {
+    let (world, plan) = plan_of_case("migrate headroom=0", FORCED);
+    let closed = plan.steps.iter().filter_map(|s| match does(s) {
+        Does::Uncordon(node) => Some(node),
+        _ => None,
+    });
+    let closed: BTreeSet<NodeName> = closed.collect();
+    assert!(!closed.is_empty(), "{}", plan.explain());
+    let host = Host::of(world, plan);
+    host.report();
+    let history = History::new(host.entries());
+    let now = host.memory.world();
+    let back = undo(&host.plan, &history, &now, TimeDelta::hours(1));
+    for step in &back.steps {
+        assert!(!matches!(does(step), Does::Cordon(_)), "{}", step.action);
+    }
 }
 
 /// Each call fails once and for all, one after the other: whatever is done
