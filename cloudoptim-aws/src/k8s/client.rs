@@ -290,8 +290,7 @@ impl ActClient {
         self.mode
     }
 
-    /// Sends one change, once. `dry_run` makes of an [`Act`](ActMode::Act) a
-    /// [`ServerDryRun`](ActMode::ServerDryRun); nothing makes it the other way.
+    /// Sends one change, once, as its mode has it.
     ///
     /// # Errors
     /// [`NoReply`] when there is no answer at all. An answer that refuses is a
@@ -302,7 +301,6 @@ impl ActClient {
         path: &str,
         content_type: &str,
         body: Vec<u8>,
-        dry_run: bool,
     ) -> Result<Reply, NoReply> {
         let target = Target::of(&method, path);
         let unsent = |error| NoReply { sent: false, error };
@@ -318,7 +316,7 @@ impl ActClient {
         let dry_run = match self.mode {
             ActMode::Report => return Err(unsent(refused(&target, "report mode sends no change"))),
             ActMode::ServerDryRun => true,
-            ActMode::Act => dry_run,
+            ActMode::Act => false,
         };
         let mut parameters = Vec::new();
         if method != Method::DELETE {

@@ -111,7 +111,7 @@ impl Changer for ActClient {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<Bytes, ProviderError> {
-        self.send(method, path, content_type, body, false)
+        self.send(method, path, content_type, body)
             .await?
             .into_result()
     }

@@ -137,13 +137,7 @@ async fn reads_are_repeated_and_changes_are_not() {
     let node = "/api/v1/nodes/n-0";
     let send = || {
         let body = br#"{"metadata":{"labels":{"a":"b"}}}"#.to_vec();
-        client.send(
-            Method::PATCH,
-            node,
-            "application/merge-patch+json",
-            body,
-            false,
-        )
+        client.send(Method::PATCH, node, "application/merge-patch+json", body)
     };
     for fault in [
         Fault::DropRequest,

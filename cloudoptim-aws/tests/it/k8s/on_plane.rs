@@ -442,7 +442,6 @@ async fn a_change_is_sent_only_in_the_mode_that_sends() {
                 node,
                 "application/merge-patch+json",
                 patch.to_vec(),
-                false,
             )
             .await;
         assert_eq!(reply.ok().map(|reply| reply.status), status);

@@ -153,7 +153,7 @@ async fn a_change_is_one_request_whatever_the_answer() {
             .await
             .unwrap();
         let reply = client
-            .send(Method::PATCH, NODE, MERGE, b"{}".to_vec(), false)
+            .send(Method::PATCH, NODE, MERGE, b"{}".to_vec())
             .await
             .unwrap();
         assert_eq!(status.split(' ').next().unwrap(), reply.status.to_string());
@@ -178,7 +178,7 @@ async fn a_change_on_a_connection_that_dies_is_not_sent_again() {
     let server =
         Server::start(|nth, _| (nth == 1).then(|| answer("200 OK", "", "{}").unwrap())).await;
     let client = acting(&server).client("p", ActMode::Act).await.unwrap();
-    let send = || client.send(Method::PATCH, NODE, MERGE, b"{}".to_vec(), false);
+    let send = || client.send(Method::PATCH, NODE, MERGE, b"{}".to_vec());
     send().await.unwrap();
     let lost = send().await.unwrap_err();
     assert!(lost.sent);
@@ -197,7 +197,7 @@ async fn a_server_that_is_not_there_was_sent_nothing() {
     };
     let client = acting(&server).client("p", ActMode::Act).await.unwrap();
     let lost = client
-        .send(Method::DELETE, NODE, "application/json", Vec::new(), false)
+        .send(Method::DELETE, NODE, "application/json", Vec::new())
         .await
         .unwrap_err();
     assert!(!lost.sent);
@@ -219,28 +219,28 @@ async fn report_mode_sends_nothing_and_dry_run_says_so() {
     let report = connection.client("p", ActMode::Report).await.unwrap();
     for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
         let lost = report
-            .send(method, NODE, MERGE, b"{}".to_vec(), true)
+            .send(method, NODE, MERGE, b"{}".to_vec())
             .await
             .unwrap_err();
         assert!(!lost.sent);
     }
     assert!(server.requests().is_empty());
     let dry = connection.client("p", ActMode::ServerDryRun).await.unwrap();
-    dry.send(Method::PATCH, NODE, MERGE, b"{}".to_vec(), false)
+    dry.send(Method::PATCH, NODE, MERGE, b"{}".to_vec())
         .await
         .unwrap();
-    let act = connection.client("p", ActMode::Act).await.unwrap();
-    act.send(Method::DELETE, NODE, MERGE, b"{}".to_vec(), true)
+    dry.send(Method::DELETE, NODE, MERGE, b"{}".to_vec())
         .await
         .unwrap();
     // What is no change, and what is no path, is not sent in any mode.
+    let act = connection.client("p", ActMode::Act).await.unwrap();
     assert!(
-        act.send(Method::GET, NODE, MERGE, Vec::new(), false)
+        act.send(Method::GET, NODE, MERGE, Vec::new())
             .await
             .is_err()
     );
     assert!(
-        act.send(Method::PATCH, "/api/../x", MERGE, Vec::new(), false)
+        act.send(Method::PATCH, "/api/../x", MERGE, Vec::new())
             .await
             .is_err()
     );
@@ -435,7 +435,7 @@ async fn no_log_at_any_level_holds_a_credential_or_a_body() {
     }
     let act = acting(&server).client("p", ActMode::Act).await.unwrap();
     let lost = act
-        .send(Method::PATCH, NODE, MERGE, CANARY.into(), false)
+        .send(Method::PATCH, NODE, MERGE, CANARY.into())
         .await
         .unwrap_err();
     shown.push_str(&format!("{act:?} {lost} {lost:?}"));
