@@ -251,7 +251,7 @@ pub enum DeclineReason {
         /// Subject of that decision.
         subject: Box<Subject>,
     },
-    /// No order of evictions is safe whatever the scheduler chooses.
+    /// No order of evictions leaves every pod a place.
     NoSafeWay {
         /// What is in the way.
         obstacle: Box<Obstacle>,
