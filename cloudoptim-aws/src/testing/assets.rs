@@ -79,7 +79,7 @@ pub struct Assets {
 impl Assets {
     /// The folder that `KUBEBUILDER_ASSETS` names if everything is in it, else
     /// one in the cache of this user, which the first call fills with Go: some
-    /// eight CPU minutes, during which others wait for it.
+    /// 13 CPU minutes, during which others wait for it.
     ///
     /// The cache is `$XDG_CACHE_HOME/cloudoptim/control-plane`, or the same
     /// under `$HOME/.cache`, one folder for each list of modules and Go version.
