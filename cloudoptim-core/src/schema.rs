@@ -35,6 +35,10 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
             "interruption_decision",
             schema_for!(crate::interruption::Decision),
         ),
+        (
+            "interruption_settings",
+            schema_for!(crate::interruption::Config),
+        ),
         ("journal_entry", schema_for!(crate::journal::Entry)),
         ("ledgers", schema_for!(crate::ledger::Ledgers)),
         ("limits", schema_for!(crate::guard::Limits)),

@@ -24,6 +24,7 @@
 //! | execution report | [`Report`] | refused |
 //! | interruption decision | [`Interruption`] | refused |
 //! | drain plan | [`DrainPlan`] | refused |
+//! | interruption settings | [`InterruptionConfig`] | of the known one |
 //!
 //! A part is in a document and has that one's version: a
 //! [`Decision`](crate::decision::Decision), a price
@@ -52,6 +53,7 @@ use crate::engines::bin_packing::Migration;
 use crate::execute::Report;
 use crate::guard::{Approval, Limits};
 use crate::input::LoadReport;
+use crate::interruption::Config as InterruptionConfig;
 use crate::interruption::Decision as Interruption;
 use crate::interruption::drain::DrainPlan;
 use crate::journal::Entry;
@@ -98,6 +100,7 @@ documents! {
     Report: "execution report" = 1;
     Interruption: "interruption decision" = 1;
     DrainPlan: "drain plan" = 1;
+    InterruptionConfig: "interruption settings" = 1;
 }
 
 /// The version of a document's JSON. There is one value: the version that this

@@ -134,12 +134,15 @@ impl ApiFailure {
         let crowded = self.code == 403
             && target.is_eviction()
             && self.kind.starts_with("poddisruptionbudget");
+        // A resize that the node has no room for.
+        let full = self.code == 403 && self.has_cause("NodeCapacity");
         let ending = self.code == 403 && self.has_cause("NamespaceTerminating");
         let (code, retry_after) = (self.code, self.retry_after);
         let call = Box::new(call.because(self));
         match code {
             401 => ProviderError::Unauthenticated { call },
             403 if crowded => ProviderError::Throttled { retry_after, call },
+            403 if full => ProviderError::InsufficientCapacity { call },
             403 if ending => ProviderError::Conflict { call },
             403 => ProviderError::PermissionDenied {
                 permission: target.permission(),

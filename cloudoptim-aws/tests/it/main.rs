@@ -10,6 +10,7 @@ mod journal;
 #[cfg(feature = "kubernetes")]
 mod k8s;
 mod kill;
+mod matrix;
 mod plane;
 mod proxy;
 mod world;

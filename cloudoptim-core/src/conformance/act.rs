@@ -98,6 +98,18 @@ impl Act<'_> {
         assert_eq!(state().await, after, "{name} again");
     }
 
+    /// With a precondition that holds it is done.
+    pub(super) async fn happens_as_seen(
+        &self,
+        seen: Precondition,
+        act: impl AsyncFn(&Permit) -> Result<(), ProviderError>,
+    ) {
+        let step = format!("{} when {seen}", self.name);
+        let permit = permit(&step, self.action.clone(), vec![seen]);
+        let result = act(&permit).await;
+        assert!(result.is_ok(), "{step}: {result:?}");
+    }
+
     /// An answer that it is not there.
     pub(super) async fn finds_nothing(
         &self,

@@ -3,9 +3,11 @@
 use super::act::{Act, answer, cluster_of, is_conflict, permit, shown};
 use crate::decision::{Action, Offering, Owner, PodMove};
 use crate::guard::lookup::ends_with_its_node;
-use crate::model::{ClusterUid, NodeName};
+use crate::model::{ClusterUid, NodeName, TaintEffect};
 use crate::plan::Precondition;
-use crate::providers::{ClusterIdentity, NodeActuator, NodeSource, PodSource, STEP_KEY};
+use crate::providers::{
+    ClusterIdentity, NodeActuator, NodeSource, PodSource, ProviderError, STEP_KEY,
+};
 use std::collections::BTreeSet;
 
 fn another_node(cluster: &ClusterUid, node: &NodeName) -> Option<Precondition> {
@@ -64,6 +66,95 @@ pub async fn launches_once<P: ClusterIdentity + NodeSource + NodeActuator>(
     )
     .await;
     assert_eq!(see().await, (before + 2, ours + 2));
+}
+
+/// A node without that taint gets it, and loses it; one that drives pods out is
+/// not set.
+///
+/// # Panics
+/// When that is not so.
+pub async fn taints_and_clears<P: ClusterIdentity + NodeSource + NodeActuator>(
+    provider: &P,
+    node: &NodeName,
+) {
+    let cluster = cluster_of(provider).await;
+    let key = "cloudoptim/conformance";
+    let effect = TaintEffect::NoSchedule;
+    let taint = |node: &NodeName, effect, from: Option<&str>, to: Option<&str>| Action::TaintNode {
+        cluster: cluster.clone(),
+        node: node.clone(),
+        key: key.to_owned(),
+        effect,
+        from: from.map(str::to_owned),
+        to: to.map(str::to_owned),
+    };
+    let see = async || {
+        let found = shown(provider.list_nodes().await, |n| {
+            (n.meta.name == node.as_str()).then(|| n.taints.clone())
+        });
+        match found {
+            Some(taints) => taints,
+            None => panic!("{node} must be prepared"),
+        }
+    };
+    let before = see().await;
+    assert!(before.iter().all(|t| t.key != key), "{node} must not be so");
+    let unmet = Some(Precondition::TaintIs {
+        cluster: cluster.clone(),
+        node: node.clone(),
+        key: key.to_owned(),
+        effect,
+        value: Some("another value".to_owned()),
+    });
+    for (name, from, to) in [("taint", None, Some("on")), ("clear", Some("on"), None)] {
+        Act {
+            name,
+            action: taint(node, effect, from, to),
+            other: taint(node, effect, from, Some("something else")),
+            unmet: unmet.clone(),
+        }
+        .happens_once(
+            async |p| {
+                let value = to.map(str::to_owned);
+                provider.taint_node(p, node, key, effect, value).await
+            },
+            see,
+        )
+        .await;
+        let ours: Vec<String> = see()
+            .await
+            .into_iter()
+            .filter(|t| t.key == key)
+            .map(|t| t.value)
+            .collect();
+        assert_eq!(ours, to.into_iter().collect::<Vec<_>>(), "{name}");
+    }
+    assert_eq!(see().await, before);
+
+    let drives_out = TaintEffect::NoExecute;
+    let name = "drive out";
+    let permit = permit(name, taint(node, drives_out, None, Some("on")), Vec::new());
+    let value = Some("on".to_owned());
+    let refused = provider.taint_node(&permit, node, key, drives_out, value);
+    let refused = refused.await;
+    assert!(
+        matches!(refused, Err(ProviderError::NotSupported { .. })),
+        "{name}: {refused:?}"
+    );
+    assert_eq!(see().await, before);
+
+    let nowhere = NodeName::new("no-such-node");
+    Act {
+        name: "taint nothing",
+        action: taint(&nowhere, effect, None, Some("on")),
+        other: taint(node, effect, None, None),
+        unmet: None,
+    }
+    .finds_nothing(async |p| {
+        let value = Some("on".to_owned());
+        provider.taint_node(p, &nowhere, key, effect, value).await
+    })
+    .await;
 }
 
 /// A node is cordoned and uncordoned, each once, and one that is cordoned

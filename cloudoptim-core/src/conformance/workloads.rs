@@ -3,10 +3,13 @@
 use super::act::{Act, cluster_of, shown};
 use crate::decision::{Action, Offering, SpotPoolShare};
 use crate::model::{
-    ClusterUid, ContainerResources, PreferredNodeTerm, Workload, WorkloadRef, ZONE_ID_LABEL, ZoneId,
+    ClusterUid, ContainerResources, NamespacedName, PreferredNodeTerm, Uid, Workload, WorkloadRef,
+    ZONE_ID_LABEL, ZoneId,
 };
 use crate::plan::Precondition;
-use crate::providers::{ClusterIdentity, SPOT_REPLICAS_KEY, WorkloadActuator, WorkloadSource};
+use crate::providers::{
+    ClusterIdentity, PodSource, SPOT_REPLICAS_KEY, WorkloadActuator, WorkloadSource,
+};
 
 async fn see<S>(
     provider: &impl WorkloadSource,
@@ -70,16 +73,32 @@ pub async fn resizes_once<P: ClusterIdentity + WorkloadSource + WorkloadActuator
             restarts: true,
         }
     };
+    let asked = |resources: &ContainerResources| Precondition::ContainerAsks {
+        cluster: cluster.clone(),
+        workload: workload.clone(),
+        container: container.to_owned(),
+        resources: Box::new(resources.clone()),
+    };
+    for (name, from, to) in [("larger", &from, to), ("as before", to, &from)] {
+        Act {
+            name,
+            action: resize(workload, container, to),
+            other: resize(workload, container, from),
+            unmet: None,
+        }
+        .happens_as_seen(asked(from), async |p| {
+            provider
+                .resize_container(p, workload, container, false, to)
+                .await
+        })
+        .await;
+        assert_eq!(asks().await, std::slice::from_ref(to), "{name}");
+    }
     Act {
         name: "resize",
         action: resize(workload, container, to),
         other: resize(workload, container, &from),
-        unmet: Some(Precondition::ContainerAsks {
-            cluster: cluster.clone(),
-            workload: workload.clone(),
-            container: container.to_owned(),
-            resources: Box::new(to.clone()),
-        }),
+        unmet: Some(asked(to)),
     }
     .happens_once(
         async |p| {
@@ -104,6 +123,90 @@ pub async fn resizes_once<P: ClusterIdentity + WorkloadSource + WorkloadActuator
             .await
     })
     .await;
+}
+
+/// A container of a running pod gets other requests and limits in place, once,
+/// and only if it has those that the plan saw; another pod of the name is left.
+///
+/// # Panics
+/// When that is not so.
+pub async fn resizes_in_place_once<P: ClusterIdentity + PodSource + WorkloadActuator>(
+    provider: &P,
+    pod: &NamespacedName,
+    container: &str,
+    to: &ContainerResources,
+) {
+    let cluster = cluster_of(provider).await;
+    let see = async || {
+        let found = shown(provider.list_pods().await, |p| {
+            (p.meta.namespace == pod.namespace && p.meta.name == pod.name).then(|| {
+                let mut all = p.spec.containers.iter();
+                let found = all.find(|c| c.name == container);
+                (p.meta.uid.clone(), found.map(|c| c.resources.clone()))
+            })
+        });
+        match found {
+            Some(found) => found,
+            None => panic!("{pod} must be prepared"),
+        }
+    };
+    let (uid, from) = see().await;
+    let from = from.unwrap_or_default();
+    let resize = |uid: &Uid, container: &str, to: &ContainerResources| Action::ResizePod {
+        cluster: cluster.clone(),
+        pod: pod.clone(),
+        uid: uid.clone(),
+        container: container.to_owned(),
+        from: Box::new(from.clone()),
+        to: Box::new(to.clone()),
+    };
+    let asked = |resources: &ContainerResources| Precondition::PodAsks {
+        cluster: cluster.clone(),
+        pod: pod.clone(),
+        uid: uid.clone(),
+        container: container.to_owned(),
+        resources: Box::new(resources.clone()),
+    };
+    for (name, from, to) in [("larger", &from, to), ("as before", to, &from)] {
+        Act {
+            name,
+            action: resize(&uid, container, to),
+            other: resize(&uid, container, from),
+            unmet: None,
+        }
+        .happens_as_seen(asked(from), async |p| {
+            provider.resize_pod(p, pod, &uid, container, to).await
+        })
+        .await;
+        assert_eq!(see().await, (uid.clone(), Some(to.clone())), "{name}");
+    }
+    Act {
+        name: "resize in place",
+        action: resize(&uid, container, to),
+        other: resize(&uid, container, &from),
+        unmet: Some(asked(to)),
+    }
+    .happens_once(
+        async |p| provider.resize_pod(p, pod, &uid, container, to).await,
+        see,
+    )
+    .await;
+    assert_eq!(see().await, (uid.clone(), Some(to.clone())));
+    let other = "no-such-container";
+    let another = Uid::new("another-uid");
+    for (name, uid, container) in [
+        ("no container", &uid, other),
+        ("another pod", &another, container),
+    ] {
+        Act {
+            name,
+            action: resize(uid, container, to),
+            other: resize(uid, container, &from),
+            unmet: None,
+        }
+        .finds_nothing(async |p| provider.resize_pod(p, pod, uid, container, to).await)
+        .await;
+    }
 }
 
 /// A workload is scaled once, and only from the replicas that the plan saw.

@@ -3,7 +3,7 @@
 use super::Offering;
 use crate::model::{
     AccountId, ClusterUid, ContainerResources, InstanceId, MicroUsdPerHour, NamespacedName,
-    NodeName, Region, Uid, VolumeId, WorkloadRef, ZoneId,
+    NodeName, Region, TaintEffect, Uid, VolumeId, WorkloadRef, ZoneId,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -131,6 +131,23 @@ pub enum Action {
         /// Node.
         node: NodeName,
     },
+    /// Set or remove a taint of a node.
+    TaintNode {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Node.
+        node: NodeName,
+        /// Key.
+        key: String,
+        /// Effect; a key may stand once with each.
+        effect: TaintEffect,
+        /// Value before; absent when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// Value after; absent when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
+    },
     /// Evict the pods of a cordoned node.
     DrainNode {
         /// Cluster.
@@ -177,6 +194,22 @@ pub enum Action {
         to: Box<ContainerResources>,
         /// The change restarts the pods (it is a rollout).
         restarts: bool,
+    },
+    /// Set the requests and limits of a container of a running pod, in place. Its
+    /// workload's template stays, and so does the pod.
+    ResizePod {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Pod.
+        pod: NamespacedName,
+        /// Its uid: the precondition.
+        uid: Uid,
+        /// Container.
+        container: String,
+        /// Before.
+        from: Box<ContainerResources>,
+        /// After.
+        to: Box<ContainerResources>,
     },
     /// Set a workload's replicas.
     ScaleWorkload {
@@ -388,6 +421,7 @@ impl Action {
             }
             Self::CordonNode { cluster, node }
             | Self::UncordonNode { cluster, node }
+            | Self::TaintNode { cluster, node, .. }
             | Self::DrainNode { cluster, node, .. }
             | Self::RemoveNode { cluster, node, .. }
             | Self::DeleteNodeObject { cluster, node, .. } => format!("{cluster}/node/{node}"),
@@ -399,6 +433,12 @@ impl Action {
             } => {
                 format!("{cluster}/workload/{workload}/container/{container}")
             }
+            Self::ResizePod {
+                cluster,
+                pod,
+                container,
+                ..
+            } => format!("{cluster}/pod/{pod}/container/{container}"),
             Self::ScaleWorkload {
                 cluster, workload, ..
             }
@@ -493,6 +533,36 @@ impl Action {
                 from: to,
                 to: from,
                 restarts,
+            },
+            Self::TaintNode {
+                cluster,
+                node,
+                key,
+                effect,
+                from,
+                to,
+            } => Self::TaintNode {
+                cluster,
+                node,
+                key,
+                effect,
+                from: to,
+                to: from,
+            },
+            Self::ResizePod {
+                cluster,
+                pod,
+                uid,
+                container,
+                from,
+                to,
+            } => Self::ResizePod {
+                cluster,
+                pod,
+                uid,
+                container,
+                from: to,
+                to: from,
             },
             Self::ScaleWorkload {
                 cluster,
@@ -641,6 +711,16 @@ impl fmt::Display for Action {
             }
             Self::CordonNode { node, .. } => write!(f, "cordon {node}"),
             Self::UncordonNode { node, .. } => write!(f, "uncordon {node}"),
+            Self::TaintNode {
+                node,
+                key,
+                effect,
+                to,
+                ..
+            } => match to {
+                Some(to) => write!(f, "taint {node} with {key}={to}:{effect:?}"),
+                None => write!(f, "remove the taint {key}:{effect:?} of {node}"),
+            },
             Self::DrainNode { node, moves, .. } => {
                 write!(f, "evict {} pods from {node}", moves.len())
             }
@@ -656,6 +736,20 @@ impl fmt::Display for Action {
                 write!(
                     f,
                     "resize {workload}:{container} from {} to {}",
+                    brief(from),
+                    brief(to)
+                )
+            }
+            Self::ResizePod {
+                pod,
+                container,
+                from,
+                to,
+                ..
+            } => {
+                write!(
+                    f,
+                    "resize pod {pod}:{container} in place from {} to {}",
                     brief(from),
                     brief(to)
                 )

@@ -25,6 +25,19 @@ pub(super) async fn apply(permit: &Permit, actuators: &Actuators) -> Result<(), 
             let nodes = &of_cluster(actuators, cluster)?.nodes;
             nodes.uncordon_node(permit, node).await
         }
+        Action::TaintNode {
+            cluster,
+            node,
+            key,
+            effect,
+            to,
+            ..
+        } => {
+            let nodes = &of_cluster(actuators, cluster)?.nodes;
+            nodes
+                .taint_node(permit, node, key, *effect, to.clone())
+                .await
+        }
         Action::DrainNode {
             cluster,
             node,
@@ -55,6 +68,17 @@ pub(super) async fn apply(permit: &Permit, actuators: &Actuators) -> Result<(), 
             workloads
                 .resize_container(permit, workload, container, *init, to)
                 .await
+        }
+        Action::ResizePod {
+            cluster,
+            pod,
+            uid,
+            container,
+            to,
+            ..
+        } => {
+            let workloads = &of_cluster(actuators, cluster)?.workloads;
+            workloads.resize_pod(permit, pod, uid, container, to).await
         }
         Action::ScaleWorkload {
             cluster,

@@ -3,9 +3,12 @@
 use crate::decision::Action;
 use crate::guard::Unmet;
 use crate::guard::lookup::{
-    find_container, find_instance, find_node, find_object, find_tag, find_volume, find_workload,
+    container_of, find_container, find_instance, find_node, find_object, find_pod, find_tag,
+    find_volume, find_workload, taint_of,
 };
-use crate::model::{Cluster, InstanceState, Snapshot, VolumeState, ZONE_ID_LABEL};
+use crate::model::{
+    Cluster, ContainerResources, InstanceState, Pod, Snapshot, VolumeState, ZONE_ID_LABEL,
+};
 use crate::providers::{SPOT_REPLICAS_KEY, STEP_KEY};
 
 /// What reading shows of an act.
@@ -72,6 +75,17 @@ fn read(action: &Action, key: &str, fresh: &Snapshot) -> Result<Effect, Unmet> {
         Action::UncordonNode { cluster, node } => {
             done(!find_node(fresh, cluster, node)?.unschedulable)
         }
+        Action::TaintNode {
+            cluster,
+            node,
+            key,
+            effect,
+            from,
+            to,
+        } => {
+            let found = taint_of(find_node(fresh, cluster, node)?, key, *effect);
+            either(&found, to, from)
+        }
         Action::DrainNode {
             cluster: uid,
             node,
@@ -125,6 +139,21 @@ fn read(action: &Action, key: &str, fresh: &Snapshot) -> Result<Effect, Unmet> {
         } => {
             let found = find_workload(fresh, cluster, workload)?;
             either(&find_container(found, container)?.resources, to, from)
+        }
+        Action::ResizePod {
+            cluster,
+            pod,
+            uid,
+            container,
+            from,
+            to,
+        } => {
+            let found = find_pod(fresh, cluster, pod, uid)?;
+            let asks = &container_of(found, container)?.resources;
+            match either(asks, to, from) {
+                Effect::Done => resized(found, container, to),
+                effect => effect,
+            }
         }
         Action::ScaleWorkload {
             cluster,
@@ -239,6 +268,24 @@ const fn going(state: InstanceState) -> bool {
     )
 }
 
+/// What the kubelet says of a resize that the specification asks for. The
+/// container has it when the status shows it, and not before.
+fn resized(pod: &Pod, container: &str, to: &ContainerResources) -> Effect {
+    if let Some(pending) = &pod.status.resize_pending {
+        return Effect::Unclear(format!("the node says of the resize: {pending}"));
+    }
+    let all = pod.status.containers.iter();
+    let mut all = all.chain(&pod.status.init_containers);
+    match all
+        .find(|c| c.name == container)
+        .and_then(|c| c.resources.as_ref())
+    {
+        Some(found) if found == to => Effect::Done,
+        Some(_) => Effect::Unclear("the resize is under way".to_owned()),
+        None => Effect::Unclear("the node does not say what the container has".to_owned()),
+    }
+}
+
 /// Nodes that carry the key. Asking again under the same key makes no more.
 fn launched(cluster: &Cluster, key: &str, count: u32) -> Effect {
     let nodes = cluster
@@ -247,4 +294,76 @@ fn launched(cluster: &Cluster, key: &str, count: u32) -> Effect {
         .iter()
         .filter(|n| n.meta.label(STEP_KEY) == Some(key));
     done(u32::try_from(nodes.count()).is_ok_and(|have| have >= count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::{Knowledge, Provenance};
+    use crate::model::{Container, ContainerStatus, MilliCpu, NamespacedName, ObjectMeta};
+
+    fn asks(cpu: u64) -> ContainerResources {
+        let mut resources = ContainerResources::default();
+        resources.requests.cpu = Some(MilliCpu(cpu));
+        resources
+    }
+
+    /// A pod that asks for `specified`, and of which the kubelet says `has`.
+    fn after(specified: u64, has: Option<u64>, pending: Option<&str>) -> Effect {
+        let mut pod = Pod {
+            meta: ObjectMeta {
+                namespace: "shop".to_owned(),
+                name: "web-1".to_owned(),
+                uid: "u1".into(),
+                ..ObjectMeta::default()
+            },
+            ..Pod::default()
+        };
+        pod.spec.containers = vec![Container {
+            name: "main".to_owned(),
+            resources: asks(specified),
+            ..Container::default()
+        }];
+        pod.status.resize_pending = pending.map(str::to_owned);
+        pod.status.containers = vec![ContainerStatus {
+            name: "main".to_owned(),
+            resources: has.map(asks),
+            ..ContainerStatus::default()
+        }];
+        let world = Snapshot {
+            clusters: vec![Cluster {
+                uid: "c1".into(),
+                pods: Knowledge::complete(vec![pod], Provenance::new("test", "test")),
+                ..Cluster::default()
+            }],
+            ..Snapshot::default()
+        };
+        let resize = Action::ResizePod {
+            cluster: "c1".into(),
+            pod: NamespacedName::new("shop", "web-1"),
+            uid: "u1".into(),
+            container: "main".to_owned(),
+            from: Box::new(asks(100)),
+            to: Box::new(asks(200)),
+        };
+        effect(&resize, "key", &world)
+    }
+
+    #[test]
+    fn a_resize_is_done_when_the_kubelet_says_so() {
+        assert_eq!(after(200, Some(200), None), Effect::Done);
+        assert_eq!(after(100, Some(100), None), Effect::NotDone);
+        for (specified, has, pending, said) in [
+            (200, Some(100), None, "under way"),
+            (200, None, None, "does not say"),
+            (200, Some(100), Some("Deferred"), "Deferred"),
+            (200, Some(200), Some("Infeasible"), "Infeasible"),
+            (300, Some(300), None, "neither"),
+        ] {
+            match after(specified, has, pending) {
+                Effect::Unclear(what) => assert!(what.contains(said), "{what}"),
+                effect => panic!("{specified} {has:?} {pending:?}: {effect:?}"),
+            }
+        }
+    }
 }

@@ -231,7 +231,8 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
     match &step.action {
         Action::LaunchNodes { cluster, .. }
         | Action::CordonNode { cluster, .. }
-        | Action::UncordonNode { cluster, .. } => {
+        | Action::UncordonNode { cluster, .. }
+        | Action::TaintNode { cluster, .. } => {
             let waits = |p: &Precondition| matches!(p, Precondition::PodsAreReady { .. });
             let parts: &[Part] = if step.preconditions.iter().any(waits) {
                 &[Part::Workloads, Part::Pods, Part::Nodes]
@@ -265,6 +266,7 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
             parts.extend(all_clouds(&[Part::Instances]));
             parts
         }
+        Action::ResizePod { cluster, .. } => of_cluster(cluster, &[Part::Pods]),
         Action::ResizeContainer { cluster, .. }
         | Action::ScaleWorkload { cluster, .. }
         | Action::SuspendWorkload { cluster, .. }

@@ -3,8 +3,9 @@
 use crate::decision::ObjectRef;
 use crate::knowledge::Knowledge;
 use crate::model::{
-    Cluster, ClusterUid, Instance, InstanceId, InstanceState, Node, NodeName, ObjectMeta, Pod,
-    Snapshot, Uid, VolumeId, VolumeState, Workload, WorkloadRef,
+    Cluster, ClusterUid, Container, Instance, InstanceId, InstanceState, NamespacedName, Node,
+    NodeName, ObjectMeta, Pod, Snapshot, TaintEffect, Uid, VolumeId, VolumeState, Workload,
+    WorkloadRef,
 };
 use crate::plan::{Controller, Precondition};
 use serde::{Deserialize, Serialize};
@@ -205,6 +206,35 @@ pub(crate) fn find_container<'a>(
         .ok_or(Unmet::Gone)
 }
 
+/// The pod of that name and uid: one of the same name is another.
+pub(crate) fn find_pod<'a>(
+    snapshot: &'a Snapshot,
+    uid: &ClusterUid,
+    name: &NamespacedName,
+    pod: &Uid,
+) -> Result<&'a Pod, Unmet> {
+    find(&cluster(snapshot, uid)?.pods, "pods", |p| {
+        p.meta.uid == *pod && p.meta.namespace == name.namespace && p.meta.name == name.name
+    })
+}
+
+/// The container of a pod.
+pub(crate) fn container_of<'a>(pod: &'a Pod, name: &str) -> Result<&'a Container, Unmet> {
+    let spec = &pod.spec;
+    spec.containers
+        .iter()
+        .chain(&spec.init_containers)
+        .find(|c| c.name == name)
+        .ok_or(Unmet::Gone)
+}
+
+/// The value of a taint, and nothing where it is not there.
+pub(crate) fn taint_of(node: &Node, key: &str, effect: TaintEffect) -> Option<String> {
+    let taints = node.taints.iter();
+    let mut found = taints.filter(|taint| taint.key == key && taint.effect == effect);
+    found.next().map(|taint| taint.value.clone())
+}
+
 /// Whether a pod ends with its node and needs no other.
 pub(crate) fn ends_with_its_node(pod: &Pod) -> bool {
     pod.is_finished()
@@ -333,6 +363,32 @@ pub(crate) fn holds(
             let found = find_container(found, container)?;
             equal(&**resources, &found.resources, |r| {
                 serde_json::to_string(r).unwrap_or_default()
+            })
+        }
+        Precondition::PodAsks {
+            cluster,
+            pod,
+            uid,
+            container,
+            resources,
+        } => {
+            let found = find_pod(fresh, cluster, pod, uid)?;
+            let found = container_of(found, container)?;
+            equal(&**resources, &found.resources, |r| {
+                serde_json::to_string(r).unwrap_or_default()
+            })
+        }
+        Precondition::TaintIs {
+            cluster,
+            node,
+            key,
+            effect,
+            value,
+        } => {
+            let found = taint_of(find_node(fresh, cluster, node)?, key, *effect);
+            equal(value, &found, |v| match v {
+                Some(v) => format!("{v:?}"),
+                None => "no such taint".to_owned(),
             })
         }
         Precondition::ReplicasAre {

@@ -88,6 +88,7 @@ impl Charge {
                 ..
             }
             | Action::ResizeContainer { cluster, .. }
+            | Action::ResizePod { cluster, .. }
             | Action::SetSpotShare { cluster, .. }
             | Action::PreferZone { cluster, .. }
             | Action::RouteService { cluster, .. } => in_cluster(Kind::Patches, cluster),

@@ -28,8 +28,8 @@ mod protect;
 /// Finding things in what was read, where a hole is no absence.
 pub(crate) mod lookup {
     pub(crate) use super::hold::{
-        ends_with_its_node, find_container, find_instance, find_node, find_object, find_tag,
-        find_volume, find_workload, holds,
+        container_of, ends_with_its_node, find_container, find_instance, find_node, find_object,
+        find_pod, find_tag, find_volume, find_workload, holds, taint_of,
     };
     pub(crate) use super::limits::pool;
     pub(crate) use super::protect::says_leave_it;

@@ -85,6 +85,12 @@ pub(super) fn unprotected(
             }
         }
         Action::CordonNode { cluster, node }
+        | Action::TaintNode {
+            cluster,
+            node,
+            to: Some(_),
+            ..
+        }
         | Action::RemoveNode { cluster, node, .. }
         | Action::DeleteNodeObject { cluster, node, .. } => {
             node_free(cluster, node.as_str(), snapshot, limits)
@@ -111,6 +117,24 @@ pub(super) fn unprotected(
                 }
             }
             Ok(())
+        }
+        Action::ResizePod {
+            cluster, pod, uid, ..
+        } => {
+            if limits.protected_namespaces.contains(&pod.namespace) {
+                return Err(Refusal::Protected {
+                    by: format!("namespace {}", pod.namespace),
+                });
+            }
+            // The other markers are about evictions, and the pod stays.
+            let pods = snapshot.cluster(cluster).map(|c| c.pods.items());
+            let mut pods = pods.into_iter().flatten();
+            match pods.find(|p| p.meta.uid == *uid && says_leave_it(&p.meta)) {
+                Some(_) => Err(Refusal::Protected {
+                    by: format!("{PROTECT_KEY} on pod {pod}"),
+                }),
+                None => Ok(()),
+            }
         }
         Action::ResizeContainer {
             cluster, workload, ..

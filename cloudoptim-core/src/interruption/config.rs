@@ -1,6 +1,7 @@
 //! Settings.
 
 use super::drain;
+use crate::version::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -69,6 +70,8 @@ pub enum RebalancePolicy {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<Self>,
     /// Whose messages the queue holds. Default `shared`.
     pub queue: Queue,
     /// Largest body that is read, in bytes. Default 1,048,576.
@@ -125,6 +128,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            version: Version::KNOWN,
             queue: Queue::Shared,
             // The largest message of SQS; an event of EventBridge has 256 KiB.
             max_body_bytes: 1 << 20,

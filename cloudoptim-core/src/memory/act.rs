@@ -361,6 +361,36 @@ impl NodeActuator for InMemoryCluster {
             .await
     }
 
+    async fn taint_node(
+        &self,
+        permit: &Permit,
+        name: &NodeName,
+        of: &str,
+        with: TaintEffect,
+        value: Option<String>,
+    ) -> Result<(), ProviderError> {
+        let op = "taint_node";
+        let allowed = matches!(permit.action(), Action::TaintNode { node, key, effect, to, .. }
+            if node == name && key == of && *effect == with && *to == value);
+        if value.is_some() && with == TaintEffect::NoExecute {
+            return Err(ProviderError::NotSupported {
+                call: Box::new(call(op, name.as_str())),
+            });
+        }
+        self.memory
+            .act(op, permit, allowed, |world, _| {
+                let taints = &mut self.node(world, op, name)?.taints;
+                taints.retain(|taint| taint.key != of || taint.effect != with);
+                taints.extend(value.map(|value| Taint {
+                    key: of.to_owned(),
+                    value,
+                    effect: with,
+                }));
+                Ok(())
+            })
+            .await
+    }
+
     async fn drain_node(
         &self,
         permit: &Permit,
@@ -479,6 +509,38 @@ impl WorkloadActuator for InMemoryCluster {
                     .find(|c| c.name == name)
                     .ok_or_else(|| missing(op, name))?
                     .resources = resources.clone();
+                Ok(())
+            })
+            .await
+    }
+
+    async fn resize_pod(
+        &self,
+        permit: &Permit,
+        name: &NamespacedName,
+        of: &Uid,
+        of_container: &str,
+        resources: &ContainerResources,
+    ) -> Result<(), ProviderError> {
+        let op = "resize_pod";
+        let allowed = matches!(permit.action(), Action::ResizePod { pod, uid, container, to, .. }
+            if pod == name && uid == of && container == of_container && **to == *resources);
+        self.memory
+            .act(op, permit, allowed, |world, _| {
+                let part = cluster_in(world, &self.uid).map(|c| &mut c.pods);
+                let pod = one(part, op, &name.to_string(), |p| p.meta.uid == *of)?;
+                let all = pod.spec.containers.iter_mut();
+                all.chain(&mut pod.spec.init_containers)
+                    .find(|c| c.name == of_container)
+                    .ok_or_else(|| missing(op, of_container))?
+                    .resources = resources.clone();
+                let all = pod.status.containers.iter_mut();
+                let all = all.chain(&mut pod.status.init_containers);
+                // The kubelet does it at once.
+                for status in all.filter(|c| c.name == of_container) {
+                    status.resources = Some(resources.clone());
+                    status.allocated = Some(resources.requests.clone());
+                }
                 Ok(())
             })
             .await

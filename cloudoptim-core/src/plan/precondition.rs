@@ -3,7 +3,7 @@
 use crate::decision::{Action, ObjectRef};
 use crate::model::{
     ClusterUid, ContainerResources, InstanceId, InstanceState, NamespacedName, NodeName, Snapshot,
-    Uid, VolumeId, WorkloadRef,
+    TaintEffect, Uid, VolumeId, WorkloadRef,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,33 @@ pub enum Precondition {
         container: String,
         /// Requests and limits.
         resources: Box<ContainerResources>,
+    },
+    /// The running pod has this uid, and its container these requests and limits.
+    PodAsks {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Pod.
+        pod: NamespacedName,
+        /// Uid.
+        uid: Uid,
+        /// Container.
+        container: String,
+        /// Requests and limits.
+        resources: Box<ContainerResources>,
+    },
+    /// The node's taint has this value.
+    TaintIs {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// Node.
+        node: NodeName,
+        /// Key.
+        key: String,
+        /// Effect.
+        effect: TaintEffect,
+        /// Value; absent when `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
     },
     /// The workload has this many replicas.
     ReplicasAre {
@@ -266,6 +293,37 @@ impl Precondition {
                     resources: from.clone(),
                 },
             ],
+            Action::TaintNode {
+                cluster,
+                node,
+                key,
+                effect,
+                from,
+                ..
+            } => vec![
+                node_is(cluster, node),
+                Self::TaintIs {
+                    cluster: cluster.clone(),
+                    node: node.clone(),
+                    key: key.clone(),
+                    effect: *effect,
+                    value: from.clone(),
+                },
+            ],
+            Action::ResizePod {
+                cluster,
+                pod,
+                uid,
+                container,
+                from,
+                ..
+            } => vec![Self::PodAsks {
+                cluster: cluster.clone(),
+                pod: pod.clone(),
+                uid: uid.clone(),
+                container: container.clone(),
+                resources: from.clone(),
+            }],
             Action::ScaleWorkload {
                 cluster,
                 workload,
@@ -405,6 +463,14 @@ impl fmt::Display for Precondition {
                 ..
             } => {
                 write!(f, "{workload}:{container} asks for what it asked for")
+            }
+            Self::PodAsks { pod, container, .. } => {
+                write!(f, "pod {pod}:{container} asks for what it asked for")
+            }
+            Self::TaintIs {
+                node, key, value, ..
+            } => {
+                write!(f, "taint {key} of {node} is {}", shown(value))
             }
             Self::ReplicasAre {
                 workload, replicas, ..

@@ -16,7 +16,8 @@ use super::ProviderError;
 use crate::decision::{ObjectRef, Offering, Owner, PodMove, SpotPoolShare};
 use crate::guard::Permit;
 use crate::model::{
-    ContainerResources, InstanceId, NamespacedName, NodeName, VolumeId, WorkloadRef, ZoneId,
+    ContainerResources, InstanceId, NamespacedName, NodeName, TaintEffect, Uid, VolumeId,
+    WorkloadRef, ZoneId,
 };
 use async_trait::async_trait;
 use std::fmt;
@@ -125,6 +126,22 @@ pub trait NodeActuator: fmt::Debug + Send + Sync {
     /// Marks the node schedulable.
     async fn uncordon_node(&self, permit: &Permit, node: &NodeName) -> Result<(), ProviderError>;
 
+    /// Sets the value of a taint, or removes the taint when `value` is `None`. One
+    /// of [`TaintEffect::NoExecute`] is only removed: it would drive pods out
+    /// without asking their budgets.
+    ///
+    /// # Errors
+    /// [`ProviderError::Conflict`] if it has another value than the plan saw, and
+    /// [`ProviderError::NotSupported`] where such a taint is to be set.
+    async fn taint_node(
+        &self,
+        permit: &Permit,
+        node: &NodeName,
+        key: &str,
+        effect: TaintEffect,
+        value: Option<String>,
+    ) -> Result<(), ProviderError>;
+
     /// Evicts the pods by uid, through the eviction API, and returns once they
     /// are gone from the node. Pods of one budget go one after the other. It
     /// never deletes a pod.
@@ -172,6 +189,21 @@ pub trait WorkloadActuator: fmt::Debug + Send + Sync {
         workload: &WorkloadRef,
         container: &str,
         init: bool,
+        to: &ContainerResources,
+    ) -> Result<(), ProviderError>;
+
+    /// Sets requests and limits of a container of a running pod, in place. It
+    /// returns once the API has taken it; what the kubelet makes of it is read.
+    ///
+    /// # Errors
+    /// [`ProviderError::Conflict`] if it asks for something else than the plan
+    /// saw, and [`ProviderError::NotFound`] if the pod of that uid is gone.
+    async fn resize_pod(
+        &self,
+        permit: &Permit,
+        pod: &NamespacedName,
+        uid: &Uid,
+        container: &str,
         to: &ContainerResources,
     ) -> Result<(), ProviderError>;
 

@@ -193,6 +193,7 @@ fn check_cluster_actuators(memory: &InMemory) {
     block_on(launches_once(&*cluster, &offering(), &pool)).unwrap();
     block_on(cordons_and_uncordons(&*cluster, &"n1".into())).unwrap();
     block_on(cordons_and_uncordons(&*cluster, &"n2".into())).unwrap();
+    block_on(taints_and_clears(&*cluster, &"n1".into())).unwrap();
     block_on(annotates_and_removes(&*cluster, "n1")).unwrap();
     block_on(annotates_and_removes(&*cluster, "n2")).unwrap();
     block_on(leaves_nodes_with_pods(&*cluster, &"n1".into(), &pool)).unwrap();
@@ -211,6 +212,8 @@ fn check_cluster_actuators(memory: &InMemory) {
     let api = WorkloadRef::new("dev", "Deployment", "api");
     let resources = container("main", "250m", "512Mi").resources;
     block_on(resizes_once(&*cluster, &api, "main", &resources)).unwrap();
+    let pod = NamespacedName::new("shop", "web-2");
+    block_on(resizes_in_place_once(&*cluster, &pod, "main", &resources)).unwrap();
     block_on(scales_only_from_what_was_seen(&*cluster, &api)).unwrap();
     block_on(suspends_and_resumes(&*cluster, &api)).unwrap();
     block_on(prefers_a_zone_and_forgets_it(

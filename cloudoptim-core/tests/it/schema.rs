@@ -15,6 +15,7 @@ use cloudoptim_core::engines::bin_packing::Migration;
 use cloudoptim_core::execute::Report;
 use cloudoptim_core::guard::{Approval, Limits};
 use cloudoptim_core::input::LoadReport;
+use cloudoptim_core::interruption::Config as InterruptionConfig;
 use cloudoptim_core::interruption::Decision as Interruption;
 use cloudoptim_core::interruption::drain::DrainPlan;
 use cloudoptim_core::journal::Entry;
@@ -83,6 +84,7 @@ fn types() -> BTreeMap<&'static str, Again> {
         ("execution_report", again::<Report>),
         ("instance_type", again::<InstanceTypeInfo>),
         ("interruption_decision", again::<Interruption>),
+        ("interruption_settings", again::<InterruptionConfig>),
         ("journal_entry", again::<Entry>),
         ("ledgers", again::<Ledgers>),
         ("limits", again::<Limits>),
@@ -268,6 +270,7 @@ fn every_document_refuses_another_version_by_name_and_number() {
     refuses::<Ledgers>("ledgers", true);
     refuses::<UsageColumns>("usage_columns", true);
     refuses::<LoadReport>("load_report", true);
+    refuses::<InterruptionConfig>("interruption_settings", true);
     // The others are parts of documents.
     let parts: Vec<&str> = schemas()
         .iter()

@@ -1,10 +1,11 @@
 //! Preconditions, on the object as the server has it.
 
+use super::nodes::taint_of;
 use super::object::Object;
 use super::{ProviderError, changed};
 use cloudoptim_core::guard::Permit;
-use cloudoptim_core::input::page;
-use cloudoptim_core::model::{ContainerResources, Node, Workload};
+use cloudoptim_core::input::{Listed, page};
+use cloudoptim_core::model::{ContainerResources, Node, Pod, Workload};
 use cloudoptim_core::plan::Precondition;
 use serde_json::{Value, json};
 
@@ -90,6 +91,22 @@ fn holds(precondition: &Precondition, object: &Object) -> Result<(), String> {
                 serde_json::to_string(r).unwrap_or_default()
             })
         }
+        Precondition::PodAsks {
+            uid,
+            container,
+            resources,
+            ..
+        } => {
+            is_uid(uid.as_str(), object)?;
+            let found = resources_of_pod(object, container)
+                .ok_or_else(|| format!("found no container {container}"))?;
+            same(&**resources, &found, |r| {
+                serde_json::to_string(r).unwrap_or_default()
+            })
+        }
+        Precondition::TaintIs {
+            key, effect, value, ..
+        } => same(&value.as_deref(), &taint_of(object, key, *effect), shown),
         Precondition::ReplicasAre { replicas, .. } => {
             // The server fills in a 1 where nothing is said.
             let found = object.0.pointer("/spec/replicas").and_then(Value::as_u64);
@@ -123,13 +140,26 @@ pub(super) fn resources_of(object: &Object, container: &str) -> Option<Container
         .map(|c| c.resources)
 }
 
+/// The same of a pod.
+fn resources_of_pod(object: &Object, container: &str) -> Option<ContainerResources> {
+    let spec = only::<Pod>(object)?.spec;
+    let mut all = spec.containers.into_iter().chain(spec.init_containers);
+    all.find(|c| c.name == container).map(|c| c.resources)
+}
+
 fn workload(object: &Object) -> Option<Workload> {
+    only(object)
+}
+
+/// The object, read as a snapshot has it.
+fn only<T: Listed>(object: &Object) -> Option<T> {
     let kind = object.text("/kind");
     let list = json!({
         "kind": format!("{kind}List"),
         "apiVersion": object.text("/apiVersion"),
+        "metadata": {},
         "items": [object.0],
     });
-    let page = page::<Workload>(kind, list.to_string().as_bytes()).ok()?;
+    let page = page::<T>(kind, list.to_string().as_bytes()).ok()?;
     page.items.into_iter().next()
 }

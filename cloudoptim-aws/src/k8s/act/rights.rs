@@ -69,6 +69,7 @@ fn on_cluster(engine: EngineId) -> &'static [Right] {
 fn in_namespace(engine: EngineId) -> &'static [Right] {
     match engine {
         EngineId::Rightsizing | EngineId::Oom => &[
+            ("patch", "", "pods/resize"),
             ("patch", "apps", "daemonsets"),
             ("patch", "apps", "deployments"),
             ("patch", "apps", "statefulsets"),
@@ -166,8 +167,8 @@ pub async fn preflight_act(
 /// What must hold of a change, in CEL, and what is said when it does not.
 const RULES: &[(&str, &str)] = &[
     (
-        "(request.resource.resource in ['nodes', 'services', 'deployments', 'statefulsets', 'daemonsets', 'cronjobs', 'scaledobjects'] && request.operation == 'UPDATE' && variables.part in ['', 'scale']) || (request.resource.resource == 'pods' && variables.part == 'eviction' && request.operation == 'CREATE') || (request.resource.resource == 'nodeclaims' && request.operation == 'DELETE') || request.resource.group == 'authorization.k8s.io'",
-        "only nodes, workloads and services are changed, pods evicted and node claims deleted",
+        "(request.resource.resource in ['nodes', 'services', 'deployments', 'statefulsets', 'daemonsets', 'cronjobs', 'scaledobjects'] && request.operation == 'UPDATE' && variables.part in ['', 'scale']) || (request.resource.resource == 'pods' && variables.part == 'eviction' && request.operation == 'CREATE') || (request.resource.resource == 'pods' && variables.part == 'resize' && request.operation == 'UPDATE') || (request.resource.resource == 'nodeclaims' && request.operation == 'DELETE') || request.resource.group == 'authorization.k8s.io'",
+        "only nodes, workloads and services are changed, pods evicted and resized, and node claims deleted",
     ),
     (
         "!(request.?namespace.orValue('') in ['kube-system', 'kube-public', 'kube-node-lease'])",
@@ -184,6 +185,10 @@ const RULES: &[(&str, &str)] = &[
     (
         "request.operation != 'UPDATE' || variables.part != '' || (object.spec.all(k, k in variables.fields || (k in oldObject.spec && oldObject.spec[k] == object.spec[k])) && oldObject.spec.all(k, k in variables.fields || k in object.spec))",
         "of the specification only what is scheduled, how many, and how large",
+    ),
+    (
+        "request.operation != 'UPDATE' || variables.part != '' || request.resource.resource != 'nodes' || (object.spec.?taints.orValue([]).all(t, (t.key.startsWith('cloudoptim/') && t.effect != 'NoExecute') || t in oldObject.spec.?taints.orValue([])) && oldObject.spec.?taints.orValue([]).all(t, t.key.startsWith('cloudoptim/') || t in object.spec.?taints.orValue([])))",
+        "of the taints only our own, and none that drives pods out",
     ),
     (
         "request.operation != 'UPDATE' || variables.part != '' || !(request.resource.resource in ['deployments', 'statefulsets', 'daemonsets']) || (object.spec.template.?metadata.orValue({}) == oldObject.spec.template.?metadata.orValue({}) && object.spec.template.spec.all(k, k in ['containers', 'initContainers', 'affinity'] || (k in oldObject.spec.template.spec && oldObject.spec.template.spec[k] == object.spec.template.spec[k])) && oldObject.spec.template.spec.all(k, k in ['initContainers', 'affinity'] || k in object.spec.template.spec) && [[object.spec.template.spec.containers, oldObject.spec.template.spec.containers], [object.spec.template.spec.?initContainers.orValue([]), oldObject.spec.template.spec.?initContainers.orValue([])]].all(pair, pair[0].size() == pair[1].size() && pair[0].all(c, pair[1].exists(o, o.name == c.name && c.all(k, k == 'resources' || (k in o && o[k] == c[k])) && o.all(k, k == 'resources' || k in c)))))",
@@ -212,7 +217,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ),
     (
         "fields",
-        "{'nodes': ['unschedulable'], 'services': ['trafficDistribution'], 'cronjobs': ['suspend', 'jobTemplate']}[?request.resource.resource].orValue(['replicas', 'template'])",
+        "{'nodes': ['unschedulable', 'taints'], 'services': ['trafficDistribution'], 'cronjobs': ['suspend', 'jobTemplate']}[?request.resource.resource].orValue(['replicas', 'template'])",
     ),
 ];
 
@@ -221,10 +226,10 @@ const VARIABLES: &[(&str, &str)] = &[
 ///
 /// | of | what |
 /// | --- | --- |
-/// | nodes | `unschedulable`, annotations of ours |
+/// | nodes | `unschedulable`, taints and annotations of ours |
 /// | workloads | replicas, suspension, requests and limits, affinity, annotations of ours |
 /// | services | `trafficDistribution`, annotations of ours |
-/// | pods | eviction |
+/// | pods | eviction, requests and limits in place |
 /// | node claims | deletion |
 ///
 /// Nothing in the namespaces of the system. It needs Kubernetes 1.30.

@@ -1,7 +1,7 @@
 //! Which actions Kubernetes has a way for.
 
 use cloudoptim_core::decision::{Action, Owner};
-use cloudoptim_core::model::WorkloadKind;
+use cloudoptim_core::model::{TaintEffect, WorkloadKind};
 use cloudoptim_core::plan::{Plan, Step};
 
 /// Why no request to the Kubernetes API does what the action wants; `None` when
@@ -26,6 +26,11 @@ pub fn no_way(action: &Action) -> Option<&'static str> {
             }
             _ => Some("nobody in the cluster removes it with its instance"),
         },
+        Action::TaintNode {
+            effect: TaintEffect::NoExecute,
+            to: Some(_),
+            ..
+        } => Some("it would drive pods out without asking their budgets"),
         Action::ResizeContainer { workload, .. }
         | Action::PreferZone { workload, .. }
         | Action::SetSpotShare { workload, .. } => (!matches!(
@@ -47,6 +52,8 @@ pub fn no_way(action: &Action) -> Option<&'static str> {
         }
         Action::CordonNode { .. }
         | Action::UncordonNode { .. }
+        | Action::TaintNode { .. }
+        | Action::ResizePod { .. }
         | Action::DrainNode { .. }
         | Action::DeleteNodeObject { .. }
         | Action::Annotate { .. }

@@ -1,6 +1,6 @@
 //! Workloads.
 
-use super::object::{Object, workload_path};
+use super::object::{Object, path_of, workload_path};
 use super::{
     ClusterActuator, MERGE_PATCH, ProviderError, call, can_do, check, is_for, unsupported,
 };
@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use cloudoptim_core::decision::{Action, Offering, SpotPoolShare};
 use cloudoptim_core::guard::Permit;
 use cloudoptim_core::model::{
-    ContainerResources, Quantity, ResourceList, WorkloadKind, WorkloadRef, ZONE_ID_LABEL, ZoneId,
+    ContainerResources, NamespacedName, Quantity, ResourceList, Uid, WorkloadKind, WorkloadRef,
+    ZONE_ID_LABEL, ZoneId,
 };
 use cloudoptim_core::providers::{SPOT_REPLICAS_KEY, WorkloadActuator};
 use http::Method;
@@ -62,18 +63,45 @@ impl WorkloadActuator for ClusterActuator {
         } else {
             "containers"
         };
-        let container = after
-            .map(template(&which.kind))
-            .get_mut(key)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-            .find(|c| c.get("name").and_then(Value::as_str) == Some(name))
-            .and_then(Value::as_object_mut)
-            .ok_or_else(|| ProviderError::NotFound {
-                call: call(op, &which.to_string(), format!("no container {name}")),
+        let container =
+            container_of(after.map(template(&which.kind)), key, name).ok_or_else(|| {
+                ProviderError::NotFound {
+                    call: call(op, &which.to_string(), format!("no container {name}")),
+                }
             })?;
         set_resources(container, resources);
+        self.patch(&path, &before, &after).await
+    }
+
+    async fn resize_pod(
+        &self,
+        permit: &Permit,
+        name: &NamespacedName,
+        of: &Uid,
+        of_container: &str,
+        resources: &ContainerResources,
+    ) -> Result<(), ProviderError> {
+        let op = "resize_pod";
+        let allowed = matches!(permit.action(), Action::ResizePod { pod, uid, container, to, .. }
+            if pod == name && uid == of && container == of_container && **to == *resources);
+        is_for(op, permit, allowed)?;
+        let path = path_of("v1", "Pod", &name.namespace, &name.name)?;
+        let before = self.object(&path).await?;
+        let gone = |why: String| ProviderError::NotFound {
+            call: call(op, &name.to_string(), why),
+        };
+        if before.uid() != of.as_str() {
+            return Err(gone(format!("it is another pod, {}", before.uid())));
+        }
+        check::still_so(op, permit, &before)?;
+        let mut after = before.clone();
+        let container = ["containers", "initContainers"]
+            .into_iter()
+            .find(|key| has_container(&before, key, of_container))
+            .and_then(|key| container_of(after.map(&["spec"]), key, of_container))
+            .ok_or_else(|| gone(format!("no container {of_container}")))?;
+        set_resources(container, resources);
+        let path = format!("{path}/resize");
         self.patch(&path, &before, &after).await
     }
 
@@ -171,6 +199,25 @@ impl WorkloadActuator for ClusterActuator {
         after.annotate(SPOT_REPLICAS_KEY, Some(&replicas.to_string()));
         self.patch(&path, &before, &after).await
     }
+}
+
+/// The container of a specification of pods, under `containers` or
+/// `initContainers`.
+fn container_of<'a>(
+    spec: &'a mut Map<String, Value>,
+    key: &str,
+    name: &str,
+) -> Option<&'a mut Map<String, Value>> {
+    let all = spec.get_mut(key)?.as_array_mut()?;
+    all.iter_mut()
+        .find(|c| c.get("name").and_then(Value::as_str) == Some(name))?
+        .as_object_mut()
+}
+
+fn has_container(pod: &Object, key: &str, name: &str) -> bool {
+    let all = pod.0.pointer(&format!("/spec/{key}"));
+    let mut all = all.and_then(Value::as_array).into_iter().flatten();
+    all.any(|c| c.get("name").and_then(Value::as_str) == Some(name))
 }
 
 /// Takes the preferred terms on `label` away, and adds one of weight 100 for

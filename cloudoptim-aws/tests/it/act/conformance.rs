@@ -5,8 +5,9 @@ use super::*;
 use cloudoptim_aws::testing::world::{bound_pod, running};
 use cloudoptim_core::conformance::{
     annotates_and_removes, cordons_and_uncordons, deletes_node_object_once, drains_once,
-    prefers_a_zone_and_forgets_it, resizes_once, routes_and_forgets,
+    prefers_a_zone_and_forgets_it, resizes_in_place_once, resizes_once, routes_and_forgets,
     scales_only_from_what_was_seen, sets_the_spot_share_once, suspends_and_resumes,
+    taints_and_clears,
 };
 use cloudoptim_core::decision::{ObjectRef, Offering, Owner, SpotPoolShare};
 use cloudoptim_core::guard::Permit;
@@ -59,12 +60,14 @@ both! {
         launch_nodes(permit: &Permit, what: &Offering, count: u32, via: &Owner) -> ();
         cordon_node(permit: &Permit, node: &NodeName) -> ();
         uncordon_node(permit: &Permit, node: &NodeName) -> ();
+        taint_node(permit: &Permit, node: &NodeName, key: &str, effect: TaintEffect, value: Option<String>) -> ();
         drain_node(permit: &Permit, node: &NodeName, moves: &[PodMove]) -> ();
         remove_node(permit: &Permit, node: &NodeName, via: &Owner) -> ();
         delete_node_object(permit: &Permit, node: &NodeName) -> ();
     }
     act WorkloadActuator {
         resize_container(permit: &Permit, which: &WorkloadRef, name: &str, init: bool, to: &ContainerResources) -> ();
+        resize_pod(permit: &Permit, pod: &NamespacedName, uid: &Uid, container: &str, to: &ContainerResources) -> ();
         scale_workload(permit: &Permit, which: &WorkloadRef, to: u32) -> ();
         suspend_workload(permit: &Permit, which: &WorkloadRef, suspend: bool) -> ();
         prefer_zone(permit: &Permit, which: &WorkloadRef, to: Option<ZoneId>) -> ();
@@ -92,7 +95,10 @@ async fn actuators_keep_the_contract_on_a_real_api_server() {
     let post = async |path: &str, body: Value| admin.post(path, &body).await.unwrap().ok().unwrap();
     post("/api/v1/namespaces", json!({"metadata": {"name": "shop"}})).await;
     for node in ["n1", "n2", "n3"] {
-        post("/api/v1/nodes", json!({"metadata": {"name": node}})).await;
+        let room = json!({"cpu": "4", "memory": "16Gi", "pods": "110"});
+        let body =
+            json!({"metadata": {"name": node}, "status": {"allocatable": room, "capacity": room}});
+        post("/api/v1/nodes", body).await;
     }
     let mut uids = Vec::new();
     for pod in ["web-0", "web-1", "stays"] {
@@ -159,6 +165,7 @@ async fn actuators_keep_the_contract_on_a_real_api_server() {
     };
 
     cordons_and_uncordons(&both, &"n1".into()).await;
+    taints_and_clears(&both, &"n1".into()).await;
     annotates_and_removes(&both, "n1").await;
     let kind = cloudoptim_aws::testing::api::PatchKind::Merge;
     let cordon = json!({"spec": {"unschedulable": true}});
@@ -186,6 +193,12 @@ async fn actuators_keep_the_contract_on_a_real_api_server() {
     to.requests.memory = Some(Bytes(512 << 20));
     to.limits.memory = Some(Bytes(512 << 20));
     resizes_once(&both, &web, "main", &to).await;
+    // Of a pod that runs, with requests only: its class stays.
+    let mut larger = ContainerResources::default();
+    larger.requests.cpu = Some(MilliCpu(200));
+    larger.requests.memory = Some(Bytes(256 << 20));
+    let stays = NamespacedName::new("shop", "stays");
+    resizes_in_place_once(&both, &stays, "main", &larger).await;
     scales_only_from_what_was_seen(&both, &web).await;
     prefers_a_zone_and_forgets_it(&both, &web, &"use1-az1".into()).await;
     suspends_and_resumes(&both, &WorkloadRef::new("shop", "CronJob", "night")).await;

@@ -6,6 +6,7 @@ mod conformance;
 mod drain;
 mod kill;
 mod policy;
+mod resize;
 
 use async_trait::async_trait;
 use bytes::Bytes;

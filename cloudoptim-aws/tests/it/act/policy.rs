@@ -78,8 +78,13 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
     let admin = plane.admin().unwrap();
     let post = async |path: &str, body: Value| admin.post(path, &body).await.unwrap().ok().unwrap();
     post("/api/v1/namespaces", json!({"metadata": {"name": "shop"}})).await;
-    let node = json!({"metadata": {"name": "n1"}, "spec": {"providerID": "aws:///a/i-1"}});
+    let room = json!({"cpu": "4", "memory": "16Gi", "pods": "110"});
+    let node = json!({"metadata": {"name": "n1"}, "spec": {"providerID": "aws:///a/i-1"},
+        "status": {"allocatable": room, "capacity": room}});
     post("/api/v1/nodes", node).await;
+    let kept = json!({"metadata": {"name": "n2"},
+        "spec": {"taints": [{"key": "team", "effect": "NoSchedule"}]}});
+    post("/api/v1/nodes", kept).await;
     for pod in ["web-0", "web-1"] {
         post("/api/v1/namespaces/shop/pods", bound_pod("shop", pod, "n1")).await;
     }
@@ -148,6 +153,18 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
             "/api/v1/nodes/n1",
             MERGE,
             json!({"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}}),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/nodes/n1",
+            MERGE,
+            json!({"spec": {"taints": [{"key": "cloudoptim/out", "effect": "NoExecute"}]}}),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/nodes/n2",
+            MERGE,
+            json!({"spec": {"taints": null}}),
         ),
         (
             Method::PATCH,
@@ -227,6 +244,10 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
     let affinity = json!({"spec": {"template": {"spec": {"affinity": {"nodeAffinity": {
         "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": {
             "matchExpressions": [{"key": "topology.k8s.aws/zone-id", "operator": "In", "values": ["a"]}]}}]}}}}}});
+    // The server taints a node that is not ready.
+    let node = admin.get("/api/v1/nodes/n1").await.unwrap().ok().unwrap();
+    let mut with_ours = node["spec"]["taints"].as_array().unwrap().clone();
+    with_ours.push(json!({"key": "cloudoptim/full", "effect": "NoSchedule"}));
     let allowed: Vec<(Method, &str, &str, Value)> = vec![
         (
             Method::PATCH,
@@ -241,6 +262,18 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
             MERGE,
             json!({"spec": {"unschedulable": null},
             "metadata": {"annotations": {"cloudoptim/plan": null}}}),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/nodes/n1",
+            MERGE,
+            json!({"spec": {"taints": with_ours}}),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/namespaces/shop/pods/web-0/resize",
+            "application/strategic-merge-patch+json",
+            json!({"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "200m"}}}]}}),
         ),
         (
             Method::PATCH,
