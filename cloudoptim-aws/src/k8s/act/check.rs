@@ -1,7 +1,7 @@
 //! Preconditions, on the object as the server has it.
 
-use super::nodes::taint_of;
 use super::object::Object;
+use super::taint::taint_of;
 use super::{ProviderError, changed};
 use cloudoptim_core::guard::Permit;
 use cloudoptim_core::input::{Listed, page};

@@ -51,6 +51,7 @@ mod object;
 mod objects;
 mod release;
 mod rights;
+mod taint;
 mod way;
 mod workloads;
 

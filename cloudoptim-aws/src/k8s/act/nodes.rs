@@ -1,6 +1,7 @@
 //! Nodes.
 
 use super::object::{Object, node_path, path_of};
+use super::taint::set_taint;
 use super::{ClusterActuator, JSON, PLAN_KEY, UNTIL_KEY, can_do, changed, check, is_for};
 use async_trait::async_trait;
 use cloudoptim_core::decision::{Action, Offering, Owner, PodMove};
@@ -8,7 +9,6 @@ use cloudoptim_core::guard::Permit;
 use cloudoptim_core::model::{NodeName, TaintEffect};
 use cloudoptim_core::providers::{NodeActuator, ProviderError, STEP_KEY};
 use http::Method;
-use serde_json::{Value, json};
 
 const UNSCHEDULABLE: &str = "/spec/unschedulable";
 
@@ -22,43 +22,6 @@ pub(super) fn uncordon(node: &mut Object) {
     node.map(&["spec"]).remove("unschedulable");
     for key in [PLAN_KEY, UNTIL_KEY, STEP_KEY] {
         node.annotate(key, None);
-    }
-}
-
-/// The taints of a node, as the API has them.
-const TAINTS: &str = "/spec/taints";
-
-/// The value of a taint; nothing where the node does not have it.
-pub(super) fn taint_of<'a>(node: &'a Object, key: &str, effect: TaintEffect) -> Option<&'a str> {
-    let taints = node.0.pointer(TAINTS).and_then(Value::as_array);
-    let mut of = taints.into_iter().flatten();
-    let found = of.find(|taint| is_taint(taint, key, effect))?;
-    Some(
-        found
-            .get("value")
-            .and_then(Value::as_str)
-            .unwrap_or_default(),
-    )
-}
-
-fn is_taint(taint: &Value, key: &str, effect: TaintEffect) -> bool {
-    let text = |field: &str| taint.get(field).and_then(Value::as_str);
-    text("key") == Some(key) && text("effect") == Some(&format!("{effect:?}"))
-}
-
-/// Gives the taint that value, or takes it away; the others stay in their order.
-fn taint(node: &mut Object, key: &str, effect: TaintEffect, value: Option<&str>) {
-    let spec = node.map(&["spec"]);
-    let mut taints = match spec.remove("taints") {
-        Some(Value::Array(taints)) => taints,
-        _ => Vec::new(),
-    };
-    taints.retain(|taint| !is_taint(taint, key, effect));
-    if let Some(value) = value {
-        taints.push(json!({"key": key, "value": value, "effect": format!("{effect:?}")}));
-    }
-    if !taints.is_empty() {
-        spec.insert("taints".to_owned(), taints.into());
     }
 }
 
@@ -145,7 +108,7 @@ impl NodeActuator for ClusterActuator {
         let before = self.object(&path).await?;
         check::still_so(op, permit, &before)?;
         let mut after = before.clone();
-        taint(&mut after, of, with, value.as_deref());
+        set_taint(&mut after, of, with, value.as_deref());
         self.patch(&path, &before, &after).await
     }
 
