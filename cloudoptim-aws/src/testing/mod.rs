@@ -25,6 +25,7 @@ pub mod plane;
 mod process;
 pub mod proxy;
 mod server;
+pub mod witness;
 pub mod world;
 
 use assets::{ASSETS_VARIABLE, AssetsError};
