@@ -299,7 +299,10 @@ mod tests {
             eviction(None, 404, 8, 9),
         ];
         let said = judge(&[line(0)], &pods, &acts, &planned(&["a", "c"]));
-        assert_eq!((said.evictions, said.without_uid, said.wrong_uid), (3, 1, 1));
+        assert_eq!(
+            (said.evictions, said.without_uid, said.wrong_uid),
+            (3, 1, 1)
+        );
         assert_eq!(said.refused, BTreeMap::from([(404, 1), (409, 1), (429, 1)]));
         assert_eq!((said.twice.len(), said.unplanned.len()), (1, 1));
         assert_eq!(said.side_by_side.len(), 1);

@@ -236,8 +236,10 @@ impl Witness {
         let mut waited = Duration::ZERO;
         loop {
             let (listed, _) = list(&self.api).await?;
-            let listed: BTreeMap<String, u64> =
-                listed.into_iter().map(|pod| (pod.uid, pod.version)).collect();
+            let listed: BTreeMap<String, u64> = listed
+                .into_iter()
+                .map(|pod| (pod.uid, pod.version))
+                .collect();
             let restless = |what: String| WorldError::Restless {
                 seconds: waited.as_secs(),
                 what: format!("the watch of the pods: {what}"),
