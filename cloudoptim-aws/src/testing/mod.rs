@@ -20,6 +20,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod endings;
 pub mod kill;
 pub mod plane;
 mod process;

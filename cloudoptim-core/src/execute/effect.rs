@@ -98,6 +98,9 @@ fn read(action: &Action, key: &str, fresh: &Snapshot) -> Result<Effect, Unmet> {
                 n.meta.deleted_at.is_some()
             });
             match (by_node, instance) {
+                // No account is in the plan's scope: the node is all there is to see,
+                // and its owner lets go of it last.
+                (effect, Some(_)) if fresh.clouds.is_empty() => effect,
                 // The node object goes last: its instance may still be paid for.
                 (Effect::Done, Some(instance)) => {
                     match gone(find_instance(fresh, instance), |i| going(i.state)) {
@@ -247,4 +250,59 @@ fn launched(cluster: &Cluster, key: &str, count: u32) -> Effect {
         .iter()
         .filter(|n| n.meta.label(STEP_KEY) == Some(key));
     done(u32::try_from(nodes.count()).is_ok_and(|have| have >= count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Owner;
+    use crate::knowledge::{Knowledge, Provenance};
+    use crate::model::{Cloud, Instance, Node, ObjectMeta};
+    use chrono::DateTime;
+
+    fn known<T>(items: Vec<T>) -> Knowledge<Vec<T>> {
+        Knowledge::complete(items, Provenance::new("test", "c"))
+    }
+
+    #[test]
+    fn a_node_is_gone_with_its_instance_where_an_account_is_looked_at() {
+        let action = Action::RemoveNode {
+            cluster: "c".into(),
+            node: "n1".into(),
+            via: Owner::NodeClaim {
+                name: "n1".to_owned(),
+            },
+            instance: Some("i-1".into()),
+        };
+        let world = |nodes: &[&str], instances: Option<InstanceState>| {
+            let mut world = Snapshot::new(DateTime::UNIX_EPOCH);
+            let node = |name: &&str| Node {
+                meta: ObjectMeta {
+                    name: (*name).into(),
+                    ..ObjectMeta::default()
+                },
+                ..Node::default()
+            };
+            world.clusters.push(Cluster {
+                uid: "c".into(),
+                nodes: known(nodes.iter().map(node).collect()),
+                ..Cluster::default()
+            });
+            world.clouds.extend(instances.map(|state| Cloud {
+                instances: known(vec![Instance {
+                    id: "i-1".into(),
+                    state,
+                    ..Instance::default()
+                }]),
+                ..Cloud::default()
+            }));
+            effect(&action, "key", &world)
+        };
+        assert_eq!(world(&["n1"], None), Effect::NotDone);
+        assert_eq!(world(&["n2"], None), Effect::Done);
+        let gone = Some(InstanceState::Terminated);
+        assert_eq!(world(&["n2"], gone), Effect::Done);
+        let runs = Some(InstanceState::Running);
+        assert!(matches!(world(&["n2"], runs), Effect::Unclear(_)));
+    }
 }

@@ -327,3 +327,24 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
         }
     }
 }
+
+/// The parts that show whether a step has had its effect: some of those that it
+/// is judged by.
+pub(crate) fn shows(step: &Step, scope: &Scope) -> Vec<PartRef> {
+    let shown: &[Part] = match &step.action {
+        Action::LaunchNodes { .. }
+        | Action::CordonNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::DeleteNodeObject { .. }
+        | Action::RemoveNode { instance: None, .. } => &[Part::Nodes],
+        Action::RemoveNode { .. } => &[Part::Instances, Part::Nodes],
+        Action::DrainNode { .. } => &[Part::Pods],
+        Action::StopInstance { .. } | Action::TerminateInstance { .. } => &[Part::Instances],
+        Action::SnapshotVolume { .. } => &[Part::EbsSnapshots],
+        Action::DeleteVolume { .. } => &[Part::Volumes],
+        _ => return needs(step, scope),
+    };
+    let mut parts = needs(step, scope);
+    parts.retain(|part| shown.contains(&part.part));
+    parts
+}

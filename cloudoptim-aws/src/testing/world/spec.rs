@@ -112,6 +112,8 @@ pub struct WorkloadSpec {
     pub spread: Option<String>,
     /// The topology key of a domain in which no two of its pods may be.
     pub apart: Option<String>,
+    /// The topology key over which all of its pods must share one domain.
+    pub together: Option<String>,
     /// The name of its priority class.
     pub priority_class: Option<String>,
     /// Its budget.
@@ -140,6 +142,7 @@ impl WorkloadSpec {
             memory_mib: 128,
             spread: None,
             apart: None,
+            together: None,
             priority_class: None,
             budget: None,
             grace_seconds: 30,
@@ -197,6 +200,11 @@ impl WorkloadSpec {
             pod["affinity"] = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
                 {"topologyKey": key, "labelSelector": selector},
             ]}});
+        }
+        if let Some(key) = &self.together {
+            pod["affinity"]["podAffinity"] = json!({"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": key, "labelSelector": selector},
+            ]});
         }
         if let Some(class) = &self.priority_class {
             pod["priorityClassName"] = json!(class);

@@ -96,6 +96,16 @@ impl Hands {
         }
     }
 
+    /// Reads through another reader from here on.
+    pub(crate) async fn read_through(&mut self, reader: Arc<dyn Reader>) {
+        let (read, clock) = (reader.clone(), self.clock.clone());
+        let cluster = ClusterReader::open(read, clock, ReadOptions::default());
+        let cluster = Arc::new(cluster.await.unwrap());
+        let sources = ClusterSources::of(cluster);
+        self.sources.clusters.insert(self.uid.clone(), sources);
+        self.reader = reader;
+    }
+
     pub(crate) async fn snapshot(&self) -> Snapshot {
         collect(&self.sources, self.clock.now(), Knowledge::default()).await
     }

@@ -5,9 +5,11 @@ mod apply;
 mod conformance;
 mod drain;
 mod drains;
+mod ghosts;
 mod hands;
 mod kill;
 mod kubectl;
+mod packing;
 mod policy;
 mod rounds;
 
