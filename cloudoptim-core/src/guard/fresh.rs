@@ -296,7 +296,12 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
             } else {
                 Part::Instances
             };
-            of_cloud(account, region, &[part])
+            let mut parts = of_cloud(account, region, &[part]);
+            let asks = |p: &Precondition| matches!(p, Precondition::NoNodeRunsOn { .. });
+            if step.preconditions.iter().any(asks) {
+                parts.extend(all_clusters(&[Part::Nodes]));
+            }
+            parts
         }
         Action::StopInstance {
             account, region, ..
@@ -340,6 +345,7 @@ pub(crate) fn shows(step: &Step, scope: &Scope) -> Vec<PartRef> {
         Action::RemoveNode { .. } => &[Part::Instances, Part::Nodes],
         Action::DrainNode { .. } => &[Part::Pods],
         Action::StopInstance { .. } | Action::TerminateInstance { .. } => &[Part::Instances],
+        Action::Tag { .. } => &[Part::Instances, Part::Volumes, Part::EbsSnapshots],
         Action::SnapshotVolume { .. } => &[Part::EbsSnapshots],
         Action::DeleteVolume { .. } => &[Part::Volumes],
         _ => return needs(step, scope),

@@ -5,7 +5,7 @@ use super::*;
 use cloudoptim_aws::k8s::Reader;
 use cloudoptim_aws::testing::proxy::{Canned, Fault, Proxy, Rule};
 use cloudoptim_aws::testing::world::NodeSpec;
-use cloudoptim_core::catalog::Catalog;
+use cloudoptim_core::catalog::{Architecture, Catalog, InstanceTypeInfo, Source, Table};
 use cloudoptim_core::collect::collect;
 use cloudoptim_core::engines::{Inputs, bin_packing};
 use cloudoptim_core::execute::{Environment, Report, execute};
@@ -14,7 +14,7 @@ use cloudoptim_core::input::{InputOptions, Loader};
 use cloudoptim_core::knowledge::{Knowledge, Provenance};
 use cloudoptim_core::ledger::{Ledgers, Observed};
 use cloudoptim_core::memory::InMemory;
-use cloudoptim_core::model::{Cloud, ExpectedCluster};
+use cloudoptim_core::model::{Bytes as Size, Cloud, ExpectedCluster, MicroUsdPerHour};
 use cloudoptim_core::optimize::optimize;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
@@ -54,6 +54,18 @@ fn nodes() -> WorldSpec {
         nodes: (GHOSTS..INSTANCES).map(node).collect(),
         ..WorldSpec::default()
     }
+}
+
+/// The type of all instances: no disks of its own, and a price.
+fn catalog() -> Catalog {
+    let mut table = Table::new(Source::new("test", "2026-11-24".parse().unwrap()));
+    let (size, arch) = (Size(16 << 30), Architecture::Amd64);
+    table.instance_type(InstanceTypeInfo::new("m5.xlarge", 4, size, arch));
+    let price = MicroUsdPerHour(230_000);
+    table.on_demand(REGION, "m5.xlarge", price).unwrap();
+    let mut catalog = Catalog::empty();
+    catalog.overlay(table);
+    catalog
 }
 
 /// What `aws ec2 describe-instances` and `describe-volumes` print, read as any
@@ -264,10 +276,6 @@ fn ways() -> Vec<(&'static str, How)> {
         ),
         ("nodes are not to be read", How::Denied("nodes")),
         (
-            "volumes are not to be read",
-            How::Denied("persistentvolumes"),
-        ),
-        (
             "no provider ids",
             How::Edit(|path, list| {
                 each_node(path, list, |_, node| {
@@ -354,7 +362,7 @@ impl Battery {
         let inputs = Inputs {
             snapshot: &snapshot,
             overlay: &Overlay::default(),
-            catalog: &Catalog::default(),
+            catalog: &catalog(),
             policy: &Policy::default(),
             ledgers: &self.ledgers,
         };
@@ -488,6 +496,29 @@ async fn whatever_of_the_cluster_is_not_seen_no_instance_and_no_volume_is_touche
     assert_eq!(battery.memory.acts(), Vec::new());
     let changes = scene.plane.audit_of(ACTOR).unwrap();
     assert!(changes.iter().all(|event| !event.is_change()));
+
+    // The claims on volumes are not seen: the two machines are ghosts as before,
+    // and no volume is taken for one.
+    for how in ["denied", "empty"] {
+        if how == "denied" {
+            let denied = without(&scene, &proxy, "persistentvolumes").await;
+            battery.read_through(denied).await;
+        } else {
+            let list = empty("PersistentVolumeList");
+            proxy.add(Rule::on("GET", "/api/v1/persistentvolumes", list));
+        }
+        let plan = battery.plan().await;
+        let of_volume = |step: &&cloudoptim_core::plan::Step| {
+            matches!(
+                step.subject,
+                cloudoptim_core::decision::Subject::Volume { .. }
+            )
+        };
+        assert_eq!(plan.steps.iter().filter(of_volume).count(), 0, "{how}");
+        assert_eq!(plan.steps.len(), 2 * GHOSTS, "{how}");
+        proxy.calm();
+        battery.read_through(reader.clone()).await;
+    }
 
     // Nothing but the faults was in the way.
     let report = battery.execute(&healthy).await;

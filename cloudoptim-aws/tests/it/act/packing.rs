@@ -10,6 +10,7 @@ use cloudoptim_aws::testing::witness::{Line, Witness};
 use cloudoptim_aws::testing::world::WorkloadSpec;
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::{EngineId, Inputs};
+use cloudoptim_core::execute::{Report, StepResult};
 use cloudoptim_core::guard::{Cap, Kind};
 use cloudoptim_core::journal::End;
 use cloudoptim_core::ledger::Ledgers;
@@ -25,12 +26,16 @@ use tokio::time::Instant;
 /// The nodes' pool, as Karpenter calls it.
 const POOL: &str = "main";
 
-/// Nodes and pods, as in `40x500`: those of the harness's full run unless this
-/// variable says otherwise.
+/// Names a variable with nodes and pods, such as `200x3000`, which takes a good
+/// part of an hour. The size without it takes minutes.
 const SIZE: &str = "CLOUDOPTIM_TEST_PACKING";
 
+/// A wave that is looked at again may be refused, as the scheduler has put other
+/// pods elsewhere than the plan counts on: then a plan is made anew.
+const MOST_PLANS: usize = 8;
+
 fn size() -> (usize, usize) {
-    let asked = std::env::var(SIZE).unwrap_or_else(|_| "200x3000".to_owned());
+    let asked = std::env::var(SIZE).unwrap_or_else(|_| "30x300".to_owned());
     let (nodes, pods) = asked.split_once('x').unwrap();
     (nodes.parse().unwrap(), pods.parse().unwrap())
 }
@@ -43,6 +48,15 @@ struct Counting {
     counts: Mutex<BTreeMap<String, (usize, usize, Duration)>>,
 }
 
+impl Counting {
+    fn print(&self) {
+        for (kind, (requests, bytes, time)) in &*self.counts.lock().unwrap() {
+            let megabytes = bytes / 1_000_000;
+            eprintln!("  {kind}: {requests} requests, {megabytes} MB, {time:?}");
+        }
+    }
+}
+
 #[async_trait]
 impl Reader for Counting {
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, ProviderError> {
@@ -50,13 +64,10 @@ impl Reader for Counting {
         let answer = self.inner.get(path, query).await;
         let selected = query.iter().any(|(key, _)| *key == "fieldSelector");
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let mut kind = parts
-            .iter()
-            .rev()
-            .find(|part| part.ends_with('s'))
-            .unwrap()
-            .to_string();
-        kind.push_str(match (selected, parts.last() == Some(&kind.as_str())) {
+        let last = parts.last().copied().unwrap_or_default();
+        let list = parts.iter().rev().find(|part| part.ends_with('s'));
+        let mut kind = list.copied().unwrap_or(last).to_owned();
+        kind.push_str(match (selected, kind == last) {
             (true, _) => " of a node",
             (false, true) => "",
             (false, false) => ", one",
@@ -181,6 +192,62 @@ fn world(nodes: usize, pods: usize) -> WorldSpec {
     spec
 }
 
+/// The plan of the packer alone, as a user would set it who has an afternoon.
+fn packing_plan(snapshot: &Snapshot, spec: &WorldSpec) -> Plan {
+    let mut policy = Policy::default();
+    policy.engines = [EngineId::BinPacking].into();
+    policy.bin_packing = policy
+        .bin_packing
+        .with_quiet_minutes(0, 0)
+        .with_max_evictions_in_flight(50);
+    policy.plan = policy.plan.with_valid_minutes(600);
+    let overlay = Overlay {
+        prices: prices(spec),
+        ..Overlay::default()
+    };
+    let inputs = Inputs {
+        snapshot,
+        overlay: &overlay,
+        catalog: &Catalog::default(),
+        policy: &policy,
+        ledgers: &Ledgers::default(),
+    };
+    optimize(&inputs).unwrap()
+}
+
+fn count(plan: &Plan, is: fn(&Action) -> bool) -> usize {
+    plan.steps.iter().filter(|step| is(&step.action)).count()
+}
+
+/// Uids of the pods that leave, with the nodes that they leave.
+fn leaving(plan: &Plan) -> BTreeMap<String, String> {
+    let mut leaving = BTreeMap::new();
+    for step in &plan.steps {
+        if let Action::DrainNode { node, moves, .. } = &step.action {
+            leaving.extend(moves.iter().map(|m| (m.uid.to_string(), node.to_string())));
+        }
+    }
+    leaving
+}
+
+/// Says what was not done and why, and gives the number of nodes that went.
+fn print_refused(plan: &Plan, report: &Report) -> usize {
+    let mut gone = 0;
+    for ((_, result), step) in report.steps.iter().zip(&plan.steps) {
+        let says = match result {
+            StepResult::Finished { outcome } if outcome.is_done() => {
+                gone += usize::from(matches!(step.action, Action::RemoveNode { .. }));
+                continue;
+            }
+            StepResult::Finished { outcome } => outcome.to_string(),
+            StepResult::Refused { refusal } => refusal.to_string(),
+            _ => continue,
+        };
+        eprintln!("  {} of wave {:?}: {says}", step.action, step.wave);
+    }
+    gone
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_packing_plan_is_carried_out_and_leaves_nobody_pending() {
     let (nodes, pods) = size();
@@ -217,89 +284,62 @@ async fn a_packing_plan_is_carried_out_and_leaves_nobody_pending() {
         .with_cap(Kind::Drains, cap)
         .with_patience(3, 1, 120);
     let (_folder, journal) = journal(&hands);
-
-    let start = Instant::now();
-    let snapshot = hands.snapshot().await;
-    eprintln!("collected after {:?}", start.elapsed());
-    let mut policy = Policy::default();
-    policy.engines = [EngineId::BinPacking].into();
-    policy.bin_packing = policy
-        .bin_packing
-        .with_quiet_minutes(0, 0)
-        .with_max_evictions_in_flight(50);
-    policy.plan = policy.plan.with_valid_minutes(600);
-    let overlay = Overlay {
-        prices: prices(&spec),
-        ..Overlay::default()
-    };
-    let inputs = Inputs {
-        snapshot: &snapshot,
-        overlay: &overlay,
-        catalog: &Catalog::default(),
-        policy: &policy,
-        ledgers: &Ledgers::default(),
-    };
-    let start = Instant::now();
-    let plan = optimize(&inputs).unwrap();
-    let count = |is: fn(&Action) -> bool| plan.steps.iter().filter(|s| is(&s.action)).count();
-    let removals = count(|action| matches!(action, Action::RemoveNode { .. }));
-    let waves: BTreeSet<u32> = plan.steps.iter().filter_map(|s| s.wave).collect();
-    eprintln!(
-        "planned after {:?}: {removals} nodes go in {} waves, {} steps, {} pods move",
-        start.elapsed(),
-        waves.len(),
-        plan.steps.len(),
-        plan.totals.moves,
-    );
-    assert!(removals * 10 >= nodes, "{}", plan.explain());
-
-    let planned: BTreeMap<String, String> = plan
-        .steps
-        .iter()
-        .flat_map(|step| match &step.action {
-            Action::DrainNode { node, moves, .. } => moves
-                .iter()
-                .map(|m| (m.uid.to_string(), node.to_string()))
-                .collect(),
-            _ => Vec::new(),
-        })
-        .collect();
-    let witness = Witness::start(&scene.plane, Line::of_all(&spec.workloads))
-        .await
-        .unwrap();
-    counting.counts.lock().unwrap().clear();
-    let start = Instant::now();
-    let report = hands.execute(&plan, &plan, &journal).await;
-    eprintln!(
-        "executed after {:?}: {:?}, {} of {} steps",
-        start.elapsed(),
-        report.end,
-        report.done(),
-        plan.steps.len()
-    );
-    for (kind, (requests, bytes, time)) in &*counting.counts.lock().unwrap() {
+    let lines = Line::of_all(&spec.workloads);
+    let witness = Witness::start(&scene.plane, lines).await.unwrap();
+    let mut planned = BTreeMap::new();
+    let mut target = 0;
+    let (mut gone, mut moved) = (0, 0);
+    for number in 1..=MOST_PLANS {
+        counting.counts.lock().unwrap().clear();
+        let start = Instant::now();
+        let snapshot = hands.snapshot().await;
+        let collected = start.elapsed();
+        let plan = packing_plan(&snapshot, &spec);
+        let removals = count(&plan, |action| matches!(action, Action::RemoveNode { .. }));
+        let waves: BTreeSet<u32> = plan.steps.iter().filter_map(|s| s.wave).collect();
         eprintln!(
-            "  {kind}: {requests} requests, {} MB, {time:?}",
-            bytes / 1_000_000
+            "plan {number}: collected in {collected:?}, planned after {:?}: {removals} nodes go in {} waves, {} steps, {} pods move",
+            start.elapsed(),
+            waves.len(),
+            plan.steps.len(),
+            plan.totals.moves,
         );
+        if number == 1 {
+            target = removals;
+        }
+        if removals == 0 {
+            break;
+        }
+        planned.extend(leaving(&plan));
+        let start = Instant::now();
+        let report = hands.execute(&plan, &plan, &journal).await;
+        eprintln!(
+            "executed in {:?}: {:?}, {} of {} steps",
+            start.elapsed(),
+            report.end,
+            report.done(),
+            plan.steps.len()
+        );
+        counting.print();
+        // Whatever came in between: it ends, and nothing is left half done.
+        assert_eq!(report.end, End::Done);
+        gone += print_refused(&plan, &report);
+        moved += plan.totals.moves;
+        scene.world.wait_until_running().await.unwrap();
+        if gone >= target {
+            break;
+        }
     }
-    let undone = report.steps.iter().zip(&plan.steps).filter(|((_, result), _)| {
-        !matches!(result, cloudoptim_core::execute::StepResult::Finished { outcome } if outcome.is_done())
-    });
-    for ((_, result), step) in undone.take(5) {
-        eprintln!("  {} of wave {:?}: {result:?}", step.action, step.wave);
-    }
-    assert_eq!(report.end, End::Done);
-    assert_eq!(report.done(), plan.steps.len());
+    assert!(target * 10 >= nodes, "only {target} nodes were to go");
+    assert!(gone >= target, "{gone} nodes went, and {target} were to");
 
     // Everything that ran runs, on no more nodes than planned.
-    scene.world.wait_until_running().await.unwrap();
-    let gone = async || {
+    let there = async || {
         let list = scene.object("/api/v1/nodes").await;
-        nodes - list["items"].as_array().unwrap().len()
+        list["items"].as_array().unwrap().len()
     };
     let waiting = async {
-        while gone().await < removals {
+        while there().await + target > nodes {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     };
@@ -309,20 +349,21 @@ async fn a_packing_plan_is_carried_out_and_leaves_nobody_pending() {
     karpenter.abort();
     let all = scene.object("/api/v1/pods").await;
     let all = all["items"].as_array().unwrap();
-    let on: BTreeSet<&str> = all
+    let places = all
         .iter()
-        .filter_map(|p| p["spec"]["nodeName"].as_str())
-        .collect();
+        .filter_map(|pod| pod["spec"]["nodeName"].as_str());
+    let places: BTreeSet<&str> = places.collect();
     assert!(
-        on.len() <= nodes - removals,
+        places.len() <= nodes - target,
         "{} nodes carry pods",
-        on.len()
+        places.len()
     );
-    let pending: Vec<&Value> = all
-        .iter()
-        .filter(|p| p["status"]["phase"] != "Running")
-        .collect();
-    assert!(pending.is_empty(), "{pending:?}");
+    let runs = |pod: &&Value| pod["status"]["phase"] == "Running";
+    assert_eq!(
+        u64::try_from(all.iter().filter(runs).count()).unwrap(),
+        spec.pods()
+    );
+    assert_eq!(u64::try_from(all.len()).unwrap(), spec.pods());
 
     let testimony = witness
         .testify(&scene.plane, ACTOR, &planned)
@@ -330,9 +371,6 @@ async fn a_packing_plan_is_carried_out_and_leaves_nobody_pending() {
         .unwrap();
     eprintln!("{testimony:#?}");
     assert_eq!(testimony.faults(), Vec::<String>::new());
-    assert_eq!(
-        u64::try_from(testimony.evictions).unwrap(),
-        plan.totals.moves
-    );
+    assert!(u64::try_from(testimony.evictions).unwrap() <= moved);
     assert_eq!(testimony.below_by_others, 0);
 }
