@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use hyper::{HeaderMap, Method, Request};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -182,6 +183,41 @@ impl Api {
             .await
     }
 
+    /// `GET path` of a watch, such as `/api/v1/pods?watch=1`.
+    ///
+    /// # Errors
+    /// [`ApiError::Transport`] without an answer, [`ApiError::Status`] when the
+    /// server refuses.
+    pub async fn watch(&self, path: &str) -> Result<Watch, ApiError> {
+        let failed = |error: &dyn std::error::Error| ApiError::Transport {
+            method: "WATCH".to_owned(),
+            path: path.to_owned(),
+            message: chain(error),
+        };
+        let request = Request::builder()
+            .uri(format!("{}{path}", self.url))
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(USER_AGENT, &self.user_agent)
+            .body(Full::new(Bytes::new()))
+            .map_err(|error| failed(&error))?;
+        let answer = self.client.request(request).await;
+        let answer = answer.map_err(|error| failed(&error))?;
+        if !answer.status().is_success() {
+            return Err(ApiError::Status {
+                method: "WATCH".to_owned(),
+                path: path.to_owned(),
+                status: answer.status().as_u16(),
+                message: "no watch".to_owned(),
+            });
+        }
+        Ok(Watch {
+            path: path.to_owned(),
+            body: answer.into_body(),
+            pending: Vec::new(),
+            looked_at: 0,
+        })
+    }
+
     /// `POST path` with a JSON body.
     ///
     /// # Errors
@@ -280,6 +316,51 @@ impl Api {
             headers: head.headers,
             body,
         })
+    }
+}
+
+/// The events of a watch, as they come.
+#[derive(Debug)]
+pub struct Watch {
+    path: String,
+    body: Incoming,
+    /// What came and is no whole line yet.
+    pending: Vec<u8>,
+    /// How much of it is known to have no end of line.
+    looked_at: usize,
+}
+
+impl Watch {
+    /// The next event: `{"type": …, "object": …}`. `None` when the server has
+    /// ended the watch.
+    ///
+    /// # Errors
+    /// [`ApiError::Transport`] when it breaks off, or says what is no JSON.
+    pub async fn next(&mut self) -> Result<Option<Value>, ApiError> {
+        let failed = |path: &str, error: &dyn std::error::Error| ApiError::Transport {
+            method: "WATCH".to_owned(),
+            path: path.to_owned(),
+            message: chain(error),
+        };
+        loop {
+            let rest = self.pending.get(self.looked_at..).unwrap_or_default();
+            if let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.pending.drain(..=self.looked_at + at).collect();
+                self.looked_at = 0;
+                let event = serde_json::from_slice(&line);
+                return event.map(Some).map_err(|error| failed(&self.path, &error));
+            }
+            self.looked_at = self.pending.len();
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.pending.extend_from_slice(data);
+                    }
+                }
+                Some(Err(error)) => return Err(failed(&self.path, &error)),
+            }
+        }
     }
 }
 

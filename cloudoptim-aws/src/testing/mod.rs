@@ -20,11 +20,13 @@
 
 pub mod api;
 pub mod assets;
+pub mod endings;
 pub mod kill;
 pub mod plane;
 mod process;
 pub mod proxy;
 mod server;
+pub mod witness;
 pub mod world;
 
 use assets::{ASSETS_VARIABLE, AssetsError};

@@ -257,7 +257,8 @@ impl<'a> Run<'a> {
     async fn look_up(&mut self, step: &Step, error: &str) -> Result<(), ExecuteError> {
         let mut waits = 0;
         let found = loop {
-            let read = read::read(step, &self.plan.scope, self.env.sources, self.env.clock).await;
+            let (scope, sources) = (&self.plan.scope, self.env.sources);
+            let read = read::read_effect(step, scope, sources, self.env.clock).await;
             let found = match read {
                 Ok(fresh) => effect(
                     &step.action,
@@ -461,7 +462,8 @@ impl<'a> Run<'a> {
         let key = step_key(&self.plan.fingerprint, &step.id);
         let mut waits = 0;
         let outcome = loop {
-            let read = read::read(step, &self.plan.scope, self.env.sources, self.env.clock).await;
+            let (scope, sources) = (&self.plan.scope, self.env.sources);
+            let read = read::read_effect(step, scope, sources, self.env.clock).await;
             let found = match read {
                 Ok(fresh) => effect(&step.action, &key, &fresh.snapshot),
                 Err(refusal) => Effect::Unclear(refusal.to_string()),

@@ -2,7 +2,7 @@
 
 use crate::collect::{Part, read_cloud_part, read_cluster_part};
 use crate::decision::Action;
-use crate::guard::{Fresh, PartRef, Refusal, ScopeRef, needs};
+use crate::guard::{Fresh, PartRef, Refusal, ScopeRef, needs, shows};
 use crate::plan::{Scope, Step};
 use crate::providers::{Clock, ProviderError, Sources};
 use std::collections::BTreeSet;
@@ -14,10 +14,31 @@ pub(super) async fn read(
     sources: &Sources,
     clock: &dyn Clock,
 ) -> Result<Fresh, Refusal> {
+    let mut fresh = read_parts(needs(step, scope), sources, clock).await?;
+    describe(step, sources, &mut fresh).await?;
+    Ok(fresh)
+}
+
+/// Reads what shows whether `step` has had its effect, and no more: of a large
+/// cluster the rest takes most of the time.
+pub(super) async fn read_effect(
+    step: &Step,
+    scope: &Scope,
+    sources: &Sources,
+    clock: &dyn Clock,
+) -> Result<Fresh, Refusal> {
+    read_parts(shows(step, scope), sources, clock).await
+}
+
+async fn read_parts(
+    parts: Vec<PartRef>,
+    sources: &Sources,
+    clock: &dyn Clock,
+) -> Result<Fresh, Refusal> {
     let mut fresh = Fresh::default();
     let mut begun = Vec::new();
     let mut met: BTreeSet<ScopeRef> = BTreeSet::new();
-    for part in needs(step, scope) {
+    for part in parts {
         if met.insert(part.scope.clone()) {
             identify(&part, sources).await?;
         }
@@ -29,7 +50,6 @@ pub(super) async fn read(
                 error: error.to_string(),
             })?;
     }
-    describe(step, sources, &mut fresh).await?;
     fresh.snapshot.taken_at = clock.now();
     let now = clock.monotonic();
     fresh.read_ago = begun

@@ -298,7 +298,12 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
             } else {
                 Part::Instances
             };
-            of_cloud(account, region, &[part])
+            let mut parts = of_cloud(account, region, &[part]);
+            let asks = |p: &Precondition| matches!(p, Precondition::NoNodeRunsOn { .. });
+            if step.preconditions.iter().any(asks) {
+                parts.extend(all_clusters(&[Part::Nodes]));
+            }
+            parts
         }
         Action::StopInstance {
             account, region, ..
@@ -328,4 +333,27 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
             parts
         }
     }
+}
+
+/// The parts that show whether a step has had its effect: some of those that it
+/// is judged by.
+pub(crate) fn shows(step: &Step, scope: &Scope) -> Vec<PartRef> {
+    let shown: &[Part] = match &step.action {
+        Action::LaunchNodes { .. }
+        | Action::CordonNode { .. }
+        | Action::UncordonNode { .. }
+        | Action::TaintNode { .. }
+        | Action::DeleteNodeObject { .. }
+        | Action::RemoveNode { instance: None, .. } => &[Part::Nodes],
+        Action::RemoveNode { .. } => &[Part::Instances, Part::Nodes],
+        Action::DrainNode { .. } => &[Part::Pods],
+        Action::StopInstance { .. } | Action::TerminateInstance { .. } => &[Part::Instances],
+        Action::Tag { .. } => &[Part::Instances, Part::Volumes, Part::EbsSnapshots],
+        Action::SnapshotVolume { .. } => &[Part::EbsSnapshots],
+        Action::DeleteVolume { .. } => &[Part::Volumes],
+        _ => return needs(step, scope),
+    };
+    let mut parts = needs(step, scope);
+    parts.retain(|part| shown.contains(&part.part));
+    parts
 }

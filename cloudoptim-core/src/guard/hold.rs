@@ -9,6 +9,7 @@ use crate::model::{
 };
 use crate::plan::{Controller, Precondition};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Tells whether pods that leave a node fit elsewhere, now.
@@ -441,6 +442,13 @@ pub(crate) fn holds(
             if fresh.clusters.is_empty() {
                 return Err(unknown("no cluster was read"));
             }
+            // A list that names none of the instances here is of another world.
+            let clouds = fresh.clouds.iter();
+            let here: BTreeSet<&InstanceId> = clouds
+                .flat_map(|c| c.instances.items())
+                .map(|i| &i.id)
+                .collect();
+            let mut one_is_here = false;
             for cluster in &fresh.clusters {
                 for node in complete(&cluster.nodes, "nodes")? {
                     match node.instance_id() {
@@ -449,7 +457,7 @@ pub(crate) fn holds(
                                 found: format!("node {}", node.meta.name),
                             });
                         }
-                        Some(_) => {}
+                        Some(id) => one_is_here |= here.contains(&id),
                         // A node of another provider names itself (Fargate,
                         // hybrid); one without a provider id might be the one.
                         None if node.provider_id.is_some() => {}
@@ -462,7 +470,11 @@ pub(crate) fn holds(
                     }
                 }
             }
-            Ok(())
+            if one_is_here {
+                Ok(())
+            } else {
+                Err(unknown("no node of any cluster runs on an instance here"))
+            }
         }
         Precondition::NoInstanceBehind { cluster, node } => {
             let node = find_node(fresh, cluster, node)?;

@@ -35,6 +35,7 @@ pub(crate) mod lookup {
     pub(crate) use super::protect::says_leave_it;
 }
 
+pub(crate) use fresh::shows;
 pub use fresh::{Fresh, PartRef, ScopeRef, needs};
 pub use hold::{Placement, Unmet};
 pub(crate) use limits::charge;

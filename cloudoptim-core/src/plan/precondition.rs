@@ -1,6 +1,7 @@
 //! What must still be so at the moment of acting.
 
 use crate::decision::{Action, ObjectRef};
+use crate::engines::ghost_probe;
 use crate::model::{
     ClusterUid, ContainerResources, InstanceId, InstanceState, NamespacedName, NodeName, Snapshot,
     TaintEffect, Uid, VolumeId, WorkloadRef,
@@ -388,12 +389,22 @@ impl Precondition {
                 resource,
                 key,
                 from,
+                to,
                 ..
-            } => vec![Self::TagIs {
-                resource: resource.clone(),
-                key: key.clone(),
-                value: from.clone(),
-            }],
+            } => {
+                let mut all = vec![Self::TagIs {
+                    resource: resource.clone(),
+                    key: key.clone(),
+                    value: from.clone(),
+                }];
+                // What takes a machine for a ghost has to be sure that it is none.
+                if to.is_some() && key == ghost_probe::MARK {
+                    all.push(Self::NoNodeRunsOn {
+                        instance: InstanceId::new(resource.as_str()),
+                    });
+                }
+                all
+            }
             Action::StopInstance { instance, .. } | Action::TerminateInstance { instance, .. } => {
                 vec![
                     instance_is(instance),

@@ -327,6 +327,60 @@ fn pods_fit_elsewhere_by_the_rules_of_the_scheduler() {
     assert!(fits(&unknown, &[uid("memory-1")]).is_err());
 }
 
+/// Between plan and act a pod may come to be protected, and a budget be made
+/// that lets none go: then nothing of the node is evicted.
+#[test]
+fn pods_that_stay_or_are_never_let_go_fit_nowhere() {
+    let text = "node n1 4 16Gi
+        node n2 4 16Gi
+        pods a n1 2 100m 1Gi
+        pods b n1 1 100m 1Gi
+        pdb a allowed=1";
+    let (world, _) = plan_of_case("migrate share=100", text);
+    let cluster = &world.clusters[0];
+    let all: Vec<Uid> = cluster
+        .pods
+        .items()
+        .iter()
+        .map(|p| p.meta.uid.clone())
+        .collect();
+    let fits = |cluster: &Cluster| Elsewhere::default().fits_elsewhere(cluster, &"n1".into(), &all);
+    assert_eq!(fits(cluster), Ok(()));
+    let changed = |change: fn(&mut Cluster)| {
+        let mut cluster = cluster.clone();
+        change(&mut cluster);
+        fits(&cluster).unwrap_err()
+    };
+    let bare = changed(|c| c.pods.value_mut().unwrap()[0].meta.owners.clear());
+    assert!(
+        bare.contains("no controller that would make it anew"),
+        "{bare}"
+    );
+    let kept = changed(|c| {
+        let meta = &mut c.pods.value_mut().unwrap()[0].meta;
+        meta.annotations
+            .insert("karpenter.sh/do-not-disrupt".to_owned(), "true".to_owned());
+    });
+    assert!(kept.contains("karpenter.sh/do-not-disrupt"), "{kept}");
+    let never = changed(|c| {
+        let budget = &mut c.disruption_budgets.value_mut().unwrap()[0];
+        budget.disruptions_allowed = Some(0);
+        budget.desired_healthy = budget.expected_pods;
+    });
+    assert!(never.contains("never allows one"), "{never}");
+    let several = changed(|c| {
+        let budgets = c.disruption_budgets.value_mut().unwrap();
+        let mut second = budgets[0].clone();
+        second.meta.name = "second".into();
+        budgets.push(second);
+    });
+    assert!(several.contains("several budgets"), "{several}");
+    // One that has none left for the moment is waited for.
+    let mut later = cluster.clone();
+    later.disruption_budgets.value_mut().unwrap()[0].disruptions_allowed = Some(0);
+    assert_eq!(fits(&later), Ok(()));
+}
+
 /// The way back from every step of a wave is a step, but for removals.
 #[test]
 fn steps_of_waves_say_how_they_are_undone() {

@@ -141,8 +141,8 @@ impl Marks {
     }
 }
 
-/// Changes one cluster, for one plan. Clones share what they know of the
-/// server's pace.
+/// Changes one cluster, for one plan. Clones, and those of
+/// [`for_plan`](Self::for_plan), share what they know of the server's pace.
 #[derive(Debug, Clone)]
 pub struct ClusterActuator {
     read: Arc<dyn Reader>,
@@ -168,6 +168,18 @@ impl ClusterActuator {
             marks,
             drain: DrainConfig::default(),
             pace: Arc::default(),
+        }
+    }
+
+    /// The same cluster for another plan: changes through `act`, and marks with
+    /// `marks`. Drains of both keep to one pace, so that what several plans evict
+    /// under one budget goes one after the other.
+    #[must_use]
+    pub fn for_plan(&self, act: Arc<dyn Changer>, marks: Marks) -> Self {
+        Self {
+            act,
+            marks,
+            ..self.clone()
         }
     }
 

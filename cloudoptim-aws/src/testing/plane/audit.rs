@@ -61,6 +61,10 @@ pub struct AuditEvent {
     pub response_object: Option<Value>,
     /// When it came, to the microsecond.
     pub request_received_timestamp: String,
+    /// When it reached its stage, so that a request that is complete was
+    /// answered then; to the microsecond.
+    #[serde(default)]
+    pub stage_timestamp: String,
     /// What admission and authorisation noted.
     #[serde(default)]
     pub annotations: std::collections::BTreeMap<String, String>,

@@ -112,6 +112,8 @@ pub struct WorkloadSpec {
     pub spread: Option<String>,
     /// The topology key of a domain in which no two of its pods may be.
     pub apart: Option<String>,
+    /// The topology key over which all of its pods must share one domain.
+    pub together: Option<String>,
     /// The name of its priority class.
     pub priority_class: Option<String>,
     /// Its budget.
@@ -122,6 +124,9 @@ pub struct WorkloadSpec {
     pub pod_labels: BTreeMap<String, String>,
     /// Annotations of its pods.
     pub pod_annotations: BTreeMap<String, String>,
+    /// Finalizers of its pods: one that is deleted stays until somebody takes
+    /// them away.
+    pub pod_finalizers: Vec<String>,
 }
 
 impl WorkloadSpec {
@@ -137,11 +142,13 @@ impl WorkloadSpec {
             memory_mib: 128,
             spread: None,
             apart: None,
+            together: None,
             priority_class: None,
             budget: None,
             grace_seconds: 30,
             pod_labels: BTreeMap::new(),
             pod_annotations: BTreeMap::new(),
+            pod_finalizers: Vec::new(),
         }
     }
 
@@ -194,12 +201,20 @@ impl WorkloadSpec {
                 {"topologyKey": key, "labelSelector": selector},
             ]}});
         }
+        if let Some(key) = &self.together {
+            pod["affinity"]["podAffinity"] = json!({"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": key, "labelSelector": selector},
+            ]});
+        }
         if let Some(class) = &self.priority_class {
             pod["priorityClassName"] = json!(class);
         }
         let mut labels = self.pod_labels.clone();
         labels.insert("app".to_owned(), self.name.clone());
-        let metadata = json!({"labels": labels, "annotations": self.pod_annotations});
+        let mut metadata = json!({"labels": labels, "annotations": self.pod_annotations});
+        if !self.pod_finalizers.is_empty() {
+            metadata["finalizers"] = json!(self.pod_finalizers);
+        }
         let mut spec = json!({
             "replicas": self.replicas, "selector": selector, "template": {"metadata": metadata, "spec": pod},
         });
@@ -215,6 +230,24 @@ impl WorkloadSpec {
             "apiVersion": "apps/v1", "kind": kind,
             "metadata": {"name": self.name, "namespace": self.namespace}, "spec": spec,
         })
+    }
+
+    /// How many of its pods must stay healthy by its budget, as the disruption
+    /// controller counts: a percentage of the replicas is rounded up.
+    #[must_use]
+    pub fn desired_healthy(&self) -> Option<u64> {
+        let replicas = u64::from(self.replicas);
+        let scaled = |amount: &str| match amount.strip_suffix('%') {
+            Some(percent) => {
+                let percent: u64 = percent.parse().ok()?;
+                Some((percent * replicas).div_ceil(100))
+            }
+            None => amount.parse().ok(),
+        };
+        match self.budget.as_ref()? {
+            Budget::MinAvailable(amount) => scaled(amount),
+            Budget::MaxUnavailable(amount) => Some(replicas.saturating_sub(scaled(amount)?)),
+        }
     }
 
     /// The document of its budget.
@@ -385,7 +418,23 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
-    use super::WorldSpec;
+    use super::{Budget, WorkloadSpec, WorldSpec};
+
+    #[test]
+    fn a_budget_in_percent_is_rounded_up_both_ways() {
+        let desired = |budget| {
+            let workload = WorkloadSpec::deployment("shop", "web", 7).with_budget(budget);
+            workload.desired_healthy()
+        };
+        let text = |amount: &str| amount.to_owned();
+        assert_eq!(desired(Budget::MinAvailable(text("50%"))), Some(4));
+        assert_eq!(desired(Budget::MaxUnavailable(text("10%"))), Some(6));
+        assert_eq!(desired(Budget::MaxUnavailable(text("50%"))), Some(3));
+        assert_eq!(desired(Budget::MinAvailable(text("5"))), Some(5));
+        assert_eq!(desired(Budget::MaxUnavailable(text("9"))), Some(0));
+        let free = WorkloadSpec::deployment("shop", "web", 7);
+        assert_eq!(free.desired_healthy(), None);
+    }
 
     #[test]
     fn the_same_seed_gives_the_same_world_and_another_another() {

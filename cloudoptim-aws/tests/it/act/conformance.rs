@@ -2,6 +2,7 @@
 //! changes is what we change.
 
 use super::*;
+use cloudoptim_aws::k8s::act::DrainConfig;
 use cloudoptim_aws::testing::world::{bound_pod, running};
 use cloudoptim_core::conformance::{
     annotates_and_removes, cordons_and_uncordons, deletes_node_object_once, drains_once,
@@ -11,6 +12,7 @@ use cloudoptim_core::conformance::{
 };
 use cloudoptim_core::decision::{ObjectRef, Offering, Owner, SpotPoolShare};
 use cloudoptim_core::guard::Permit;
+use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::model::*;
 use cloudoptim_core::providers::{
     ClusterIdentity, NodeActuator, NodeSource, ObjectActuator, PodSource, ServiceSource,

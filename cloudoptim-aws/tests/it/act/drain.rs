@@ -2,6 +2,7 @@
 
 use super::*;
 use cloudoptim_aws::k8s::act::{PLAN_KEY, release};
+use cloudoptim_aws::testing::api::Api;
 use cloudoptim_aws::testing::world::{Budget, WorkloadSpec};
 use cloudoptim_core::execute::undo;
 use cloudoptim_core::journal::{End, History};

@@ -4,69 +4,37 @@
 mod apply;
 mod conformance;
 mod drain;
+mod drains;
+mod ghosts;
+mod hands;
 mod kill;
+mod kubectl;
+mod packing;
 mod policy;
 mod resize;
+mod rounds;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::TimeDelta;
-use cloudoptim_aws::clock::SystemClock;
 use cloudoptim_aws::journal::FileJournal;
-use cloudoptim_aws::k8s::act::{Changer, ClusterActuator, DrainConfig, Marks};
-use cloudoptim_aws::k8s::{
-    ActClient, ActMode, Acting, ClusterReader, ConnectOptions, Connection, ReadOptions, Reader,
-    Reading,
-};
-use cloudoptim_aws::testing::api::Api;
+use cloudoptim_aws::k8s::act::{Changer, ClusterActuator, Marks};
+use cloudoptim_aws::k8s::{ActClient, ActMode, ClusterReader, ReadOptions};
 use cloudoptim_aws::testing::plane::AuditEvent;
 use cloudoptim_aws::testing::plane::{Plane, PlaneConfig};
 use cloudoptim_aws::testing::world::{World, WorldSpec};
 use cloudoptim_aws::testing::{kill as points, start_or_skip};
-use cloudoptim_core::catalog::Catalog;
-use cloudoptim_core::collect::collect;
-use cloudoptim_core::decision::{Action, Decision, PodMove, Subject};
-use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs, bin_packing};
-use cloudoptim_core::execute::{Environment, Report, execute};
-use cloudoptim_core::guard::{Approval, ApprovedPlan, Limits};
+use cloudoptim_core::decision::{Action, PodMove};
 use cloudoptim_core::journal::{Entry, Journal, JournalError};
-use cloudoptim_core::knowledge::Knowledge;
-use cloudoptim_core::ledger::Ledgers;
-use cloudoptim_core::model::{ClusterUid, NamespacedName, NodeName, Snapshot};
-use cloudoptim_core::overlay::Overlay;
-use cloudoptim_core::plan::{Plan, PlanInput, plan};
-use cloudoptim_core::policy::Policy;
-use cloudoptim_core::providers::{
-    Actuators, Clock, ClusterActuators, ClusterSources, NoKillSwitch, ProviderError, Sources,
-};
-use cloudoptim_core::version::Version;
+use cloudoptim_core::model::{NamespacedName, Snapshot};
+use cloudoptim_core::plan::Plan;
+use cloudoptim_core::providers::{Clock, ProviderError};
+use hands::{ACTOR, Hands, READER, drain_plan, fullest, grant, moves};
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-
-const ACTOR: &str = "cloudoptim-act";
-const READER: &str = "cloudoptim-read";
-
-/// What each of the two users may do: no more than it needs for drains.
-async fn grant(admin: &Api) {
-    let all = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]},
-                     {"nonResourceURLs": ["*"], "verbs": ["get"]}]);
-    let act = json!([{"apiGroups": [""], "resources": ["nodes"], "verbs": ["patch"]},
-                     {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}]);
-    for (user, rules) in [(READER, all), (ACTOR, act)] {
-        let group = "rbac.authorization.k8s.io";
-        let role = json!({"metadata": {"name": user}, "rules": rules});
-        let binding = json!({"metadata": {"name": user},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
-            "subjects": [{"apiGroup": group, "kind": "User", "name": user}]});
-        for (resource, body) in [("clusterroles", role), ("clusterrolebindings", binding)] {
-            let path = format!("/apis/{group}/v1/{resource}");
-            admin.post(&path, &body).await.unwrap().ok().unwrap();
-        }
-    }
-}
 
 /// A plane with a world in it, and kubeconfigs of the two users.
 struct Scene {
@@ -149,101 +117,6 @@ impl Scene {
     }
 }
 
-/// What a program has that reads and acts.
-struct Hands {
-    uid: ClusterUid,
-    reader: Arc<dyn Reader>,
-    sources: Sources,
-    clock: Arc<SystemClock>,
-    acting: Connection<Acting>,
-}
-
-impl Hands {
-    async fn open(read: &str, act: &str) -> Self {
-        let options = ConnectOptions::default;
-        let reading = Connection::<Reading>::from_bytes("read", read.as_bytes(), options());
-        let acting = Connection::<Acting>::from_bytes("act", act.as_bytes(), options()).unwrap();
-        let reader: Arc<dyn Reader> = Arc::new(reading.unwrap().client().unwrap());
-        let clock = Arc::new(SystemClock::default());
-        let cluster = ClusterReader::open(reader.clone(), clock.clone(), ReadOptions::default())
-            .await
-            .unwrap();
-        let uid = cluster.uid().clone();
-        let sources = Sources {
-            clouds: BTreeMap::new(),
-            clusters: [(uid.clone(), ClusterSources::of(Arc::new(cluster)))].into(),
-        };
-        Self {
-            uid,
-            reader,
-            sources,
-            clock,
-            acting,
-        }
-    }
-
-    async fn snapshot(&self) -> Snapshot {
-        collect(&self.sources, self.clock.now(), Knowledge::default()).await
-    }
-
-    async fn act_client(&self, plan: &Plan) -> ActClient {
-        let id = plan.fingerprint.to_string();
-        self.acting.client(&id, ActMode::Act).await.unwrap()
-    }
-
-    fn actuators(&self, changer: Arc<dyn Changer>, marks: Marks) -> Actuators {
-        // The scheduler of a plane sees a cordon within the second.
-        let drain = DrainConfig::default()
-            .with_settle(TimeDelta::milliseconds(500))
-            .with_deadline(TimeDelta::minutes(5));
-        let clock: Arc<dyn Clock> = self.clock.clone();
-        let actuator =
-            ClusterActuator::new(self.reader.clone(), changer, clock, marks).with_drain(drain);
-        Actuators {
-            clouds: BTreeMap::new(),
-            clusters: [(self.uid.clone(), ClusterActuators::of(Arc::new(actuator)))].into(),
-        }
-    }
-
-    /// Approves the plan and executes it. Marks are those of `marks`: of the
-    /// plan itself, or of the one that it takes back.
-    async fn execute(&self, plan: &Plan, marks: &Plan, journal: &dyn Journal) -> Report {
-        let client = Arc::new(self.act_client(plan).await);
-        self.execute_through(client, plan, marks, journal).await
-    }
-
-    async fn execute_through(
-        &self,
-        changer: Arc<dyn Changer>,
-        plan: &Plan,
-        marks: &Plan,
-        journal: &dyn Journal,
-    ) -> Report {
-        let now = self.clock.now();
-        let approval = Approval {
-            version: Version::KNOWN,
-            fingerprint: plan.fingerprint.clone(),
-            by: "ada".to_owned(),
-            at: now,
-            until: now + TimeDelta::hours(1),
-        };
-        let approved = ApprovedPlan::new(plan.clone(), approval).unwrap();
-        let actuators = self.actuators(changer, Marks::of(marks));
-        let environment = Environment {
-            sources: &self.sources,
-            actuators: &actuators,
-            journal,
-            clock: &*self.clock,
-            kill_switch: &NoKillSwitch,
-            placement: &bin_packing::Elsewhere::default(),
-            limits: &Limits::default()
-                .with_patience(3, 1, 60)
-                .with_pool_percent(100),
-        };
-        execute(approved, &environment).await.unwrap()
-    }
-}
-
 /// The journal of a test. The folder goes with the first of the two.
 fn journal(hands: &Hands) -> (tempfile::TempDir, FileJournal) {
     let folder = tempfile::tempdir().unwrap();
@@ -257,78 +130,6 @@ fn open_journal(hands: &Hands, path: &Path) -> FileJournal {
         ..Default::default()
     };
     FileJournal::open(path, &scope).unwrap()
-}
-
-/// Pods that leave when the node is drained.
-fn moves(snapshot: &Snapshot, node: &str) -> Vec<PodMove> {
-    snapshot.clusters[0]
-        .pods
-        .items()
-        .iter()
-        .filter(|p| p.node().is_some_and(|n| n.as_str() == node) && !p.is_finished())
-        .map(|p| PodMove {
-            pod: NamespacedName::new(p.meta.namespace.as_str(), p.meta.name.as_str()),
-            uid: p.meta.uid.clone(),
-            to: None,
-        })
-        .collect()
-}
-
-/// A plan that cordons and drains these nodes, each as one decision.
-fn drain_plan(snapshot: &Snapshot, nodes: &[&str]) -> Plan {
-    let cluster = snapshot.clusters[0].uid.clone();
-    let decisions = nodes.iter().map(|name| {
-        let node = NodeName::new(*name);
-        let actions = vec![
-            Action::CordonNode {
-                cluster: cluster.clone(),
-                node: node.clone(),
-            },
-            Action::DrainNode {
-                cluster: cluster.clone(),
-                node: node.clone(),
-                moves: moves(snapshot, name),
-            },
-        ];
-        let subject = Subject::Node {
-            cluster: cluster.clone(),
-            node,
-        };
-        let reasons = vec![bin_packing::Reason::PodsFitElsewhere { pods: 1, onto: 1 }.into()];
-        Decision::act(EngineId::BinPacking, subject, actions, None, reasons)
-    });
-    let outputs = vec![EngineOutput::new(EngineId::BinPacking, decisions.collect())];
-    let inputs = Inputs {
-        snapshot,
-        overlay: &Overlay::default(),
-        catalog: &Catalog::default(),
-        policy: &Policy::default(),
-        ledgers: &Ledgers::default(),
-    };
-    let plan = plan(
-        &inputs,
-        PlanInput {
-            outputs,
-            as_given: true,
-            ..Default::default()
-        },
-    );
-    assert_eq!(plan.steps.len(), 2 * nodes.len(), "{}", plan.explain());
-    plan
-}
-
-/// Names of the nodes with the most pods, the fullest first.
-fn fullest(snapshot: &Snapshot) -> Vec<String> {
-    let cluster = &snapshot.clusters[0];
-    let mut nodes: Vec<(usize, String)> = cluster
-        .nodes
-        .items()
-        .iter()
-        .filter(|n| !n.unschedulable)
-        .map(|n| (moves(snapshot, &n.meta.name).len(), n.meta.name.clone()))
-        .collect();
-    nodes.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
-    nodes.into_iter().map(|(_, name)| name).collect()
 }
 
 /// Whether none of the pods that were to leave is on its node.

@@ -7,12 +7,16 @@ use crate::guard::Placement;
 use crate::model::{Cluster, NodeName, Uid};
 use crate::overlay::CountLimit;
 use crate::scheduling::movability::Movers;
-use crate::scheduling::{PodId, World};
+use crate::scheduling::{Budgets, Movability, PodId, World};
 use chrono::{DateTime, Utc};
 
 /// Tells by the scheduler's rules, on the cluster as it was read last, whether
 /// pods that leave a node together all find a place, whatever the scheduler
 /// chooses for each: the [`Placement`] of whoever carries plans out.
+///
+/// A pod that nobody would make anew, that is protected or whose data stays
+/// behind has no place elsewhere. Neither has one that its budgets never let go:
+/// others would be evicted, and the node would still not be empty.
 #[derive(Debug, Clone, Default)]
 pub struct Elsewhere {
     config: Config,
@@ -25,6 +29,27 @@ impl Elsewhere {
     pub const fn new(config: Config, limits: Vec<CountLimit>) -> Self {
         Self { config, limits }
     }
+}
+
+/// Why one of these pods does not leave, whatever room there is.
+fn stays(
+    cluster: &Cluster,
+    world: &World<'_>,
+    movers: &Movers<'_>,
+    leaving: &[PodId],
+) -> Option<String> {
+    let budgets = Budgets::new(cluster, read_at(cluster));
+    leaving.iter().find_map(|id| {
+        let pod = world.pod(*id)?;
+        if let Movability::NeverMoves { why } = movers.judge(pod) {
+            let pin = why.first()?;
+            return Some(format!("pod {} stays where it is: {pin}", named(pod)));
+        }
+        let refusal = budgets.can_evict(pod).err()?;
+        refusal
+            .is_permanent()
+            .then(|| format!("pod {} is not let go: {refusal}", named(pod)))
+    })
 }
 
 /// When a part was read, which is what the rules take for now.
@@ -52,6 +77,9 @@ impl Placement for Elsewhere {
             .filter_map(|uid| world.pod_by_uid(uid))
             .filter(|pod| from.is_some() && world.place(*pod) == from)
             .collect();
+        if let Some(why) = stays(cluster, &world, &movers, &leaving) {
+            return Err(why);
+        }
         if let Some(from) = from {
             world.cordon_node(from);
         }

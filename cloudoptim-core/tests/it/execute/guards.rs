@@ -8,7 +8,7 @@ use cloudoptim_core::execute::StepResult;
 use cloudoptim_core::guard::{ApprovalError, ApprovedPlan, Cap, Kind, Limits, Placement, Refusal};
 use cloudoptim_core::journal::End;
 use cloudoptim_core::knowledge::{Gap, Knowledge};
-use cloudoptim_core::memory::{InMemory, ManualKillSwitch};
+use cloudoptim_core::memory::{Act, InMemory, ManualKillSwitch};
 use cloudoptim_core::model::*;
 use cloudoptim_core::providers::NoKillSwitch;
 use std::collections::BTreeSet;
@@ -303,4 +303,25 @@ fn an_empty_list_of_nodes_makes_no_ghost() {
             refusal: Refusal::Empty { .. }
         }
     )));
+}
+
+/// Nodes that all run elsewhere say nothing about instances here.
+#[test]
+fn nodes_of_another_world_make_no_ghost() {
+    for id in [
+        "gce://project/zone/vm-1",
+        "aws:///us-east-1a/i-of-another-account",
+    ] {
+        let host = Host::new();
+        host.memory.change(|world| {
+            let nodes = world.clusters[0].nodes.value_mut().unwrap();
+            nodes
+                .iter_mut()
+                .for_each(|n| n.provider_id = Some(id.to_owned()));
+        });
+        host.report();
+        let acts = host.memory.acts();
+        let stops = |act: &Act| matches!(act.action, Action::StopInstance { .. });
+        assert!(!acts.iter().any(stops), "{id}");
+    }
 }
