@@ -2,12 +2,20 @@
 //! through `/status` by the test.
 
 use super::*;
+use cloudoptim_aws::testing::api::Api;
 use cloudoptim_aws::testing::api::PatchKind;
 use cloudoptim_aws::testing::world::{bound_pod, running};
+use cloudoptim_core::catalog::Catalog;
+use cloudoptim_core::decision::{Decision, Subject};
 use cloudoptim_core::engines::rightsizing;
+use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs};
 use cloudoptim_core::execute::{StepResult, undo};
 use cloudoptim_core::journal::{End, History, Outcome};
+use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::{ContainerResources, MilliCpu};
+use cloudoptim_core::overlay::Overlay;
+use cloudoptim_core::plan::{PlanInput, plan};
+use cloudoptim_core::policy::Policy;
 
 const POD: &str = "/api/v1/namespaces/shop/pods/web-0";
 
