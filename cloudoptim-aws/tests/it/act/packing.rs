@@ -200,11 +200,6 @@ fn packing_plan(snapshot: &Snapshot, spec: &WorldSpec) -> Plan {
         .bin_packing
         .with_quiet_minutes(0, 0)
         .with_max_evictions_in_flight(50);
-    if let Ok(cordons) = std::env::var("TRY_CORDONS") {
-        policy.bin_packing = policy
-            .bin_packing
-            .with_max_temporary_cordons(cordons.parse().unwrap());
-    }
     policy.plan = policy.plan.with_valid_minutes(600);
     let overlay = Overlay {
         prices: prices(spec),
