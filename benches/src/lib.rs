@@ -9,12 +9,15 @@
 //! [`documents`] reads what users' tools print, as they have it on disk; [`dump`]
 //! makes such documents at any size. [`tables`] judges the embedded catalogue
 //! by the tables that it was made from. [`messages`] has bodies of queue messages
-//! and streams of events made of them.
+//! and streams of events made of them. With the feature `kubernetes`, `cluster`
+//! measures on a real control plane.
 
 pub mod baseline;
 pub mod certificate;
 pub mod check;
 pub mod cli;
+#[cfg(all(feature = "kubernetes", unix))]
+pub mod cluster;
 pub mod documents;
 pub mod dump;
 pub mod instance;

@@ -1,6 +1,8 @@
 //! The command line of the harness.
 
 mod catalog;
+#[cfg(all(feature = "kubernetes", unix))]
+mod cluster;
 mod consolidate;
 mod dump;
 mod interruptions;
@@ -38,6 +40,10 @@ what:
             reads messages of a queue (JSON lines with case, body and expect),
             compares what was read with what is expected, and decides many
             events made of them, on one core
+  drain     drains nodes of a real control plane of this machine, some at once,
+            and judges that by its audit log and a watch of the pods; needs the
+            feature kubernetes, and Go or KUBEBUILDER_ASSETS
+  collect   makes a cluster on such a control plane and collects it; the same
   help      this text
 
 options of packing:
@@ -100,6 +106,15 @@ options of interruptions:
   --soak N            decides N events more and watches the memory, which has to
                       stay as it is after a tenth of them
 
+options of drain:
+  --nodes N           how many drains (default 1000)
+  --at-once K         how many at a time, on a plane of twice as many nodes
+                      (default 20)
+
+options of collect:
+  --nodes N           how many nodes (default 1000)
+  --pods N            how many pods (default 20000)
+
 option of all:
   --json              JSON lines even on a terminal
 
@@ -139,6 +154,14 @@ pub fn main(args: Vec<String>) -> ExitCode {
         Some("catalog") => catalog::run(args.collect()),
         Some("dump") => dump::run(args.collect()),
         Some("interruptions") => interruptions::run(args.collect()),
+        #[cfg(all(feature = "kubernetes", unix))]
+        Some("drain") => cluster::drain(args.collect()),
+        #[cfg(all(feature = "kubernetes", unix))]
+        Some("collect") => cluster::collect(args.collect()),
+        #[cfg(not(all(feature = "kubernetes", unix)))]
+        Some(what @ ("drain" | "collect")) => Err(Usage(format!(
+            "{what} needs a build with the feature kubernetes, on a Unix"
+        ))),
         Some("help" | "--help" | "-h") => {
             let _ = io::stdout().write_all(HELP.as_bytes());
             Ok(true)

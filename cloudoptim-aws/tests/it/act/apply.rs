@@ -44,13 +44,32 @@ fn good(output: &Output) -> String {
     text
 }
 
+/// A pod on another node is not ready, so that the budget, which spares one pod,
+/// lets nobody go for now.
+async fn keep_all_of_web(scene: &Scene, node: &str) {
+    let pods = scene.object("/api/v1/namespaces/shop/pods").await;
+    let pods = pods["items"].as_array().unwrap();
+    let elsewhere = |pod: &&Value| {
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        name.starts_with("web") && pod["spec"]["nodeName"] != node
+    };
+    let pod = pods.iter().find(elsewhere).unwrap();
+    let name = pod["metadata"]["name"].as_str().unwrap();
+    let path = format!("/api/v1/namespaces/shop/pods/{name}");
+    let sick = cloudoptim_aws::testing::world::running(false);
+    scene.world.set_status(&path, &sick).await.unwrap();
+    let budget = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets/web";
+    let counted = async || {
+        let budget = scene.object(budget).await;
+        Ok((budget["status"]["disruptionsAllowed"] != 0).then(|| "it is not counted".to_owned()))
+    };
+    scene.world.until(counted).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_user_plans_approves_interrupts_takes_up_and_takes_back() {
     let program = crate::example("apply");
-    let mut spec = spec();
-    // A budget that lets nobody go, until it is taken away.
-    let blocked = cloudoptim_aws::testing::world::Budget::MinAvailable("100%".to_owned());
-    spec.workloads[0].budget = Some(blocked);
+    let spec = spec();
     let Some(scene) = Scene::start(PlaneConfig::full(), &spec).await else {
         return;
     };
@@ -79,6 +98,7 @@ async fn a_new_user_plans_approves_interrupts_takes_up_and_takes_back() {
                 .any(|m| m.pod.name.starts_with("web"))
         })
         .unwrap();
+    keep_all_of_web(&scene, &node).await;
     let plan = ["plan", "plan.json", &node, "--kubeconfig", "read"];
     let text = good(&user.runs(&plan));
     assert!(text.contains(&format!("cordon {node}")), "{text}");

@@ -2,7 +2,7 @@
 //! fails.
 
 use super::kubectl::{self, Ended};
-use super::rounds::{Rounds, left_behind};
+use super::rounds::{Rounds, crowded, held, left_behind, let_go, small};
 use super::*;
 use cloudoptim_aws::testing::api::{Api, PatchKind};
 use cloudoptim_aws::testing::assets::Assets;
@@ -11,10 +11,7 @@ use cloudoptim_aws::testing::witness::{Line, PodSeen, Witness};
 use cloudoptim_aws::testing::world::{Budget, NodeSpec, WorkloadSpec, bound_pod, running};
 use cloudoptim_core::journal::End;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 
-/// What a pod has whose end somebody else decides.
-const HELD: &str = "example.test/held";
 /// What a pod has that never runs, though it is bound to a node.
 const NEVER: &str = "example.test/never";
 
@@ -34,64 +31,6 @@ fn some_never_run(folder: &Path) -> PlaneConfig {
         if stage == fast { own } else { stage.to_owned() }
     });
     PlaneConfig::full().with_stages(stages)
-}
-
-/// Lets pods go that are being deleted and held, a moment later.
-fn let_go(api: Api) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut seen = BTreeSet::new();
-        loop {
-            tokio::time::sleep(Duration::from_millis(700)).await;
-            let pods = api.get("/api/v1/pods?labelSelector=held%3Dtrue").await;
-            let Some(pods) = pods.ok().and_then(|answer| answer.ok().ok()) else {
-                continue;
-            };
-            for pod in pods["items"].as_array().into_iter().flatten() {
-                let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
-                let going = pod["metadata"]["deletionTimestamp"].is_string();
-                if !going || seen.insert(text("uid").to_owned()) {
-                    continue;
-                }
-                let (namespace, name) = (text("namespace"), text("name"));
-                let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
-                let freed = json!({"metadata": {"uid": text("uid"), "finalizers": null}});
-                let _ = api.patch(&path, PatchKind::Merge, &freed).await;
-            }
-        }
-    })
-}
-
-fn small(mut workload: WorkloadSpec, grace_seconds: u32) -> WorkloadSpec {
-    workload.milli_cpu = 50;
-    workload.memory_mib = 64;
-    workload.grace_seconds = grace_seconds;
-    workload
-}
-
-fn held(mut workload: WorkloadSpec) -> WorkloadSpec {
-    workload.pod_finalizers = vec![HELD.to_owned()];
-    workload.pod_labels = BTreeMap::from([("held".to_owned(), "true".to_owned())]);
-    workload
-}
-
-/// Forty nodes, and budgets of every form.
-fn crowded() -> WorldSpec {
-    let mut spec = WorldSpec::generate(11, 40, 0);
-    let at_least = |amount: &str| Budget::MinAvailable(amount.to_owned());
-    let at_most = |amount: &str| Budget::MaxUnavailable(amount.to_owned());
-    let deployment = |name, replicas| WorkloadSpec::deployment("shop", name, replicas);
-    let stateful = |name, replicas| WorkloadSpec::stateful_set("data", name, replicas);
-    spec.workloads = vec![
-        small(deployment("web", 60), 1).with_budget(at_most("20%")),
-        small(deployment("api", 30), 2).with_budget(at_least("90%")),
-        small(deployment("cart", 20), 1).with_budget(at_least("15")),
-        small(deployment("free", 40), 1),
-        held(small(deployment("held", 10), 1)).with_budget(at_most("50%")),
-        small(stateful("db", 4), 1).with_budget(at_most("1")),
-        small(stateful("queue", 20), 2).with_budget(at_most("30%")),
-        small(stateful("scratch", 12), 1),
-    ];
-    spec
 }
 
 /// Makes what cannot be waited for: pods that are bound and never run, under a
@@ -137,7 +76,7 @@ async fn two_hundred_drains_break_no_budget_and_evict_only_what_was_planned() {
     const ROUNDS: usize = 10;
     const AT_ONCE: usize = 20;
     let folder = tempfile::tempdir().unwrap();
-    let spec = crowded();
+    let spec = crowded(2 * AT_ONCE);
     let Some(scene) = Scene::start(some_never_run(folder.path()), &spec).await else {
         return;
     };

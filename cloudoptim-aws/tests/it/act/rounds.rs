@@ -4,6 +4,8 @@
 use super::hands::{Hands, drain_plan, fullest, moves};
 use chrono::TimeDelta;
 use cloudoptim_aws::journal::FileJournal;
+use cloudoptim_aws::testing::api::{Api, PatchKind};
+use cloudoptim_aws::testing::world::{Budget, WorkloadSpec, WorldSpec};
 use cloudoptim_core::decision::Action;
 use cloudoptim_core::execute::{Report, undo};
 use cloudoptim_core::guard::{Cap, Kind};
@@ -11,11 +13,12 @@ use cloudoptim_core::journal::{End, History, Journal};
 use cloudoptim_core::model::Snapshot;
 use cloudoptim_core::plan::Plan;
 use cloudoptim_core::plan::Scope;
-use std::collections::BTreeMap;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 /// What rounds of drains have done so far.
@@ -148,4 +151,64 @@ pub(crate) fn left_behind(after: &Snapshot, plans: &[Plan]) -> Vec<String> {
         left.extend(planned.map(|p| format!("{} on {node}", p.meta.path())));
     }
     left
+}
+
+/// What a pod has whose end somebody else decides.
+const HELD: &str = "example.test/held";
+/// Lets pods go that are being deleted and held, a moment later.
+pub(crate) fn let_go(api: Api) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut seen = BTreeSet::new();
+        loop {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            let pods = api.get("/api/v1/pods?labelSelector=held%3Dtrue").await;
+            let Some(pods) = pods.ok().and_then(|answer| answer.ok().ok()) else {
+                continue;
+            };
+            for pod in pods["items"].as_array().into_iter().flatten() {
+                let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default();
+                let going = pod["metadata"]["deletionTimestamp"].is_string();
+                if !going || seen.insert(text("uid").to_owned()) {
+                    continue;
+                }
+                let (namespace, name) = (text("namespace"), text("name"));
+                let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
+                let freed = json!({"metadata": {"uid": text("uid"), "finalizers": null}});
+                let _ = api.patch(&path, PatchKind::Merge, &freed).await;
+            }
+        }
+    })
+}
+
+pub(crate) fn small(mut workload: WorkloadSpec, grace_seconds: u32) -> WorkloadSpec {
+    workload.milli_cpu = 50;
+    workload.memory_mib = 64;
+    workload.grace_seconds = grace_seconds;
+    workload
+}
+
+pub(crate) fn held(mut workload: WorkloadSpec) -> WorkloadSpec {
+    workload.pod_finalizers = vec![HELD.to_owned()];
+    workload.pod_labels = BTreeMap::from([("held".to_owned(), "true".to_owned())]);
+    workload
+}
+
+/// So many nodes, and budgets of every form over some two hundred pods.
+pub(crate) fn crowded(nodes: usize) -> WorldSpec {
+    let mut spec = WorldSpec::generate(11, nodes, 0);
+    let at_least = |amount: &str| Budget::MinAvailable(amount.to_owned());
+    let at_most = |amount: &str| Budget::MaxUnavailable(amount.to_owned());
+    let deployment = |name, replicas| WorkloadSpec::deployment("shop", name, replicas);
+    let stateful = |name, replicas| WorkloadSpec::stateful_set("data", name, replicas);
+    spec.workloads = vec![
+        small(deployment("web", 60), 1).with_budget(at_most("25%")),
+        small(deployment("api", 16), 2).with_budget(at_least("75%")),
+        small(deployment("cart", 20), 1).with_budget(at_least("15")),
+        small(deployment("free", 40), 1),
+        held(small(deployment("held", 10), 1)).with_budget(at_most("50%")),
+        small(stateful("db", 4), 1).with_budget(at_most("1")),
+        small(stateful("queue", 20), 2).with_budget(at_most("30%")),
+        small(stateful("scratch", 12), 1),
+    ];
+    spec
 }
