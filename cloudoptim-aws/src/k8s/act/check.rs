@@ -1,7 +1,7 @@
 //! Preconditions, on the object as the server has it.
 
 use super::object::Object;
-use super::{ProviderError, changed};
+use super::{FENCE_KEY, ProviderError, changed};
 use cloudoptim_core::guard::Permit;
 use cloudoptim_core::input::page;
 use cloudoptim_core::model::{ContainerResources, Node, Workload};
@@ -15,6 +15,7 @@ pub(super) fn still_so(
     permit: &Permit,
     object: &Object,
 ) -> Result<(), ProviderError> {
+    no_later_holder(operation, permit, object)?;
     for precondition in permit.preconditions() {
         holds(precondition, object).map_err(|found| {
             let resource = permit.action().resource();
@@ -22,6 +23,20 @@ pub(super) fn still_so(
         })?;
     }
     Ok(())
+}
+
+/// What carries the mark of a later holder of the lease is theirs.
+fn no_later_holder(operation: &str, permit: &Permit, object: &Object) -> Result<(), ProviderError> {
+    let (Some(ours), Some(mark)) = (permit.fence(), object.annotation(FENCE_KEY)) else {
+        return Ok(());
+    };
+    match mark.parse::<u64>() {
+        Ok(theirs) if theirs <= ours => Ok(()),
+        _ => {
+            let why = format!("it carries the fence {mark} of a later holder, and ours is {ours}");
+            Err(changed(operation, &permit.action().resource(), why))
+        }
+    }
 }
 
 fn same<T: PartialEq>(want: &T, have: &T, show: impl Fn(&T) -> String) -> Result<(), String> {
@@ -128,8 +143,37 @@ fn workload(object: &Object) -> Option<Workload> {
     let list = json!({
         "kind": format!("{kind}List"),
         "apiVersion": object.text("/apiVersion"),
+        "metadata": {},
         "items": [object.0],
     });
     let page = page::<Workload>(kind, list.to_string().as_bytes()).ok()?;
     page.items.into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloudoptim_core::model::MilliCpu;
+
+    #[test]
+    fn what_a_container_asks_for_is_found() {
+        let containers = json!([{"name": "main", "resources": {"requests": {"cpu": "500m"}}}]);
+        let pod = json!({"spec": {"containers": containers}});
+        for (kind, version, spec) in [
+            ("Deployment", "apps/v1", json!({"template": pod})),
+            ("StatefulSet", "apps/v1", json!({"template": pod})),
+            ("DaemonSet", "apps/v1", json!({"template": pod})),
+            (
+                "CronJob",
+                "batch/v1",
+                json!({"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": pod}}}),
+            ),
+        ] {
+            let object = Object(json!({"kind": kind, "apiVersion": version, "spec": spec,
+                "metadata": {"name": "web", "namespace": "shop", "uid": "u"}}));
+            let found = resources_of(&object, "main").unwrap();
+            assert_eq!(found.requests.cpu, Some(MilliCpu(500)), "{kind}");
+            assert_eq!(resources_of(&object, "side"), None);
+        }
+    }
 }

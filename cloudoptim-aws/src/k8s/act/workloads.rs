@@ -74,7 +74,7 @@ impl WorkloadActuator for ClusterActuator {
                 call: call(op, &which.to_string(), format!("no container {name}")),
             })?;
         set_resources(container, resources);
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn scale_workload(
@@ -101,6 +101,7 @@ impl WorkloadActuator for ClusterActuator {
         self.act
             .change(Method::PATCH, &format!("{path}/scale"), MERGE_PATCH, body)
             .await?;
+        self.tell(permit, &before).await;
         Ok(())
     }
 
@@ -122,7 +123,7 @@ impl WorkloadActuator for ClusterActuator {
         after
             .map(&["spec"])
             .insert("suspend".to_owned(), suspended.into());
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn prefer_zone(
@@ -139,7 +140,7 @@ impl WorkloadActuator for ClusterActuator {
         let mut after = before.clone();
         let spec = after.map(template(&which.kind));
         prefer(spec, ZONE_ID_LABEL, zone.as_ref().map(ZoneId::as_str));
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn set_spot_share(
@@ -169,7 +170,7 @@ impl WorkloadActuator for ClusterActuator {
         let spot = (replicas > 0).then_some("spot");
         prefer(after.map(template(&which.kind)), CAPACITY_TYPE, spot);
         after.annotate(SPOT_REPLICAS_KEY, Some(&replicas.to_string()));
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 }
 

@@ -5,7 +5,11 @@ mod apply;
 mod conformance;
 mod drain;
 mod kill;
+mod kinds;
+mod lease;
 mod policy;
+mod rows;
+mod small;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,8 +30,8 @@ use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::collect::collect;
 use cloudoptim_core::decision::{Action, Decision, PodMove, Subject};
 use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs, bin_packing};
-use cloudoptim_core::execute::{Environment, Report, execute};
-use cloudoptim_core::guard::{Approval, ApprovedPlan, Limits};
+use cloudoptim_core::execute::{Environment, ExecuteError, Report, execute};
+use cloudoptim_core::guard::{Approval, ApprovedPlan, Limits, Placement};
 use cloudoptim_core::journal::{Entry, Journal, JournalError};
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::ledger::Ledgers;
@@ -36,14 +40,15 @@ use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::plan::{Plan, PlanInput, plan};
 use cloudoptim_core::policy::Policy;
 use cloudoptim_core::providers::{
-    Actuators, Clock, ClusterActuators, ClusterSources, NoKillSwitch, ProviderError, Sources,
+    Actuators, Clock, ClusterActuators, ClusterSources, HealthGate, KillSwitch, Lease,
+    NoKillSwitch, ProviderError, Sources,
 };
 use cloudoptim_core::version::Version;
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 const ACTOR: &str = "cloudoptim-act";
 const READER: &str = "cloudoptim-read";
@@ -109,6 +114,7 @@ impl Scene {
         events
             .into_iter()
             .filter(AuditEvent::changed_something)
+            .filter(|e| e.target() != "events")
             .collect()
     }
 
@@ -152,9 +158,15 @@ impl Scene {
 struct Hands {
     uid: ClusterUid,
     reader: Arc<dyn Reader>,
+    /// Reads what is about to be changed.
+    looker: Arc<dyn Reader>,
     sources: Sources,
     clock: Arc<SystemClock>,
     acting: Connection<Acting>,
+    /// Whether acts are told as Events.
+    tells: bool,
+    /// How long a drain may take.
+    deadline: TimeDelta,
 }
 
 impl Hands {
@@ -174,10 +186,31 @@ impl Hands {
         };
         Self {
             uid,
+            looker: reader.clone(),
             reader,
             sources,
             clock,
             acting,
+            tells: true,
+            deadline: TimeDelta::minutes(5),
+        }
+    }
+
+    /// The same, with only what the roles of the two users give each.
+    fn apart(self, act: &str) -> Self {
+        let options = ConnectOptions::default();
+        let looks = Connection::<Reading>::from_bytes("act", act.as_bytes(), options);
+        Self {
+            looker: Arc::new(looks.unwrap().client().unwrap()),
+            ..self
+        }
+    }
+
+    /// The same, and acts are not told.
+    fn silent(self) -> Self {
+        Self {
+            tells: false,
+            ..self
         }
     }
 
@@ -194,10 +227,13 @@ impl Hands {
         // The scheduler of a plane sees a cordon within the second.
         let drain = DrainConfig::default()
             .with_settle(TimeDelta::milliseconds(500))
-            .with_deadline(TimeDelta::minutes(5));
+            .with_deadline(self.deadline);
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let actuator =
-            ClusterActuator::new(self.reader.clone(), changer, clock, marks).with_drain(drain);
+        let actuator = ClusterActuator::new(self.looker.clone(), changer, clock, marks);
+        let mut actuator = actuator.with_drain(drain);
+        if !self.tells {
+            actuator = actuator.without_events();
+        }
         Actuators {
             clouds: BTreeMap::new(),
             clusters: [(self.uid.clone(), ClusterActuators::of(Arc::new(actuator)))].into(),
@@ -218,6 +254,19 @@ impl Hands {
         marks: &Plan,
         journal: &dyn Journal,
     ) -> Report {
+        let limits = limits();
+        let care = Care::of(&limits);
+        self.run(changer, plan, marks, journal, care).await.unwrap()
+    }
+
+    async fn run(
+        &self,
+        changer: Arc<dyn Changer>,
+        plan: &Plan,
+        marks: &Plan,
+        journal: &dyn Journal,
+        care: Care<'_>,
+    ) -> Result<Report, ExecuteError> {
         let now = self.clock.now();
         let approval = Approval {
             version: Version::KNOWN,
@@ -233,14 +282,45 @@ impl Hands {
             actuators: &actuators,
             journal,
             clock: &*self.clock,
-            kill_switch: &NoKillSwitch,
-            placement: &bin_packing::Elsewhere::default(),
-            limits: &Limits::default()
-                .with_patience(3, 1, 60)
-                .with_pool_percent(100),
+            kill_switch: care.kill_switch,
+            placement: care.placement,
+            limits: care.limits,
+            gate: care.gate,
+            lease: care.lease,
         };
-        execute(approved, &environment).await.unwrap()
+        execute(approved, &environment).await
     }
+}
+
+/// What a run is given beside its plan.
+#[derive(Clone, Copy)]
+struct Care<'a> {
+    limits: &'a Limits,
+    gate: Option<&'a dyn HealthGate>,
+    lease: Option<&'a dyn Lease>,
+    kill_switch: &'a dyn KillSwitch,
+    placement: &'a dyn Placement,
+}
+
+impl<'a> Care<'a> {
+    fn of(limits: &'a Limits) -> Self {
+        Self {
+            limits,
+            gate: None,
+            lease: None,
+            kill_switch: &NoKillSwitch,
+            placement: &*ELSEWHERE,
+        }
+    }
+}
+
+static ELSEWHERE: LazyLock<bin_packing::Elsewhere> = LazyLock::new(Default::default);
+
+fn limits() -> Limits {
+    Limits::default()
+        .with_patience(3, 1, 60)
+        .with_pool_percent(100)
+        .with_bake_seconds(0)
 }
 
 /// The journal of a test. The folder goes with the first of the two.
@@ -350,6 +430,10 @@ struct Mortal<T>(T);
 
 #[async_trait]
 impl Journal for Mortal<FileJournal> {
+    async fn id(&self) -> Result<String, JournalError> {
+        self.0.id().await
+    }
+
     async fn append(&self, entry: &Entry) -> Result<(), JournalError> {
         points::point("before an entry");
         self.0.append(entry).await?;
