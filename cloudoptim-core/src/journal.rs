@@ -7,12 +7,14 @@
 use crate::decision::{Action, Undo};
 use crate::guard::{Approval, Charge, Refusal};
 use crate::plan::{Fingerprint, Step, StepId};
+use crate::providers::Baseline;
 use crate::version::Version;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What came of a step.
@@ -101,6 +103,17 @@ pub enum Entry {
         /// Who approved what.
         approval: Approval,
     },
+    /// How things were before the plan's first act.
+    Before {
+        /// Version of this JSON; another one is refused.
+        version: Version<Self>,
+        /// When.
+        at: DateTime<Utc>,
+        /// Plan.
+        fingerprint: Fingerprint,
+        /// How.
+        baseline: Box<Baseline>,
+    },
     /// The intent: the call comes next.
     Started {
         /// Version of this JSON; another one is refused.
@@ -179,6 +192,12 @@ pub enum JournalError {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait Journal: fmt::Debug + Send + Sync {
+    /// Name of the journal, given when it was made and never to another.
+    ///
+    /// # Errors
+    /// [`JournalError::Read`].
+    async fn id(&self) -> Result<String, JournalError>;
+
     /// Adds an entry and returns once it is durable.
     ///
     /// # Errors
@@ -194,13 +213,28 @@ pub trait Journal: fmt::Debug + Send + Sync {
 }
 
 /// A journal in memory. Clones share it, so a clone outlives a crash in a test.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct InMemoryJournal {
+    id: u64,
     entries: Arc<Mutex<Vec<Entry>>>,
+}
+
+impl Default for InMemoryJournal {
+    fn default() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: MADE.fetch_add(1, Ordering::Relaxed),
+            entries: Arc::default(),
+        }
+    }
 }
 
 #[async_trait]
 impl Journal for InMemoryJournal {
+    async fn id(&self) -> Result<String, JournalError> {
+        Ok(format!("memory-{}", self.id))
+    }
+
     async fn append(&self, entry: &Entry) -> Result<(), JournalError> {
         self.entries
             .lock()
@@ -244,6 +278,11 @@ impl History {
         Self { entries }
     }
 
+    /// Every entry, in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
     /// Adds an entry that was written.
     pub fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
@@ -265,6 +304,57 @@ impl History {
             } if fingerprint == plan => Some(Some(end)),
             _ => None,
         })?
+    }
+
+    /// How things were before the plan's first act.
+    pub fn before(&self, plan: &Fingerprint) -> Option<&Baseline> {
+        self.entries.iter().rev().find_map(|e| match e {
+            Entry::Before {
+                fingerprint,
+                baseline,
+                ..
+            } if fingerprint == plan => Some(&**baseline),
+            _ => None,
+        })
+    }
+
+    /// The step of the plan that was the first to be done, of those that
+    /// `counts`, and when.
+    pub fn first_done(
+        &self,
+        plan: &Fingerprint,
+        counts: impl Fn(&StepId) -> bool,
+    ) -> Option<(&StepId, DateTime<Utc>)> {
+        self.entries.iter().find_map(|e| match e {
+            Entry::Finished {
+                at,
+                fingerprint,
+                step,
+                outcome,
+                ..
+            } if fingerprint == plan && outcome.is_done() && counts(step) => Some((step, *at)),
+            _ => None,
+        })
+    }
+
+    /// When the last act of the plan was over, whatever came of it.
+    pub fn last_finished(&self, plan: &Fingerprint) -> Option<DateTime<Utc>> {
+        self.entries.iter().rev().find_map(|e| match e {
+            Entry::Finished {
+                at, fingerprint, ..
+            } if fingerprint == plan => Some(*at),
+            _ => None,
+        })
+    }
+
+    /// Entries.
+    pub fn len(&self) -> u64 {
+        u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Whether that very approval was used for a run that has ended.

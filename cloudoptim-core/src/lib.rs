@@ -11,6 +11,7 @@ pub mod decision;
 pub mod engines;
 pub mod execute;
 pub mod guard;
+pub mod health;
 pub mod input;
 pub mod interruption;
 pub mod journal;

@@ -15,6 +15,7 @@ use cloudoptim_core::engines::bin_packing::{self, Elsewhere};
 use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs};
 use cloudoptim_core::execute::{Environment, Report, execute};
 use cloudoptim_core::guard::{ApprovedPlan, Limits, Placement};
+use cloudoptim_core::health::ClusterHealth;
 use cloudoptim_core::journal::Journal;
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::ledger::Ledgers;
@@ -168,6 +169,10 @@ impl Cluster {
         let mut actuators = Actuators::default();
         let handles = ClusterActuators::of(Arc::new(actuator));
         actuators.clusters.insert(self.uid.clone(), handles);
+        let limits = match approved.plan().fingerprint == marks.fingerprint {
+            true => Limits::default(),
+            false => Limits::default().for_undo(),
+        };
         let environment = Environment {
             sources: &self.sources,
             actuators: &actuators,
@@ -175,7 +180,9 @@ impl Cluster {
             clock: &*self.clock,
             kill_switch: &NoKillSwitch,
             placement: &Elsewhere::default(),
-            limits: &Limits::default(),
+            limits: &limits,
+            gate: Some(&ClusterHealth::default()),
+            lease: None,
         };
         Ok(execute(approved, &environment).await?)
     }

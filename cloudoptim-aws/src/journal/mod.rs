@@ -176,6 +176,10 @@ impl<S: Storage> Inner<S> {
 
 #[async_trait]
 impl<S: Storage> Journal for LineJournal<S> {
+    async fn id(&self) -> Result<String, JournalError> {
+        Ok(self.opening.id.clone())
+    }
+
     async fn append(&self, entry: &Entry) -> Result<(), JournalError> {
         self.lock().add(entry)
     }

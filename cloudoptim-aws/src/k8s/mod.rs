@@ -16,6 +16,8 @@
 //! [`Cached`](cloudoptim_core::providers::Cached). What it needs is in one
 //! table, from which [`preflight_read`] asks and [`read_manifests`] grants.
 //!
+//! [`ClusterLease`] keeps every process but one from acting.
+//!
 //! ```no_run
 //! use cloudoptim_aws::clock::SystemClock;
 //! use cloudoptim_aws::k8s::{
@@ -40,6 +42,7 @@ mod cluster;
 mod connection;
 mod discovery;
 mod kubeconfig;
+mod lease;
 mod listing;
 mod pages;
 mod permission;
@@ -56,6 +59,7 @@ mod wire;
 pub use client::{ActClient, ActMode, NoReply, ReadClient, Reader, Reply, Reviewer};
 pub use cluster::{ClusterReader, ReadOptions};
 pub use connection::{Acting, ConnectError, ConnectOptions, Connection, Reading, Role, Timeouts};
+pub use lease::{ClusterLease, JOURNAL_ENTRIES_KEY, JOURNAL_KEY, LEASE_NAME, LeaseConfig};
 pub use pages::{OnProgress, Progress};
 pub use permission::Permission;
 pub use preflight::{Check, Grant, preflight_read};

@@ -4,6 +4,7 @@ use crate::decision::Action;
 use crate::guard::{Approval, Charge, Refusal};
 use crate::journal::{End, Entry, Journal, JournalError, Outcome};
 use crate::plan::{Fingerprint, StepId};
+use crate::providers::{Baseline, ClusterBaseline};
 use crate::version::Version;
 use chrono::{DateTime, TimeDelta};
 
@@ -29,6 +30,21 @@ pub fn sample_entries() -> Vec<Entry> {
                 at,
                 until: at + TimeDelta::nanoseconds(1),
             },
+        },
+        Entry::Before {
+            version,
+            at,
+            fingerprint: fingerprint.clone(),
+            baseline: Box::new(Baseline {
+                clusters: [(
+                    "c1".into(),
+                    ClusterBaseline {
+                        waiting: ["u\"1".into()].into(),
+                        ready: [("shop/Deployment/web".to_owned(), u32::MAX)].into(),
+                    },
+                )]
+                .into(),
+            }),
         },
         Entry::Started {
             version,
@@ -105,6 +121,8 @@ fn good<T>(what: &str, result: Result<T, JournalError>) -> T {
 pub async fn keeps_entries_in_order(journal: &impl Journal) {
     let mut expected = Vec::new();
     assert_eq!(good("read", journal.entries().await), expected);
+    let id = good("name", journal.id().await);
+    assert!(!id.is_empty(), "a journal has a name");
     let samples = sample_entries();
     for entry in samples.iter().chain(&samples) {
         good("append", journal.append(entry).await);
@@ -127,8 +145,11 @@ pub async fn keeps_entries_in_order(journal: &impl Journal) {
 /// When that is not so.
 pub async fn outlives_its_process<J: Journal>(mut open: impl FnMut() -> Result<J, JournalError>) {
     let mut expected = Vec::new();
+    let mut id = None;
     for entry in sample_entries() {
         let journal = good("open", open());
+        let name = good("name", journal.id().await);
+        assert_eq!(*id.get_or_insert(name.clone()), name, "another name");
         let found = good("read", journal.entries().await);
         assert!(found == expected, "of {} entries", expected.len());
         good("append", journal.append(&entry).await);

@@ -18,12 +18,14 @@
 //! | `WorkloadActuator` | [`resizes_once`], [`resizes_in_place_once`], [`scales_only_from_what_was_seen`], [`suspends_and_resumes`], [`prefers_a_zone_and_forgets_it`], [`sets_the_spot_share_once`] |
 //! | `ObjectActuator` | [`annotates_and_removes`], [`routes_and_forgets`] |
 //! | `Journal` | [`keeps_entries_in_order`], [`outlives_its_process`], [`has_one_writer`] |
+//! | `Lease` | [`a_lease_has_one_holder`], [`a_lapsed_lease_goes_to_another`], [`a_lease_remembers_the_journal`] |
 //! | `Clock`, `KillSwitch` | [`time_never_goes_back`], [`the_brake_says_what_it_is`] |
 
 mod act;
 mod clock;
 mod instances;
 mod journal;
+mod lease;
 mod nodes;
 mod objects;
 mod sources;
@@ -36,6 +38,9 @@ pub use instances::{
     stops_starts_and_terminates, tags_and_untags,
 };
 pub use journal::{has_one_writer, keeps_entries_in_order, outlives_its_process, sample_entries};
+pub use lease::{
+    a_lapsed_lease_goes_to_another, a_lease_has_one_holder, a_lease_remembers_the_journal,
+};
 pub use nodes::{
     cordons_and_uncordons, deletes_node_object_once, drains_once, launches_once,
     leaves_nodes_with_pods, removes_once, taints_and_clears,

@@ -1,9 +1,17 @@
 //! Doing a plan: dull on purpose.
 //!
-//! For each step: read again, ask the guards, write the intent down, send one
-//! request, write the outcome down, look whether it is so. A step that fails
-//! stops those that depend on it, not the rest; a decision that was half done
-//! is undone as far as it can be. It ends in one of three ways, see [`End`].
+//! For each step: ask whether all is well, read again, ask the guards, write the
+//! intent down, send one request, write the outcome down, look whether it is
+//! so. A step that fails stops those that depend on it, not the rest; a decision
+//! that was half done is undone as far as it can be. It ends in one of three
+//! ways, see [`End`].
+//!
+//! After the first step that disturbs what runs, [`Limits::bake_seconds`] pass
+//! before the next. With a [gate](Environment::gate) each further one begins
+//! only while all is well: it is waited for, and then the plan is stopped. With
+//! a [lease](Environment::lease) one process acts at a time: it is renewed
+//! right before each act, knows the act's intent by then, and two thirds after
+//! the last renewal whatever is under way is dropped.
 //!
 //! It can be dropped or killed at any point. The next run with the same plan
 //! reads the journal: an intent without an outcome is looked up, never blindly
@@ -14,26 +22,28 @@
 //! be read.
 
 mod apply;
+mod attempt;
+mod caught;
 mod effect;
+mod lease;
+mod pace;
+pub(crate) mod race;
 mod read;
+mod report;
 mod undo;
 
+pub use report::{Report, StepResult};
 pub use undo::undo;
 
-use crate::decision::Undo;
-use crate::guard::{
-    Approval, ApprovedPlan, Context, Fresh, Limits, Placement, Refusal, charge, check, in_time,
-    step_key,
-};
-use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, StepState, started};
-use crate::model::Snapshot;
-use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
-use crate::providers::{Actuators, Clock, KillSwitch, ProviderError, Sources};
+use crate::guard::{Approval, ApprovedPlan, Limits, Placement, Refusal, in_time, step_key};
+use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, StepState};
+use crate::plan::{Fingerprint, Plan, Step, StepId};
+use crate::providers::{Actuators, Clock, HealthGate, KillSwitch, Lease, LeaseError, Sources};
 use crate::version::Version;
-use chrono::TimeDelta;
-use effect::{Effect, effect};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use attempt::Attempt;
+use lease::Keeper;
+use std::collections::BTreeSet;
+use undo::{forbids_undoing, undo_step};
 
 /// What a run works with.
 #[derive(Debug, Clone, Copy)]
@@ -52,58 +62,12 @@ pub struct Environment<'a> {
     pub placement: &'a dyn Placement,
     /// How far one may go.
     pub limits: &'a Limits,
-}
-
-/// What became of one step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "result", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StepResult {
-    /// It was tried.
-    Finished {
-        /// What came of it.
-        outcome: Outcome,
-    },
-    /// A guard said no.
-    Refused {
-        /// Why.
-        refusal: Refusal,
-    },
-    /// It depends on a step that is not done.
-    Skipped {
-        /// On which.
-        because: StepId,
-    },
-    /// It was done, and taken back, since its decision could not be done whole.
-    Undone,
-    /// The run ended before.
-    NotReached,
-}
-
-/// What became of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Report {
-    /// Version of this JSON; another one is refused.
-    pub version: Version<Self>,
-    /// Plan.
-    pub fingerprint: Fingerprint,
-    /// How it ended.
-    pub end: End,
-    /// Each step, in the plan's order.
-    pub steps: Vec<(StepId, StepResult)>,
-}
-
-impl Report {
-    /// Steps of which what they want is so.
-    pub fn done(&self) -> usize {
-        self.steps
-            .iter()
-            .filter(|(_, r)| matches!(r, StepResult::Finished { outcome } if outcome.is_done()))
-            .count()
-    }
+    /// Says between steps whether what runs is well:
+    /// [`ClusterHealth`](crate::health::ClusterHealth). Without one nobody looks.
+    pub gate: Option<&'a dyn HealthGate>,
+    /// Keeps other processes, and those with an older journal, from acting.
+    /// Without one only the journal's own lock does.
+    pub lease: Option<&'a dyn Lease>,
 }
 
 /// Why a plan was not executed at all, or had to be left as it was.
@@ -122,6 +86,10 @@ pub enum ExecuteError {
     /// A limit is out of range.
     #[error(transparent)]
     Limits(#[from] crate::guard::LimitsError),
+    /// The lease is not held, or not any more. Nothing more was done; a run that
+    /// holds it takes the plan up.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
 }
 
 /// Executes an approved plan, or takes up one that was interrupted.
@@ -134,29 +102,56 @@ pub async fn execute(
 ) -> Result<Report, ExecuteError> {
     environment.limits.validate()?;
     let history = History::new(environment.journal.entries().await?);
+    let Some(lease) = environment.lease else {
+        return run(&approved, environment, history, None).await;
+    };
+    may_be_run(&approved, &history)?;
+    let mark = lease::mark(environment.journal, &history).await?;
+    let keeper = Keeper::take(lease, environment.clock, mark).await?;
+    // Whoever had it before may have written to the journal until then.
+    let history = History::new(environment.journal.entries().await?);
+    keeper.written(history.len());
+    let done = keeper.while_held(run(&approved, environment, history, Some(&keeper)));
+    let done = done.await;
+    if !matches!(done, Err(_) | Ok(Err(ExecuteError::Lease(_)))) {
+        keeper.release().await;
+    }
+    done?
+}
+
+fn may_be_run(approved: &ApprovedPlan, history: &History) -> Result<(), ExecuteError> {
     let fingerprint = &approved.plan().fingerprint;
     match history.end(fingerprint) {
-        Some(End::NeedsHuman { .. }) if history.is_used(approved.approval()) => {
-            return Err(ExecuteError::ApprovalUsed(Box::new(
-                approved.approval().clone(),
-            )));
-        }
-        None | Some(End::NeedsHuman { .. }) => {}
-        Some(_) => return Err(ExecuteError::AlreadyDone(fingerprint.clone())),
+        Some(End::NeedsHuman { .. }) if history.is_used(approved.approval()) => Err(
+            ExecuteError::ApprovalUsed(Box::new(approved.approval().clone())),
+        ),
+        None | Some(End::NeedsHuman { .. }) => Ok(()),
+        Some(_) => Err(ExecuteError::AlreadyDone(fingerprint.clone())),
     }
+}
+
+async fn run(
+    approved: &ApprovedPlan,
+    environment: &Environment<'_>,
+    history: History,
+    keeper: Option<&Keeper<'_>>,
+) -> Result<Report, ExecuteError> {
+    may_be_run(approved, &history)?;
     let mut run = Run {
         plan: approved.plan(),
         approval: approved.approval(),
         env: environment,
+        keeper,
         history,
         unclear: Vec::new(),
+        baked: false,
     };
     let end = run.all().await?;
     let at = environment.clock.now();
     run.write(Entry::Ended {
         version: Version::KNOWN,
         at,
-        fingerprint: fingerprint.clone(),
+        fingerprint: run.plan.fingerprint.clone(),
         end: end.clone(),
     })
     .await?;
@@ -167,15 +162,21 @@ struct Run<'a> {
     plan: &'a Plan,
     approval: &'a Approval,
     env: &'a Environment<'a>,
+    keeper: Option<&'a Keeper<'a>>,
     history: History,
     /// What a person has to look at.
     unclear: Vec<String>,
+    /// The first step has been watched long enough.
+    baked: bool,
 }
 
 impl<'a> Run<'a> {
     async fn write(&mut self, entry: Entry) -> Result<(), JournalError> {
         self.env.journal.append(&entry).await?;
         self.history.push(entry);
+        if let Some(keeper) = self.keeper {
+            keeper.written(self.history.len());
+        }
         Ok(())
     }
 
@@ -198,12 +199,13 @@ impl<'a> Run<'a> {
         }
         // What was begun is looked up first, even when the time is over.
         self.look_up_open_steps().await?;
-        let mut aborted = None;
-        for step in &self.plan.steps {
-            if let Some(because) = self.one(step).await? {
-                aborted = Some(because);
+        let mut aborted = self.note_before().await?;
+        let plan = self.plan;
+        for step in &plan.steps {
+            if aborted.is_some() {
                 break;
             }
+            aborted = self.one(step).await?;
         }
         if aborted.as_ref().is_some_and(forbids_undoing) {
             // Whoever pulled the brake wants nothing more to be done.
@@ -253,53 +255,6 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Finds out by reading whether a step that was begun has had its effect.
-    async fn look_up(&mut self, step: &Step, error: &str) -> Result<(), ExecuteError> {
-        let mut waits = 0;
-        let found = loop {
-            let (scope, sources) = (&self.plan.scope, self.env.sources);
-            let read = read::read_effect(step, scope, sources, self.env.clock).await;
-            let found = match read {
-                Ok(fresh) => effect(
-                    &step.action,
-                    &step_key(&self.plan.fingerprint, &step.id),
-                    &fresh.snapshot,
-                ),
-                Err(refusal) => Effect::Unclear(refusal.to_string()),
-            };
-            if found == Effect::Done || waits >= self.env.limits.max_waits.min(3) {
-                break found;
-            }
-            // A change may be on its way: nothing is said before it had time.
-            waits += 1;
-            self.env.clock.sleep(self.env.limits.wait()).await;
-        };
-        let outcome = match found {
-            Effect::Done => Outcome::FoundApplied,
-            Effect::NotDone => Outcome::Failed {
-                error: format!("{error}, and reading shows no effect"),
-            },
-            Effect::Unclear(what) => {
-                self.unclear.push(format!("{}: {what}", step.action));
-                Outcome::Unclear { what }
-            }
-        };
-        self.finish(step, outcome).await
-    }
-
-    async fn finish(&mut self, step: &Step, outcome: Outcome) -> Result<(), ExecuteError> {
-        let at = self.env.clock.now();
-        self.write(Entry::Finished {
-            version: Version::KNOWN,
-            at,
-            fingerprint: self.plan.fingerprint.clone(),
-            step: step.id.clone(),
-            outcome,
-        })
-        .await?;
-        Ok(())
-    }
-
     /// Does one step of the plan. What stops the plan is given back.
     async fn one(&mut self, step: &Step) -> Result<Option<Refusal>, ExecuteError> {
         match self.state(step) {
@@ -329,368 +284,6 @@ impl<'a> Run<'a> {
     fn may_try_again(&self, step: &Step) -> bool {
         self.history.attempts(&self.plan.fingerprint, &step.id) < self.env.limits.max_attempts
     }
-
-    /// The emergency brake, then fresh reads and all guards, waiting for what
-    /// passes by itself.
-    async fn permit(
-        &mut self,
-        step: &Step,
-        undoing: bool,
-    ) -> Result<(crate::guard::Permit, Fresh), Refusal> {
-        let mut waits = 0;
-        loop {
-            if !undoing {
-                match self.env.kill_switch.is_on().await {
-                    Ok(false) => {}
-                    Ok(true) => return Err(Refusal::Killed),
-                    Err(error) => {
-                        return Err(Refusal::KillSwitchUnreadable {
-                            error: error.to_string(),
-                        });
-                    }
-                }
-            }
-            let judged =
-                match read::read(step, &self.plan.scope, self.env.sources, self.env.clock).await {
-                    Ok(fresh) => {
-                        let context = Context {
-                            plan: self.plan,
-                            approval: self.approval,
-                            now: self.env.clock.now(),
-                            fresh: &fresh,
-                            history: &self.history,
-                            limits: self.env.limits,
-                            placement: self.env.placement,
-                            undoing,
-                        };
-                        check(step, &context).map(|permit| (permit, fresh))
-                    }
-                    Err(refusal) => Err(refusal),
-                };
-            match judged {
-                Err(refusal) if refusal.is_temporary() && waits < self.env.limits.max_waits => {
-                    waits += 1;
-                    self.env.clock.sleep(self.env.limits.wait()).await;
-                }
-                judged => return judged,
-            }
-        }
-    }
-
-    async fn attempt(&mut self, step: &Step, undoing: bool) -> Result<Attempt, ExecuteError> {
-        let (permit, _) = match self.permit(step, undoing).await {
-            Ok(permit) => permit,
-            Err(refusal) => {
-                let at = self.env.clock.now();
-                self.write(Entry::Refused {
-                    version: Version::KNOWN,
-                    at,
-                    fingerprint: self.plan.fingerprint.clone(),
-                    step: step.id.clone(),
-                    refusal: refusal.clone(),
-                })
-                .await?;
-                return Ok(Attempt::Refused(refusal));
-            }
-        };
-        let charge = if undoing {
-            None
-        } else {
-            charge(step, self.plan)
-        };
-        let intent = started(
-            self.env.clock.now(),
-            &self.plan.fingerprint,
-            step,
-            permit.key(),
-            charge,
-        );
-        self.write(intent).await?;
-        let again = match apply::apply(&permit, self.env.actuators).await {
-            Ok(()) => {
-                self.verify(step).await?;
-                None
-            }
-            Err(error @ ProviderError::NotFound { .. }) => {
-                // Gone is done for what takes away, and the end for the rest.
-                let outcome = if step.action.is_destructive() {
-                    Outcome::AlreadyGone
-                } else {
-                    Outcome::Stale {
-                        error: said(&error),
-                    }
-                };
-                self.finish(step, outcome).await?;
-                None
-            }
-            Err(error @ ProviderError::Conflict { .. }) => {
-                let error = said(&error);
-                self.finish(step, Outcome::Stale { error }).await?;
-                // Nothing was changed. What was written in between may have
-                // nothing to do with the step: the guards read and judge again.
-                Some(TimeDelta::zero())
-            }
-            Err(error) if error.is_ambiguous() => {
-                self.look_up(step, &said(&error)).await?;
-                matches!(
-                    self.state(step),
-                    StepState::Finished(Outcome::Failed { .. })
-                )
-                .then(|| self.env.limits.wait())
-            }
-            Err(error) => {
-                let after = match &error {
-                    ProviderError::Throttled { retry_after, .. } => {
-                        let wait = retry_after.unwrap_or_else(|| self.env.limits.wait());
-                        Some(wait.clamp(TimeDelta::seconds(1), TimeDelta::minutes(5)))
-                    }
-                    _ => None,
-                };
-                let error = said(&error);
-                self.finish(step, Outcome::Failed { error }).await?;
-                after
-            }
-        };
-        Ok(match again {
-            Some(after) if self.may_try_again(step) => Attempt::Again(after),
-            _ => Attempt::Over,
-        })
-    }
-
-    /// The provider says that it is done; reading has to show it.
-    async fn verify(&mut self, step: &Step) -> Result<(), ExecuteError> {
-        let key = step_key(&self.plan.fingerprint, &step.id);
-        let mut waits = 0;
-        let outcome = loop {
-            let (scope, sources) = (&self.plan.scope, self.env.sources);
-            let read = read::read_effect(step, scope, sources, self.env.clock).await;
-            let found = match read {
-                Ok(fresh) => effect(&step.action, &key, &fresh.snapshot),
-                Err(refusal) => Effect::Unclear(refusal.to_string()),
-            };
-            let what = match found {
-                Effect::Done => break Outcome::Applied,
-                Effect::NotDone => {
-                    "the provider says that it is done, and reading does not show it".to_owned()
-                }
-                Effect::Unclear(what) => what,
-            };
-            if waits >= self.env.limits.max_waits {
-                self.unclear.push(format!("{}: {what}", step.action));
-                break Outcome::Unclear { what };
-            }
-            waits += 1;
-            self.env.clock.sleep(self.env.limits.wait()).await;
-        };
-        self.finish(step, outcome).await
-    }
-
-    /// Steps to take back, the last first: done, of a decision that is not done
-    /// whole and of which nothing is unclear or beyond taking back.
-    fn halves(&self) -> Vec<&'a Step> {
-        let mut groups: BTreeMap<u32, Vec<&Step>> = BTreeMap::new();
-        for step in &self.plan.steps {
-            groups.entry(step.group).or_default().push(step);
-        }
-        let mut half: BTreeSet<&StepId> = BTreeSet::new();
-        for group in groups.values() {
-            let is_done = |s: &&Step| self.is_done(&s.id);
-            let done: Vec<&Step> = group.iter().copied().filter(is_done).collect();
-            let open = group.iter().any(|s| self.state(s) == StepState::Open);
-            let final_step = done.iter().any(|s| s.action.is_destructive());
-            if done.len() < group.len() && !open && !final_step {
-                half.extend(left_to_undo(&done).into_iter().map(|s| &s.id));
-            }
-        }
-        let all = self.plan.steps.iter().rev();
-        let of_half = all.filter(|step| half.contains(&step.id));
-        of_half
-            .filter(|step| undo_step(step, None).is_some_and(|undo| !self.is_done(&undo.id)))
-            .collect()
-    }
-
-    /// Takes back what was done of decisions that could not be done whole, as
-    /// long as nothing of them is beyond taking back.
-    async fn undo_halves(&mut self) -> Result<(), ExecuteError> {
-        for step in self.halves() {
-            self.undo(step).await?;
-        }
-        Ok(())
-    }
-
-    async fn undo(&mut self, step: &Step) -> Result<(), ExecuteError> {
-        let Some(blind) = undo_step(step, None) else {
-            return Ok(());
-        };
-        let read = read::read(&blind, &self.plan.scope, self.env.sources, self.env.clock).await;
-        let fresh = match read {
-            Ok(fresh) => fresh,
-            Err(refusal) => {
-                self.unclear
-                    .push(format!("cannot undo {}: {refusal}", step.action));
-                return Ok(());
-            }
-        };
-        let key = step_key(&self.plan.fingerprint, &blind.id);
-        if effect(&blind.action, &key, &fresh.snapshot) == Effect::Done {
-            // Another undo of the group, or somebody, has done it.
-            return Ok(());
-        }
-        let Some(undo) = undo_step(step, Some(&fresh.snapshot)) else {
-            return Ok(());
-        };
-        loop {
-            match self.attempt(&undo, true).await? {
-                Attempt::Over => break,
-                Attempt::Refused(_) => break,
-                Attempt::Again(after) => self.env.clock.sleep(after).await,
-            }
-        }
-        if !self.is_done(&undo.id) {
-            self.unclear.push(format!("could not undo {}", step.action));
-        }
-        Ok(())
-    }
-
-    fn report(&self, end: End) -> Report {
-        let steps = self.plan.steps.iter().map(|step| {
-            let undone = undo_step(step, None).is_some_and(|undo| self.is_done(&undo.id));
-            let result = match self.state(step) {
-                StepState::Finished(outcome) if outcome.is_done() && undone => StepResult::Undone,
-                StepState::Finished(outcome) => StepResult::Finished { outcome },
-                StepState::Open => StepResult::Finished {
-                    outcome: Outcome::Unclear {
-                        what: "an intent without outcome".to_owned(),
-                    },
-                },
-                StepState::Refused(refusal) => StepResult::Refused { refusal },
-                StepState::NotStarted => {
-                    let missing = step.depends_on.iter().find(|id| {
-                        !self.is_done(id)
-                            && !matches!(
-                                self.history.state(&self.plan.fingerprint, id),
-                                StepState::NotStarted
-                            )
-                    });
-                    match missing {
-                        Some(because) => StepResult::Skipped {
-                            because: because.clone(),
-                        },
-                        None => match step.depends_on.iter().find(|id| !self.is_done(id)) {
-                            Some(because) if end == End::Done => StepResult::Skipped {
-                                because: because.clone(),
-                            },
-                            _ => StepResult::NotReached,
-                        },
-                    }
-                }
-            };
-            (step.id.clone(), result)
-        });
-        Report {
-            version: Version::KNOWN,
-            fingerprint: self.plan.fingerprint.clone(),
-            end: end.clone(),
-            steps: steps.collect(),
-        }
-    }
-}
-
-const fn forbids_undoing(refusal: &Refusal) -> bool {
-    matches!(
-        refusal,
-        Refusal::Killed
-            | Refusal::KillSwitchUnreadable { .. }
-            | Refusal::WrongIdentity { .. }
-            | Refusal::FromTheFuture { .. }
-    )
-}
-
-/// What the provider says, with what made it say so.
-fn said(error: &ProviderError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
-enum Attempt {
-    Over,
-    Refused(Refusal),
-    Again(TimeDelta),
-}
-
-/// Steps that no later one of these has taken back already: a cordon for the
-/// time of a wave is.
-fn left_to_undo<'s>(done: &[&'s Step]) -> Vec<&'s Step> {
-    let mut left: Vec<&Step> = Vec::new();
-    for step in done {
-        let undoes =
-            |s: &&Step| matches!(&s.undo, Undo::Action { action } if **action == step.action);
-        match left.iter().rposition(undoes) {
-            Some(place) => {
-                left.remove(place);
-            }
-            None => left.push(step),
-        }
-    }
-    left
-}
-
-/// The step that takes `step` back, where an action can. With fresh reads it
-/// carries preconditions: the object is still the one that the plan saw, and
-/// as the step left it.
-fn undo_step(step: &Step, fresh: Option<&Snapshot>) -> Option<Step> {
-    let Undo::Action { action } = &step.undo else {
-        return None;
-    };
-    let action = (**action).clone();
-    let mut preconditions = Vec::new();
-    if let Some(fresh) = fresh {
-        preconditions = Precondition::of(&action, fresh);
-        for precondition in &mut preconditions {
-            match precondition {
-                Precondition::WorkloadIs {
-                    uid, generation, ..
-                } => {
-                    *generation = None;
-                    if let Some(planned) = step.preconditions.iter().find_map(|p| match p {
-                        Precondition::WorkloadIs { uid, .. } => Some(uid.clone()),
-                        _ => None,
-                    }) {
-                        *uid = planned;
-                    }
-                }
-                Precondition::NodeIs { uid, .. } => {
-                    if let Some(planned) = step.preconditions.iter().find_map(|p| match p {
-                        Precondition::NodeIs { uid, .. } => Some(uid.clone()),
-                        _ => None,
-                    }) {
-                        *uid = planned;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    let undo = action.undo();
-    Some(Step {
-        id: StepId(format!("{}-undo", step.id)),
-        group: step.group,
-        wave: step.wave,
-        engine: step.engine,
-        subject: step.subject.clone(),
-        action,
-        depends_on: Vec::new(),
-        preconditions,
-        undo,
-        saves_per_month: None,
-        estimated_seconds: 0,
-        reasons: step.reasons.clone(),
-    })
 }
 
 /// Keys of everything that a plan may have made: what `release` looks for.

@@ -3,11 +3,11 @@
 use super::{Context, Refusal};
 use crate::collect::Part;
 use crate::decision::Action;
-use crate::engines::office_hours::KEDA_PAUSED;
+use crate::engines::office_hours::{KEDA_PAUSED, Schedule};
 use crate::model::{ClusterUid, Node, NodeName};
 use crate::plan::{Plan, Step};
 use crate::version::Version;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -104,6 +104,32 @@ impl Charge {
     }
 }
 
+/// Whether the action only brings something back.
+pub(crate) fn restores(action: &Action) -> bool {
+    match action {
+        Action::UncordonNode { .. }
+        | Action::StartInstance { .. }
+        | Action::LaunchNodes { .. }
+        | Action::SuspendWorkload { suspend: false, .. } => true,
+        Action::ScaleWorkload { from, to, .. } => to > from,
+        // Marks of ours that go, and the end of KEDA's way to sleep.
+        Action::Annotate { key, to: None, .. } => key.starts_with(OURS) || key == KEDA_PAUSED,
+        _ => false,
+    }
+}
+
+/// Whether the action may disturb what runs.
+pub(crate) fn disturbs(action: &Action) -> bool {
+    match action {
+        Action::CordonNode { .. } | Action::Tag { .. } | Action::SnapshotVolume { .. } => false,
+        Action::Annotate { key, .. } if key.starts_with(OURS) => false,
+        action => !restores(action),
+    }
+}
+
+/// What annotations of ours begin with.
+const OURS: &str = "cloudoptim/";
+
 /// What a step of the plan counts against: a node that is drained in several
 /// steps counts with the first.
 pub(crate) fn charge(step: &Step, plan: &Plan) -> Option<Charge> {
@@ -186,6 +212,12 @@ pub struct Limits {
     pub wait_seconds: u32,
     /// Most such waits for one step. Default 30: five minutes.
     pub max_waits: u32,
+    /// Seconds that pass after the first step that disturbs what runs, before
+    /// the next such step. Default 300. 0 to 86,400.
+    pub bake_seconds: u32,
+    /// Windows in which steps may begin. What only restores may always, and a
+    /// step that has begun is ended. Default empty: at any time.
+    pub change_windows: Vec<Schedule>,
 }
 
 impl Default for Limits {
@@ -215,6 +247,10 @@ impl Default for Limits {
             max_attempts: 3,
             wait_seconds: 10,
             max_waits: 30,
+            // What AWS CodeDeploy waits between the first share and the rest,
+            // in its predefined `ECSCanary10Percent5Minutes`.
+            bake_seconds: 300,
+            change_windows: Vec::new(),
         }
     }
 }
@@ -248,6 +284,49 @@ impl Limits {
         self
     }
 
+    /// Sets how long the first disturbing step is watched.
+    #[must_use]
+    pub const fn with_bake_seconds(mut self, seconds: u32) -> Self {
+        self.bake_seconds = seconds;
+        self
+    }
+
+    /// Sets the windows in which steps may begin; none means at any time.
+    #[must_use]
+    pub fn with_change_windows(mut self, windows: Vec<Schedule>) -> Self {
+        self.change_windows = windows;
+        self
+    }
+
+    /// The same for a plan that takes another one back: at any time, and without
+    /// waiting after its first step.
+    #[must_use]
+    pub fn for_undo(&self) -> Self {
+        self.clone()
+            .with_bake_seconds(0)
+            .with_change_windows(Vec::new())
+    }
+
+    /// Whether a step may begin now.
+    ///
+    /// # Errors
+    /// [`Refusal::OutsideWindows`].
+    pub fn window_open(&self, action: &Action, now: DateTime<Utc>) -> Result<(), Refusal> {
+        let windows = &self.change_windows;
+        if windows.is_empty() || restores(action) || windows.iter().any(|w| w.contains(now)) {
+            return Ok(());
+        }
+        let opens = windows
+            .iter()
+            .filter(|w| !w.contains(now))
+            .filter_map(|w| w.next_change(now))
+            .min();
+        Err(Refusal::OutsideWindows {
+            windows: windows.clone(),
+            opens,
+        })
+    }
+
     /// Refuses values out of range.
     ///
     /// # Errors
@@ -278,6 +357,7 @@ impl Limits {
             ("max_attempts", self.max_attempts, 1, 10),
             ("wait_seconds", self.wait_seconds, 1, 600),
             ("max_waits", self.max_waits, 0, 1_000),
+            ("bake_seconds", self.bake_seconds, 0, 86_400),
         ] {
             if !(low..=high).contains(&value) {
                 return Err(LimitsError {
@@ -302,6 +382,10 @@ impl Limits {
 
     pub(super) fn clock_skew(&self) -> TimeDelta {
         TimeDelta::seconds(i64::from(self.clock_skew_seconds))
+    }
+
+    pub(crate) fn bake(&self) -> TimeDelta {
+        TimeDelta::seconds(i64::from(self.bake_seconds))
     }
 
     pub(crate) fn wait(&self) -> TimeDelta {

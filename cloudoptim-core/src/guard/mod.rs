@@ -7,6 +7,7 @@
 //! | guard | says no when |
 //! | --- | --- |
 //! | time | the approval or the plan is not valid now |
+//! | windows | no change window is open |
 //! | dependencies | a step that it depends on is not done |
 //! | identity | a handle talks to another account, region or cluster |
 //! | freshness | a read is older than its limit, of unknown age, or from the future |
@@ -14,12 +15,14 @@
 //! | completeness | the act rests on absence, and a list may have holes or is empty |
 //! | protection | the resource, or a pod that leaves, carries a marker |
 //! | preconditions | something is not what the plan saw |
+//! | fight | somebody took the same change back twice within a week, the last a day ago or less |
 //! | blast radius | too much was or is being changed |
 //!
 //! What only restores (waking, uncordoning, starting, undoing) passes the
-//! last. An undo passes time, dependencies and figures as well: it must never
-//! be too late for it.
+//! windows and the last two. An undo passes time, dependencies and figures as
+//! well: it must never be too late for it.
 
+mod fight;
 mod fresh;
 mod hold;
 mod limits;
@@ -38,12 +41,13 @@ pub(crate) mod lookup {
 pub(crate) use fresh::shows;
 pub use fresh::{Fresh, PartRef, ScopeRef, needs};
 pub use hold::{Placement, Unmet};
-pub(crate) use limits::charge;
 pub use limits::{Cap, Charge, Kind, Limits, LimitsError};
+pub(crate) use limits::{charge, disturbs};
 pub use protect::PROTECT_KEY;
 
 use crate::collect::Part;
 use crate::decision::Action;
+use crate::engines::office_hours::Schedule;
 use crate::journal::History;
 use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
 use crate::version::Version;
@@ -156,6 +160,7 @@ pub struct Permit {
     key: String,
     action: Action,
     preconditions: Vec<Precondition>,
+    fence: Option<u64>,
 }
 
 impl Permit {
@@ -165,7 +170,14 @@ impl Permit {
             key: step_key(plan, &step.id),
             action: step.action.clone(),
             preconditions: step.preconditions.clone(),
+            fence: None,
         }
+    }
+
+    /// For the holder of a lease.
+    pub(crate) fn fenced(mut self, fence: Option<u64>) -> Self {
+        self.fence = fence;
+        self
     }
 
     /// Without guards, for the suite that checks providers.
@@ -181,6 +193,7 @@ impl Permit {
             step,
             action,
             preconditions,
+            fence: None,
         }
     }
 
@@ -198,6 +211,12 @@ impl Permit {
     /// The act that it is for.
     pub const fn action(&self) -> &Action {
         &self.action
+    }
+
+    /// Fence of the lease under which it was given. What is marked with a higher
+    /// one belongs to a later holder, and is left alone.
+    pub const fn fence(&self) -> Option<u64> {
+        self.fence
     }
 
     /// What must still be so when the request arrives.
@@ -360,6 +379,35 @@ pub enum Refusal {
         /// Which.
         step: StepId,
     },
+    /// No change window is open.
+    OutsideWindows {
+        /// The windows.
+        windows: Vec<Schedule>,
+        /// When one opens next.
+        opens: Option<DateTime<Utc>>,
+    },
+    /// What runs is worse than before the plan.
+    Unhealthy {
+        /// Why.
+        why: String,
+    },
+    /// Nobody can tell whether what runs is worse than before the plan.
+    HealthUnknown {
+        /// Why.
+        why: String,
+    },
+    /// Somebody takes the same change back, again and again.
+    Reverted {
+        /// How often it was made and was not so any more.
+        times: u64,
+        /// Until when it is left.
+        until: DateTime<Utc>,
+    },
+    /// Code of the host or of a provider panicked. Nothing more is asked of it.
+    Panicked {
+        /// What it said.
+        what: String,
+    },
 }
 
 impl Refusal {
@@ -375,13 +423,21 @@ impl Refusal {
                 | Self::WrongIdentity { .. }
                 | Self::FromTheFuture { .. }
                 | Self::OverCap { .. }
+                | Self::OutsideWindows { .. }
+                | Self::Unhealthy { .. }
+                | Self::HealthUnknown { .. }
+                | Self::Panicked { .. }
         )
     }
 
     /// Whether it may pass by waiting.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::InFlight { .. } | Self::Unreadable { .. } => true,
+            Self::InFlight { .. }
+            | Self::Unreadable { .. }
+            | Self::OutsideWindows { .. }
+            | Self::Unhealthy { .. }
+            | Self::HealthUnknown { .. } => true,
             Self::Precondition {
                 precondition,
                 unmet,
@@ -458,6 +514,23 @@ impl fmt::Display for Refusal {
                 "{now} nodes of {scope} are being disrupted, and at most {limit} may be"
             ),
             Self::DependencyNotDone { step } => write!(f, "step {step} is not done"),
+            Self::OutsideWindows { windows, opens } => {
+                let windows: Vec<String> = windows.iter().map(ToString::to_string).collect();
+                write!(f, "outside of the change windows {}", windows.join(", "))?;
+                match opens {
+                    Some(at) => write!(f, "; one opens at {at}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Unhealthy { why } => write!(f, "not well since the plan began: {why}"),
+            Self::HealthUnknown { why } => {
+                write!(f, "nobody can tell whether all is well: {why}")
+            }
+            Self::Reverted { times, until } => write!(
+                f,
+                "the same change was made {times} times and somebody took it back; left until {until}"
+            ),
+            Self::Panicked { what } => write!(f, "code that was called panicked: {what}"),
         }
     }
 }
@@ -509,6 +582,7 @@ pub fn in_time(plan: &Plan, approval: &Approval, now: DateTime<Utc>) -> Result<(
 pub fn check(step: &Step, context: &Context<'_>) -> Result<Permit, Refusal> {
     if !context.undoing {
         in_time(context.plan, context.approval, context.now)?;
+        context.limits.window_open(&step.action, context.now)?;
         dependencies(step, context)?;
     }
     identity(context)?;
@@ -525,6 +599,7 @@ pub fn check(step: &Step, context: &Context<'_>) -> Result<Permit, Refusal> {
         })?;
     }
     if !context.undoing {
+        fight::not_fought(step, context)?;
         limits::within(step, context)?;
     }
     Ok(Permit::for_step(&context.plan.fingerprint, step))

@@ -686,7 +686,12 @@ impl ObjectActuator for InMemoryCluster {
                             .find(|m| is(m))
                     }),
                 };
-                set(&mut meta.ok_or_else(gone)?.annotations, name, value);
+                let meta = meta.ok_or_else(gone)?;
+                set(&mut meta.annotations, name, value);
+                if which.kind == "Deployment" {
+                    // As the API server does, and for no other kind.
+                    meta.generation = meta.generation.map(|g| g + 1);
+                }
                 Ok(())
             })
             .await

@@ -17,7 +17,10 @@
 //! ```
 
 mod act;
+mod lease;
 mod sources;
+
+pub use lease::InMemoryLease;
 
 use crate::decision::Action;
 use crate::guard::Permit;

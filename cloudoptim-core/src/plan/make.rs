@@ -292,9 +292,8 @@ impl<'a> Maker<'a> {
             before = vec![id];
         }
         if let Some(step) = self.steps.last() {
-            let (id, action) = (step.id.clone(), step.action.clone());
-            self.chains
-                .done(&id, &group.decision.subject, &action, phase);
+            let id = step.id.clone();
+            self.chains.done(&id, &group.decision.subject, phase);
         }
     }
 
@@ -347,6 +346,7 @@ impl<'a> Maker<'a> {
         group.steps += 1;
         let mut preconditions = Precondition::of(&action, self.inputs.snapshot);
         self.chains.forget_generations(&mut preconditions);
+        self.chains.touch(&action);
         preconditions.extend(also);
         self.steps.push(Step {
             id: id.clone(),
@@ -456,22 +456,7 @@ impl Chains {
         before
     }
 
-    pub(super) fn done(&mut self, id: &StepId, subject: &Subject, action: &Action, phase: Phase) {
-        if let Action::ResizeContainer {
-            cluster, workload, ..
-        }
-        | Action::ScaleWorkload {
-            cluster, workload, ..
-        }
-        | Action::PreferZone {
-            cluster, workload, ..
-        }
-        | Action::SetSpotShare {
-            cluster, workload, ..
-        } = action
-        {
-            self.touched.insert((cluster.clone(), workload.clone()));
-        }
+    pub(super) fn done(&mut self, id: &StepId, subject: &Subject, phase: Phase) {
         let Some(cluster) = cluster_of(subject).cloned() else {
             return;
         };
@@ -503,6 +488,40 @@ impl Chains {
     ) -> Vec<Controller> {
         let (_, waited_for) = self.waves.entry(cluster.clone()).or_default();
         std::mem::replace(waited_for, controllers)
+    }
+
+    /// The action changes a workload, and so its generation.
+    fn touch(&mut self, action: &Action) {
+        if let Action::ResizeContainer {
+            cluster, workload, ..
+        }
+        | Action::ScaleWorkload {
+            cluster, workload, ..
+        }
+        | Action::SuspendWorkload {
+            cluster, workload, ..
+        }
+        | Action::PreferZone {
+            cluster, workload, ..
+        }
+        | Action::SetSpotShare {
+            cluster, workload, ..
+        } = action
+        {
+            self.touched.insert((cluster.clone(), workload.clone()));
+        }
+        // To a Deployment an annotation is a new generation as well.
+        if let Action::Annotate {
+            cluster, object, ..
+        } = action
+        {
+            let workload = WorkloadRef::new(
+                object.namespace.as_str(),
+                object.kind.as_str(),
+                object.name.as_str(),
+            );
+            self.touched.insert((cluster.clone(), workload));
+        }
     }
 
     /// An earlier step of the plan changes the workload, and so its generation.

@@ -141,10 +141,9 @@ impl Maker<'_> {
                     also: also.take().or_else(|| are_ready(cluster, planned.after)),
                 };
                 let before = self.chains.before(&group.decision, phase);
-                let action = draft.action.clone();
                 let id = self.step(group, draft, before, is_last);
                 let subject = &group.decision.subject;
-                self.chains.done(&id, subject, &action, phase);
+                self.chains.done(&id, subject, phase);
             }
             let awaited = controllers(cluster, &wave.evictions);
             self.chains.await_pods(&cluster.uid, awaited);

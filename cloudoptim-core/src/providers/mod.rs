@@ -15,6 +15,8 @@ mod cached;
 mod clock;
 mod error;
 mod handles;
+mod health;
+mod lease;
 mod sources;
 
 pub use actuators::*;
@@ -24,4 +26,6 @@ pub use error::{Call, ProviderError};
 pub use handles::{
     Actuators, CloudActuators, CloudSources, ClusterActuators, ClusterSources, Sources,
 };
+pub use health::*;
+pub use lease::*;
 pub use sources::*;

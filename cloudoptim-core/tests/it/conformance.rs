@@ -1,7 +1,7 @@
 //! The suite of providers, on the world in memory.
 
-use crate::execute::{Host, block_on, demote};
-use crate::fixtures::{container, pod};
+use crate::execute::{Host, NOW, block_on, demote};
+use crate::fixtures::{at, container, pod};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use cloudoptim_core::collect::Part;
@@ -11,7 +11,8 @@ use cloudoptim_core::guard::Permit;
 use cloudoptim_core::journal::InMemoryJournal;
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::memory::{
-    Fault, FaultKind, InMemory, InMemoryCloud, InMemoryCluster, ManualClock, ManualKillSwitch,
+    Fault, FaultKind, InMemory, InMemoryCloud, InMemoryCluster, InMemoryLease, ManualClock,
+    ManualKillSwitch,
 };
 use cloudoptim_core::model::*;
 use cloudoptim_core::providers::{
@@ -98,6 +99,16 @@ fn the_journal_in_memory_keeps_the_contract_of_journals() {
     block_on(keeps_entries_in_order(&InMemoryJournal::default())).unwrap();
     let journal = InMemoryJournal::default();
     block_on(outlives_its_process(|| Ok(journal.clone()))).unwrap();
+}
+
+#[test]
+fn the_lease_in_memory_keeps_the_contract_of_leases() {
+    let clock = Arc::new(ManualClock::at(at(NOW)));
+    let first = InMemoryLease::new(clock.clone(), TimeDelta::seconds(15));
+    let second = first.for_holder("second");
+    block_on(a_lease_has_one_holder(&first, &second, &*clock)).unwrap();
+    block_on(a_lapsed_lease_goes_to_another(&first, &second, &*clock)).unwrap();
+    block_on(a_lease_remembers_the_journal(&first, &second)).unwrap();
 }
 
 #[test]

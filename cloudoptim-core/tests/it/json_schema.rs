@@ -255,6 +255,7 @@ fn plain(root: &Value, schema: &Map<String, Value>, name: &str) -> Value {
         Some("string") => match format {
             Some("date-time") => json!("2026-11-22T02:30:00Z"),
             Some("date") => json!("2026-11-22"),
+            Some("weekly-windows") => json!("Mon-Fri 09:00-18:00 Europe/Berlin"),
             _ => json!(format!("a {name}")),
         },
         Some("integer") => schema

@@ -2,7 +2,7 @@
 
 use super::object::Object;
 use super::taint::taint_of;
-use super::{ProviderError, changed};
+use super::{FENCE_KEY, ProviderError, changed};
 use cloudoptim_core::guard::Permit;
 use cloudoptim_core::input::{Listed, page};
 use cloudoptim_core::model::{ContainerResources, Node, Pod, Workload};
@@ -16,6 +16,7 @@ pub(super) fn still_so(
     permit: &Permit,
     object: &Object,
 ) -> Result<(), ProviderError> {
+    no_later_holder(operation, permit, object)?;
     for precondition in permit.preconditions() {
         holds(precondition, object).map_err(|found| {
             let resource = permit.action().resource();
@@ -23,6 +24,20 @@ pub(super) fn still_so(
         })?;
     }
     Ok(())
+}
+
+/// What carries the mark of a later holder of the lease is theirs.
+fn no_later_holder(operation: &str, permit: &Permit, object: &Object) -> Result<(), ProviderError> {
+    let (Some(ours), Some(mark)) = (permit.fence(), object.annotation(FENCE_KEY)) else {
+        return Ok(());
+    };
+    match mark.parse::<u64>() {
+        Ok(theirs) if theirs <= ours => Ok(()),
+        _ => {
+            let why = format!("it carries the fence {mark} of a later holder, and ours is {ours}");
+            Err(changed(operation, &permit.action().resource(), why))
+        }
+    }
 }
 
 fn same<T: PartialEq>(want: &T, have: &T, show: impl Fn(&T) -> String) -> Result<(), String> {
@@ -162,4 +177,32 @@ fn only<T: Listed>(object: &Object) -> Option<T> {
     });
     let page = page::<T>(kind, list.to_string().as_bytes()).ok()?;
     page.items.into_iter().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloudoptim_core::model::MilliCpu;
+
+    #[test]
+    fn what_a_container_asks_for_is_found() {
+        let containers = json!([{"name": "main", "resources": {"requests": {"cpu": "500m"}}}]);
+        let pod = json!({"spec": {"containers": containers}});
+        for (kind, version, spec) in [
+            ("Deployment", "apps/v1", json!({"template": pod})),
+            ("StatefulSet", "apps/v1", json!({"template": pod})),
+            ("DaemonSet", "apps/v1", json!({"template": pod})),
+            (
+                "CronJob",
+                "batch/v1",
+                json!({"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": pod}}}),
+            ),
+        ] {
+            let object = Object(json!({"kind": kind, "apiVersion": version, "spec": spec,
+                "metadata": {"name": "web", "namespace": "shop", "uid": "u"}}));
+            let found = resources_of(&object, "main").unwrap();
+            assert_eq!(found.requests.cpu, Some(MilliCpu(500)), "{kind}");
+            assert_eq!(resources_of(&object, "side"), None);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Draining a node.
 
 use super::nodes::{ends_with_its_node, is_cordoned};
-use super::object::node_path;
+use super::object::{Object, node_path};
 use super::{ClusterActuator, call, changed, check};
 use crate::k8s::client::ActMode;
 use chrono::TimeDelta;
@@ -119,12 +119,13 @@ impl<'a> Drain<'a> {
 }
 
 impl ClusterActuator {
+    /// Gives the node if pods left it.
     pub(super) async fn drain_pods(
         &self,
         permit: &Permit,
         name: &NodeName,
         moves: &[PodMove],
-    ) -> Result<(), ProviderError> {
+    ) -> Result<Option<Object>, ProviderError> {
         let op = "drain_node";
         let node = self.object(&node_path(name.as_str())?).await?;
         check::still_so(op, permit, &node)?;
@@ -134,7 +135,7 @@ impl ClusterActuator {
         let leaving: BTreeSet<&Uid> = moves.iter().map(|m| &m.uid).collect();
         let mut pods = self.pods_on(name).await?;
         if !remain(&pods, &leaving) {
-            return Ok(());
+            return Ok(None);
         }
         if now >= deadline {
             return Err(drain.late(&self.pace.late(permit.key())));
@@ -158,12 +159,12 @@ impl ClusterActuator {
         }
         self.evict_all(&drain, moves, &pods).await?;
         if self.act.mode() != ActMode::Act {
-            return Ok(());
+            return Ok(None);
         }
         loop {
             let pods = self.pods_on(name).await?;
             let Some(left) = left(&pods, &leaving) else {
-                return Ok(());
+                return Ok(Some(node));
             };
             if self.clock.monotonic() >= drain.deadline {
                 let what = format!("pod {}, which does not end", left.meta.path());

@@ -10,7 +10,7 @@
 //!
 //! # Marks
 //!
-//! A node that the plan cordons carries three annotations; nothing else is
+//! A node that the plan cordons carries these annotations; nothing else is
 //! marked, for the fields that were changed show who did it
 //! (`metadata.managedFields`, manager `cloudoptim`).
 //!
@@ -19,8 +19,10 @@
 //! | [`PLAN_KEY`] `cloudoptim/plan` | fingerprint of the plan |
 //! | [`UNTIL_KEY`] `cloudoptim/until` | when the plan expires |
 //! | [`STEP_KEY`](cloudoptim_core::providers::STEP_KEY) `cloudoptim/step` | key of the step |
+//! | [`FENCE_KEY`] `cloudoptim/fence` | fence of the lease, where one is held |
 //!
-//! A node that somebody else cordoned gets no marks, and only the plan that
+//! A node with the mark of a higher fence belongs to a later holder of the lease,
+//! and is left alone. A node that somebody else cordoned gets no marks, and only the plan that
 //! marked a node uncordons it. [`release`] takes back all of ours. Without this
 //! crate the same is done by
 //!
@@ -28,9 +30,17 @@
 //! kubectl get nodes -o go-template='{{range $n := .items}}{{with $n.metadata.annotations}}{{if index . "cloudoptim/plan"}}{{$n.metadata.name}}{{"\n"}}{{end}}{{end}}{{end}}' |
 //!   while read -r node; do
 //!     kubectl uncordon "$node" &&
-//!     kubectl annotate node "$node" cloudoptim/plan- cloudoptim/until- cloudoptim/step-
+//!     kubectl annotate node "$node" cloudoptim/plan- cloudoptim/until- cloudoptim/step- cloudoptim/fence-
 //!   done
 //! ```
+//!
+//! # Events
+//!
+//! Each change of a node, a workload or a service is followed by an Event about
+//! it (`kubectl events`), with the act and the plan's fingerprint in its note
+//! and `cloudoptim` as its controller. They are for people: one that fails is
+//! traced and counted ([`ClusterActuator::untold`]), and nothing else comes of
+//! it. Report mode and the server's dry run send none.
 //!
 //! Undoing a drain is uncordoning: pods that were evicted run elsewhere, and
 //! nothing brings them back.
@@ -45,9 +55,10 @@
 
 mod check;
 mod drain;
+mod events;
 mod evict;
 mod nodes;
-mod object;
+pub(super) mod object;
 mod objects;
 mod release;
 mod rights;
@@ -73,6 +84,7 @@ use http::Method;
 use object::Object;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Annotation of a node that a plan of ours cordoned: the plan's fingerprint.
 pub const PLAN_KEY: &str = "cloudoptim/plan";
@@ -80,8 +92,11 @@ pub const PLAN_KEY: &str = "cloudoptim/plan";
 /// Annotation of a node that a plan of ours cordoned: when the plan expires.
 pub const UNTIL_KEY: &str = "cloudoptim/until";
 
+/// Annotation of a node that a plan of ours cordoned: the fence of the lease.
+pub const FENCE_KEY: &str = "cloudoptim/fence";
+
 const MERGE_PATCH: &str = "application/merge-patch+json";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// Sends changes. [`ActClient`] does.
 #[async_trait]
@@ -151,10 +166,14 @@ pub struct ClusterActuator {
     marks: Marks,
     drain: DrainConfig,
     pace: Arc<Pace>,
+    tells: bool,
+    untold: Arc<AtomicU64>,
 }
 
 impl ClusterActuator {
-    /// Reads through `read`, changes through `act`, and marks with `marks`.
+    /// Reads through `read`, changes through `act`, and marks with `marks`. What
+    /// it reads is what it is about to change, object by object: the role of the
+    /// user that acts ([`act_manifests`]) has that, one for reading only lists.
     pub fn new(
         read: Arc<dyn Reader>,
         act: Arc<dyn Changer>,
@@ -168,6 +187,8 @@ impl ClusterActuator {
             marks,
             drain: DrainConfig::default(),
             pace: Arc::default(),
+            tells: true,
+            untold: Arc::default(),
         }
     }
 
@@ -183,6 +204,18 @@ impl ClusterActuator {
         }
     }
 
+    /// Sends no Events.
+    #[must_use]
+    pub const fn without_events(mut self) -> Self {
+        self.tells = false;
+        self
+    }
+
+    /// Events that could not be sent.
+    pub fn untold(&self) -> u64 {
+        self.untold.load(Ordering::Relaxed)
+    }
+
     /// Sets how nodes are drained.
     #[must_use]
     pub const fn with_drain(mut self, drain: DrainConfig) -> Self {
@@ -195,25 +228,30 @@ impl ClusterActuator {
     }
 
     /// Sends what differs between `before` and `after`, if the object is still
-    /// as it was read.
+    /// as it was read, and tells it.
     async fn patch(
         &self,
+        permit: &Permit,
         path: &str,
         before: &Object,
         after: &Object,
     ) -> Result<(), ProviderError> {
-        patch(&*self.act, path, before, after).await
+        if patch(&*self.act, path, before, after).await? {
+            self.tell(permit, before).await;
+        }
+        Ok(())
     }
 }
 
+/// Whether there was anything to change.
 async fn patch(
     act: &dyn Changer,
     path: &str,
     before: &Object,
     after: &Object,
-) -> Result<(), ProviderError> {
+) -> Result<bool, ProviderError> {
     let Some(body) = before.patch_to(after) else {
-        return Ok(());
+        return Ok(false);
     };
     act.change(
         Method::PATCH,
@@ -222,7 +260,7 @@ async fn patch(
         body.to_string().into_bytes(),
     )
     .await?;
-    Ok(())
+    Ok(true)
 }
 
 /// A permit is for exactly one act.

@@ -2,7 +2,9 @@
 
 use super::object::{Object, node_path, path_of};
 use super::taint::set_taint;
-use super::{ClusterActuator, JSON, PLAN_KEY, UNTIL_KEY, can_do, changed, check, is_for};
+use super::{
+    ClusterActuator, FENCE_KEY, JSON, PLAN_KEY, UNTIL_KEY, can_do, changed, check, is_for,
+};
 use async_trait::async_trait;
 use cloudoptim_core::decision::{Action, Offering, Owner, PodMove};
 use cloudoptim_core::guard::Permit;
@@ -20,7 +22,7 @@ pub(super) fn is_cordoned(node: &Object) -> bool {
 /// Makes it schedulable and takes the marks away.
 pub(super) fn uncordon(node: &mut Object) {
     node.map(&["spec"]).remove("unschedulable");
-    for key in [PLAN_KEY, UNTIL_KEY, STEP_KEY] {
+    for key in [PLAN_KEY, UNTIL_KEY, STEP_KEY, FENCE_KEY] {
         node.annotate(key, None);
     }
 }
@@ -66,7 +68,9 @@ impl NodeActuator for ClusterActuator {
         after.annotate(PLAN_KEY, Some(&self.marks.plan));
         after.annotate(UNTIL_KEY, Some(&self.marks.until.to_rfc3339()));
         after.annotate(STEP_KEY, Some(permit.key()));
-        self.patch(&path, &before, &after).await
+        let fence = permit.fence().map(|fence| fence.to_string());
+        after.annotate(FENCE_KEY, fence.as_deref());
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn uncordon_node(&self, permit: &Permit, name: &NodeName) -> Result<(), ProviderError> {
@@ -89,7 +93,7 @@ impl NodeActuator for ClusterActuator {
         }
         let mut after = before.clone();
         uncordon(&mut after);
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn taint_node(
@@ -109,7 +113,7 @@ impl NodeActuator for ClusterActuator {
         check::still_so(op, permit, &before)?;
         let mut after = before.clone();
         set_taint(&mut after, of, with, value.as_deref());
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn drain_node(
@@ -122,7 +126,11 @@ impl NodeActuator for ClusterActuator {
         let allowed = matches!(permit.action(), Action::DrainNode { node, moves, .. }
             if node == name && moves == leaving);
         is_for(op, permit, allowed)?;
-        self.drain_pods(permit, name, leaving).await
+        let node = self.drain_pods(permit, name, leaving).await?;
+        if let Some(node) = node {
+            self.tell(permit, &node).await;
+        }
+        Ok(())
     }
 
     async fn remove_node(
@@ -139,7 +147,9 @@ impl NodeActuator for ClusterActuator {
         check::still_so(op, permit, &node)?;
         can_do(op, permit, allowed)?;
         match owner {
-            Owner::NodeClaim { name: claim } => self.remove_claim(op, name, claim).await,
+            Owner::NodeClaim { name: claim } => {
+                self.remove_claim(op, permit, &node, name, claim).await
+            }
             _ => can_do(op, permit, false),
         }
     }
@@ -169,6 +179,8 @@ impl ClusterActuator {
     async fn remove_claim(
         &self,
         op: &str,
+        permit: &Permit,
+        about: &Object,
         node: &NodeName,
         claim: &str,
     ) -> Result<(), ProviderError> {
@@ -188,7 +200,9 @@ impl ClusterActuator {
             let why = format!("pod {} runs on it", pod.meta.path());
             return Err(changed(op, node.as_str(), why));
         }
-        self.delete(&path, &found).await
+        self.delete(&path, &found).await?;
+        self.tell(permit, about).await;
+        Ok(())
     }
 }
 

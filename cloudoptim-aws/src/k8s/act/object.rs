@@ -8,12 +8,15 @@ use serde_json::{Map, Value, json};
 
 /// An object, as JSON.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Object(pub(super) Value);
+pub(in crate::k8s) struct Object(pub(in crate::k8s) Value);
 
 impl Object {
-    pub(super) async fn read(read: &dyn Reader, path: &str) -> Result<Self, ProviderError> {
-        let body = read.get(path, &[]).await?;
-        let value: Value = serde_json::from_slice(&body).map_err(|_| ProviderError::Other {
+    pub(in crate::k8s) async fn read(read: &dyn Reader, path: &str) -> Result<Self, ProviderError> {
+        Self::parse(path, &read.get(path, &[]).await?)
+    }
+
+    pub(in crate::k8s) fn parse(path: &str, body: &[u8]) -> Result<Self, ProviderError> {
+        let value: Value = serde_json::from_slice(body).map_err(|_| ProviderError::Other {
             call: call("get", path, "the answer is no JSON"),
         })?;
         let object = Self(value);
@@ -29,38 +32,38 @@ impl Object {
         Ok(object)
     }
 
-    pub(super) fn text(&self, pointer: &str) -> &str {
+    pub(in crate::k8s) fn text(&self, pointer: &str) -> &str {
         self.0
             .pointer(pointer)
             .and_then(Value::as_str)
             .unwrap_or_default()
     }
 
-    pub(super) fn is_true(&self, pointer: &str) -> bool {
+    pub(in crate::k8s) fn is_true(&self, pointer: &str) -> bool {
         self.0.pointer(pointer) == Some(&Value::Bool(true))
     }
 
-    pub(super) fn uid(&self) -> &str {
+    pub(in crate::k8s) fn uid(&self) -> &str {
         self.text("/metadata/uid")
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::k8s) fn name(&self) -> &str {
         self.text("/metadata/name")
     }
 
-    pub(super) fn resource_version(&self) -> &str {
+    pub(in crate::k8s) fn resource_version(&self) -> &str {
         self.text("/metadata/resourceVersion")
     }
 
-    pub(super) fn is_going(&self) -> bool {
+    pub(in crate::k8s) fn is_going(&self) -> bool {
         !self.text("/metadata/deletionTimestamp").is_empty()
     }
 
-    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
+    pub(in crate::k8s) fn annotation(&self, key: &str) -> Option<&str> {
         self.0.pointer("/metadata/annotations")?.get(key)?.as_str()
     }
 
-    pub(super) fn annotate(&mut self, key: &str, value: Option<&str>) {
+    pub(in crate::k8s) fn annotate(&mut self, key: &str, value: Option<&str>) {
         let annotations = self.map(&["metadata", "annotations"]);
         match value {
             Some(value) => annotations.insert(key.to_owned(), value.into()),
@@ -69,7 +72,7 @@ impl Object {
     }
 
     /// The map at that place, made where there is none.
-    pub(super) fn map(&mut self, path: &[&str]) -> &mut Map<String, Value> {
+    pub(in crate::k8s) fn map(&mut self, path: &[&str]) -> &mut Map<String, Value> {
         let mut at = as_map(&mut self.0);
         for part in path {
             at = as_map(at.entry(*part).or_insert(Value::Null));
@@ -79,7 +82,7 @@ impl Object {
 
     /// A merge patch that makes `after` of it, if it is still the same object
     /// in the same version. `None` when there is nothing to change.
-    pub(super) fn patch_to(&self, after: &Self) -> Option<Value> {
+    pub(in crate::k8s) fn patch_to(&self, after: &Self) -> Option<Value> {
         let mut patch = difference(&self.0, &after.0)?;
         let meta = as_map(as_map(&mut patch).entry("metadata").or_insert(Value::Null));
         meta.insert("uid".to_owned(), self.uid().into());
@@ -88,7 +91,7 @@ impl Object {
     }
 
     /// Options of a deletion of this very object in this version.
-    pub(super) fn delete_options(&self) -> Value {
+    pub(in crate::k8s) fn delete_options(&self) -> Value {
         json!({
             "kind": "DeleteOptions",
             "apiVersion": "v1",
@@ -136,12 +139,12 @@ fn difference(before: &Value, after: &Value) -> Option<Value> {
 }
 
 /// Path of a node.
-pub(super) fn node_path(name: &str) -> Result<String, ProviderError> {
+pub(in crate::k8s) fn node_path(name: &str) -> Result<String, ProviderError> {
     path_of("v1", "Node", "", name)
 }
 
 /// Path of a workload that the API server itself knows.
-pub(super) fn workload_path(workload: &WorkloadRef) -> Result<String, ProviderError> {
+pub(in crate::k8s) fn workload_path(workload: &WorkloadRef) -> Result<String, ProviderError> {
     let version = match &workload.kind {
         WorkloadKind::Job | WorkloadKind::CronJob => "batch/v1",
         WorkloadKind::Pod => "v1",
@@ -174,6 +177,7 @@ const PLURALS: &[(&str, &str, &str)] = &[
     ),
     ("batch", "CronJob", "cronjobs"),
     ("batch", "Job", "jobs"),
+    ("coordination.k8s.io", "Lease", "leases"),
     ("karpenter.sh", "NodeClaim", "nodeclaims"),
     ("karpenter.sh", "NodePool", "nodepools"),
     ("keda.sh", "ScaledObject", "scaledobjects"),
@@ -181,7 +185,7 @@ const PLURALS: &[(&str, &str, &str)] = &[
 ];
 
 /// Path of an object.
-pub(super) fn path_of(
+pub(in crate::k8s) fn path_of(
     api_version: &str,
     kind: &str,
     namespace: &str,

@@ -34,7 +34,7 @@ impl ObjectActuator for ClusterActuator {
         }
         let mut after = before.clone();
         after.annotate(name, value.as_deref());
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn route_service(
@@ -56,6 +56,6 @@ impl ObjectActuator for ClusterActuator {
             Some(value) => spec.insert("trafficDistribution".to_owned(), value.into()),
             None => spec.remove("trafficDistribution"),
         };
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 }

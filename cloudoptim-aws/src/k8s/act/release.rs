@@ -47,7 +47,7 @@ pub async fn release(
                 was_cordoned = is_cordoned(&before);
                 let mut after = before.clone();
                 uncordon(&mut after);
-                patch(act, &path, &before, &after).await
+                patch(act, &path, &before, &after).await.map(drop)
             }
             Err(ProviderError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),

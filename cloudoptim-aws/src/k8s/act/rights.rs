@@ -6,6 +6,7 @@ use super::super::permission::Permission;
 use super::super::preflight::{Check, ask};
 use super::super::rbac::{ReadRole, Subject, quoted, write_role};
 use cloudoptim_core::engines::EngineId;
+use cloudoptim_core::model::NamespacedName;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A role for acting.
@@ -21,6 +22,8 @@ pub struct ActRole {
     /// Namespaces whose workloads and services it may change. Default: none, so
     /// that nobody opts in by forgetting.
     pub namespaces: Vec<String>,
+    /// Lease that is held while it acts. Default: none.
+    pub lease: Option<NamespacedName>,
 }
 
 impl ActRole {
@@ -31,7 +34,15 @@ impl ActRole {
             subject,
             engines: EngineId::ALL.to_vec(),
             namespaces: Vec::new(),
+            lease: None,
         }
+    }
+
+    /// The lease of that name in that namespace.
+    #[must_use]
+    pub fn with_lease(mut self, namespace: &str, name: &str) -> Self {
+        self.lease = Some(NamespacedName::new(namespace, name));
+        self
     }
 
     /// For those engines only.
@@ -58,11 +69,28 @@ fn on_cluster(engine: EngineId) -> &'static [Right] {
         EngineId::BinPacking => &[
             ("patch", "", "nodes"),
             ("create", "", "pods/eviction"),
+            // Those marked, for `release`.
+            ("list", "", "nodes"),
+            ("list", "", "pods"),
+            ("list", "policy", "poddisruptionbudgets"),
             ("delete", "karpenter.sh", "nodeclaims"),
         ],
-        EngineId::Spot => &[("patch", "", "nodes"), ("create", "", "pods/eviction")],
+        EngineId::Spot => &[
+            ("patch", "", "nodes"),
+            ("create", "", "pods/eviction"),
+            // Those marked, for `release`.
+            ("list", "", "nodes"),
+            ("list", "", "pods"),
+            ("list", "policy", "poddisruptionbudgets"),
+        ],
         _ => &[],
     }
+}
+
+/// What is changed is read right before, by name.
+fn read_before((verb, group, resource): &Right) -> Option<Permission> {
+    let whole = resource.split('/').next().unwrap_or(resource);
+    (*verb != "list").then(|| Permission::new("get", group, whole))
 }
 
 /// In each namespace that opted in.
@@ -96,30 +124,58 @@ fn in_namespace(engine: EngineId) -> &'static [Right] {
     }
 }
 
-fn needed(engines: &[EngineId], namespaces: &[String]) -> BTreeMap<Permission, BTreeSet<EngineId>> {
+/// Events of what is in no namespace are in this one.
+const EVENTS_OF_NODES: &str = "default";
+
+fn needed(role: &ActRole) -> BTreeMap<Permission, BTreeSet<EngineId>> {
     let mut out: BTreeMap<Permission, BTreeSet<EngineId>> = BTreeMap::new();
     let of = |(verb, group, resource): &Right| Permission::new(verb, group, resource);
-    for engine in engines {
+    let event = |namespace: &str| {
+        Permission::new("create", "events.k8s.io", "events").in_namespace(namespace)
+    };
+    for engine in &role.engines {
+        let mut add = |permission| {
+            out.entry(permission).or_default().insert(*engine);
+        };
         for right in on_cluster(*engine) {
-            out.entry(of(right)).or_default().insert(*engine);
+            add(of(right));
+            add(event(EVENTS_OF_NODES));
+            read_before(right).into_iter().for_each(&mut add);
         }
-        for namespace in namespaces {
+        for namespace in &role.namespaces {
             for right in in_namespace(*engine) {
-                let permission = of(right).in_namespace(namespace);
-                out.entry(permission).or_default().insert(*engine);
+                add(of(right).in_namespace(namespace));
+                add(event(namespace));
+                let read = read_before(right).map(|r| r.in_namespace(namespace));
+                read.into_iter().for_each(&mut add);
             }
         }
     }
-    if !out.is_empty() {
-        // Who acts makes sure which cluster it is.
-        let identity = Permission::new("get", "", "namespaces").named("kube-system");
-        out.insert(identity, engines.iter().copied().collect());
+    if out.is_empty() {
+        return out;
+    }
+    // Who acts makes sure which cluster it is, and that nobody else does.
+    let mut all = vec![Permission::new("get", "", "namespaces").named("kube-system")];
+    if let Some(lease) = &role.lease {
+        let on = |verb| {
+            Permission::new(verb, "coordination.k8s.io", "leases").in_namespace(&lease.namespace)
+        };
+        all.extend([
+            on("create"),
+            on("get").named(&lease.name),
+            on("update").named(&lease.name),
+        ]);
+    }
+    for permission in all {
+        out.insert(permission, role.engines.iter().copied().collect());
     }
     out
 }
 
-/// The manifests of a role, in YAML: exactly what acting for its engines takes.
-/// No pod is deleted, and nothing in a namespace that is not named is changed
+/// The manifests of a role, in YAML: exactly what acting for its engines takes,
+/// with what a [`ClusterActuator`](super::ClusterActuator) reads right before an
+/// act, so that its reader may be of the same user. What plans and guards read
+/// is in [`read_manifests`](crate::k8s::read_manifests). No pod is deleted, and nothing in a namespace that is not named is changed
 /// except by evicting pods.
 ///
 /// ```
@@ -133,7 +189,7 @@ fn needed(engines: &[EngineId], namespaces: &[String]) -> BTreeMap<Permission, B
 /// ```
 pub fn act_manifests(role: &ActRole) -> String {
     let mut places: BTreeMap<Option<String>, BTreeSet<Permission>> = BTreeMap::new();
-    for permission in needed(&role.engines, &role.namespaces).into_keys() {
+    for permission in needed(role).into_keys() {
         let place = permission.namespace.clone();
         places.entry(place).or_default().insert(permission);
     }
@@ -145,15 +201,12 @@ pub fn act_manifests(role: &ActRole) -> String {
     out
 }
 
-/// Asks for every permission that acting for those engines takes, in order. To
-/// be asked as the user that acts.
-pub async fn preflight_act(
-    reviewer: &dyn Reviewer,
-    engines: &[EngineId],
-    namespaces: &[String],
-) -> Vec<Check> {
+/// Asks for every permission that acting in that role takes, in order. To be
+/// asked as the user that acts. Its events are not needed to act: a role without
+/// them acts in silence.
+pub async fn preflight_act(reviewer: &dyn Reviewer, role: &ActRole) -> Vec<Check> {
     let mut checks = Vec::new();
-    for (permission, engines) in needed(engines, namespaces) {
+    for (permission, engines) in needed(role) {
         let grant = ask(reviewer, &permission).await;
         checks.push(Check {
             permission,
@@ -167,8 +220,8 @@ pub async fn preflight_act(
 /// What must hold of a change, in CEL, and what is said when it does not.
 const RULES: &[(&str, &str)] = &[
     (
-        "(request.resource.resource in ['nodes', 'services', 'deployments', 'statefulsets', 'daemonsets', 'cronjobs', 'scaledobjects'] && request.operation == 'UPDATE' && variables.part in ['', 'scale']) || (request.resource.resource == 'pods' && variables.part == 'eviction' && request.operation == 'CREATE') || (request.resource.resource == 'pods' && variables.part == 'resize' && request.operation == 'UPDATE') || (request.resource.resource == 'nodeclaims' && request.operation == 'DELETE') || request.resource.group == 'authorization.k8s.io'",
-        "only nodes, workloads and services are changed, pods evicted and resized, and node claims deleted",
+        "(request.resource.resource in ['nodes', 'services', 'deployments', 'statefulsets', 'daemonsets', 'cronjobs', 'scaledobjects'] && request.operation == 'UPDATE' && variables.part in ['', 'scale']) || (request.resource.resource == 'pods' && variables.part == 'eviction' && request.operation == 'CREATE') || (request.resource.resource == 'pods' && variables.part == 'resize' && request.operation == 'UPDATE') || (request.resource.resource == 'nodeclaims' && request.operation == 'DELETE') || (request.resource.group == 'events.k8s.io' && request.resource.resource == 'events' && request.operation == 'CREATE' && object.?reportingController.orValue('') == 'cloudoptim') || variables.lease || request.resource.group == 'authorization.k8s.io'",
+        "only nodes, workloads and services are changed, pods evicted and resized, node claims deleted and events of ours told",
     ),
     (
         "!(request.?namespace.orValue('') in ['kube-system', 'kube-public', 'kube-node-lease'])",
@@ -217,7 +270,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ),
     (
         "fields",
-        "{'nodes': ['unschedulable', 'taints'], 'services': ['trafficDistribution'], 'cronjobs': ['suspend', 'jobTemplate']}[?request.resource.resource].orValue(['replicas', 'template'])",
+        "{'nodes': ['unschedulable', 'taints'], 'services': ['trafficDistribution'], 'cronjobs': ['suspend', 'jobTemplate'], 'leases': ['holderIdentity', 'leaseDurationSeconds', 'leaseTransitions', 'acquireTime', 'renewTime']}[?request.resource.resource].orValue(['replicas', 'template'])",
     ),
 ];
 
@@ -231,6 +284,8 @@ const VARIABLES: &[(&str, &str)] = &[
 /// | services | `trafficDistribution`, annotations of ours |
 /// | pods | eviction, requests and limits in place |
 /// | node claims | deletion |
+/// | events | those that we report |
+/// | the role's lease | all but its name |
 ///
 /// Nothing in the namespaces of the system. It needs Kubernetes 1.30.
 pub fn act_policy(role: &ActRole) -> String {
@@ -247,7 +302,16 @@ pub fn act_policy(role: &ActRole) -> String {
         "---\napiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata:\n  name: {name}\nspec:\n  failurePolicy: Fail\n  matchConstraints:\n    resourceRules:\n    - apiGroups: [\"*\"]\n      apiVersions: [\"*\"]\n      operations: [\"*\"]\n      resources: [\"*/*\"]\n  matchConditions:\n  - name: acts\n    expression: {}\n  variables:\n",
         text(&is_subject)
     );
-    for (name, expression) in VARIABLES {
+    let lease = match &role.lease {
+        None => "false".to_owned(),
+        Some(lease) => format!(
+            "request.resource.group == 'coordination.k8s.io' && request.resource.resource == 'leases' && request.operation in ['CREATE', 'UPDATE'] && request.?namespace.orValue('') == {} && object.metadata.?name.orValue('') == {}",
+            cel(&lease.namespace),
+            cel(&lease.name)
+        ),
+    };
+    let lease = ("lease", lease.as_str());
+    for (name, expression) in VARIABLES.iter().chain([&lease]) {
         out += &format!("  - name: {name}\n    expression: {}\n", text(expression));
     }
     out += "  validations:\n";

@@ -70,7 +70,7 @@ impl WorkloadActuator for ClusterActuator {
                 }
             })?;
         set_resources(container, resources);
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn resize_pod(
@@ -102,7 +102,7 @@ impl WorkloadActuator for ClusterActuator {
             .ok_or_else(|| gone(format!("no container {of_container}")))?;
         set_resources(container, resources);
         let path = format!("{path}/resize");
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn scale_workload(
@@ -129,6 +129,7 @@ impl WorkloadActuator for ClusterActuator {
         self.act
             .change(Method::PATCH, &format!("{path}/scale"), MERGE_PATCH, body)
             .await?;
+        self.tell(permit, &before).await;
         Ok(())
     }
 
@@ -150,7 +151,7 @@ impl WorkloadActuator for ClusterActuator {
         after
             .map(&["spec"])
             .insert("suspend".to_owned(), suspended.into());
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn prefer_zone(
@@ -167,7 +168,7 @@ impl WorkloadActuator for ClusterActuator {
         let mut after = before.clone();
         let spec = after.map(template(&which.kind));
         prefer(spec, ZONE_ID_LABEL, zone.as_ref().map(ZoneId::as_str));
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 
     async fn set_spot_share(
@@ -197,7 +198,7 @@ impl WorkloadActuator for ClusterActuator {
         let spot = (replicas > 0).then_some("spot");
         prefer(after.map(template(&which.kind)), CAPACITY_TYPE, spot);
         after.annotate(SPOT_REPLICAS_KEY, Some(&replicas.to_string()));
-        self.patch(&path, &before, &after).await
+        self.patch(permit, &path, &before, &after).await
     }
 }
 

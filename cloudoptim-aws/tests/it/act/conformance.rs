@@ -41,7 +41,7 @@ both! {
     read ClusterIdentity { cluster_uid() -> ClusterUid; }
     read NodeSource {
         list_nodes() -> Knowledge<Vec<Node>>;
-        list_node_leases() -> Knowledge<Vec<Lease>>;
+        list_node_leases() -> Knowledge<Vec<cloudoptim_core::model::Lease>>;
         list_node_pools() -> Knowledge<Vec<NodePool>>;
         list_node_claims() -> Knowledge<Vec<NodeClaim>>;
         list_csi_nodes() -> Knowledge<Vec<CsiNode>>;

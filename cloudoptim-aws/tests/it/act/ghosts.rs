@@ -392,6 +392,8 @@ impl Battery {
             kill_switch: &NoKillSwitch,
             placement: &bin_packing::Elsewhere::default(),
             limits: &self.hands.limits.clone().with_patience(1, 1, 0),
+            gate: None,
+            lease: None,
         };
         let approved = ApprovedPlan::new(plan.clone(), approval).unwrap();
         execute(approved, &environment).await.unwrap()

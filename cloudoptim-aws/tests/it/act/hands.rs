@@ -12,8 +12,8 @@ use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::collect::collect;
 use cloudoptim_core::decision::{Action, Decision, PodMove, Subject};
 use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs, bin_packing};
-use cloudoptim_core::execute::{Environment, Report, execute};
-use cloudoptim_core::guard::{Approval, ApprovedPlan, Limits};
+use cloudoptim_core::execute::{Environment, ExecuteError, Report, execute};
+use cloudoptim_core::guard::{Approval, ApprovedPlan, Limits, Placement};
 use cloudoptim_core::journal::Journal;
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::ledger::Ledgers;
@@ -22,12 +22,13 @@ use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::plan::{Plan, PlanInput, plan};
 use cloudoptim_core::policy::Policy;
 use cloudoptim_core::providers::{
-    Actuators, Clock, ClusterActuators, ClusterSources, NoKillSwitch, Sources,
+    Actuators, Clock, ClusterActuators, ClusterSources, HealthGate, KillSwitch, Lease,
+    NoKillSwitch, Sources,
 };
 use cloudoptim_core::version::Version;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 pub(crate) const ACTOR: &str = "cloudoptim-act";
 pub(crate) const READER: &str = "cloudoptim-read";
@@ -55,11 +56,15 @@ pub(crate) async fn grant(admin: &Api) {
 pub(crate) struct Hands {
     pub(crate) uid: ClusterUid,
     pub(crate) reader: Arc<dyn Reader>,
+    /// Reads what is about to be changed.
+    pub(crate) looker: Arc<dyn Reader>,
     pub(crate) sources: Sources,
     pub(crate) clock: Arc<SystemClock>,
     pub(crate) acting: Connection<Acting>,
     pub(crate) limits: Limits,
     pub(crate) drain: DrainConfig,
+    /// Whether acts are told as Events.
+    tells: bool,
     /// Keeps the pace for the plans that are executed side by side.
     pace: OnceLock<ClusterActuator>,
 }
@@ -81,18 +86,36 @@ impl Hands {
         };
         Self {
             uid,
+            looker: reader.clone(),
             reader,
             sources,
             clock,
             acting,
-            limits: Limits::default()
-                .with_patience(3, 1, 60)
-                .with_pool_percent(100),
+            limits: limits(),
             // The scheduler of a plane sees a cordon within the second.
             drain: DrainConfig::default()
                 .with_settle(TimeDelta::milliseconds(500))
                 .with_deadline(TimeDelta::minutes(5)),
+            tells: true,
             pace: OnceLock::new(),
+        }
+    }
+
+    /// The same, with only what the roles of the two users give each.
+    pub(crate) fn apart(self, act: &str) -> Self {
+        let options = ConnectOptions::default();
+        let looks = Connection::<Reading>::from_bytes("act", act.as_bytes(), options);
+        Self {
+            looker: Arc::new(looks.unwrap().client().unwrap()),
+            ..self
+        }
+    }
+
+    /// The same, and acts are not told.
+    pub(crate) fn silent(self) -> Self {
+        Self {
+            tells: false,
+            ..self
         }
     }
 
@@ -103,6 +126,7 @@ impl Hands {
         let cluster = Arc::new(cluster.await.unwrap());
         let sources = ClusterSources::of(cluster);
         self.sources.clusters.insert(self.uid.clone(), sources);
+        self.looker = reader.clone();
         self.reader = reader;
     }
 
@@ -118,8 +142,14 @@ impl Hands {
     pub(crate) fn actuators(&self, changer: Arc<dyn Changer>, marks: Marks) -> Actuators {
         let pace = self.pace.get_or_init(|| {
             let clock: Arc<dyn Clock> = self.clock.clone();
-            ClusterActuator::new(self.reader.clone(), changer.clone(), clock, marks.clone())
-                .with_drain(self.drain)
+            let (look, act) = (self.looker.clone(), changer.clone());
+            let actuator = ClusterActuator::new(look, act, clock, marks.clone());
+            let actuator = actuator.with_drain(self.drain);
+            if self.tells {
+                actuator
+            } else {
+                actuator.without_events()
+            }
         });
         let actuator = pace.for_plan(changer, marks);
         Actuators {
@@ -142,6 +172,18 @@ impl Hands {
         marks: &Plan,
         journal: &dyn Journal,
     ) -> Report {
+        let care = Care::of(&self.limits);
+        self.run(changer, plan, marks, journal, care).await.unwrap()
+    }
+
+    pub(crate) async fn run(
+        &self,
+        changer: Arc<dyn Changer>,
+        plan: &Plan,
+        marks: &Plan,
+        journal: &dyn Journal,
+        care: Care<'_>,
+    ) -> Result<Report, ExecuteError> {
         let now = self.clock.now();
         let approval = Approval {
             version: Version::KNOWN,
@@ -157,12 +199,45 @@ impl Hands {
             actuators: &actuators,
             journal,
             clock: &*self.clock,
-            kill_switch: &NoKillSwitch,
-            placement: &bin_packing::Elsewhere::default(),
-            limits: &self.limits,
+            kill_switch: care.kill_switch,
+            placement: care.placement,
+            limits: care.limits,
+            gate: care.gate,
+            lease: care.lease,
         };
-        execute(approved, &environment).await.unwrap()
+        execute(approved, &environment).await
     }
+}
+
+/// What a run is given beside its plan.
+#[derive(Clone, Copy)]
+pub(crate) struct Care<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) gate: Option<&'a dyn HealthGate>,
+    pub(crate) lease: Option<&'a dyn Lease>,
+    pub(crate) kill_switch: &'a dyn KillSwitch,
+    pub(crate) placement: &'a dyn Placement,
+}
+
+impl<'a> Care<'a> {
+    pub(crate) fn of(limits: &'a Limits) -> Self {
+        Self {
+            limits,
+            gate: None,
+            lease: None,
+            kill_switch: &NoKillSwitch,
+            placement: &*ELSEWHERE,
+        }
+    }
+}
+
+static ELSEWHERE: LazyLock<bin_packing::Elsewhere> = LazyLock::new(Default::default);
+
+pub(crate) fn limits() -> Limits {
+    Limits::default()
+        .with_patience(3, 1, 60)
+        .with_pool_percent(100)
+        .with_bake_seconds(0)
 }
 
 /// Pods that leave when the node is drained.

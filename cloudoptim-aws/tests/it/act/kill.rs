@@ -104,7 +104,8 @@ fn earlier(plans: &[Plan], node: &str) -> usize {
 async fn give_back(scene: &Scene, node: &str) {
     let admin = scene.plane.admin().unwrap();
     let body = json!({"spec": {"unschedulable": null}, "metadata": {"annotations": {
-        "cloudoptim/plan": null, "cloudoptim/until": null, "cloudoptim/step": null}}});
+        "cloudoptim/plan": null, "cloudoptim/until": null, "cloudoptim/step": null,
+        "cloudoptim/fence": null}}});
     let kind = cloudoptim_aws::testing::api::PatchKind::Merge;
     let path = format!("/api/v1/nodes/{node}");
     admin.patch(&path, kind, &body).await.unwrap().ok().unwrap();

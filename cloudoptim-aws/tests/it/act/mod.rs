@@ -8,28 +8,45 @@ mod drains;
 mod ghosts;
 mod hands;
 mod kill;
+mod kinds;
 mod kubectl;
+mod lease;
 mod packing;
 mod policy;
 mod resize;
 mod rounds;
+mod rows;
+mod small;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use cloudoptim_aws::journal::FileJournal;
 use cloudoptim_aws::k8s::act::{Changer, ClusterActuator, Marks};
-use cloudoptim_aws::k8s::{ActClient, ActMode, ClusterReader, ReadOptions};
+use cloudoptim_aws::k8s::{
+    ActClient, ActMode, Acting, ClusterReader, ConnectOptions, Connection, ReadOptions, Reader,
+    Reading,
+};
 use cloudoptim_aws::testing::plane::AuditEvent;
 use cloudoptim_aws::testing::plane::{Plane, PlaneConfig};
 use cloudoptim_aws::testing::world::{World, WorldSpec};
 use cloudoptim_aws::testing::{kill as points, start_or_skip};
-use cloudoptim_core::decision::{Action, PodMove};
+use cloudoptim_core::catalog::Catalog;
+use cloudoptim_core::decision::{Action, Decision, PodMove, Subject};
+use cloudoptim_core::engines::{EngineId, EngineOutput, Inputs, bin_packing};
+use cloudoptim_core::execute::{Environment, ExecuteError, Report, execute};
+use cloudoptim_core::guard::{Approval, ApprovedPlan, Limits, Placement};
 use cloudoptim_core::journal::{Entry, Journal, JournalError};
-use cloudoptim_core::model::{NamespacedName, Snapshot};
-use cloudoptim_core::plan::Plan;
-use cloudoptim_core::providers::{Clock, ProviderError};
-use hands::{ACTOR, Hands, READER, drain_plan, fullest, grant, moves};
+use cloudoptim_core::ledger::Ledgers;
+use cloudoptim_core::model::{NamespacedName, NodeName, Snapshot};
+use cloudoptim_core::overlay::Overlay;
+use cloudoptim_core::plan::{Plan, PlanInput, plan};
+use cloudoptim_core::policy::Policy;
+use cloudoptim_core::providers::{
+    Actuators, Clock, ClusterActuators, Lease, NoKillSwitch, ProviderError,
+};
+use cloudoptim_core::version::Version;
+use hands::{ACTOR, Care, Hands, READER, drain_plan, fullest, grant, limits, moves};
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +95,7 @@ impl Scene {
         events
             .into_iter()
             .filter(AuditEvent::changed_something)
+            .filter(|e| e.target() != "events")
             .collect()
     }
 
@@ -152,6 +170,10 @@ struct Mortal<T>(T);
 
 #[async_trait]
 impl Journal for Mortal<FileJournal> {
+    async fn id(&self) -> Result<String, JournalError> {
+        self.0.id().await
+    }
+
     async fn append(&self, entry: &Entry) -> Result<(), JournalError> {
         points::point("before an entry");
         self.0.append(entry).await?;

@@ -17,11 +17,13 @@ const JSON: &str = "application/json";
 
 fn role() -> ActRole {
     let subject = Subject::User("cloudoptim-act".to_owned());
-    ActRole::new("cloudoptim-act", subject).in_namespaces(&["shop".to_owned()])
+    ActRole::new("cloudoptim-act", subject)
+        .in_namespaces(&["shop".to_owned()])
+        .with_lease("shop", "cloudoptim")
 }
 
 /// Applies the documents of a manifest.
-async fn apply(admin: &Api, yaml: &str) {
+pub(super) async fn apply(admin: &Api, yaml: &str) {
     for document in yaml.split("---\n").filter(|d| !d.trim().is_empty()) {
         let of = |key: &str| {
             let line = document
@@ -60,6 +62,16 @@ async fn apply(admin: &Api, yaml: &str) {
             .unwrap();
         answer.ok().unwrap();
     }
+}
+
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/shop/leases";
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+
+fn event(name: &str, reporter: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "shop"}, "eventTime": "2026-11-23T10:00:00.000000Z",
+        "reportingController": reporter, "reportingInstance": "x", "action": "a", "reason": "R",
+        "type": "Normal", "note": "n",
+        "regarding": {"apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": "web-0"}})
 }
 
 fn deployment(namespace: &str) -> Value {
@@ -219,6 +231,13 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
         ),
         (Method::DELETE, "/api/v1/namespaces/shop", JSON, json!({})),
         (
+            Method::POST,
+            LEASES,
+            JSON,
+            json!({"metadata": {"name": "other"}}),
+        ),
+        (Method::POST, EVENTS, JSON, event("other", "someone-else")),
+        (
             Method::DELETE,
             "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/everything",
             JSON,
@@ -295,6 +314,21 @@ async fn whatever_its_role_allows_the_actor_changes_nothing_but_what_acting_is_m
             JSON,
             eviction("web-0"),
         ),
+        (
+            Method::POST,
+            LEASES,
+            JSON,
+            json!({"metadata": {"name": "cloudoptim", "annotations": {"cloudoptim/journal": "j"}},
+                "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15, "leaseTransitions": 1}}),
+        ),
+        (
+            Method::PATCH,
+            "/apis/coordination.k8s.io/v1/namespaces/shop/leases/cloudoptim",
+            MERGE,
+            json!({"metadata": {"annotations": {"cloudoptim/journal": "k"}},
+                "spec": {"holderIdentity": "b", "leaseTransitions": 2}}),
+        ),
+        (Method::POST, EVENTS, JSON, event("ours", "cloudoptim")),
     ];
     for (method, path, kind, body) in &allowed {
         let answer = ask(method, path, kind, body).await;

@@ -18,7 +18,9 @@
 //! The rules come from the bundled zone data ([`tz_version`]), so two machines
 //! agree.
 
-use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, Days, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc,
+};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -100,11 +102,30 @@ struct Window {
 /// assert_eq!(schedule.to_string(), "Mon-Fri 09:00-18:00 Europe/Berlin");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// As JSON it is that line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(with = "String", extend("format" = "weekly-windows")))]
+#[serde(try_from = "String", into = "String")]
 pub struct Schedule {
     text: String,
     zone: Tz,
     windows: Vec<Window>,
+}
+
+impl TryFrom<String> for Schedule {
+    type Error = ScheduleError;
+
+    fn try_from(text: String) -> Result<Self, ScheduleError> {
+        text.parse()
+    }
+}
+
+impl From<Schedule> for String {
+    fn from(schedule: Schedule) -> Self {
+        schedule.text
+    }
 }
 
 impl fmt::Display for Schedule {
@@ -254,6 +275,24 @@ impl Schedule {
         } else {
             Desired::Asleep
         }
+    }
+
+    /// Whether a clock on the wall of the zone shows a time within a window. An
+    /// hour that comes twice counts both times, and one that is skipped never.
+    /// A clock that is not set (before 1970 or after 9999) is in no window.
+    ///
+    /// Stricter than [`desired`](Self::desired) at an edge that comes twice,
+    /// since here the windows permit and there they keep awake.
+    pub fn contains(&self, now: DateTime<Utc>) -> bool {
+        if !is_set(now) {
+            return false;
+        }
+        let local = now.with_timezone(&self.zone).naive_local();
+        let minute =
+            local.weekday().num_days_from_monday() * DAY + local.num_seconds_from_midnight() / 60;
+        self.windows
+            .iter()
+            .any(|w| (minute + WEEK - w.start) % WEEK < w.length)
     }
 
     /// When what is wanted changes next; `None` when it never does.
@@ -569,6 +608,44 @@ mod tests {
         );
         assert!(error("Mon-Fri UTC").starts_with("expected a window"));
         assert!("Mon-Fri 09:00-18:00".parse::<Schedule>().is_err());
+    }
+
+    #[test]
+    fn what_permits_follows_the_clock_on_the_wall() {
+        let within = |text: &str, now: &str| schedule(text).contains(now.parse().unwrap());
+        let s = "Mon-Fri 09:00-18:00 UTC";
+        assert!(!within(s, "2026-11-23T08:59:59Z") && within(s, "2026-11-23T09:00:00Z"));
+        assert!(within(s, "2026-11-23T17:59:59Z") && !within(s, "2026-11-23T18:00:00Z"));
+        assert!(within("Sun 22:00-06:00 UTC", "2026-11-23T05:59:59Z"));
+        assert!(!within("Sun 22:00-06:00 UTC", "2026-11-23T06:00:00Z"));
+        // Berlin, 2026-03-29: 02:00 to 03:00 is skipped at 01:00Z.
+        let s = "Sun 02:30-05:00 Europe/Berlin";
+        assert!(!within(s, "2026-03-29T00:59:59Z") && within(s, "2026-03-29T01:00:00Z"));
+        assert!(!within(
+            "Sun 02:10-02:50 Europe/Berlin",
+            "2026-03-29T01:00:00Z"
+        ));
+        // Berlin, 2026-10-25: 02:00 to 03:00 comes twice, from 00:00Z and 01:00Z.
+        let s = "Sun 01:00-02:30 Europe/Berlin";
+        for (now, is) in [
+            ("2026-10-24T23:00:00Z", true),
+            ("2026-10-25T00:29:59Z", true),
+            // The wall shows 02:45, and then 02:00 again.
+            ("2026-10-25T00:45:00Z", false),
+            ("2026-10-25T01:00:00Z", true),
+            ("2026-10-25T01:30:00Z", false),
+        ] {
+            assert_eq!(within(s, now), is, "{now}");
+        }
+        for zone in ["Africa/Cairo", "Australia/Lord_Howe", "Asia/Kathmandu"] {
+            let all = schedule(&format!("daily 00:00-24:00 {zone}"));
+            let mut now: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
+            for _ in 0..365 * 48 {
+                assert!(all.contains(now), "{zone} {now}");
+                now += TimeDelta::minutes(30);
+            }
+        }
+        assert!(!schedule("daily 00:00-24:00 UTC").contains(DateTime::<Utc>::MIN_UTC));
     }
 
     #[test]

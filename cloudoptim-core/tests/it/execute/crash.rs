@@ -41,6 +41,10 @@ struct Crashing {
 
 #[async_trait::async_trait]
 impl Journal for Crashing {
+    async fn id(&self) -> Result<String, JournalError> {
+        self.inner.id().await
+    }
+
     async fn append(&self, entry: &Entry) -> Result<(), JournalError> {
         let nth = {
             let mut appended = self.appended.lock().unwrap();

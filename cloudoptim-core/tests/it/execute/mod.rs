@@ -2,8 +2,11 @@
 
 mod crash;
 pub(crate) mod guards;
+mod health;
+mod lease;
 #[cfg(feature = "mocks")]
 mod mocks;
+mod pace;
 mod undo;
 
 pub(crate) use guards::demote;
@@ -21,12 +24,12 @@ use cloudoptim_core::guard::{Approval, ApprovedPlan, Limits, Placement};
 use cloudoptim_core::journal::{End, Entry, InMemoryJournal, Journal, Outcome};
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::ledger::Ledgers;
-use cloudoptim_core::memory::{Act, Fault, FaultKind, InMemory, ManualClock};
+use cloudoptim_core::memory::{Act, Fault, FaultKind, InMemory, InMemoryLease, ManualClock};
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::plan::{Plan, PlanInput, plan};
 use cloudoptim_core::policy::Policy;
-use cloudoptim_core::providers::{Actuators, KillSwitch, NoKillSwitch, Sources};
+use cloudoptim_core::providers::{Actuators, HealthGate, KillSwitch, Lease, NoKillSwitch, Sources};
 use cloudoptim_core::version::Version;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -283,6 +286,8 @@ pub(crate) struct Host {
     clock: Arc<ManualClock>,
     journal: InMemoryJournal,
     limits: Limits,
+    gate: Option<Arc<dyn HealthGate>>,
+    lease: Option<InMemoryLease>,
     pub(crate) plan: Plan,
 }
 
@@ -297,6 +302,8 @@ impl Host {
             clock,
             journal: InMemoryJournal::default(),
             limits: Limits::default(),
+            gate: None,
+            lease: None,
             plan,
         }
     }
@@ -309,6 +316,8 @@ impl Host {
             clock,
             journal: InMemoryJournal::default(),
             limits: Limits::default(),
+            gate: None,
+            lease: None,
             plan,
         }
     }
@@ -344,6 +353,8 @@ impl Host {
             kill_switch,
             placement,
             limits: &self.limits,
+            gate: self.gate.as_deref(),
+            lease: self.lease.as_ref().map(|lease| lease as &dyn Lease),
         };
         let approved = ApprovedPlan::new(self.plan.clone(), approval(&self.plan)).unwrap();
         block_on(execute(approved, &environment))
