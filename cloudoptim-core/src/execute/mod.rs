@@ -29,9 +29,11 @@ mod lease;
 mod pace;
 pub(crate) mod race;
 mod read;
+mod rehearse;
 mod report;
 mod undo;
 
+pub use rehearse::{Answer, Rehearsed, Rehearsing, Stage, rehearse};
 pub use report::{Report, StepResult};
 pub use undo::undo;
 

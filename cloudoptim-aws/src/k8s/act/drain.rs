@@ -140,7 +140,7 @@ impl ClusterActuator {
         if now >= deadline {
             return Err(drain.late(&self.pace.late(permit.key())));
         }
-        if !is_cordoned(&node) {
+        if self.act.mode() == ActMode::Act && !is_cordoned(&node) {
             return Err(changed(op, name.as_str(), "it is not cordoned"));
         }
         if self.act.mode() == ActMode::Act && self.drain.settle > TimeDelta::zero() {

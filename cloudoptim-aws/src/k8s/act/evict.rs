@@ -158,6 +158,10 @@ impl ClusterActuator {
                 }
             };
             let Err(error) = answer else { return Ok(()) };
+            if self.act.mode() != ActMode::Act && verdict(&error) != Verdict::Gone {
+                // It would have to be waited for: that is the answer.
+                return Err(error);
+            }
             last = explained(&error);
             let at_least = match verdict(&error) {
                 Verdict::Gone => return Ok(()),
@@ -205,7 +209,7 @@ impl ClusterActuator {
                 "it is another node",
             ));
         }
-        if !is_cordoned(&node) {
+        if self.act.mode() == ActMode::Act && !is_cordoned(&node) {
             return Err(changed(
                 "drain_node",
                 drain.node.as_str(),

@@ -76,9 +76,11 @@ use super::status::PROVIDER;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use cloudoptim_core::execute::Rehearsing;
 use cloudoptim_core::guard::Permit;
+use cloudoptim_core::model::ClusterUid;
 use cloudoptim_core::plan::Plan;
-use cloudoptim_core::providers::{Call, Clock, ProviderError};
+use cloudoptim_core::providers::{Actuators, Call, Clock, ClusterActuators, ProviderError};
 use evict::Pace;
 use http::Method;
 use object::Object;
@@ -221,6 +223,23 @@ impl ClusterActuator {
     pub const fn with_drain(mut self, drain: DrainConfig) -> Self {
         self.drain = drain;
         self
+    }
+
+    /// The same for a rehearsal.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotSupported`] where its client sends changes that are
+    /// stored.
+    pub fn rehearsing(self, cluster: &ClusterUid) -> Result<Rehearsing, ProviderError> {
+        if self.act.mode() == ActMode::Act {
+            let why = "a client of the mode that acts changes something";
+            return Err(unsupported("rehearse", cluster.as_str(), why));
+        }
+        let actuators = ClusterActuators::of(Arc::new(self));
+        Ok(Rehearsing::that_change_nothing(Actuators {
+            clusters: [(cluster.clone(), actuators)].into(),
+            ..Actuators::default()
+        }))
     }
 
     async fn object(&self, path: &str) -> Result<Object, ProviderError> {

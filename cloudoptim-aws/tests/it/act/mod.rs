@@ -13,6 +13,7 @@ mod kubectl;
 mod lease;
 mod packing;
 mod policy;
+mod rehearsal;
 mod resize;
 mod rounds;
 mod rows;

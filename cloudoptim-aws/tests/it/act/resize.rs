@@ -121,7 +121,9 @@ async fn a_running_pod_is_resized_in_place_as_the_kubelet_that_the_test_plays_sa
     let uid = made["metadata"]["uid"].as_str().unwrap();
     let token = plane.token_for(ACTOR, &["system:masters"]).unwrap();
     let kubeconfig = plane.kubeconfig_for(&token);
-    let hands = Hands::open(&kubeconfig, &kubeconfig).await;
+    let mut hands = Hands::open(&kubeconfig, &kubeconfig).await;
+    // A kubelet that says no does not say yes a minute later.
+    hands.limits = limits().with_patience(3, 1, 3);
 
     // Done, done elsewhere than asked, and never to be had.
     for (pending, has, end) in [
