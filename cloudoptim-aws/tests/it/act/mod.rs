@@ -8,6 +8,7 @@ mod kill;
 mod kinds;
 mod lease;
 mod policy;
+mod roles;
 mod rows;
 mod small;
 
