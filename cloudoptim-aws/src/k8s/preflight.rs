@@ -152,7 +152,7 @@ pub(super) async fn ask(reviewer: &dyn Reviewer, permission: &Permission) -> Gra
     }
 }
 
-fn told(error: &ProviderError) -> String {
+pub(super) fn told(error: &ProviderError) -> String {
     match &error.call().source {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

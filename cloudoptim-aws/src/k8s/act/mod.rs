@@ -60,6 +60,7 @@ mod evict;
 mod nodes;
 pub(super) mod object;
 mod objects;
+mod rehearsal;
 mod release;
 mod rights;
 mod taint;
@@ -67,6 +68,7 @@ mod way;
 mod workloads;
 
 pub use drain::DrainConfig;
+pub use rehearsal::rehearse_act;
 pub use release::{Released, release};
 pub use rights::{ActRole, act_manifests, act_policy, preflight_act};
 pub use way::{no_way, steps_without_way};

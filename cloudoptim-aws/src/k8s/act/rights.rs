@@ -127,7 +127,7 @@ fn in_namespace(engine: EngineId) -> &'static [Right] {
 /// Events of what is in no namespace are in this one.
 const EVENTS_OF_NODES: &str = "default";
 
-fn needed(role: &ActRole) -> BTreeMap<Permission, BTreeSet<EngineId>> {
+pub(super) fn needed(role: &ActRole) -> BTreeMap<Permission, BTreeSet<EngineId>> {
     let mut out: BTreeMap<Permission, BTreeSet<EngineId>> = BTreeMap::new();
     let of = |(verb, group, resource): &Right| Permission::new(verb, group, resource);
     let event = |namespace: &str| {
@@ -203,7 +203,8 @@ pub fn act_manifests(role: &ActRole) -> String {
 
 /// Asks for every permission that acting in that role takes, in order. To be
 /// asked as the user that acts. Its events are not needed to act: a role without
-/// them acts in silence.
+/// them acts in silence. What admission says is in
+/// [`rehearse_act`](super::rehearse_act).
 pub async fn preflight_act(reviewer: &dyn Reviewer, role: &ActRole) -> Vec<Check> {
     let mut checks = Vec::new();
     for (permission, engines) in needed(role) {

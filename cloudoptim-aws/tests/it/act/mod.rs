@@ -15,6 +15,8 @@ mod packing;
 mod policy;
 mod rehearsal;
 mod resize;
+
+mod roles;
 mod rounds;
 mod rows;
 mod small;
