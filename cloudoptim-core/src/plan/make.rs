@@ -134,7 +134,7 @@ pub(super) struct Draft {
     pub(super) seconds: u64,
     pub(super) wave: Option<u32>,
     /// What must be so beyond what the action itself needs.
-    pub(super) also: Option<Precondition>,
+    pub(super) also: Vec<Precondition>,
 }
 
 impl<'a> Maker<'a> {
@@ -209,6 +209,11 @@ impl<'a> Maker<'a> {
         (candidates, maker)
     }
 
+    /// The moment of the snapshot.
+    pub(super) fn made_at(&self) -> chrono::DateTime<chrono::Utc> {
+        self.inputs.now()
+    }
+
     fn all(mut self, candidates: Vec<Candidate>) -> (Vec<Step>, Vec<Declined>, Vec<EngineSummary>) {
         // The packer's decisions about a cluster are ordered together.
         let mut batch: BTreeMap<ClusterUid, Vec<Decision>> = BTreeMap::new();
@@ -262,9 +267,29 @@ impl<'a> Maker<'a> {
         self.decline(decision, because);
     }
 
+    /// The decision, if there is somebody to ask for the nodes that it needs.
+    pub(super) fn launchable(&mut self, decision: Decision, phase: Phase) -> Option<Decision> {
+        let through = &self.inputs.policy.bin_packing.launch_through;
+        let nobody = decision.actions.iter().find_map(|action| match action {
+            Action::LaunchNodes { launch, .. } => {
+                let via = &launch.via;
+                let known = via.launches_as().is_some_and(|kind| through.contains(&kind));
+                (!known).then(|| via.clone())
+            }
+            _ => None,
+        });
+        let Some(via) = nobody else {
+            return Some(decision);
+        };
+        self.chains.break_at(&decision, phase);
+        self.decline(decision, DeclineReason::NobodyLaunches { via });
+        None
+    }
+
     /// A decision whose steps follow each other.
     fn plain(&mut self, decision: Decision, phase: Phase) {
-        let Some(mut decision) = self.free(decision, phase) else {
+        let decision = self.free(decision, phase);
+        let Some(mut decision) = decision.and_then(|d| self.launchable(d, phase)) else {
             return;
         };
         let seconds: Vec<u64> = decision
@@ -286,7 +311,7 @@ impl<'a> Maker<'a> {
                 action,
                 seconds,
                 wave: None,
-                also: None,
+                also: Vec::new(),
             };
             let id = self.step(&mut group, draft, before, index == last);
             before = vec![id];

@@ -286,15 +286,17 @@ fn boxes_show_what_is_asked_for_before_and_after() {
         },
         vec![Action::LaunchNodes {
             cluster: "c1".into(),
-            offering: Offering {
-                instance_type: "m6i.large".into(),
-                zone: None,
-                capacity_type: CapacityType::OnDemand,
-            },
-            count: 2,
-            via: Owner::NodePool {
-                name: HOSTILE.to_owned(),
-            },
+            launch: Box::new(Launch::new(
+                Offering {
+                    instance_type: "m6i.large".into(),
+                    zone: None,
+                    capacity_type: CapacityType::OnDemand,
+                },
+                2,
+                Owner::NodePool {
+                    name: HOSTILE.to_owned(),
+                },
+            )),
         }],
         None,
         vec![part_missing("x")],

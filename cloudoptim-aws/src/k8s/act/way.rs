@@ -9,7 +9,7 @@ use cloudoptim_core::plan::{Plan, Step};
 /// read.
 pub fn no_way(action: &Action) -> Option<&'static str> {
     match action {
-        Action::LaunchNodes { via, .. } => Some(match via {
+        Action::LaunchNodes { launch, .. } | Action::ReleaseNodes { launch, .. } => Some(match &launch.via {
             Owner::NodePool { .. } | Owner::NodeClaim { .. } => {
                 "Karpenter launches by itself, for pods that are pending"
             }

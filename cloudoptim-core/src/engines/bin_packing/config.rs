@@ -1,9 +1,12 @@
 //! Settings.
 
+use super::limits::StatedRoom;
+use crate::decision::LaunchThrough;
 use crate::engines::{EngineError, EngineId};
 use crate::model::{MicroUsdPerHour, MicroUsdPerMonth};
 use crate::scheduling::movability::MovePolicy;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Settings of the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,16 @@ pub struct Config {
     /// the waves are looked at before instead, and some may not go. Default 20:
     /// our choice, for every one is two calls.
     pub max_temporary_cordons: u32,
+    /// Who can be asked to launch nodes: only the host knows for which owners it
+    /// has an actuator that can. Default nobody: then pods move onto nodes that
+    /// are there, and nothing is launched.
+    pub launch_through: BTreeSet<LaunchThrough>,
+    /// Most nodes beyond those of before that may be there at once while a
+    /// migration launches and empties nodes, in percent of the cluster's nodes
+    /// and rounded up. Default 10: the surge of AKS's node upgrades. 1 to 100.
+    pub max_surge_percent: u32,
+    /// Room for launches that the account does not tell.
+    pub stated_room: StatedRoom,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -65,6 +78,9 @@ impl Default for Config {
             max_evictions_in_flight: 10,
             max_disrupted_percent: 10,
             max_temporary_cordons: 20,
+            launch_through: BTreeSet::new(),
+            max_surge_percent: 10,
+            stated_room: StatedRoom::default(),
             moves: MovePolicy::default(),
         }
     }
@@ -128,6 +144,27 @@ impl Config {
         self
     }
 
+    /// Sets who can be asked to launch nodes.
+    #[must_use]
+    pub fn with_launch_through(mut self, owners: impl IntoIterator<Item = LaunchThrough>) -> Self {
+        self.launch_through = owners.into_iter().collect();
+        self
+    }
+
+    /// Sets how many nodes beyond those of before may be there at once.
+    #[must_use]
+    pub const fn with_max_surge_percent(mut self, percent: u32) -> Self {
+        self.max_surge_percent = percent;
+        self
+    }
+
+    /// Sets the room for launches that the account does not tell.
+    #[must_use]
+    pub fn with_stated_room(mut self, room: StatedRoom) -> Self {
+        self.stated_room = room;
+        self
+    }
+
     /// Refuses values out of range.
     ///
     /// # Errors
@@ -164,6 +201,12 @@ impl Config {
             let got = self.max_disrupted_percent;
             return Err(bad(format!(
                 "max_disrupted_percent must be from 1 to 100, got {got}"
+            )));
+        }
+        if !(1..=100).contains(&self.max_surge_percent) {
+            let got = self.max_surge_percent;
+            return Err(bad(format!(
+                "max_surge_percent must be from 1 to 100, got {got}"
             )));
         }
         if self.price_per_move < MicroUsdPerHour::ZERO {

@@ -31,6 +31,7 @@ mod constraint;
 mod elsewhere;
 mod explain;
 mod fleet;
+mod limits;
 mod migration;
 mod owner;
 mod pool;
@@ -49,8 +50,9 @@ pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };
 pub use fleet::Launchable;
+pub use limits::{LaunchLimit, StatedRoom};
 pub use migration::{
-    Broken, Chooser, Eviction, Launch, LeftOut, Migration, Obstacle, Placement, Rollback,
+    Broken, Chooser, Eviction, LeftOut, Migration, Obstacle, Placement, Rollback,
     Simulation, Wave, migration, simulate,
 };
 pub use reason::Reason;
