@@ -77,7 +77,10 @@ pub async fn launches_once<P: ClusterIdentity + NodeSource + NodeActuator>(
         // It is two larger by now.
         let again = permit_of("launch from another size", &cluster, launch);
         is_conflict("launch", provider.launch_nodes(&again, launch).await);
-        assert_eq!(see().await, (before + 2, ours_of(provider, permit.key()).await));
+        assert_eq!(
+            see().await,
+            (before + 2, ours_of(provider, permit.key()).await)
+        );
     }
 }
 
@@ -122,10 +125,7 @@ pub async fn releases_once<P: ClusterIdentity + NodeSource + NodeActuator>(
         other: release("another"),
         unmet: None,
     }
-    .happens_once(
-        async |p| provider.release_nodes(p, launch, key).await,
-        all,
-    )
+    .happens_once(async |p| provider.release_nodes(p, launch, key).await, all)
     .await;
     assert_eq!(all().await, before);
 }

@@ -663,7 +663,10 @@ impl fmt::Display for Action {
             }
             Self::ReleaseNodes { launch, .. } => {
                 let Launch { offering, via, .. } = &**launch;
-                write!(f, "remove launched nodes of {offering} that are not used through {via}")
+                write!(
+                    f,
+                    "remove launched nodes of {offering} that are not used through {via}"
+                )
             }
             Self::CordonNode { node, .. } => write!(f, "cordon {node}"),
             Self::UncordonNode { node, .. } => write!(f, "uncordon {node}"),

@@ -2,8 +2,8 @@
 
 use super::{Offering, Owner};
 use crate::model::{
-    CapacityType, ConditionStatus, HOSTNAME_LABEL, Labels, Node, NodeCondition, NodeName, Resources,
-    Taint,
+    CapacityType, ConditionStatus, HOSTNAME_LABEL, Labels, Node, NodeCondition, NodeName,
+    Resources, Taint,
 };
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +124,11 @@ impl NodeShape {
 /// ```
 pub fn planned_name(number: usize) -> NodeName {
     NodeName::new(format!("{PLANNED}{number:04}"))
+}
+
+/// The number of a [`planned_name`].
+pub(crate) fn planned_number(name: &NodeName) -> Option<usize> {
+    name.as_str().strip_prefix(PLANNED)?.parse().ok()
 }
 
 /// Whether it is the name of a node that is not there yet.

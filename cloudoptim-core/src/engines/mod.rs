@@ -170,8 +170,9 @@ impl<'a> Inputs<'a> {
         figure.map(|f| (f.value, day_start(f.as_of)))
     }
 
-    /// Price of a node as it runs, by its labels, else by its instance. `None`
-    /// when its type, its capacity type or the price is unknown.
+    /// Price of a node as it runs, by its labels, else by its instance, with what
+    /// a node [costs beside](crate::engines::bin_packing::Config::extra_per_node).
+    /// `None` when its type, its capacity type or the price is unknown.
     pub fn node_price(&self, cluster: &Cluster, node: &Node) -> Option<MicroUsdPerHour> {
         let cloud = self.snapshot.cloud_of(cluster);
         let instance = node
@@ -192,7 +193,8 @@ impl<'a> Inputs<'a> {
                 let name = node.zone_name()?;
                 cloud.and_then(|c| c.zone_id(&name).cloned())
             });
-        self.price(cloud, instance_type, zone.as_ref(), capacity_type)
+        let price = self.price(cloud, instance_type, zone.as_ref(), capacity_type)?;
+        Some(price + self.policy.bin_packing.extra_per_node)
     }
 }
 

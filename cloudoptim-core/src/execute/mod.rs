@@ -503,7 +503,10 @@ impl<'a> Run<'a> {
         let all = self.plan.steps.iter().rev();
         let of_half = all.filter(|step| half.contains(&step.id));
         of_half
-            .filter(|step| undo_step(&self.plan.fingerprint, step, None).is_some_and(|undo| !self.is_done(&undo.id)))
+            .filter(|step| {
+                undo_step(&self.plan.fingerprint, step, None)
+                    .is_some_and(|undo| !self.is_done(&undo.id))
+            })
             .collect()
     }
 
@@ -552,7 +555,8 @@ impl<'a> Run<'a> {
 
     fn report(&self, end: End) -> Report {
         let steps = self.plan.steps.iter().map(|step| {
-            let undone = undo_step(&self.plan.fingerprint, step, None).is_some_and(|undo| self.is_done(&undo.id));
+            let undone = undo_step(&self.plan.fingerprint, step, None)
+                .is_some_and(|undo| self.is_done(&undo.id));
             let result = match self.state(step) {
                 StepState::Finished(outcome) if outcome.is_done() && undone => StepResult::Undone,
                 StepState::Finished(outcome) => StepResult::Finished { outcome },

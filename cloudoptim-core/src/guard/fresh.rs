@@ -238,11 +238,9 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
             Owner::NodePool { .. } | Owner::NodeClaim { .. } => {
                 of_cluster(cluster, &[Part::NodePools, Part::NodeClaims])
             }
-            Owner::NodeGroup { .. } => all_clouds(&[
-                Part::AutoScalingGroups,
-                Part::NodeGroups,
-                Part::Instances,
-            ]),
+            Owner::NodeGroup { .. } => {
+                all_clouds(&[Part::AutoScalingGroups, Part::NodeGroups, Part::Instances])
+            }
             Owner::AutoScalingGroup { .. } => {
                 all_clouds(&[Part::AutoScalingGroups, Part::Instances])
             }

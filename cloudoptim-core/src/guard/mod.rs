@@ -37,8 +37,8 @@ pub(crate) mod lookup {
 
 pub use fresh::{Fresh, PartRef, ScopeRef, needs};
 pub use hold::{Placement, Unmet};
-pub(crate) use limits::{charge, weight};
 pub use limits::{Cap, Charge, Kind, Limits, LimitsError};
+pub(crate) use limits::{charge, weight};
 pub use protect::PROTECT_KEY;
 
 use crate::collect::Part;

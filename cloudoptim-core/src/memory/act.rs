@@ -190,7 +190,10 @@ fn launched_node(launch: &Launch, key: &str, index: u32, now: DateTime<Utc>) -> 
     if let Some(planned) = launch.nodes.get(place) {
         set(PLANNED_KEY, planned.as_str().replace('/', "."));
     }
-    set(INSTANCE_TYPE_LABEL, launch.offering.instance_type.to_string());
+    set(
+        INSTANCE_TYPE_LABEL,
+        launch.offering.instance_type.to_string(),
+    );
     match &launch.via {
         Owner::NodePool { name } => set(NODE_POOL_LABEL, name.clone()),
         Owner::NodeGroup { name, .. } => set(NODE_GROUP_LABEL, name.clone()),

@@ -5,7 +5,7 @@ use super::{
     Controller, DeclineReason, Declined, EngineSummary, Fingerprint, Plan, Precondition, Scope,
     Step, StepId, Totals,
 };
-use crate::decision::{Action, Decision, Subject};
+use crate::decision::{Action, Decision, Owner, Subject};
 use crate::engines::office_hours::KEDA_PAUSED;
 use crate::engines::{EngineId, EngineOutput, Inputs};
 use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, WorkloadRef};
@@ -273,7 +273,9 @@ impl<'a> Maker<'a> {
         let nobody = decision.actions.iter().find_map(|action| match action {
             Action::LaunchNodes { launch, .. } => {
                 let via = &launch.via;
-                let known = via.launches_as().is_some_and(|kind| through.contains(&kind));
+                let known = via
+                    .launches_as()
+                    .is_some_and(|kind| through.contains(&kind));
                 (!known).then(|| via.clone())
             }
             _ => None,
@@ -434,6 +436,8 @@ pub(super) struct Chains {
     touched: BTreeSet<(ClusterUid, WorkloadRef)>,
     /// Waves so far, and the controllers whose pods the last of them moves.
     waves: BTreeMap<ClusterUid, (u32, Vec<Controller>)>,
+    /// By how much earlier steps change what groups want.
+    grown: BTreeMap<(ClusterUid, String), i64>,
 }
 
 impl Chains {
@@ -510,6 +514,33 @@ impl Chains {
             Phase::Sleep => self.sleeps.entry(cluster).or_default().push(id.clone()),
             Phase::Restore | Phase::Route | Phase::Clean => {}
         }
+    }
+
+    /// A launch with the size that its group has by then, and a note of what the
+    /// action changes.
+    pub(super) fn sized(&mut self, mut action: Action) -> Action {
+        let (cluster, group, more) = match &action {
+            Action::LaunchNodes { cluster, launch } => {
+                (cluster, &launch.via, i64::from(launch.count))
+            }
+            Action::RemoveNode { cluster, via, .. } => (cluster, via, -1),
+            _ => return action,
+        };
+        // By its name: the group behind a node group may be known or not.
+        let name = match group {
+            Owner::NodeGroup { name, .. } => format!("node group {name}"),
+            other => other.to_string(),
+        };
+        let grown = self.grown.entry((cluster.clone(), name)).or_default();
+        let before = *grown;
+        *grown = grown.saturating_add(more);
+        if let Action::LaunchNodes { launch, .. } = &mut action
+            && let Some(size) = &mut launch.group_size
+        {
+            let now = i64::from(*size).saturating_add(before).max(0);
+            *size = u32::try_from(now).unwrap_or(u32::MAX);
+        }
+        action
     }
 
     /// The number of the cluster's next wave.

@@ -163,7 +163,7 @@ impl Maker<'_> {
                 there.dedup();
                 also.extend(there.into_iter().map(Precondition::NodesAreReady));
                 let draft = Draft {
-                    action: planned.action,
+                    action: self.chains.sized(planned.action),
                     seconds: planned.seconds,
                     wave: Some(number),
                     also,

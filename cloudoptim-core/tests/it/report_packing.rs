@@ -5,7 +5,7 @@ use crate::fixtures::*;
 use crate::report::{HOSTILE, assert_well_formed, dollars, part_missing, snapshot};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::decision::{
-    Action, Decision, MissingEvidence, Offering, Owner, PodMove, Subject,
+    Action, Decision, Launch, MissingEvidence, Offering, Owner, PodMove, Subject,
 };
 use cloudoptim_core::engines::bin_packing::solver::PrefixEnd;
 use cloudoptim_core::engines::bin_packing::{Repacking, RepackingPoint};

@@ -61,6 +61,11 @@ pub struct Config {
     pub max_surge_percent: u32,
     /// Room for launches that the account does not tell.
     pub stated_room: StatedRoom,
+    /// What a node costs beside its list price: its root volume, its public
+    /// address, licences. Counted for each priced node, those that are there and
+    /// those that are launched. Default 0: list prices alone; a root volume of
+    /// 20 GiB (gp3) and a public IPv4 address are about 7,200 micro-dollars.
+    pub extra_per_node: MicroUsdPerHour,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -81,6 +86,7 @@ impl Default for Config {
             launch_through: BTreeSet::new(),
             max_surge_percent: 10,
             stated_room: StatedRoom::default(),
+            extra_per_node: MicroUsdPerHour::ZERO,
             moves: MovePolicy::default(),
         }
     }
@@ -158,6 +164,13 @@ impl Config {
         self
     }
 
+    /// Sets what a node costs beside its list price.
+    #[must_use]
+    pub const fn with_extra_per_node(mut self, extra: MicroUsdPerHour) -> Self {
+        self.extra_per_node = extra;
+        self
+    }
+
     /// Sets the room for launches that the account does not tell.
     #[must_use]
     pub fn with_stated_room(mut self, room: StatedRoom) -> Self {
@@ -207,6 +220,12 @@ impl Config {
             let got = self.max_surge_percent;
             return Err(bad(format!(
                 "max_surge_percent must be from 1 to 100, got {got}"
+            )));
+        }
+        if self.extra_per_node < MicroUsdPerHour::ZERO {
+            let got = self.extra_per_node;
+            return Err(bad(format!(
+                "extra_per_node must not be negative, got {got}"
             )));
         }
         if self.price_per_move < MicroUsdPerHour::ZERO {

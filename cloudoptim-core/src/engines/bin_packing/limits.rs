@@ -5,11 +5,11 @@
 
 use super::Config;
 use crate::catalog::Catalog;
-use crate::decision::{Launch, Owner};
+use crate::decision::{Launch, Owner, is_planned};
 use crate::engines::Inputs;
 use crate::model::{
-    CapacityType, Cloud, Cluster, CommitmentKind, Instance, InstanceState, Labels,
-    NODE_POOL_LABEL, Node, NodePool, SubnetId, ZONE_LABEL, ZoneId, ZoneName,
+    CapacityType, Cloud, Cluster, CommitmentKind, Instance, InstanceState, Labels, NODE_POOL_LABEL,
+    Node, NodePool, SubnetId, ZONE_LABEL, ZoneId, ZoneName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,9 +155,9 @@ impl<'a> Limits<'a> {
         cloud: Option<&'a Cloud>,
     ) -> Self {
         let nodes = cluster.nodes.items();
-        let surge = nodes.len().saturating_mul(
-            usize::try_from(config.max_surge_percent).unwrap_or(usize::MAX),
-        );
+        let surge = nodes
+            .len()
+            .saturating_mul(usize::try_from(config.max_surge_percent).unwrap_or(usize::MAX));
         let surge = surge.div_ceil(100);
         let mut limits = Self {
             catalog: inputs.catalog,
@@ -176,6 +176,23 @@ impl<'a> Limits<'a> {
         limits.addresses(config, cluster);
         limits.groups(cluster);
         limits.reserved();
+        // What earlier answers launch is in no list of the account yet. Pools
+        // count their nodes, and those are among them.
+        let planned = nodes.iter().filter(|n| is_planned(&n.name()));
+        for node in planned {
+            for (limit, amount) in limits.of_node(node, None) {
+                let counted = matches!(
+                    limit,
+                    LaunchLimit::Surge
+                        | LaunchLimit::PoolCpu { .. }
+                        | LaunchLimit::PoolMemory { .. }
+                        | LaunchLimit::PoolNodes { .. }
+                );
+                if let Some(Ok(free)) = limits.rows.get_mut(&limit).filter(|_| !counted) {
+                    *free -= i128::from(amount);
+                }
+            }
+        }
         limits
     }
 
@@ -216,7 +233,10 @@ impl<'a> Limits<'a> {
     fn quotas(&mut self, config: &Config) {
         if let Some(cloud) = self.cloud {
             for quota in cloud.quotas.items() {
-                let used = quota.used.map(i128::from).or_else(|| self.vcpus_of(&quota.code));
+                let used = quota
+                    .used
+                    .map(i128::from)
+                    .or_else(|| self.vcpus_of(&quota.code));
                 let free = used.map(|used| i128::from(quota.value) - used);
                 let free = free.ok_or_else(|| format!("its use: instances: {}", cloud.instances));
                 let quota = quota.code.clone();
@@ -292,7 +312,11 @@ impl<'a> Limits<'a> {
         };
         for group in cloud.auto_scaling_groups.items() {
             let name = group.name.clone();
-            row(Owner::AutoScalingGroup { name }, group.max_size, group.desired);
+            row(
+                Owner::AutoScalingGroup { name },
+                group.max_size,
+                group.desired,
+            );
         }
         let own = cloud.node_groups.items().iter();
         for group in own.filter(|g| g.cluster == cluster.name) {
@@ -414,15 +438,15 @@ impl<'a> Limits<'a> {
             };
             uses.insert(limit, count);
         }
-        uses.insert(
-            LaunchLimit::Addresses { zone },
-            each.saturating_mul(count),
-        );
+        uses.insert(LaunchLimit::Addresses { zone }, each.saturating_mul(count));
         if let Some(pool) = facts.pool {
             let name = || pool.to_owned();
             let memory = info.map_or(0, |i| i.memory.0);
             for (limit, amount) in [
-                (LaunchLimit::PoolCpu { pool: name() }, vcpu.saturating_mul(1_000)),
+                (
+                    LaunchLimit::PoolCpu { pool: name() },
+                    vcpu.saturating_mul(1_000),
+                ),
                 (LaunchLimit::PoolMemory { pool: name() }, memory),
                 (LaunchLimit::PoolNodes { pool: name() }, 1),
             ] {
@@ -507,22 +531,19 @@ impl<'a> Limits<'a> {
         }
     }
 
-    /// Without the limit of what is there at once: for what is there at the end.
-    pub(super) fn without_surge(mut self) -> Self {
-        self.rows.insert(LaunchLimit::Surge, Ok(i128::from(u64::MAX)));
-        self
-    }
-
-    /// The same as if a limit were not there.
-    pub(super) fn lifted(mut self, limit: &LaunchLimit) -> Self {
+    /// With what these nodes free when they go, and without the limit of what
+    /// is there at once: what there can be at the end.
+    pub(super) fn at_the_end<'n>(
+        mut self,
+        going: impl IntoIterator<Item = (&'n Node, Option<&'n Owner>)>,
+    ) -> Self {
+        for (node, owner) in going {
+            let uses = self.of_node(node, owner);
+            self.free(&uses);
+        }
         let free = Ok(i128::from(u64::MAX));
-        self.rows.insert(limit.clone(), free);
+        self.rows.insert(LaunchLimit::Surge, free);
         self
-    }
-
-    /// The pool of that name.
-    pub(super) fn pool_named(&self, name: &str) -> Option<&'a NodePool> {
-        self.pools.get(name).copied()
     }
 }
 
@@ -541,4 +562,3 @@ pub(super) fn group_name(owner: &Owner) -> Option<String> {
         _ => None,
     }
 }
-

@@ -585,6 +585,7 @@ pub fn launchable_type(
     );
     for (zone, id) in zones {
         let price = inputs.price(cloud, instance_type, Some(id), CapacityType::OnDemand)?;
+        let price = price + inputs.policy.bin_packing.extra_per_node;
         let node = capacity::hypothetical_node(
             instance_type,
             info,

@@ -6,10 +6,10 @@ use super::naive::Board;
 use super::properties::{Case, POD_EXTRAS, any_case, any_node, any_pod, lines, open, scenario};
 use super::{Scenario, catalog, node_of, run};
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
-use cloudoptim_core::decision::{Action, Decision};
+use cloudoptim_core::decision::{Action, Decision, LaunchThrough, is_planned};
 use cloudoptim_core::engines::bin_packing::{
-    Chooser, Config, Elsewhere, Eviction, Migration, Obstacle, Placement, Simulation, Wave,
-    migration, simulate,
+    Chooser, Config, Elsewhere, Eviction, Migration, Obstacle, Placement, Simulation, StatedRoom,
+    Wave, migration, simulate,
 };
 use cloudoptim_core::engines::{EngineOutput, Inputs};
 use cloudoptim_core::guard::Placement as _;
@@ -100,6 +100,7 @@ fn show(wave: &Wave) -> String {
     let mut words = vec![format!("wave {}", wave.number)];
     for launch in &wave.launch {
         words.push(format!("launch {} × {}", launch.count, launch.offering));
+        words.push(format!("as {}", names(&launch.nodes)));
     }
     if !wave.cordon.is_empty() {
         words.push(format!("cordon {}", names(&wave.cordon)));
@@ -358,6 +359,8 @@ fn fit_elsewhere(
     let mut now = cluster.clone();
     let nodes = now.nodes.value_mut().unwrap();
     nodes.retain(|n| board.nodes.contains_key(n.meta.name.as_str()));
+    let new = board.nodes.values().filter(|n| is_planned(&n.name()));
+    nodes.extend(new.map(|n| Node::clone(n)));
     for node in nodes.iter_mut() {
         node.unschedulable |= cordoned.contains(node.meta.name.as_str());
     }
@@ -381,11 +384,26 @@ fn followed(
     choose: &mut dyn FnMut(&Board<'_>, &[&str]) -> usize,
 ) -> Vec<String> {
     let cluster = &scenario.snapshot.clusters[0];
+    // What is launched, with the room that DaemonSets leave.
+    let launches = way.waves.iter().flat_map(|w| &w.launch);
+    let comes: Vec<Node> = launches
+        .flat_map(|l| l.nodes.iter().map(|name| (name, l.shape.as_ref().unwrap())))
+        .map(|(name, shape)| {
+            let mut node = shape.node(name);
+            node.allocatable.subtract(&shape.daemons);
+            node
+        })
+        .collect();
     let mut board = Board::new(cluster);
     let budgets = budgets(case, cluster);
     let mut cordoned: BTreeSet<&str> = BTreeSet::new();
     let mut lost = Vec::new();
     for wave in &way.waves {
+        let names = wave.launch.iter().flat_map(|l| &l.nodes);
+        for name in names {
+            let node = comes.iter().find(|n| n.name() == *name).unwrap();
+            board.nodes.insert(node.meta.name.as_str(), node);
+        }
         cordoned.extend(wave.cordon.iter().map(NodeName::as_str));
         let (closed, at_once) = match &wave.placement {
             Placement::Free | Placement::Checked => (Vec::new(), wave.evictions.len()),
@@ -526,20 +544,39 @@ struct Tally {
     /// Choosers that ended early, of eight for each cluster.
     early: usize,
     forced: usize,
+    launched: usize,
+    /// Waves that begin with launches.
+    rounds: usize,
     obstacles: BTreeMap<&'static str, usize>,
 }
 
 /// Migrates `count` generated clusters under every chooser, and with the naive
 /// rules under a few.
 fn tally(cases: impl Strategy<Value = Case>, cordons: u32, count: usize) -> Tally {
+    tally_of(cases, &open().with_max_temporary_cordons(cordons), count)
+}
+
+/// Nodes that are launched and not made up for by nodes that went.
+fn assert_within_surge(config: &Config, scenario: &Scenario, way: &Migration) {
+    let nodes = scenario.snapshot.clusters[0].nodes.items().len() as u32;
+    let most = (nodes * config.max_surge_percent).div_ceil(100);
+    let (mut launched, mut gone) = (0, 0);
+    for wave in &way.waves {
+        launched += wave.launch.iter().map(|l| l.count).sum::<u32>();
+        assert!(launched <= gone + most, "{way:#?}");
+        gone += wave.removed.len() as u32;
+    }
+}
+
+fn tally_of(cases: impl Strategy<Value = Case>, settings: &Config, count: usize) -> Tally {
     let mut runner = TestRunner::deterministic();
     let mut tally = Tally::default();
     for number in 0..count {
         let case = cases.new_tree(&mut runner).unwrap().current();
         let scenario = scenario(&case);
-        let config = open()
-            .with_max_evictions_in_flight([1, 3, 10][number % 3])
-            .with_max_temporary_cordons(cordons);
+        let config = settings
+            .clone()
+            .with_max_evictions_in_flight([1, 3, 10][number % 3]);
         let decisions = run(&config, &scenario).decisions;
         let planned: BTreeSet<&NodeName> = decisions
             .iter()
@@ -556,6 +593,7 @@ fn tally(cases: impl Strategy<Value = Case>, cordons: u32, count: usize) -> Tall
         assert_eq!(planned, gone.iter().chain(left).collect(), "{case:?}");
         let check = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let early = assert_safe(&config, &scenario, &way);
+            assert_within_surge(&config, &scenario, &way);
             let naive = |choose: &mut dyn FnMut(&Board<'_>, &[&str]) -> usize| {
                 let lost = followed(&case.0, &scenario, &way, choose);
                 assert_eq!(lost, [] as [String; 0], "{way:#?}");
@@ -580,6 +618,8 @@ fn tally(cases: impl Strategy<Value = Case>, cordons: u32, count: usize) -> Tall
         tally.planned += planned.len();
         tally.gone += gone.len();
         for wave in &way.waves {
+            tally.launched += wave.launch.iter().map(|l| l.nodes.len()).sum::<usize>();
+            tally.rounds += usize::from(!wave.launch.is_empty());
             tally.moved += wave.evictions.len();
             match wave.placement {
                 Placement::Free => tally.free += 1,
@@ -611,4 +651,36 @@ fn nobody_is_left_out_on_a_thousand_clusters_whatever_the_scheduler_chooses() {
     assert!(mixed.gone * 100 >= mixed.planned * 95, "{mixed:?}");
     assert!(tight.gone * 100 >= tight.planned * 85, "{tight:?}");
     assert!(mixed.forced > 10 && tight.forced > 10);
+}
+
+/// Settings with which Karpenter's pools can be asked for nodes.
+fn launching() -> Config {
+    let mut room = StatedRoom::default();
+    room.free_vcpus.insert("L-1216C47A".to_owned(), 64);
+    for zone in ["us-east-1a", "us-east-1b"] {
+        room.free_addresses.insert(zone.to_owned(), 4_000);
+    }
+    open()
+        .with_launch_through([LaunchThrough::NodePools])
+        .with_max_surge_percent(20)
+        .with_stated_room(room)
+}
+
+#[test]
+fn nobody_is_left_out_on_a_thousand_clusters_with_launches() {
+    let forced = launching().with_max_temporary_cordons(u32::MAX);
+    let mixed = tally_of(any_case(), &forced, 400);
+    let tight = tally_of(tight_case(), &forced, 400);
+    let checked = tally_of(
+        tight_case(),
+        &launching().with_max_temporary_cordons(0),
+        200,
+    );
+    for tally in [&mixed, &tight, &checked] {
+        println!("{tally:?}");
+    }
+    for tally in [&mixed, &tight, &checked] {
+        assert!(tally.launched > 20 && tally.rounds > 10, "{tally:?}");
+        assert!(tally.gone * 100 >= tally.planned * 70, "{tally:?}");
+    }
 }

@@ -109,6 +109,14 @@ fn show(decision: &Decision, explain: bool) -> String {
                 format!("{}>{to}", m.pod.name)
             })),
             Action::RemoveNode { via, .. } => words.push(format!("via \"{via}\"")),
+            Action::LaunchNodes { launch, .. } => {
+                let names: Vec<&str> = launch.nodes.iter().map(NodeName::as_str).collect();
+                let (what, via) = (&launch.offering, &launch.via);
+                words.push(format!(
+                    "launch \"{what}\" through \"{via}\" as {}",
+                    names.join(",")
+                ));
+            }
             other => panic!("{other}"),
         }
     }

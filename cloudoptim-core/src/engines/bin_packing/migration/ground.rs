@@ -183,7 +183,11 @@ impl<'a> Ground<'a> {
     /// Of these, the first that count on the same launches and do not pay for
     /// them, with what they save together.
     fn unpaid(&self, going: &[usize]) -> Option<(Vec<usize>, MicroUsdPerMonth)> {
-        let drains = || going.iter().filter_map(|i| Some((*i, self.drains.get(*i)?)));
+        let drains = || {
+            going
+                .iter()
+                .filter_map(|i| Some((*i, self.drains.get(*i)?)))
+        };
         let mut group_of: BTreeMap<usize, usize> = BTreeMap::new();
         let mut user_of: BTreeMap<&NodeName, usize> = BTreeMap::new();
         for (index, drain) in drains() {
@@ -209,9 +213,8 @@ impl<'a> Ground<'a> {
             *launches |= !drain.launch.is_empty();
         }
         let mut groups = groups.into_values();
-        let unpaid = groups.find(|(_, saves, launches)| {
-            *launches && *saves <= MicroUsdPerMonth::ZERO
-        });
+        let unpaid =
+            groups.find(|(_, saves, launches)| *launches && *saves <= MicroUsdPerMonth::ZERO);
         unpaid.map(|(members, saves, _)| (members, saves))
     }
 
