@@ -199,6 +199,10 @@ impl Start<'_, '_> {
                 target.bought.retain(|b| !attempt.unused.contains(&b.name));
                 attempt = self.attempt(Some(&target), shop);
             }
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("DBG bought {:?} to {:?} removed {:?} worth {}", target.bought, target.to, attempt.answer.removed, attempt.saved);
+            }
             if target.bought.is_empty() {
                 return None;
             }

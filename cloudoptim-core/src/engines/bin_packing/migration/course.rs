@@ -468,7 +468,12 @@ impl<'g, 'a> Course<'g, 'a> {
             self.close();
         }
         let id = step.mover.id;
-        let fits = leaves_again(&self.world, id, target).is_none() && self.world.fits(id, target);
+        // One that comes again by itself does so before anybody looks.
+        let fits = if self.ground.unsure.contains(&id) {
+            self.has_room(step.mover, target)
+        } else {
+            leaves_again(&self.world, id, target).is_none() && self.world.fits(id, target)
+        };
         if !fits || !self.world.may_be_chosen_for(id) {
             return Err(Refused::Here);
         }
