@@ -274,7 +274,7 @@ fn kinds_now<'a>(inputs: &Inputs<'_>, cluster: &'a Cluster) -> Vec<Kind<'a>> {
     }
     let mut kinds: BTreeMap<String, Kind<'_>> = BTreeMap::new();
     for node in cluster.nodes.items() {
-        let Some(price) = inputs.node_price(cluster, node) else {
+        let Some(price) = inputs.marginal_price(cluster, node) else {
             continue;
         };
         let mut capacity = node.allocatable.clone();

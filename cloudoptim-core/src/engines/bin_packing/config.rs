@@ -3,7 +3,7 @@
 use super::limits::StatedRoom;
 use crate::decision::LaunchThrough;
 use crate::engines::{EngineError, EngineId};
-use crate::model::{MicroUsdPerHour, MicroUsdPerMonth};
+use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, OfferingPrice};
 use crate::scheduling::movability::MovePolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -66,6 +66,19 @@ pub struct Config {
     /// those that are launched. Default 0: list prices alone; a root volume of
     /// 20 GiB (gp3) and a public IPv4 address are about 7,200 micro-dollars.
     pub extra_per_node: MicroUsdPerHour,
+    /// What one node more or less of an offering really costs, where that is not
+    /// its price: 0 for what a Savings Plan or a reservation pays for anyway,
+    /// until that is used elsewhere. It is used for what a plan saves and costs,
+    /// and for the bound. Default none: the price.
+    pub marginal_prices: Vec<OfferingPrice>,
+    /// Most vCPUs of a node that is launched: with few giant nodes the loss of
+    /// one is a large part of a cluster. Default 64: kubelets take 110 pods by
+    /// default, which at half a CPU each are 55.
+    pub max_node_vcpus: u32,
+    /// Fewest nodes in service that a plan with launches leaves, if there are as
+    /// many before. Default 3: one in each of three zones, as EKS's guide to
+    /// reliability has it.
+    pub min_nodes: u32,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -87,6 +100,9 @@ impl Default for Config {
             max_surge_percent: 10,
             stated_room: StatedRoom::default(),
             extra_per_node: MicroUsdPerHour::ZERO,
+            marginal_prices: Vec::new(),
+            max_node_vcpus: 64,
+            min_nodes: 3,
             moves: MovePolicy::default(),
         }
     }
@@ -164,6 +180,22 @@ impl Config {
         self
     }
 
+    /// Sets what one node more or less of some offerings really costs.
+    #[must_use]
+    pub fn with_marginal_prices(mut self, prices: Vec<OfferingPrice>) -> Self {
+        self.marginal_prices = prices;
+        self
+    }
+
+    /// Sets the most vCPUs of a launched node, and the fewest nodes that a plan
+    /// with launches leaves.
+    #[must_use]
+    pub const fn with_concentration(mut self, max_node_vcpus: u32, min_nodes: u32) -> Self {
+        self.max_node_vcpus = max_node_vcpus;
+        self.min_nodes = min_nodes;
+        self
+    }
+
     /// Sets what a node costs beside its list price.
     #[must_use]
     pub const fn with_extra_per_node(mut self, extra: MicroUsdPerHour) -> Self {
@@ -220,6 +252,16 @@ impl Config {
             let got = self.max_surge_percent;
             return Err(bad(format!(
                 "max_surge_percent must be from 1 to 100, got {got}"
+            )));
+        }
+        if self.max_node_vcpus == 0 {
+            return Err(bad("max_node_vcpus must be 1 or more, got 0".to_owned()));
+        }
+        let negative = |p: &&OfferingPrice| p.per_hour < MicroUsdPerHour::ZERO;
+        if let Some(price) = self.marginal_prices.iter().find(negative) {
+            let (got, of) = (price.per_hour, &price.instance_type);
+            return Err(bad(format!(
+                "marginal_prices must not be negative, got {got} for {of}"
             )));
         }
         if self.extra_per_node < MicroUsdPerHour::ZERO {

@@ -65,7 +65,7 @@ pub(super) fn consolidate(
             node,
             id,
             group: group_of(node, owner.as_ref()),
-            price: inputs.node_price(cluster, node),
+            price: inputs.marginal_price(cluster, node),
             owner,
             movers: Vec::new(),
             node_pods: 0,
@@ -199,18 +199,22 @@ impl Start<'_, '_> {
                 target.bought.retain(|b| !attempt.unused.contains(&b.name));
                 attempt = self.attempt(Some(&target), shop);
             }
-            #[allow(clippy::print_stderr)]
-            {
-                eprintln!("DBG bought {:?} to {:?} removed {:?} worth {}", target.bought, target.to, attempt.answer.removed, attempt.saved);
-            }
             if target.bought.is_empty() {
                 return None;
             }
             if !self.cut(shop, limits, &target, &attempt) {
-                return Some(attempt);
+                return self.spread_enough(&attempt).then_some(attempt);
             }
         }
         None
+    }
+
+    /// Whether so many nodes are in service at the end as have to be.
+    fn spread_enough(&self, attempt: &Attempt) -> bool {
+        let before = self.candidates.iter().filter(|c| c.in_service()).count();
+        let stay = before.saturating_sub(attempt.answer.removed.len());
+        let least = usize::try_from(self.config.min_nodes).unwrap_or(usize::MAX);
+        stay.saturating_add(attempt.bought) >= least.min(before)
     }
 
     /// Takes from the kinds of nodes of which more are bought than a limit has

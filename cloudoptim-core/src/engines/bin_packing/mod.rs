@@ -120,14 +120,14 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
                 .items()
                 .iter()
                 .filter(|n| !(removed && answer.removed.contains(&n.meta.name)))
-                .filter_map(|n| inputs.node_price(cluster, n))
+                .filter_map(|n| inputs.marginal_price(cluster, n))
                 .sum()
         };
         let unpriced = cluster
             .nodes
             .items()
             .iter()
-            .filter(|n| inputs.node_price(cluster, n).is_none())
+            .filter(|n| inputs.marginal_price(cluster, n).is_none())
             .count();
         let bound = bound::bound(inputs, cluster, unpriced, &answer.shop);
         let name = if cluster.name.is_empty() {

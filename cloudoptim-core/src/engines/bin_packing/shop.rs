@@ -9,7 +9,7 @@ use super::Config;
 use super::fleet::Launchable;
 use super::limits::{LaunchLimit, Limits, Short, Uses, group_name};
 use super::owner::owner_of;
-use crate::catalog::NodeOverheads;
+use crate::catalog::{InstanceTypeInfo, NodeOverheads};
 use crate::decision::{
     Launch, LaunchThrough, MissingEvidence, NodeShape, Offering, Owner, Subject, is_planned,
 };
@@ -63,6 +63,8 @@ pub(super) struct Shop {
     pub(super) wares: Vec<Ware>,
     /// What cannot be, and what is missing for it.
     pub(super) not_judged: Vec<NotJudged>,
+    /// Limits of which more room would let more be launched.
+    pub(super) binding: BTreeSet<LaunchLimit>,
 }
 
 impl Shop {
@@ -78,8 +80,10 @@ impl Shop {
             inputs,
             cluster,
             cloud,
+            max_vcpus: config.max_node_vcpus,
             wares: Vec::new(),
             missing: BTreeMap::new(),
+            binding: BTreeSet::new(),
         };
         if through.contains(&LaunchThrough::NodePools) {
             maker.pools();
@@ -93,6 +97,7 @@ impl Shop {
         let missing = maker.missing.into_iter();
         Self {
             wares: maker.wares,
+            binding: maker.binding,
             not_judged: missing
                 .map(|(missing, count)| NotJudged {
                     subject: Some(subject.clone()),
@@ -113,8 +118,11 @@ struct Maker<'m> {
     inputs: &'m Inputs<'m>,
     cluster: &'m Cluster,
     cloud: Option<&'m Cloud>,
+    max_vcpus: u32,
     wares: Vec<Ware>,
     missing: BTreeMap<MissingEvidence, u64>,
+    /// Limits of which more room would let more be launched.
+    binding: BTreeSet<LaunchLimit>,
 }
 
 impl Maker<'_> {
@@ -164,7 +172,10 @@ impl Maker<'_> {
         };
         let capacity = CapacityType::OnDemand;
         let types = inputs.catalog.instance_types();
-        for info in types.filter(|i| families.contains(i.family()) && !i.mac) {
+        let most = self.max_vcpus;
+        let fits =
+            |i: &&InstanceTypeInfo| families.contains(i.family()) && !i.mac && i.vcpu <= most;
+        for info in types.filter(fits) {
             let name = info.name.as_str();
             let id = format!("{} {name}", pool.meta.name);
             let mut kind = Launchable::new(id, Resources::default(), info.ebs_attach_limit);
@@ -177,14 +188,18 @@ impl Maker<'_> {
                     continue;
                 }
                 node.meta.labels.remove(HOSTNAME_LABEL);
-                let Some(price) = inputs.price(cloud, name, Some(zone_id), capacity) else {
+                let listed = || {
+                    let price = inputs.price(cloud, name, Some(zone_id), capacity)?;
+                    Some(price + inputs.policy.bin_packing.extra_per_node)
+                };
+                let stated = inputs.marginal(name, Some(zone_id), capacity);
+                let Some(price) = stated.or_else(listed) else {
                     let of = format!("{name} in {zone}, on demand");
                     self.miss(MissingEvidence::Price { of });
                     continue;
                 };
                 kind.daemons.raise_to(&daemons(&node));
                 zone_ids.insert(zone.to_string(), zone_id.clone());
-                let price = price + inputs.policy.bin_packing.extra_per_node;
                 kind.zones.insert(zone.to_string(), (node, price));
             }
             if !kind.zones.is_empty() {
@@ -257,7 +272,7 @@ impl Maker<'_> {
         let (1, Some(zone)) = (zones.len(), node.zone_name()) else {
             return self.miss(confirm("zone"));
         };
-        let Some(price) = self.inputs.node_price(self.cluster, node) else {
+        let Some(price) = self.inputs.marginal_price(self.cluster, node) else {
             return self.miss(MissingEvidence::Price {
                 of: format!("nodes of {owner}"),
             });
@@ -331,9 +346,16 @@ impl Maker<'_> {
                 match limits.fits(&each) {
                     Ok(()) => {
                         let room = limits.room(&each, MOST);
+                        let more = each.iter().map(|(limit, amount)| {
+                            let count = u64::from(room).saturating_add(1);
+                            (limit.clone(), amount.saturating_mul(count))
+                        });
+                        let short = limits.fits(&more.collect()).err();
+                        self.binding.extend(short.map(|s| s.limit));
                         ware.launchable.available.insert(zone, room);
                     }
                     Err(short) => {
+                        self.binding.insert(short.limit.clone());
                         unknown.extend(missing(short));
                         ware.launchable.zones.remove(&zone);
                     }

@@ -72,7 +72,6 @@ impl Target {
         let translated = translate(world, &stands, &shop.launchables());
         // What contradicts itself has no target; trying one by one says why.
         let frontier = repack(&translated.fleet, &effort()).ok()?;
-        eprintln!("DBG points {:?}", frontier.points.iter().map(|p| (p.cost, p.moved, &p.removed, p.bought.len(), &p.found_by)).collect::<Vec<_>>());
         let point = frontier.chosen(config.price_per_move)?;
         let place_of = point
             .removed

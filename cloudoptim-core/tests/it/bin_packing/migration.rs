@@ -153,7 +153,10 @@ fn waves_of_small_cases() {
         }
         if header.has("dear-launch") {
             let launches = |a: &Action| matches!(a, Action::LaunchNodes { .. });
-            for decision in decisions.iter_mut().filter(|d| d.actions.iter().any(launches)) {
+            for decision in decisions
+                .iter_mut()
+                .filter(|d| d.actions.iter().any(launches))
+            {
                 decision.saves_per_month = Some(MicroUsdPerMonth(-1));
             }
         }
@@ -519,13 +522,24 @@ pub(crate) fn with_generated_ways(count: usize, mut look: impl FnMut(&Cluster, &
 
 /// The plan of a small case in the words of the tables, and its snapshot.
 pub(crate) fn plan_of_case(header: &str, text: &str) -> (Snapshot, Plan) {
+    plan_of_case_by(header, text, |_| {})
+}
+
+/// The same, planned with other settings than it was decided with.
+pub(crate) fn plan_of_case_by(
+    header: &str,
+    text: &str,
+    edit: impl FnOnce(&mut Config),
+) -> (Snapshot, Plan) {
     let header = Line::parse(header);
     let (config, mut scenario) = (config(&header), build(&header, &parse(text)));
     for pod in scenario.snapshot.clusters[0].pods.value_mut().unwrap() {
         pod.status.ready = pod.status.ready.or(Some(true));
     }
     let output = run(&config, &scenario);
-    let plan = plan_of(&config, &scenario, output);
+    let mut by = config;
+    edit(&mut by);
+    let plan = plan_of(&by, &scenario, output);
     (scenario.snapshot, plan)
 }
 

@@ -19,7 +19,7 @@ use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
-pub(crate) use migration::{FORCED, plan_of_case, with_generated_ways};
+pub(crate) use migration::{FORCED, plan_of_case, plan_of_case_by, with_generated_ways};
 
 const FILE: &str = "bin_packing.txt";
 pub(crate) const NOW: &str = "2026-11-24T12:00Z";
@@ -81,11 +81,13 @@ pub(crate) struct Scenario {
 }
 
 fn run(config: &Config, scenario: &Scenario) -> EngineOutput {
+    let mut policy = Policy::default();
+    policy.bin_packing = config.clone();
     let inputs = Inputs {
         snapshot: &scenario.snapshot,
         overlay: &scenario.overlay,
         catalog: &catalog(),
-        policy: &Policy::default(),
+        policy: &policy,
         ledgers: &scenario.ledgers,
     };
     decide(config, &inputs).unwrap()
