@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! decide [headroom=5] [age=30] [cooldown=30] [min-saving=5] [share=50] [max-nodes=100]
-//!        [launch] [surge=10] [vcpus=1000] [addresses=1000]
+//!        [launch] [surge=10] [vcpus=1000] [addresses=1000] [extra=<dollars per hour>]
+//!        [marginal=<type>:<dollars per hour>] [max-vcpus=64] [min-nodes=3]
 //!        [flight=10] [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
 //!       [pool= | group= | asg=] [unowned] [spot] [cordoned] [not-ready] [deleting]
@@ -75,6 +76,22 @@ pub(super) fn config(header: &Line) -> Config {
             .extend(zones.into_iter().filter_map(|z| Some((z, free?))));
         config = config.with_stated_room(room);
     }
+    let micro = |dollars: f64| MicroUsdPerHour((dollars * 1e6).round() as i64);
+    if let Some(dollars) = number(header, "extra") {
+        config = config.with_extra_per_node(micro(dollars));
+    }
+    if let Some((name, dollars)) = header.get("marginal").and_then(|m| m.split_once(':')) {
+        config = config.with_marginal_prices(vec![OfferingPrice {
+            instance_type: name.into(),
+            capacity_type: CapacityType::OnDemand,
+            per_hour: micro(dollars.parse().unwrap()),
+            ..Default::default()
+        }]);
+    }
+    config = config.with_concentration(
+        number(header, "max-vcpus").unwrap_or(config.max_node_vcpus),
+        number(header, "min-nodes").unwrap_or(config.min_nodes),
+    );
     if let Some(percent) = number(header, "surge") {
         config = config.with_max_surge_percent(percent);
     }

@@ -4,7 +4,7 @@
 use super::build::{build, config};
 use super::naive::Board;
 use super::properties::{Case, POD_EXTRAS, any_case, any_node, any_pod, lines, open, scenario};
-use super::{Scenario, catalog, node_of, run};
+use super::{Scenario, catalog, naive_limits, node_of, run};
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
 use cloudoptim_core::decision::{Action, Decision, LaunchThrough, is_planned};
 use cloudoptim_core::engines::bin_packing::{
@@ -577,18 +577,6 @@ fn tally(cases: impl Strategy<Value = Case>, cordons: u32, count: usize) -> Tall
     tally_of(cases, &open().with_max_temporary_cordons(cordons), count)
 }
 
-/// Nodes that are launched and not made up for by nodes that went.
-fn assert_within_surge(config: &Config, scenario: &Scenario, way: &Migration) {
-    let nodes = scenario.snapshot.clusters[0].nodes.items().len() as u32;
-    let most = (nodes * config.max_surge_percent).div_ceil(100);
-    let (mut launched, mut gone) = (0, 0);
-    for wave in &way.waves {
-        launched += wave.launch.iter().map(|l| l.count).sum::<u32>();
-        assert!(launched <= gone + most, "{way:#?}");
-        gone += wave.removed.len() as u32;
-    }
-}
-
 fn tally_of(cases: impl Strategy<Value = Case>, settings: &Config, count: usize) -> Tally {
     let mut runner = TestRunner::deterministic();
     let mut tally = Tally::default();
@@ -614,7 +602,8 @@ fn tally_of(cases: impl Strategy<Value = Case>, settings: &Config, count: usize)
         assert_eq!(planned, gone.iter().chain(left).collect(), "{case:?}");
         let check = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let early = assert_safe(&config, &scenario, &way);
-            assert_within_surge(&config, &scenario, &way);
+            let over = naive_limits::over(&case.0, &config, &scenario, &way);
+            assert_eq!(over, [] as [String; 0], "{way:#?}");
             let naive = |choose: &mut dyn FnMut(&Board<'_>, &[&str]) -> usize| {
                 let lost = followed(&case.0, &scenario, &way, choose);
                 assert_eq!(lost, [] as [String; 0], "{way:#?}");
@@ -677,9 +666,9 @@ fn nobody_is_left_out_on_a_thousand_clusters_whatever_the_scheduler_chooses() {
 /// Settings with which Karpenter's pools can be asked for nodes.
 fn launching() -> Config {
     let mut room = StatedRoom::default();
-    room.free_vcpus.insert("L-1216C47A".to_owned(), 64);
+    room.free_vcpus.insert("L-1216C47A".to_owned(), 6);
     for zone in ["us-east-1a", "us-east-1b"] {
-        room.free_addresses.insert(zone.to_owned(), 4_000);
+        room.free_addresses.insert(zone.to_owned(), 250);
     }
     open()
         .with_launch_through([LaunchThrough::NodePools])
@@ -687,16 +676,55 @@ fn launching() -> Config {
         .with_stated_room(room)
 }
 
+/// Cases in which the pools have limits, some of them tight.
+fn limited(cases: impl Strategy<Value = Case>) -> impl Strategy<Value = Case> {
+    (cases, 0..40_u32, 0..5_u32).prop_map(|(mut case, cpu, nodes)| {
+        let have = case.0.iter().filter(|l| l.starts_with("node ")).count() as u32;
+        for line in &mut case.0 {
+            if line == "pool main" {
+                let (cores, most) = (have * 4 + cpu, have + nodes);
+                *line = format!("pool main cpu={cores} memory={}Gi nodes={most}", cores * 4);
+            }
+        }
+        case
+    })
+}
+
+/// The naive judge sees what goes beyond a limit.
+#[test]
+fn launches_beyond_a_limit_are_seen() {
+    let text = "pool main cpu=20 nodes=3
+        node n1 8 32Gi type=m6i.2xlarge
+        node n2 8 32Gi type=m6i.2xlarge ann=karpenter.sh/do-not-disrupt:true
+        pods a n1 3 1 1Gi
+        pods b n2 7 1 4Gi";
+    let case: Vec<String> = text.lines().map(|l| l.trim().to_owned()).collect();
+    let header = Line::parse("migrate launch headroom=0 surge=100 vcpus=6");
+    let (config, scenario) = (config(&header), build(&header, &parse(text)));
+    let decisions = run(&config, &scenario).decisions;
+    let way = way(&config, &scenario, &decisions);
+    let over = |way: &Migration| naive_limits::over(&case, &config, &scenario, way);
+    assert_eq!(over(&way), [] as [String; 0], "{way:#?}");
+    let mut twice = way.clone();
+    let launch = twice.waves[0].launch[0].clone();
+    twice.waves[0].launch.push(launch);
+    assert_eq!(
+        over(&twice),
+        [
+            "wave 1: pool main cpu by 4000",
+            "wave 1: pool main nodes by 1",
+            "wave 1: vcpus by 2"
+        ]
+    );
+}
+
 #[test]
 fn nobody_is_left_out_on_a_thousand_clusters_with_launches() {
     let forced = launching().with_max_temporary_cordons(u32::MAX);
     let mixed = tally_of(any_case(), &forced, 400);
-    let tight = tally_of(tight_case(), &forced, 400);
-    let checked = tally_of(
-        tight_case(),
-        &launching().with_max_temporary_cordons(0),
-        200,
-    );
+    let tight = tally_of(limited(tight_case()), &forced, 400);
+    let checked = launching().with_max_temporary_cordons(0);
+    let checked = tally_of(limited(tight_case()), &checked, 200);
     for tally in [&mixed, &tight, &checked] {
         println!("{tally:?}");
     }

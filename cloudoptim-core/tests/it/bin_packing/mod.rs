@@ -3,6 +3,7 @@
 pub(crate) mod build;
 mod migration;
 mod naive;
+mod naive_limits;
 mod properties;
 mod questions;
 mod time;
@@ -208,6 +209,26 @@ fn settings_out_of_range_are_refused_with_the_value() {
         (
             Config::default().with_max_disrupted_percent(101),
             "bin_packing: max_disrupted_percent must be from 1 to 100, got 101",
+        ),
+        (
+            Config::default().with_max_surge_percent(0),
+            "bin_packing: max_surge_percent must be from 1 to 100, got 0",
+        ),
+        (
+            Config::default().with_concentration(0, 3),
+            "bin_packing: max_node_vcpus must be 1 or more, got 0",
+        ),
+        (
+            Config::default().with_extra_per_node(MicroUsdPerHour(-1)),
+            "bin_packing: extra_per_node must not be negative, got -$0.000001/h",
+        ),
+        (
+            Config::default().with_marginal_prices(vec![OfferingPrice {
+                instance_type: "m6i.large".into(),
+                per_hour: MicroUsdPerHour(-1),
+                ..OfferingPrice::default()
+            }]),
+            "bin_packing: marginal_prices must not be negative, got -$0.000001/h for m6i.large",
         ),
         (
             Config::default().with_max_evictions_in_flight(0),

@@ -100,9 +100,6 @@ fn back(canonical: &Canonical, point: &mut Point) {
     canonical.bought_back(&mut point.bought);
 }
 
-/// So few nodes are tried with new ones whatever the programme says.
-const FEW: usize = 24;
-
 /// Points of the search over prefixes that the frontier may show.
 const PREFIX_STOPS: usize = 8;
 
@@ -251,9 +248,7 @@ impl Sweep<'_> {
             let per_move = MicroUsdPerHour(level.per_move);
             self.keep(&trial, &format!("fluid, {per_move} a move"));
         }
-        // Of few nodes the programme may keep parts, where only whole ones are.
-        let few = order.len() <= FEW && !base.fleet.problem.types.is_empty();
-        if level.bought > 1e-6 || few {
+        if level.bought > 1e-6 {
             self.replacements(level, &order, goal, &quota);
         }
     }
