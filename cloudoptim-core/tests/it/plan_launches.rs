@@ -1,15 +1,20 @@
 //! Plans that launch nodes: what is carried out, and what is left when it fails.
 
-use crate::bin_packing::{plan_of_case, plan_of_case_by};
+use crate::bin_packing::{catalog, plan_of_case, plan_of_case_by};
 use crate::execute::Host;
 use chrono::TimeDelta;
 use cloudoptim_core::decision::{Action, LaunchThrough};
+use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::Elsewhere;
 use cloudoptim_core::execute::{Report, StepResult, undo};
 use cloudoptim_core::journal::{End, History, Outcome};
+use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::memory::{Fault, FaultKind};
 use cloudoptim_core::model::*;
+use cloudoptim_core::optimize::optimize;
+use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::plan::{DeclineReason, Plan, Precondition};
+use cloudoptim_core::policy::Policy;
 use cloudoptim_core::providers::STEP_KEY;
 
 /// A large node for which a small one is launched.
@@ -267,4 +272,38 @@ fn where_nobody_launches_the_decision_is_declined() {
         config.launch_through = [LaunchThrough::NodeGroups].into();
     });
     assert_eq!(plan.steps, []);
+}
+
+/// Rightsizing and sleep find nothing: the joint run launches once, and its
+/// later questions build on what is launched.
+#[test]
+fn the_joint_run_launches_what_the_packer_wants() {
+    let mut settings = None;
+    let (snapshot, alone) = plan_of_case_by(HEADER, SWAP, |c| settings = Some(c.clone()));
+    let mut policy = Policy::default();
+    policy.bin_packing = settings.unwrap();
+    let inputs = Inputs {
+        snapshot: &snapshot,
+        overlay: &Overlay::default(),
+        catalog: &catalog(),
+        policy: &policy,
+        ledgers: &Ledgers::default(),
+    };
+    let joint = optimize(&inputs).unwrap();
+    assert_eq!(launches(&joint), 1, "{}", joint.explain());
+    let packing = |plan: &Plan| -> Vec<String> {
+        let steps = plan.steps.iter().filter(|s| s.wave.is_some());
+        steps.map(|s| s.action.to_string()).collect()
+    };
+    assert_eq!(packing(&joint), packing(&alone));
+    let (now, after) = (
+        joint.totals.nodes_per_hour,
+        joint.totals.nodes_per_hour_after,
+    );
+    assert_eq!((now - after).to_string(), "$0.19/h");
+    let bound = joint.totals.lower_bound_per_hour.unwrap();
+    assert!(
+        bound <= after && bound > MicroUsdPerHour::ZERO,
+        "{bound} {after}"
+    );
 }

@@ -88,10 +88,8 @@ pub(super) fn config(header: &Line) -> Config {
             ..Default::default()
         }]);
     }
-    config = config.with_concentration(
-        number(header, "max-vcpus").unwrap_or(config.max_node_vcpus),
-        number(header, "min-nodes").unwrap_or(config.min_nodes),
-    );
+    config.max_node_vcpus = number(header, "max-vcpus").unwrap_or(config.max_node_vcpus);
+    config.min_nodes = number(header, "min-nodes").unwrap_or(config.min_nodes);
     if let Some(percent) = number(header, "surge") {
         config = config.with_max_surge_percent(percent);
     }
