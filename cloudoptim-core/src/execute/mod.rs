@@ -247,7 +247,7 @@ impl<'a> Run<'a> {
             if self.state(step) == StepState::Open {
                 self.look_up(step, "interrupted").await?;
             }
-            let undo = undo_step(step, None);
+            let undo = undo_step(&self.plan.fingerprint, step, None);
             if let Some(undo) = undo
                 && self.state(&undo) == StepState::Open
             {

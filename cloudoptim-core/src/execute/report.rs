@@ -63,7 +63,8 @@ impl Report {
 impl Run<'_> {
     pub(super) fn report(&self, end: End) -> Report {
         let steps = self.plan.steps.iter().map(|step| {
-            let undone = undo_step(step, None).is_some_and(|undo| self.is_done(&undo.id));
+            let undone = undo_step(&self.plan.fingerprint, step, None)
+                .is_some_and(|undo| self.is_done(&undo.id));
             let result = match self.state(step) {
                 StepState::Finished(outcome) if outcome.is_done() && undone => StepResult::Undone,
                 StepState::Finished(outcome) => StepResult::Finished { outcome },

@@ -3,11 +3,11 @@
 use super::attempt::Attempt;
 use super::effect::{Effect, effect};
 use super::{ExecuteError, Run};
-use crate::decision::Undo;
+use crate::decision::{Action, Undo};
 use crate::guard::{Refusal, step_key};
 use crate::journal::{History, StepState};
 use crate::model::Snapshot;
-use crate::plan::{Plan, Precondition, Step, StepId, Totals, digest};
+use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId, Totals, digest};
 use crate::version::Version;
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ pub fn undo(plan: &Plan, history: &History, snapshot: &Snapshot, valid_for: Time
     let mut steps: Vec<Step> = Vec::new();
     let done: Vec<&Step> = plan.steps.iter().filter(|s| is_done(&s.id)).collect();
     for step in left_to_undo(&done).into_iter().rev() {
-        let Some(mut back) = undo_step(step, Some(snapshot)) else {
+        let Some(mut back) = undo_step(&plan.fingerprint, step, Some(snapshot)) else {
             continue;
         };
         let key = step_key(&plan.fingerprint, &back.id);
@@ -95,7 +95,10 @@ impl<'a> Run<'a> {
         let all = self.plan.steps.iter().rev();
         let of_half = all.filter(|step| half.contains(&step.id));
         of_half
-            .filter(|step| undo_step(step, None).is_some_and(|undo| !self.is_done(&undo.id)))
+            .filter(|step| {
+                undo_step(&self.plan.fingerprint, step, None)
+                    .is_some_and(|undo| !self.is_done(&undo.id))
+            })
             .collect()
     }
 
@@ -109,7 +112,7 @@ impl<'a> Run<'a> {
     }
 
     async fn undo(&mut self, step: &Step) -> Result<(), ExecuteError> {
-        let Some(blind) = undo_step(step, None) else {
+        let Some(blind) = undo_step(&self.plan.fingerprint, step, None) else {
             return Ok(());
         };
         let fresh = match self.read(&blind).await {
@@ -125,7 +128,7 @@ impl<'a> Run<'a> {
             // Another undo of the group, or somebody, has done it.
             return Ok(());
         }
-        let Some(undo) = undo_step(step, Some(&fresh.snapshot)) else {
+        let Some(undo) = undo_step(&self.plan.fingerprint, step, Some(&fresh.snapshot)) else {
             return Ok(());
         };
         loop {
@@ -162,11 +165,15 @@ fn left_to_undo<'s>(done: &[&'s Step]) -> Vec<&'s Step> {
 /// The step that takes `step` back, where an action can. With fresh reads it
 /// carries preconditions: the object is still the one that the plan saw, and
 /// as the step left it.
-pub(super) fn undo_step(step: &Step, fresh: Option<&Snapshot>) -> Option<Step> {
+pub(super) fn undo_step(plan: &Fingerprint, step: &Step, fresh: Option<&Snapshot>) -> Option<Step> {
     let Undo::Action { action } = &step.undo else {
         return None;
     };
-    let action = (**action).clone();
+    let mut action = (**action).clone();
+    // What a step launched carries its key, which is made of the whole plan.
+    if let Action::ReleaseNodes { key, .. } = &mut action {
+        *key = step_key(plan, &step.id);
+    }
     let mut preconditions = Vec::new();
     if let Some(fresh) = fresh {
         preconditions = Precondition::of(&action, fresh);

@@ -10,7 +10,7 @@ use cloudoptim_core::conformance::{
     scales_only_from_what_was_seen, sets_the_spot_share_once, suspends_and_resumes,
     taints_and_clears,
 };
-use cloudoptim_core::decision::{ObjectRef, Offering, Owner, SpotPoolShare};
+use cloudoptim_core::decision::{Launch, ObjectRef, Offering, Owner, SpotPoolShare};
 use cloudoptim_core::guard::Permit;
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::model::*;
@@ -59,7 +59,8 @@ both! {
         list_scaled_objects() -> Knowledge<Vec<ScaledObject>>;
     }
     act NodeActuator {
-        launch_nodes(permit: &Permit, what: &Offering, count: u32, via: &Owner) -> ();
+        launch_nodes(permit: &Permit, what: &Launch) -> ();
+        release_nodes(permit: &Permit, what: &Launch, key: &str) -> ();
         cordon_node(permit: &Permit, node: &NodeName) -> ();
         uncordon_node(permit: &Permit, node: &NodeName) -> ();
         taint_node(permit: &Permit, node: &NodeName, key: &str, effect: TaintEffect, value: Option<String>) -> ();

@@ -15,7 +15,6 @@ mod packing;
 mod policy;
 mod rehearsal;
 mod resize;
-
 mod roles;
 mod rounds;
 mod rows;
