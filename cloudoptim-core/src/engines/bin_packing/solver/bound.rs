@@ -29,6 +29,10 @@ const MAX_GROUPS: usize = 300;
 /// By how much right sides are made uneven, relative.
 const UNEVEN: f64 = 1e-8;
 
+/// After so many pivots this much, relative, is close enough to the optimum.
+const MANY_PIVOTS: u64 = 2_000;
+const TOLERANCE: f64 = 1e-5;
+
 /// How many types are looked at before all are, and how many fillings are added
 /// at a time.
 const PROMISING: usize = 24;
@@ -618,7 +622,12 @@ fn generate(
                 break;
             }
         }
-        if !added || best.0 >= objective * (1.0 - 1e-9 - UNEVEN) {
+        let enough = if master.pivots > MANY_PIVOTS {
+            TOLERANCE
+        } else {
+            1e-9 + UNEVEN
+        };
+        if !added || best.0 >= objective * (1.0 - enough) {
             break;
         }
         if master.pivots >= pivot_limit {
