@@ -28,6 +28,7 @@ mod grid;
 mod hybrid;
 mod improve;
 mod labels;
+mod level;
 mod lp;
 mod merged;
 mod model;
