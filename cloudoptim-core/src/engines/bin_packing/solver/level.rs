@@ -18,7 +18,7 @@ use super::pack::{Pack, Scope};
 const TOGETHER: usize = 512;
 
 /// How much an uneven node is worse than a full one.
-const EVEN: f64 = 8.0;
+const EVEN: f64 = 16.0;
 
 /// A type that takes less of the items than this, by value, is not opened.
 const TAKES: f64 = 0.5;
