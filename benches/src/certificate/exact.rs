@@ -140,7 +140,7 @@ impl Branch<'_> {
         for limit in &item.limits {
             most = most.min(self.limits.get(limit).copied().unwrap_or(u64::MAX));
         }
-        let milli = item.devices.map_or(0, |(n, m)| u64::from(n) * u64::from(m));
+        let milli = milli(item);
         if let Some(whole) = self.milli.checked_div(milli) {
             most = most.min(whole);
         }
@@ -171,6 +171,22 @@ impl Branch<'_> {
     }
 }
 
+/// Thousandths of devices that an item takes in all.
+fn milli(item: &Item) -> u64 {
+    item.devices.map_or(0, |(n, m)| u64::from(n) * u64::from(m))
+}
+
+/// What an item takes of a resource; the devices come after the last amount.
+fn takes(item: &Item, dim: usize) -> u64 {
+    item.demand.get(dim).copied().unwrap_or_else(|| milli(item))
+}
+
+/// What a node has of a resource, likewise.
+fn has(room: &Room<'_>, dim: usize) -> u64 {
+    let capacity = room.of.capacity.get(dim).copied();
+    capacity.unwrap_or_else(|| room.of.devices.iter().map(|d| u64::from(d.milli)).sum())
+}
+
 /// A resource of a table: which, in what units, how many of them fit.
 #[derive(Debug, Clone, Copy)]
 struct Side {
@@ -184,19 +200,25 @@ struct Side {
 /// Sides of a table of at most so many cells. Units are the greatest divisor of
 /// all requests, doubled where that rounds least away.
 fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Option<Vec<Side>> {
+    let amounts = room.of.capacity.len();
     let carried = |dim: usize| -> f64 {
-        let of = shares.iter().filter(|s| s.of == ShareOf::Dim(dim));
+        let resource = if dim < amounts {
+            ShareOf::Dim(dim)
+        } else {
+            ShareOf::Devices
+        };
+        let of = shares.iter().filter(|s| s.of == resource);
         of.map(|s| s.amount as f64).sum::<f64>() + 1.0
     };
     let side = |dim: usize, unit: u64| Side {
         dim,
         unit,
-        cells: room.of.capacity[dim] / unit + 1,
-        coarse: items.iter().any(|i| !i.demand[dim].is_multiple_of(unit)),
+        cells: has(room, dim) / unit + 1,
+        coarse: items.iter().any(|i| !takes(i, dim).is_multiple_of(unit)),
     };
-    let mut sides: Vec<Side> = (0..room.of.capacity.len())
+    let mut sides: Vec<Side> = (0..=amounts)
         .filter_map(|dim| {
-            let unit = items.iter().fold(0, |g, i| gcd(g, i.demand[dim]));
+            let unit = items.iter().fold(0, |g, i| gcd(g, takes(i, dim)));
             (unit > 0).then(|| side(dim, unit))
         })
         .collect();
@@ -207,12 +229,12 @@ fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Opti
         let binds = |side: &Side| {
             let others = sides.iter().filter(|other| other.dim != side.dim);
             let most = others.filter_map(|other| {
-                let least = items.iter().map(|i| i.demand[other.dim]).min()?;
-                room.of.capacity[other.dim].checked_div(least)
+                let least = items.iter().map(|i| takes(i, other.dim)).min()?;
+                has(room, other.dim).checked_div(least)
             });
-            let largest = items.iter().map(|i| i.demand[side.dim]).max();
+            let largest = items.iter().map(|i| takes(i, side.dim)).max();
             let most = most.min().unwrap_or(u64::MAX);
-            most.saturating_mul(largest.unwrap_or(0)) > room.of.capacity[side.dim]
+            most.saturating_mul(largest.unwrap_or(0)) > has(room, side.dim)
         };
         let least = (0..sides.len()).min_by(|a, b| {
             let (a, b) = (&sides[*a], &sides[*b]);
@@ -223,9 +245,8 @@ fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Opti
     }
     while size(&sides) > cells {
         let lost = |s: &Side| -> f64 {
-            let parts = items.iter().filter(|i| i.demand[s.dim] > 0);
-            let parts =
-                parts.map(|i| (i.demand[s.dim] % (s.unit * 2)) as f64 / i.demand[s.dim] as f64);
+            let parts = items.iter().map(|i| takes(i, s.dim)).filter(|t| *t > 0);
+            let parts = parts.map(|t| (t % (s.unit * 2)) as f64 / t as f64);
             parts.sum::<f64>() * carried(s.dim)
         };
         let least = (0..sides.len())
@@ -268,7 +289,7 @@ pub(super) fn table(
     let steps = |item: &Item| {
         let mut by = [0usize; 3];
         for (by, of) in by.iter_mut().rev().zip(&sides) {
-            *by = (item.demand[of.dim] / of.unit) as usize;
+            *by = (takes(item, of.dim) / of.unit) as usize;
         }
         by
     };

@@ -9,9 +9,9 @@
 //!   rounded by dual feasible functions), whose duals are rounded and then
 //!   checked in integers;
 //! - else exactly, by branch and bound or by a table over the requests' grid,
-//!   where that is small. Devices enter these by their amounts only, and a table
-//!   may leave a resource out or round requests down to a coarser grid: each can
-//!   only raise what a node seems to hold, and the type then counts as relaxed.
+//!   where that is small. Devices enter these by their sum only, and a table may
+//!   leave a resource out or round requests down to a coarser grid: each can only
+//!   raise what a node seems to hold, and the type then counts as relaxed.
 //!
 //! Where a type still holds more than it costs, the values of what it takes are
 //! lowered until it does not. What the lowered values add up to is certified,
@@ -347,7 +347,9 @@ fn suits(class: &Class, of: &NodeType) -> bool {
 mod tests {
     use super::*;
     use crate::sample::Random;
-    use cloudoptim_core::engines::bin_packing::solver::{CountLimit, Offering};
+    use cloudoptim_core::engines::bin_packing::solver::{
+        CountLimit, Device, DeviceRequest, Mask, Offering,
+    };
 
     /// A type of three resources and six classes, some of them limited.
     fn drawn(seed: u64) -> (Problem, Vec<u64>) {
@@ -448,5 +450,31 @@ mod tests {
             assert!(brute(&lowered, 0, &lowered.of.capacity, 2) <= lowered.price);
         }
         assert!(exact > 20, "{exact} tables were exact");
+    }
+
+    #[test]
+    fn a_table_knows_how_many_devices_there_are() {
+        let (mut problem, _) = drawn(1);
+        problem.rules.clear();
+        problem.models = vec!["gpu".to_owned()];
+        problem.types[0].devices = vec![
+            Device {
+                model: 0,
+                milli: 1000
+            };
+            2
+        ];
+        problem.types[0].capacity = vec![50, 50, 50];
+        problem.classes.truncate(1);
+        problem.classes[0].devices = Some(DeviceRequest {
+            count: 1,
+            milli: 1000,
+            models: Mask::All,
+        });
+        let value = 7 << 20;
+        let room = Room::new(&problem, 0, &[value]).unwrap();
+        let shares = relax::shares(&room);
+        let most = exact::table(&room, &shares, 100_000, &mut exact::Budget::default());
+        assert_eq!(most.unwrap().value, 2 * u128::from(value));
     }
 }

@@ -29,6 +29,10 @@ const MAX_GROUPS: usize = 300;
 /// By how much right sides are made uneven, relative.
 const UNEVEN: f64 = 1e-8;
 
+/// After so many pivots this much, relative, is close enough to the optimum.
+const MANY_PIVOTS: u64 = 2_000;
+const TOLERANCE: f64 = 1e-5;
+
 /// How many types are looked at before all are, and how many fillings are added
 /// at a time.
 const PROMISING: usize = 24;
@@ -233,7 +237,7 @@ fn rounded(demand: u64, capacity: u64, rounding: u32) -> (u128, u128) {
     }
 }
 
-/// What takes a part of a room: a shape, or a group rounded down.
+/// What takes a part of a room: a shape, or a group.
 pub(super) struct Taker<'a> {
     demand: &'a [u64],
     devices: Option<(u32, u32)>,
@@ -250,7 +254,7 @@ impl<'a> Taker<'a> {
     }
 }
 
-/// Shapes that the programme treats as one, at the least any of them takes.
+/// Shapes that the programme treats as one.
 pub(super) struct Group {
     pub(super) demand: Vec<u64>,
     pub(super) shapes: Vec<usize>,
@@ -334,7 +338,8 @@ impl Pricer {
     }
 }
 
-/// Similar shapes in one group each, at most [`MAX_GROUPS`] of them.
+/// Similar shapes in one group each, at most [`MAX_GROUPS`] of them, at what
+/// their items take on average. The values are judged shape by shape later on.
 fn groups(model: &Model, shapes: &[usize]) -> Vec<Group> {
     let mut step: f64 = 1.0;
     loop {
@@ -367,17 +372,20 @@ fn groups(model: &Model, shapes: &[usize]) -> Vec<Group> {
             return index
                 .into_values()
                 .map(|shapes| {
+                    let count_of = |s: usize| -> u128 {
+                        let kinds = model.shapes[s].kinds.iter();
+                        kinds.map(|k| u128::from(model.kinds[*k].count)).sum()
+                    };
+                    let items: u128 = shapes.iter().map(|s| count_of(*s)).sum();
                     let demand = (0..model.dims)
                         .map(|r| {
-                            let least = shapes.iter().map(|s| model.shapes[*s].demand[r]).min();
-                            least.unwrap_or(0)
+                            let taken = shapes
+                                .iter()
+                                .map(|s| u128::from(model.shapes[*s].demand[r]) * count_of(*s));
+                            u64::try_from(taken.sum::<u128>() / items.max(1)).unwrap_or(u64::MAX)
                         })
                         .collect();
-                    let count = shapes
-                        .iter()
-                        .flat_map(|s| &model.shapes[*s].kinds)
-                        .map(|k| f64::from(model.kinds[*k].count))
-                        .sum();
+                    let count = items as f64;
                     Group {
                         demand,
                         shapes,
@@ -614,7 +622,12 @@ fn generate(
                 break;
             }
         }
-        if !added || best.0 >= objective * (1.0 - 1e-9 - UNEVEN) {
+        let enough = if master.pivots > MANY_PIVOTS {
+            TOLERANCE
+        } else {
+            1e-9 + UNEVEN
+        };
+        if !added || best.0 >= objective * (1.0 - enough) {
             break;
         }
         if master.pivots >= pivot_limit {

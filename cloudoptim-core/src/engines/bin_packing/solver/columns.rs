@@ -29,6 +29,11 @@ const SEARCHES: [(f64, u64); 4] = [(0.6, 500), (0.3, 500), (0.0, 500), (0.0, 20_
 /// The same while diving.
 const DIVE_SEARCHES: [(f64, u64); 1] = [(0.0, 500)];
 
+/// Rounds of fillings before the dive for a programme that knows those of
+/// another, and after each of its steps.
+const TAUGHT_ROUNDS: u32 = 3;
+const DIVE_ROUNDS: u32 = 2;
+
 /// Simple fillings to try before a search: whether to start from the
 /// fractional one, and how to go on.
 const GUESSES: [(bool, Pick); 4] = [
@@ -42,8 +47,10 @@ const GUESSES: [(bool, Pick); 4] = [
 /// dive.
 const NEARLY: f64 = 0.05;
 
-/// Types searched in one round, those that promise the most first.
-const TYPES_PER_ROUND: usize = 12;
+/// Types searched in one round, those that promise the most first; more where
+/// devices are shared, and searches find less.
+const TYPES_PER_ROUND: usize = 6;
+const DEVICE_TYPES_PER_ROUND: usize = 12;
 
 /// A filling of a type: how many items of which shapes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,8 +83,13 @@ pub(super) struct Programme<'a> {
     /// The programme as last solved, with the configuration of each column.
     solved: Option<(Master, Vec<Option<usize>>)>,
     searches: &'static [(f64, u64)],
+    types_per_round: usize,
+    /// Whether it knows the fillings of another programme.
+    taught: bool,
     pub(super) pivots: u64,
     pub(super) work: u64,
+    /// What the dive costs at least, as far as its first programme tells.
+    pub(super) least: f64,
     pivot_limit: u64,
     /// Work up to which fillings are generated.
     budget: u64,
@@ -126,6 +138,7 @@ impl<'a> Programme<'a> {
             })
             .collect();
         let centre = shapes.iter().map(|s| scope.bound.values[*s]).collect();
+        let devices = model.types.iter().any(|t| !t.devices.is_empty());
         Self {
             scope,
             shapes,
@@ -136,13 +149,16 @@ impl<'a> Programme<'a> {
             centre,
             centre_bound: f64::NEG_INFINITY,
             solved: None,
-            searches: if model.types.iter().any(|t| !t.devices.is_empty()) {
-                &SEARCHES
+            searches: if devices { &SEARCHES } else { &SEARCHES[..3] },
+            types_per_round: if devices {
+                DEVICE_TYPES_PER_ROUND
             } else {
-                &SEARCHES[..3]
+                TYPES_PER_ROUND
             },
+            taught: false,
             pivots: 0,
             work: 0,
+            least: 0.0,
             pivot_limit,
             budget,
         }
@@ -172,6 +188,7 @@ impl<'a> Programme<'a> {
 
     /// Offers fillings from elsewhere.
     pub(super) fn learn_configs(&mut self, configs: &[Config]) {
+        self.taught |= !configs.is_empty();
         for config in configs {
             self.add(config.clone());
         }
@@ -347,7 +364,7 @@ impl<'a> Programme<'a> {
         let mut fresh = Vec::new();
         let mut hits = 0;
         for (_, i, filling) in promising {
-            if hits == TYPES_PER_ROUND || self.work >= self.budget {
+            if hits == self.types_per_round || self.work >= self.budget {
                 break;
             }
             let mut found = self.guess(i, &filling, left, &by_shape, duals);
@@ -459,9 +476,10 @@ impl<'a> Programme<'a> {
         let mut first = true;
         while left.iter().any(|n| *n > 0) {
             let solved = if first {
-                self.solve(&left, 1_000, self.searches)
+                let rounds = if self.taught { TAUGHT_ROUNDS } else { 1_000 };
+                self.solve(&left, rounds, self.searches)
             } else {
-                self.solve(&left, 4, &DIVE_SEARCHES)
+                self.solve(&left, DIVE_ROUNDS, &DIVE_SEARCHES)
             };
             let Some(solution) = solved else { break };
             if solution.is_empty() {
@@ -469,6 +487,8 @@ impl<'a> Programme<'a> {
             }
             if first {
                 first = false;
+                let master = self.solved.as_ref().map(|(master, _)| master);
+                self.least = master.map_or(0.0, Master::objective);
                 self.prune();
             }
             let mut fixed = false;

@@ -115,6 +115,13 @@ impl Family {
         self.sizes.get(ty).is_some_and(Option::is_some)
     }
 
+    /// What a table of all types costs, in labels.
+    pub(super) fn work(&self) -> u64 {
+        let cells = self.sizes.iter().flatten().map(|(r, c)| (r + 1) * (c + 1));
+        let most = cells.max().unwrap_or(0) as u64;
+        most * self.free.len() as u64 / CELLS_PER_LABEL
+    }
+
     /// The table at `values` (by shape) for as many of `types`, in their order,
     /// as it may serve.
     pub(super) fn table(&self, values: &[f64], types: &[usize]) -> Option<Table> {

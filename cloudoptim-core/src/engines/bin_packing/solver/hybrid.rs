@@ -47,6 +47,9 @@ const PROMISING: usize = 24;
 /// far as their last look tells.
 const DOUBT: f64 = 1e-3;
 
+/// A quick look is by table where labels took so many times as long.
+const TABLE_PAYS: u64 = 4;
+
 /// Types with a new filling after which a round ends.
 const FOUND_PER_ROUND: usize = 3;
 
@@ -118,6 +121,8 @@ struct Programme<'a> {
     configs: Vec<Config>,
     row_of: Vec<Option<u32>>,
     work: u64,
+    /// What labels cost in the last quick look.
+    labelling: u64,
     /// Values with the best bound so far, by row, and that bound.
     centre: Vec<f64>,
     proven: f64,
@@ -221,6 +226,7 @@ impl<'a> Programme<'a> {
             configs: Vec::new(),
             row_of,
             work: 0,
+            labelling: 0,
             centre: Vec::new(),
             proven: 0.0,
             price_step: MicroUsdPerHour(1),
@@ -267,7 +273,12 @@ impl<'a> Programme<'a> {
         let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.
         let uncertain = self.prove(budget)?;
-        if !uncertain.is_empty() {
+        let devices = self.types.iter().any(|t| !t.search.devices.is_empty());
+        if devices {
+            // Fluid fillings of types with devices are worth much more than whole
+            // ones: hardly any bound is left.
+            cut_short |= !uncertain.is_empty();
+        } else if !uncertain.is_empty() {
             for t in uncertain {
                 self.types[t].fluid = true;
             }
@@ -406,7 +417,7 @@ impl<'a> Programme<'a> {
             by_shape[*s] = *value;
         }
         let table = match &self.family {
-            Some(family) if look != Look::Quick => {
+            Some(family) if look != Look::Quick || self.labelling > TABLE_PAYS * family.work() => {
                 let looked = order.iter().map(|(_, i)| *i);
                 let looked: Vec<usize> = looked.filter(|i| !self.types[*i].fluid).collect();
                 family.table(&by_shape, &looked)
@@ -414,6 +425,9 @@ impl<'a> Programme<'a> {
             _ => None,
         };
         self.work += table.as_ref().map_or(0, |t| t.work);
+        if look == Look::Quick && table.is_none() {
+            self.labelling = 0;
+        }
         for (worth, i) in order {
             let t = &self.types[i];
             if t.fluid {
@@ -457,6 +471,9 @@ impl<'a> Programme<'a> {
                     _ => labelled_price(t, root, look_at, look, spare),
                 };
                 self.work += priced.work;
+                if look == Look::Quick && table.is_none() {
+                    self.labelling += priced.work;
+                }
                 let upper = priced.upper.min(root.value);
                 scale = scale.min(t.price / upper);
                 let (ty, price) = (t.ty, t.price);

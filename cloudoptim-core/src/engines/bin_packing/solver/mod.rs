@@ -13,6 +13,7 @@
 //!   [`Solution::unplaced`] with its reason.
 //! - A node type without a price is never opened; the proof counts such types.
 
+mod balance;
 mod bin;
 mod bound;
 mod bundles;
@@ -27,6 +28,7 @@ mod grid;
 mod hybrid;
 mod improve;
 mod labels;
+mod level;
 mod lp;
 mod merged;
 mod model;

@@ -2,6 +2,7 @@
 
 use super::model::Model;
 use super::problem::DeviceRequest;
+use std::ops::Range;
 
 /// Fillings of one type by shapes.
 #[derive(Debug, Clone)]
@@ -99,16 +100,16 @@ impl Search {
                 ..Found::default()
             },
             nodes: node_limit,
+            open: Vec::with_capacity(8 * order.len()),
+            usable: vec![0.0; duals.len()],
         };
-        let candidates: Vec<Candidate> = order
-            .into_iter()
-            .map(|(_, carried, index)| Candidate {
-                index,
-                carried,
-                most: 0,
-            })
-            .collect();
-        state.descend(&candidates, 0.0, duals);
+        let candidates = order.into_iter().map(|(_, carried, index)| Candidate {
+            index,
+            carried,
+            most: 0,
+        });
+        state.open.extend(candidates);
+        state.descend(0..state.open.len(), 0.0, duals);
         let mut best = state.best;
         best.complete = state.nodes > 0;
         best.nodes = node_limit - state.nodes;
@@ -141,10 +142,15 @@ struct State<'a> {
     chosen: Vec<(usize, u32)>,
     best: Found,
     nodes: u64,
+    /// Candidates of each level of the descent, one level after the other.
+    open: Vec<Candidate>,
+    /// What all that may be added could take of each row.
+    usable: Vec<f64>,
 }
 
 impl State<'_> {
-    fn descend(&mut self, candidates: &[Candidate], value: f64, duals: &[f64]) {
+    /// `candidates` are a range of [`State::open`], which is left as it was.
+    fn descend(&mut self, candidates: Range<usize>, value: f64, duals: &[f64]) {
         if value > self.best.value * (1.0 + 1e-12) {
             self.best.value = value;
             self.best.counts.clone_from(&self.chosen);
@@ -153,25 +159,33 @@ impl State<'_> {
             return;
         }
         self.nodes -= 1;
-        let mut open: Vec<Candidate> = Vec::with_capacity(candidates.len());
-        for c in candidates {
-            let most = self.fit(c.index);
+        let start = self.open.len();
+        for at in candidates {
+            let candidate = self.open[at];
+            let most = self.fit(candidate.index);
             if most > 0 {
-                open.push(Candidate { most, ..*c });
+                self.open.push(Candidate { most, ..candidate });
             }
         }
+        let own = start..self.open.len();
         let enough = self.best.value * (1.0 + 1e-9) - value;
-        if open.is_empty() || self.at_most(&open, duals) <= enough {
-            return;
+        if !own.is_empty() && self.at_most(own.clone(), duals) > enough {
+            self.choose(own, value, duals);
         }
-        let first = open[0];
+        self.open.truncate(start);
+    }
+
+    /// Any number of the first of `open`, then the others.
+    fn choose(&mut self, open: Range<usize>, value: f64, duals: &[f64]) {
+        let first = self.open[open.start];
+        let rest = open.start + 1..open.end;
         let i = first.index;
         for count in (0..=first.most).rev() {
             if self.nodes == 0 {
                 return;
             }
             if count == 0 {
-                self.descend(&open[1..], value, duals);
+                self.descend(rest.clone(), value, duals);
                 continue;
             }
             let Some(devices) = self.take(i, count) else {
@@ -179,7 +193,7 @@ impl State<'_> {
             };
             self.chosen.push((i, count));
             let inner = value + self.values[i] * f64::from(count);
-            self.descend(&open[1..], inner, duals);
+            self.descend(rest.clone(), inner, duals);
             self.chosen.pop();
             self.give(i, count, devices);
         }
@@ -188,8 +202,10 @@ impl State<'_> {
     /// No choice of `open` is worth more: what the duals carry of the room
     /// that is free and of use, filled with the densest, at most as many of
     /// each as fit. `open` must be in the order of density.
-    fn at_most(&self, open: &[Candidate], duals: &[f64]) -> f64 {
-        let mut usable = vec![0.0; self.rows.len()];
+    fn at_most(&mut self, open: Range<usize>, duals: &[f64]) -> f64 {
+        let open = &self.open[open];
+        let usable = &mut self.usable;
+        usable.fill(0.0);
         for c in open {
             let parts = &self.search.parts[c.index];
             for (u, p) in usable.iter_mut().zip(parts) {
@@ -199,7 +215,7 @@ impl State<'_> {
         let mut rest: f64 = duals
             .iter()
             .zip(&self.rows)
-            .zip(&usable)
+            .zip(usable.iter())
             .map(|((y, free), usable)| y * free.min(*usable).max(0.0))
             .sum();
         let mut bound = 0.0;

@@ -7,6 +7,7 @@ use super::columns::{self, Programme};
 use super::greedy::{self, Opens};
 use super::hybrid;
 use super::improve;
+use super::level::level;
 use super::merged::Merged;
 use super::model::Model;
 use super::pack::{self, Key, Pack, Pick, Scope, price};
@@ -35,10 +36,27 @@ const ELITE: usize = 4;
 /// How much higher a bound must be where it is harder to check.
 const CLEARLY: f64 = 1.01;
 
+/// Where a packing costs no more than this above the bound, as a part of it, the
+/// proportional packing has nothing to add.
+const PROPORTIONAL: f64 = 1e-3;
+
 /// Settings of the proportional packing to try, and how many in a row may bring
 /// nothing.
 const SETTINGS: u64 = 40;
 const IDLE_SETTINGS: u32 = 10;
+
+/// A zone whose packing costs this little more than the linear programme says is
+/// not packed again.
+const GOOD_ZONE: f64 = 1.5e-3;
+
+/// Where limits on what shares a node carry more of the cost than this, nodes are
+/// not filled by amounts alone.
+const LIMITED: f64 = 0.01;
+
+/// How much more than the demand nodes that are filled evenly may hold.
+const SPARES: [f64; 8] = [
+    0.0, 0.000_1, 0.000_2, 0.000_4, 0.000_8, 0.001_6, 0.004, 0.012,
+];
 
 /// Up to this many types, first fit is tried on each of them.
 const FEW_TYPES: usize = 64;
@@ -178,6 +196,12 @@ impl Search<'_> {
         Some(MicroUsdPerHour(costs.sum::<Option<i64>>()?))
     }
 
+    /// Whether the best packings cost hardly more than the bound.
+    fn within(&self, part: f64) -> bool {
+        let enough = self.lower.0 as f64 * (1.0 + part);
+        self.reached().is_some_and(|cost| cost.0 as f64 <= enough)
+    }
+
     /// Whether nothing better can be found, or the observer broke off.
     fn done(&self) -> bool {
         let optimal = self.reached().is_some_and(|cost| cost <= self.lower);
@@ -291,15 +315,24 @@ impl Search<'_> {
         let fluid = scope.bound.values.clone();
         let types = self.model.types.len();
         if self.many(part) {
-            self.proportional(part, scope)?;
+            self.levelled(part, scope)?;
+            if !self.within(PROPORTIONAL) {
+                self.proportional(part, scope)?;
+            }
             return self.improve(part, scope);
         }
-        self.columns(part, scope, "columns of all")?;
+        self.levelled(part, scope)?;
+        let least = self.columns(part, scope, "columns of all")?;
         if self.parts.len() > 1 {
             // What is best for all zones together need not be for one.
-            let all = std::mem::take(&mut self.configs);
-            self.columns(part, scope, "columns")?;
-            self.configs = all;
+            self.improve(part, scope)?;
+            let best = self.parts[part].best.as_ref();
+            let cost = best.map_or(f64::INFINITY, |(pack, _)| pack.cost(self.model) as f64);
+            if cost > least * (1.0 + GOOD_ZONE) {
+                let all = std::mem::take(&mut self.configs);
+                self.columns(part, scope, "columns")?;
+                self.configs = all;
+            }
         }
         let won = |(_, name): &(Pack, String)| name.starts_with("columns");
         if self.parts[part].best.as_ref().is_some_and(won) {
@@ -336,6 +369,27 @@ impl Search<'_> {
         shapes.filter(|n| **n > 0).count() > columns::MAX_SHAPES
     }
 
+    /// Nodes opened at once and filled evenly.
+    fn levelled(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
+        let limited: f64 = scope.bound.limits.iter().sum();
+        if limited > LIMITED * scope.bound.lower.0 as f64 {
+            return ControlFlow::Continue(());
+        }
+        for spare in SPARES {
+            let mut all = false;
+            self.consider(part, scope, "levelled", &mut |pack| {
+                greedy::fill_open(scope, pack);
+                let some = level(scope, pack, spare);
+                all = !some || pack.left.total == 0;
+                greedy::by_ratio(scope, pack, Pick::Order(Key::Size), &scope.bound.values);
+            })?;
+            if all {
+                break; // with more to spare it costs more
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     /// Nodes filled by the shares of the fluid optimum, with several settings
     /// while they bring something.
     fn proportional(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
@@ -362,12 +416,12 @@ impl Search<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Column generation and dive.
-    fn columns(&mut self, part: usize, scope: Scope<'_>, name: &str) -> ControlFlow<()> {
+    /// Column generation and dive. Says what the linear programme costs.
+    fn columns(&mut self, part: usize, scope: Scope<'_>, name: &str) -> ControlFlow<(), f64> {
         let merged = Merged::new(self.model, scope.bound);
         let shapes = merged.left(&self.parts[part].start.left.kinds);
         if shapes.iter().filter(|n| **n > 0).count() > columns::MAX_SHAPES {
-            return ControlFlow::Continue(());
+            return ControlFlow::Continue(0.0);
         }
         let pivots = self.effort.bound_pivots;
         // Zones try twice; half is for what comes after.
@@ -381,6 +435,7 @@ impl Search<'_> {
         let configs = std::mem::take(&mut self.configs);
         let mut done = 0;
         let mut work = 0;
+        let mut least = 0.0;
         let outcome = self.consider(part, scope, name, &mut |pack| {
             greedy::fill_open(scope, pack);
             let wide = Scope {
@@ -396,6 +451,7 @@ impl Search<'_> {
             }
             programme.learn_configs(&configs);
             let plan = programme.dive(&left);
+            least = programme.least;
             done = programme.pivots;
             work = programme.work;
             columns::carry_out(scope, &merged, pack, &plan);
@@ -405,7 +461,7 @@ impl Search<'_> {
         self.configs = configs;
         self.work.pivots += done;
         self.work.placements += work;
-        outcome
+        outcome.map_continue(|()| least)
     }
 
     /// Improves the best packings of a part.

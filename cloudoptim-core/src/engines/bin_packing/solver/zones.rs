@@ -5,6 +5,7 @@
 //! whose zone counts for a spread or a limit, evenly; what is free follows the
 //! load, so that every zone keeps about the same mix.
 
+use super::balance;
 use super::model::Model;
 use super::problem::{Per, Problem, Rule};
 use super::search::area_values;
@@ -219,6 +220,7 @@ pub(super) fn split(problem: &Problem, model: &Model, counts: &[u32]) -> Vec<Vec
     splitter.place_counted(&mut todo);
     splitter.place_free(problem, &mut todo);
     splitter.repair(&groups);
+    splitter.balance(problem, &groups);
     splitter.counts
 }
 
@@ -512,6 +514,40 @@ impl<'a> Splitter<'a> {
             let offender = self.rules.offender(|zone, k| self.counts[zone][k] > 0);
             let Some((zone, kind)) = offender else { break };
             self.shift(kind, zone, -1);
+        }
+    }
+}
+
+impl Splitter<'_> {
+    /// Exchanges items that rules about zones do not tell apart, so that zones of
+    /// one price have the same mix. Where nodes stand already, room differs.
+    fn balance(&mut self, problem: &Problem, groups: &[Vec<usize>]) {
+        if problem.nodes.iter().any(|n| !n.closed) {
+            return;
+        }
+        let price = zone_prices(self.model, self.zones);
+        let Some(lowest) = price.iter().copied().min_by(f64::total_cmp) else {
+            return;
+        };
+        let cheap: Vec<usize> = (0..self.zones)
+            .filter(|z| price[*z] <= lowest * 1.001)
+            .collect();
+        let together: std::collections::BTreeSet<usize> =
+            groups.iter().flatten().copied().collect();
+        let keys = (0..self.model.kinds.len()).map(|k| {
+            let everywhere = cheap.iter().all(|z| self.allows(k, *z));
+            let alone = self.model.kinds[k].company.is_empty() && !together.contains(&k);
+            let parts = self.rules.rules_of[k].iter().map(|r| {
+                let rule = &self.rules.rules[*r];
+                (*r, rule.with_kinds[k], rule.of_kinds[k])
+            });
+            let parts: Vec<(usize, bool, bool)> = parts.collect();
+            let free = parts.is_empty();
+            (k, (everywhere && alone).then_some((parts, free)))
+        });
+        let groups = balance::grouped(keys);
+        if cheap.len() > 1 {
+            balance::balance(self.model, &cheap, &groups, &mut self.counts);
         }
     }
 }
