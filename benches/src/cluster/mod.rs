@@ -6,10 +6,10 @@ mod drain;
 
 // The same drains as the tests run, so that they are judged alike.
 #[path = "../../../cloudoptim-aws/tests/it/act/hands.rs"]
-#[allow(dead_code)] // the tests need more of it
+#[allow(dead_code, clippy::unwrap_used)] // tests, which need more of it
 mod hands;
 #[path = "../../../cloudoptim-aws/tests/it/act/rounds.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, clippy::unwrap_used)]
 mod rounds;
 
 pub use collect::{Collected, collect};

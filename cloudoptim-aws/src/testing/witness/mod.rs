@@ -42,6 +42,8 @@ pub use judge::Testimony;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked at.
 const STEP: Duration = Duration::from_millis(100);
+/// How often a watch that the server ended is begun anew.
+const MOST_WATCHES: u32 = 100;
 
 /// How many pods with some labels have to stay healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,21 +187,42 @@ async fn list(api: &Api) -> Result<(Vec<PodSeen>, String), ApiError> {
     Ok((pods, version.unwrap_or_default().to_owned()))
 }
 
-async fn follow(mut watch: Watch, seen: Arc<Mutex<Seen>>) {
+fn path_from(version: &str) -> String {
+    format!("/api/v1/pods?watch=1&resourceVersion={version}&timeoutSeconds=14400")
+}
+
+/// Notes what the watch says, and goes on with another where it ends: a server
+/// ends one that cannot keep up, and still knows what came after.
+async fn follow(api: Api, mut watch: Watch, mut version: String, seen: Arc<Mutex<Seen>>) {
+    let mut again = 0;
     let why = loop {
-        let event = match watch.next().await {
-            Ok(Some(event)) => event,
-            Ok(None) => break "the server ended it".to_owned(),
-            Err(error) => break error.to_string(),
+        let (kind, object) = match watch.next().await {
+            Ok(Some(mut event)) => (event["type"].take(), event["object"].take()),
+            ended => {
+                let why = match ended {
+                    Err(error) => error.to_string(),
+                    Ok(_) => "the server ended it".to_owned(),
+                };
+                again += 1;
+                match api.watch(&path_from(&version)).await {
+                    Ok(another) if again <= MOST_WATCHES => watch = another,
+                    Ok(_) => break format!("{again} times: {why}"),
+                    Err(error) => break format!("{why}, and then {error}"),
+                }
+                continue;
+            }
         };
-        let pod = match event["type"].as_str() {
-            Some("ADDED" | "MODIFIED") => PodSeen::read(&event["object"], false),
-            Some("DELETED") => PodSeen::read(&event["object"], true),
+        let pod = match kind.as_str() {
+            Some("ADDED" | "MODIFIED") => PodSeen::read(&object, false),
+            Some("DELETED") => PodSeen::read(&object, true),
             _ => None,
         };
         match pod {
-            Some(pod) => locked(&seen).events.push(pod),
-            None => break format!("it says {event}"),
+            Some(pod) => {
+                version = pod.version.to_string();
+                locked(&seen).events.push(pod);
+            }
+            None => break format!("it says {kind} {object}"),
         }
     };
     locked(&seen).ended = Some(why);
@@ -217,10 +240,10 @@ impl Witness {
             events,
             ended: None,
         }));
-        let path = format!("/api/v1/pods?watch=1&resourceVersion={version}&timeoutSeconds=14400");
-        let watch = api.watch(&path).await?;
+        let watch = api.watch(&path_from(&version)).await?;
+        let following = follow(api.clone(), watch, version, Arc::clone(&seen));
         Ok(Self {
-            watching: tokio::spawn(follow(watch, Arc::clone(&seen))),
+            watching: tokio::spawn(following),
             api,
             lines,
             seen,

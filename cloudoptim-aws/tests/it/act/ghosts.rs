@@ -345,7 +345,7 @@ struct Battery {
 }
 
 impl Battery {
-    async fn plan(&self) -> Plan {
+    async fn snapshot(&self) -> Snapshot {
         let expected = ExpectedCluster {
             name: CLUSTER.to_owned(),
             uid: Some(self.hands.uid.clone()),
@@ -359,6 +359,11 @@ impl Battery {
             CLUSTER.clone_into(&mut cluster.name);
             (cluster.account, cluster.region) = (Some(ACCOUNT.into()), Some(REGION.into()));
         }
+        snapshot
+    }
+
+    async fn plan(&self) -> Plan {
+        let snapshot = self.snapshot().await;
         let inputs = Inputs {
             snapshot: &snapshot,
             overlay: &Overlay::default(),
@@ -462,6 +467,11 @@ async fn whatever_of_the_cluster_is_not_seen_no_instance_and_no_volume_is_touche
         sources,
         ledgers,
     };
+
+    // What acts on the account looks again at a cluster that is whole: nothing but
+    // the guards stands before it.
+    let whole = battery.snapshot().await.clusters;
+    battery.memory.change(|world| world.clusters = whole);
 
     // With everything in sight, the two are found, marked and to be stopped.
     let healthy = battery.plan().await;
