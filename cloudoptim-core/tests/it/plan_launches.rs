@@ -3,7 +3,7 @@
 use crate::bin_packing::{catalog, plan_of_case, plan_of_case_by};
 use crate::execute::Host;
 use chrono::TimeDelta;
-use cloudoptim_core::decision::{Action, LaunchThrough};
+use cloudoptim_core::decision::{Action, LaunchThrough, NodeShape};
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::Elsewhere;
 use cloudoptim_core::execute::{Report, StepResult, undo};
@@ -117,12 +117,11 @@ fn without_capacity_the_old_node_stays_and_nothing_is_drained() {
     assert_as_before(&world, &host);
 }
 
+/// A change of what launched nodes are like.
+type Edit<'e> = &'e dyn Fn(&mut NodeShape);
+
 /// Changes what the plan expects of launched nodes, or asks for.
-fn expecting(
-    plan: &mut Plan,
-    asked: bool,
-    edit: impl Fn(&mut cloudoptim_core::decision::NodeShape),
-) {
+fn expecting(plan: &mut Plan, asked: bool, edit: impl Fn(&mut NodeShape)) {
     for step in &mut plan.steps {
         if let (Action::LaunchNodes { launch, .. }, true) = (&mut step.action, asked) {
             launch.shape.iter_mut().for_each(|s| edit(s));
@@ -143,11 +142,7 @@ fn a_node_that_is_short_or_not_set_up_takes_no_pods_and_is_released() {
         value: String::new(),
         effect: TaintEffect::NoSchedule,
     };
-    let cases: [(
-        &str,
-        bool,
-        &dyn Fn(&mut cloudoptim_core::decision::NodeShape),
-    ); 4] = [
+    let cases: [(&str, bool, Edit<'_>); 4] = [
         ("cpu", false, &|s| s.least.cpu = MilliCpu(99_000)),
         ("not set up yet", true, &|s| {
             s.taints.push(taint("node.cilium.io/agent-not-ready"))
