@@ -11,7 +11,7 @@ use crate::version::Version;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -316,7 +316,7 @@ impl History {
         u32::try_from(started.count()).unwrap_or(u32::MAX)
     }
 
-    /// Steps of that kind, begun in the last `span`, that are not known to have
+    /// Steps of that kind (launches by their nodes), begun in the last `span`, that are not known to have
     /// had no effect. Entries that claim to come from the future count too.
     pub fn spent(
         &self,
@@ -325,12 +325,13 @@ impl History {
         now: DateTime<Utc>,
         span: TimeDelta,
     ) -> u64 {
-        let mut steps: BTreeSet<(&Fingerprint, &StepId)> = BTreeSet::new();
+        let mut steps: BTreeMap<(&Fingerprint, &StepId), u64> = BTreeMap::new();
         for entry in &self.entries {
             if let Entry::Started {
                 at,
                 fingerprint,
                 step,
+                action,
                 charge: Some(charge),
                 ..
             } = entry
@@ -343,11 +344,11 @@ impl History {
                     StepState::Finished(Outcome::Failed { .. } | Outcome::Stale { .. })
                 );
                 if !without_effect {
-                    steps.insert((fingerprint, step));
+                    steps.insert((fingerprint, step), crate::guard::weight(action));
                 }
             }
         }
-        u64::try_from(steps.len()).unwrap_or(u64::MAX)
+        steps.into_values().fold(0, u64::saturating_add)
     }
 }
 

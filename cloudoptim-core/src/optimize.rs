@@ -18,7 +18,7 @@ use crate::engines::{
 };
 use crate::ledger::{Asleep, Ledgers};
 use crate::model::{ClusterUid, ContainerResources, ResourceList, WorkloadRef};
-use crate::overlay::{MovedPod, NodeRef, Overlay, ReplicaChange, RequestChange};
+use crate::overlay::{MovedPod, NodeAddition, NodeRef, Overlay, ReplicaChange, RequestChange};
 use crate::plan::{DeclineReason, Declined, Plan, PlanInput};
 use crate::version::Version;
 use chrono::{DateTime, Utc};
@@ -438,6 +438,17 @@ fn after_packing(output: &EngineOutput) -> Overlay {
                             node: node.clone(),
                         });
                     }
+                }
+            }
+            Action::LaunchNodes { cluster, launch } => {
+                let shape = launch.shape.as_deref();
+                for (name, shape) in launch.nodes.iter().filter_map(|n| Some((n, shape?))) {
+                    let mut node = shape.node(name);
+                    node.allocatable.subtract(&shape.daemons);
+                    overlay.added_nodes.push(NodeAddition {
+                        cluster: cluster.clone(),
+                        node,
+                    });
                 }
             }
             Action::RemoveNode { cluster, node, .. } => {

@@ -19,6 +19,10 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         ("approval", schema_for!(crate::guard::Approval)),
         ("benchmark", schema_for!(crate::catalog::Benchmark)),
+        (
+            "constraint_prices",
+            schema_for!(crate::engines::bin_packing::ConstraintPrices),
+        ),
         ("decision", schema_for!(crate::decision::Decision)),
         (
             "drain_plan",
@@ -56,5 +60,6 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("spot_advice", schema_for!(crate::catalog::SpotAdvice)),
         ("transfer_price", schema_for!(crate::catalog::TransferPrice)),
         ("usage_columns", schema_for!(crate::model::UsageColumns)),
+        ("what_if", schema_for!(crate::engines::bin_packing::WhatIf)),
     ])
 }

@@ -18,6 +18,8 @@
 //! | load report | [`LoadReport`] | of the known one |
 //! | engine output | [`EngineOutput`] | refused |
 //! | migration | [`Migration`] | refused |
+//! | what-if | [`WhatIf`] | refused |
+//! | constraint prices | [`ConstraintPrices`] | refused |
 //! | plan | [`Plan`] | refused |
 //! | approval | [`Approval`] | refused |
 //! | journal entry | [`Entry`] | refused |
@@ -48,7 +50,7 @@
 //! ```
 
 use crate::engines::EngineOutput;
-use crate::engines::bin_packing::Migration;
+use crate::engines::bin_packing::{ConstraintPrices, Migration, WhatIf};
 use crate::execute::Report;
 use crate::guard::{Approval, Limits};
 use crate::input::LoadReport;
@@ -92,6 +94,8 @@ documents! {
     LoadReport: "load report" = 1;
     EngineOutput: "engine output" = 1;
     Migration: "migration" = 1;
+    WhatIf: "what-if" = 1;
+    ConstraintPrices: "constraint prices" = 1;
     Plan: "plan" = crate::plan::PLAN_VERSION;
     Approval: "approval" = 1;
     Entry: "journal entry" = 1;

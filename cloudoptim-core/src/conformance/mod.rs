@@ -14,7 +14,7 @@
 //! | `InstanceActuator` | [`stops_starts_and_terminates`], [`leaves_instances_that_are_protected_or_nodes`] |
 //! | `VolumeActuator` | [`deletes_once`], [`snapshots_once`], [`act_needs_matching_permit`], [`act_needs_matching_precondition`], [`leaves_attached_volumes`] |
 //! | `TagActuator` | [`tags_and_untags`] |
-//! | `NodeActuator` | [`launches_once`], [`cordons_and_uncordons`], [`drains_once`], [`leaves_nodes_with_pods`], [`removes_once`], [`deletes_node_object_once`] |
+//! | `NodeActuator` | [`launches_once`], [`releases_once`], [`cordons_and_uncordons`], [`drains_once`], [`leaves_nodes_with_pods`], [`removes_once`], [`deletes_node_object_once`] |
 //! | `WorkloadActuator` | [`resizes_once`], [`scales_only_from_what_was_seen`], [`suspends_and_resumes`], [`prefers_a_zone_and_forgets_it`], [`sets_the_spot_share_once`] |
 //! | `ObjectActuator` | [`annotates_and_removes`], [`routes_and_forgets`] |
 //! | `Journal` | [`keeps_entries_in_order`], [`outlives_its_process`], [`has_one_writer`] |
@@ -38,7 +38,7 @@ pub use instances::{
 pub use journal::{has_one_writer, keeps_entries_in_order, outlives_its_process, sample_entries};
 pub use nodes::{
     cordons_and_uncordons, deletes_node_object_once, drains_once, launches_once,
-    leaves_nodes_with_pods, removes_once,
+    leaves_nodes_with_pods, releases_once, removes_once,
 };
 pub use objects::{annotates_and_removes, routes_and_forgets};
 pub use sources::{

@@ -1,7 +1,7 @@
 //! Checks of nodes.
 
 use super::act::{Act, answer, cluster_of, is_conflict, permit, shown};
-use crate::decision::{Action, Offering, Owner, PodMove};
+use crate::decision::{Action, Launch, Owner, PodMove};
 use crate::guard::lookup::ends_with_its_node;
 use crate::model::{ClusterUid, NodeName};
 use crate::plan::Precondition;
@@ -24,25 +24,30 @@ async fn is_listed(provider: &impl NodeSource, node: &NodeName) -> bool {
     found.is_some()
 }
 
-/// Nodes asked for twice under one key are launched once, and carry the key. For
-/// a provider whose nodes do, not only their claims or instances.
+fn launch_of(cluster: &ClusterUid, launch: &Launch, count: u32) -> Action {
+    let mut launch = launch.clone();
+    launch.count = count;
+    Action::LaunchNodes {
+        cluster: cluster.clone(),
+        launch: Box::new(launch),
+    }
+}
+
+/// Nodes asked for twice under one key are launched once, carry the key, and
+/// look as asked for; a group is raised only from the size that is stated. For a
+/// provider whose nodes carry the key, not only their claims or instances. The
+/// launch is of two nodes.
 ///
 /// # Panics
 /// When that is not so.
 pub async fn launches_once<P: ClusterIdentity + NodeSource + NodeActuator>(
     provider: &P,
-    offering: &Offering,
-    via: &Owner,
+    launch: &Launch,
 ) {
     let cluster = cluster_of(provider).await;
-    let launch = |count| Action::LaunchNodes {
-        cluster: cluster.clone(),
-        offering: offering.clone(),
-        count,
-        via: via.clone(),
-    };
+    assert_eq!(launch.count, 2, "a launch of two nodes must be prepared");
     let name = "launch";
-    let permit = permit(name, launch(2), Vec::new());
+    let permit = permit(name, launch_of(&cluster, launch, 2), Vec::new());
     let see = async || {
         let nodes = answer(provider.list_nodes().await);
         let ours = nodes
@@ -54,16 +59,75 @@ pub async fn launches_once<P: ClusterIdentity + NodeSource + NodeActuator>(
     let (before, ours) = see().await;
     Act {
         name,
-        action: launch(2),
-        other: launch(3),
+        action: launch_of(&cluster, launch, 2),
+        other: launch_of(&cluster, launch, 3),
         unmet: None,
     }
-    .happens_once(
-        async |p| provider.launch_nodes(p, offering, 2, via).await,
-        see,
-    )
+    .happens_once(async |p| provider.launch_nodes(p, launch).await, see)
     .await;
     assert_eq!(see().await, (before + 2, ours + 2));
+    let nodes = answer(provider.list_nodes().await);
+    let ours = nodes.items().iter();
+    for node in ours.filter(|n| n.meta.label(STEP_KEY) == Some(permit.key())) {
+        for (key, value) in launch.shape.iter().flat_map(|s| &s.labels) {
+            assert_eq!(node.meta.label(key), Some(value.as_str()), "{key}");
+        }
+    }
+    if launch.group_size.is_some() {
+        // It is two larger by now.
+        let again = permit_of("launch from another size", &cluster, launch);
+        is_conflict("launch", provider.launch_nodes(&again, launch).await);
+        assert_eq!(
+            see().await,
+            (before + 2, ours_of(provider, permit.key()).await)
+        );
+    }
+}
+
+fn permit_of(name: &str, cluster: &ClusterUid, launch: &Launch) -> crate::guard::Permit {
+    permit(name, launch_of(cluster, launch, launch.count), Vec::new())
+}
+
+async fn ours_of(provider: &impl NodeSource, key: &str) -> usize {
+    let nodes = answer(provider.list_nodes().await);
+    let ours = nodes.items().iter();
+    ours.filter(|n| n.meta.label(STEP_KEY) == Some(key)).count()
+}
+
+/// What was launched and runs no pod is removed once, and nothing else is. The
+/// launch is prepared by this check; no pod comes to its nodes meanwhile.
+///
+/// # Panics
+/// When that is not so.
+pub async fn releases_once<P: ClusterIdentity + NodeSource + NodeActuator>(
+    provider: &P,
+    launch: &Launch,
+) {
+    let cluster = cluster_of(provider).await;
+    let all = async || {
+        let nodes = answer(provider.list_nodes().await);
+        let names = nodes.items().iter().map(|n| n.meta.name.clone());
+        names.collect::<BTreeSet<_>>()
+    };
+    let before = all().await;
+    let launched = permit_of("launch to release", &cluster, launch);
+    answer(provider.launch_nodes(&launched, launch).await);
+    assert_ne!(all().await, before, "the launch does not show");
+    let release = |key: &str| Action::ReleaseNodes {
+        cluster: cluster.clone(),
+        launch: Box::new(launch.clone()),
+        key: key.to_owned(),
+    };
+    let key = launched.key();
+    Act {
+        name: "release",
+        action: release(key),
+        other: release("another"),
+        unmet: None,
+    }
+    .happens_once(async |p| provider.release_nodes(p, launch, key).await, all)
+    .await;
+    assert_eq!(all().await, before);
 }
 
 /// A node is cordoned and uncordoned, each once, and one that is cordoned

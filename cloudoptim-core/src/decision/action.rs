@@ -1,6 +1,6 @@
 //! Changes, who makes them, and the way back.
 
-use super::Offering;
+use super::{Launch, Offering};
 use crate::model::{
     AccountId, ClusterUid, ContainerResources, InstanceId, MicroUsdPerHour, NamespacedName,
     NodeName, Region, Uid, VolumeId, WorkloadRef, ZoneId,
@@ -38,6 +38,11 @@ pub enum Owner {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         auto_scaling_group: Option<String>,
     },
+    /// An EC2 launch template, of which instances are made that are their own.
+    LaunchTemplate {
+        /// Id or name.
+        name: String,
+    },
     /// Managed by the provider: it cannot be asked from outside.
     Provider {
         /// Which.
@@ -54,6 +59,7 @@ impl fmt::Display for Owner {
             Self::NodePool { name } => write!(f, "node pool {name}"),
             Self::AutoScalingGroup { name } => write!(f, "auto scaling group {name}"),
             Self::NodeGroup { name, .. } => write!(f, "node group {name}"),
+            Self::LaunchTemplate { name } => write!(f, "launch template {name}"),
             Self::Provider { name } => write!(f, "{name}"),
             Self::Unowned => f.write_str("no owner"),
         }
@@ -69,7 +75,8 @@ pub struct PodMove {
     pub pod: NamespacedName,
     /// Its uid: the precondition of the eviction.
     pub uid: Uid,
-    /// Where a node has room for it, by the simulation; a new node when `None`.
+    /// Where a node has room for it, by the simulation; not known when `None`.
+    /// A node that is not there yet has a [planned name](super::planned_name).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<NodeName>,
 }
@@ -110,12 +117,20 @@ pub enum Action {
     LaunchNodes {
         /// Cluster.
         cluster: ClusterUid,
-        /// What to launch.
-        offering: Offering,
-        /// How many.
-        count: u32,
-        /// Who launches.
-        via: Owner,
+        /// What, how many, and who launches.
+        launch: Box<Launch>,
+    },
+    /// Remove launched nodes that no pod uses, through their owner, and what was
+    /// asked for and is no node yet. Nodes with pods stay.
+    ReleaseNodes {
+        /// Cluster.
+        cluster: ClusterUid,
+        /// What was launched.
+        launch: Box<Launch>,
+        /// Key of the step that launched them. Empty in the undo of a plan's
+        /// step, and filled in when that is carried out.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        key: String,
     },
     /// Mark a node unschedulable.
     CordonNode {
@@ -368,6 +383,7 @@ impl Action {
         matches!(
             self,
             Self::RemoveNode { .. }
+                | Self::ReleaseNodes { .. }
                 | Self::DeleteNodeObject { .. }
                 | Self::TerminateInstance { .. }
                 | Self::DeleteVolume { .. }
@@ -378,13 +394,13 @@ impl Action {
     /// decision.
     pub fn resource(&self) -> String {
         match self {
-            Self::LaunchNodes {
-                cluster,
-                offering,
-                via,
-                ..
+            Self::LaunchNodes { cluster, launch }
+            | Self::ReleaseNodes {
+                cluster, launch, ..
             } => {
-                format!("{cluster}/launch/{offering}/{via}")
+                let names: Vec<&str> = launch.nodes.iter().map(NodeName::as_str).collect();
+                let (offering, via) = (&launch.offering, &launch.via);
+                format!("{cluster}/launch/{offering}/{via}/{}", names.join(","))
             }
             Self::CordonNode { cluster, node }
             | Self::UncordonNode { cluster, node }
@@ -597,12 +613,17 @@ impl Action {
                 region,
                 instance,
             },
+            Self::LaunchNodes { cluster, launch } => Self::ReleaseNodes {
+                cluster,
+                launch,
+                key: String::new(),
+            },
             Self::RemoveNode { .. } | Self::DeleteNodeObject { .. } => {
                 return Undo::ReplacedByOwner;
             }
-            Self::LaunchNodes { .. } => {
+            Self::ReleaseNodes { launch, .. } => {
                 return Undo::Manual {
-                    how: "cordon and remove the launched nodes through their owner".to_owned(),
+                    how: format!("launch {} again", launch.offering),
                 };
             }
             Self::TerminateInstance { instance, .. } => {
@@ -631,13 +652,21 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unset = |v: &Option<String>| v.clone().unwrap_or_else(|| "nothing".to_owned());
         match self {
-            Self::LaunchNodes {
-                offering,
-                count,
-                via,
-                ..
-            } => {
+            Self::LaunchNodes { launch, .. } => {
+                let Launch {
+                    offering,
+                    count,
+                    via,
+                    ..
+                } = &**launch;
                 write!(f, "launch {count} × {offering} through {via}")
+            }
+            Self::ReleaseNodes { launch, .. } => {
+                let Launch { offering, via, .. } = &**launch;
+                write!(
+                    f,
+                    "remove launched nodes of {offering} that are not used through {via}"
+                )
             }
             Self::CordonNode { node, .. } => write!(f, "cordon {node}"),
             Self::UncordonNode { node, .. } => write!(f, "uncordon {node}"),

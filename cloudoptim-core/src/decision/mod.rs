@@ -1,10 +1,13 @@
 //! What an engine decides, about what, why, and what that is worth.
 
 mod action;
+mod launch;
 mod reason;
 mod subject;
 
 pub use action::{Action, ObjectRef, Owner, PodMove, SpotPoolShare, Undo};
+pub(crate) use launch::planned_number;
+pub use launch::{Launch, LaunchThrough, NodeShape, is_planned, planned_name};
 pub use reason::Reason;
 pub use subject::{Offering, Subject};
 

@@ -170,9 +170,49 @@ impl<'a> Inputs<'a> {
         figure.map(|f| (f.value, day_start(f.as_of)))
     }
 
-    /// Price of a node as it runs, by its labels, else by its instance. `None`
-    /// when its type, its capacity type or the price is unknown.
+    /// Price of a node as it runs, by its labels, else by its instance, with what
+    /// a node [costs beside](crate::engines::bin_packing::Config::extra_per_node).
+    /// `None` when its type, its capacity type or the price is unknown.
     pub fn node_price(&self, cluster: &Cluster, node: &Node) -> Option<MicroUsdPerHour> {
+        let (instance_type, zone, capacity_type) = self.offering_of(cluster, node)?;
+        let cloud = self.snapshot.cloud_of(cluster);
+        let price = self.price(cloud, &instance_type, zone.as_ref(), capacity_type)?;
+        Some(price + self.policy.bin_packing.extra_per_node)
+    }
+
+    /// What a node less, or one more like it, really costs: its price, but for
+    /// what [is paid for anyway](crate::engines::bin_packing::Config::marginal_prices).
+    pub(crate) fn marginal_price(&self, cluster: &Cluster, node: &Node) -> Option<MicroUsdPerHour> {
+        let (instance_type, zone, capacity_type) = self.offering_of(cluster, node)?;
+        let stated = self.marginal(&instance_type, zone.as_ref(), capacity_type);
+        stated.or_else(|| self.node_price(cluster, node))
+    }
+
+    /// The stated marginal price of an offering, with what a node costs beside.
+    pub(crate) fn marginal(
+        &self,
+        instance_type: &str,
+        zone: Option<&crate::model::ZoneId>,
+        capacity_type: CapacityType,
+    ) -> Option<MicroUsdPerHour> {
+        let settings = &self.policy.bin_packing;
+        let own = settings.marginal_prices.iter().filter(|p| {
+            p.instance_type.as_str() == instance_type && p.capacity_type == capacity_type
+        });
+        let exact = own
+            .clone()
+            .find(|p| p.zone_id.is_some() && p.zone_id.as_ref() == zone);
+        let found = exact.or_else(|| own.clone().find(|p| p.zone_id.is_none()))?;
+        Some(found.per_hour + settings.extra_per_node)
+    }
+
+    /// Type, zone and capacity type of a node, by its labels, else by its
+    /// instance.
+    fn offering_of(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+    ) -> Option<(String, Option<crate::model::ZoneId>, CapacityType)> {
         let cloud = self.snapshot.cloud_of(cluster);
         let instance = node
             .instance_id()
@@ -192,7 +232,7 @@ impl<'a> Inputs<'a> {
                 let name = node.zone_name()?;
                 cloud.and_then(|c| c.zone_id(&name).cloned())
             });
-        self.price(cloud, instance_type, zone.as_ref(), capacity_type)
+        Some((instance_type.to_owned(), zone, capacity_type))
     }
 }
 

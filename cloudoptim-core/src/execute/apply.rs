@@ -8,14 +8,17 @@ use crate::providers::{Actuators, Call, CloudActuators, ClusterActuators, Provid
 /// Sends the request of the permit's action.
 pub(super) async fn apply(permit: &Permit, actuators: &Actuators) -> Result<(), ProviderError> {
     match permit.action() {
-        Action::LaunchNodes {
+        Action::LaunchNodes { cluster, launch } => {
+            let nodes = &of_cluster(actuators, cluster)?.nodes;
+            nodes.launch_nodes(permit, launch).await
+        }
+        Action::ReleaseNodes {
             cluster,
-            offering,
-            count,
-            via,
+            launch,
+            key,
         } => {
             let nodes = &of_cluster(actuators, cluster)?.nodes;
-            nodes.launch_nodes(permit, offering, *count, via).await
+            nodes.release_nodes(permit, launch, key).await
         }
         Action::CordonNode { cluster, node } => {
             let nodes = &of_cluster(actuators, cluster)?.nodes;

@@ -1,11 +1,12 @@
 //! Whether an act has had its effect, by reading.
 
-use crate::decision::Action;
+use crate::decision::{Action, Launch};
 use crate::guard::Unmet;
 use crate::guard::lookup::{
-    find_container, find_instance, find_node, find_object, find_tag, find_volume, find_workload,
+    ends_with_its_node, find_container, find_group_size, find_instance, find_launched, find_node,
+    find_object, find_tag, find_volume, find_workload,
 };
-use crate::model::{Cluster, InstanceState, Snapshot, VolumeState, ZONE_ID_LABEL};
+use crate::model::{Cluster, InstanceState, Node, Snapshot, VolumeState, ZONE_ID_LABEL};
 use crate::providers::{SPOT_REPLICAS_KEY, STEP_KEY};
 
 /// What reading shows of an act.
@@ -63,9 +64,11 @@ fn read(action: &Action, key: &str, fresh: &Snapshot) -> Result<Effect, Unmet> {
     Ok(match action {
         Action::LaunchNodes {
             cluster: uid,
-            count,
-            ..
-        } => launched(cluster(uid)?, key, *count),
+            launch,
+        } => launched(fresh, cluster(uid)?, key, launch),
+        Action::ReleaseNodes {
+            cluster: uid, key, ..
+        } => released(fresh, cluster(uid)?, key),
         Action::CordonNode { cluster, node } => {
             done(find_node(fresh, cluster, node)?.unschedulable)
         }
@@ -239,12 +242,35 @@ const fn going(state: InstanceState) -> bool {
     )
 }
 
-/// Nodes that carry the key. Asking again under the same key makes no more.
-fn launched(cluster: &Cluster, key: &str, count: u32) -> Effect {
-    let nodes = cluster
-        .nodes
-        .items()
-        .iter()
-        .filter(|n| n.meta.label(STEP_KEY) == Some(key));
-    done(u32::try_from(nodes.count()).is_ok_and(|have| have >= count))
+/// What carries the key, as a node, a claim or an instance; of a group, what it
+/// wants. Asking again under the same key makes no more.
+fn launched(fresh: &Snapshot, cluster: &Cluster, key: &str, launch: &Launch) -> Effect {
+    let found = find_launched(fresh, cluster, key);
+    let have = found.nodes.len().saturating_add(found.coming);
+    if u32::try_from(have).is_ok_and(|have| have >= launch.count) {
+        return Effect::Done;
+    }
+    let Some(before) = launch.group_size else {
+        return done(false);
+    };
+    match find_group_size(fresh, &launch.via) {
+        Ok(size) => either(&size, &before.saturating_add(launch.count), &before),
+        Err(unmet) => unclear(&unmet),
+    }
+}
+
+/// Nothing under the key is left but nodes with pods.
+fn released(fresh: &Snapshot, cluster: &Cluster, key: &str) -> Effect {
+    let (nodes, pods) = (&cluster.nodes, &cluster.pods);
+    if !nodes.is_complete() || !pods.is_complete() {
+        return Effect::Unclear(format!("nodes: {nodes}, pods: {pods}"));
+    }
+    let found = find_launched(fresh, cluster, key);
+    let idle = |node: &&&Node| {
+        let name = node.name();
+        let mut pods = cluster.pods.items().iter();
+        node.meta.deleted_at.is_none()
+            && !pods.any(|p| p.node() == Some(&name) && !ends_with_its_node(p))
+    };
+    done(found.coming == 0 && found.nodes.iter().filter(idle).count() == 0)
 }

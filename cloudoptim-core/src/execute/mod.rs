@@ -20,7 +20,7 @@ mod undo;
 
 pub use undo::undo;
 
-use crate::decision::Undo;
+use crate::decision::{Action, Undo};
 use crate::guard::{
     Approval, ApprovedPlan, Context, Fresh, Limits, Placement, Refusal, charge, check, in_time,
     step_key,
@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
             if self.state(step) == StepState::Open {
                 self.look_up(step, "interrupted").await?;
             }
-            let undo = undo_step(step, None);
+            let undo = undo_step(&self.plan.fingerprint, step, None);
             if let Some(undo) = undo
                 && self.state(&undo) == StepState::Open
             {
@@ -503,7 +503,10 @@ impl<'a> Run<'a> {
         let all = self.plan.steps.iter().rev();
         let of_half = all.filter(|step| half.contains(&step.id));
         of_half
-            .filter(|step| undo_step(step, None).is_some_and(|undo| !self.is_done(&undo.id)))
+            .filter(|step| {
+                undo_step(&self.plan.fingerprint, step, None)
+                    .is_some_and(|undo| !self.is_done(&undo.id))
+            })
             .collect()
     }
 
@@ -517,7 +520,7 @@ impl<'a> Run<'a> {
     }
 
     async fn undo(&mut self, step: &Step) -> Result<(), ExecuteError> {
-        let Some(blind) = undo_step(step, None) else {
+        let Some(blind) = undo_step(&self.plan.fingerprint, step, None) else {
             return Ok(());
         };
         let read = read::read(&blind, &self.plan.scope, self.env.sources, self.env.clock).await;
@@ -534,7 +537,7 @@ impl<'a> Run<'a> {
             // Another undo of the group, or somebody, has done it.
             return Ok(());
         }
-        let Some(undo) = undo_step(step, Some(&fresh.snapshot)) else {
+        let Some(undo) = undo_step(&self.plan.fingerprint, step, Some(&fresh.snapshot)) else {
             return Ok(());
         };
         loop {
@@ -552,7 +555,8 @@ impl<'a> Run<'a> {
 
     fn report(&self, end: End) -> Report {
         let steps = self.plan.steps.iter().map(|step| {
-            let undone = undo_step(step, None).is_some_and(|undo| self.is_done(&undo.id));
+            let undone = undo_step(&self.plan.fingerprint, step, None)
+                .is_some_and(|undo| self.is_done(&undo.id));
             let result = match self.state(step) {
                 StepState::Finished(outcome) if outcome.is_done() && undone => StepResult::Undone,
                 StepState::Finished(outcome) => StepResult::Finished { outcome },
@@ -641,11 +645,15 @@ fn left_to_undo<'s>(done: &[&'s Step]) -> Vec<&'s Step> {
 /// The step that takes `step` back, where an action can. With fresh reads it
 /// carries preconditions: the object is still the one that the plan saw, and
 /// as the step left it.
-fn undo_step(step: &Step, fresh: Option<&Snapshot>) -> Option<Step> {
+fn undo_step(plan: &Fingerprint, step: &Step, fresh: Option<&Snapshot>) -> Option<Step> {
     let Undo::Action { action } = &step.undo else {
         return None;
     };
-    let action = (**action).clone();
+    let mut action = (**action).clone();
+    // What a step launched carries its key, which is made of the whole plan.
+    if let Action::ReleaseNodes { key, .. } = &mut action {
+        *key = step_key(plan, &step.id);
+    }
     let mut preconditions = Vec::new();
     if let Some(fresh) = fresh {
         preconditions = Precondition::of(&action, fresh);

@@ -32,7 +32,7 @@ pub fn undo(plan: &Plan, history: &History, snapshot: &Snapshot, valid_for: Time
     let mut steps: Vec<Step> = Vec::new();
     let done: Vec<&Step> = plan.steps.iter().filter(|s| is_done(&s.id)).collect();
     for step in left_to_undo(&done).into_iter().rev() {
-        let Some(mut back) = undo_step(step, Some(snapshot)) else {
+        let Some(mut back) = undo_step(&plan.fingerprint, step, Some(snapshot)) else {
             continue;
         };
         let key = step_key(&plan.fingerprint, &back.id);

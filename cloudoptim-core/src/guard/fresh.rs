@@ -1,7 +1,7 @@
 //! What is read again right before an act.
 
 use crate::collect::Part;
-use crate::decision::Action;
+use crate::decision::{Action, Owner};
 use crate::knowledge::{Knowledge, Provenance};
 use crate::model::{AccountId, Cloud, Cluster, ClusterUid, Region, Snapshot};
 use crate::plan::{Precondition, Scope, Step};
@@ -136,6 +136,8 @@ impl Fresh {
                     Part::Instances => Some(about(&cloud.instances)),
                     Part::Volumes => Some(about(&cloud.volumes)),
                     Part::EbsSnapshots => Some(about(&cloud.ebs_snapshots)),
+                    Part::AutoScalingGroups => Some(about(&cloud.auto_scaling_groups)),
+                    Part::NodeGroups => Some(about(&cloud.node_groups)),
                     _ => None,
                 }
             }
@@ -143,6 +145,8 @@ impl Fresh {
                 let cluster = self.snapshot.cluster(cluster)?;
                 match part.part {
                     Part::Nodes => Some(about(&cluster.nodes)),
+                    Part::NodeClaims => Some(about(&cluster.node_claims)),
+                    Part::NodePools => Some(about(&cluster.node_pools)),
                     Part::Pods => Some(about(&cluster.pods)),
                     Part::Workloads => Some(about(&cluster.workloads)),
                     Part::Services => Some(about(&cluster.services)),
@@ -228,19 +232,64 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
             .flat_map(|cluster| of_cluster(cluster, parts))
             .collect()
     };
+    // What tells which nodes were launched, beside the nodes themselves.
+    let about_launch = |cluster: &ClusterUid, via: &Owner| -> Vec<PartRef> {
+        match via {
+            Owner::NodePool { .. } | Owner::NodeClaim { .. } => {
+                of_cluster(cluster, &[Part::NodePools, Part::NodeClaims])
+            }
+            Owner::NodeGroup { .. } => {
+                all_clouds(&[Part::AutoScalingGroups, Part::NodeGroups, Part::Instances])
+            }
+            Owner::AutoScalingGroup { .. } => {
+                all_clouds(&[Part::AutoScalingGroups, Part::Instances])
+            }
+            _ => all_clouds(&[Part::Instances]),
+        }
+    };
+    let waited_for = |parts: Vec<PartRef>| -> Vec<PartRef> {
+        let launched = step.preconditions.iter().filter_map(|p| match p {
+            Precondition::NodesAreReady(launched) => Some(launched),
+            _ => None,
+        });
+        let mut all: Vec<PartRef> = Vec::new();
+        let more = launched.flat_map(|l| about_launch(&l.cluster, &l.via));
+        for part in more.chain(parts) {
+            if !all.contains(&part) {
+                all.push(part);
+            }
+        }
+        all
+    };
+    let waits_for_pods = || {
+        let waits = |p: &Precondition| matches!(p, Precondition::PodsAreReady { .. });
+        step.preconditions.iter().any(waits)
+    };
     match &step.action {
-        Action::LaunchNodes { cluster, .. }
-        | Action::CordonNode { cluster, .. }
-        | Action::UncordonNode { cluster, .. } => {
-            let waits = |p: &Precondition| matches!(p, Precondition::PodsAreReady { .. });
-            let parts: &[Part] = if step.preconditions.iter().any(waits) {
+        Action::LaunchNodes { cluster, launch } => {
+            let mut parts = about_launch(cluster, &launch.via);
+            if waits_for_pods() {
+                parts.extend(of_cluster(cluster, &[Part::Workloads, Part::Pods]));
+            }
+            parts.extend(of_cluster(cluster, &[Part::Nodes]));
+            waited_for(parts)
+        }
+        Action::ReleaseNodes {
+            cluster, launch, ..
+        } => {
+            let mut parts = about_launch(cluster, &launch.via);
+            parts.extend(of_cluster(cluster, &[Part::Pods, Part::Nodes]));
+            parts
+        }
+        Action::CordonNode { cluster, .. } | Action::UncordonNode { cluster, .. } => {
+            let parts: &[Part] = if waits_for_pods() {
                 &[Part::Workloads, Part::Pods, Part::Nodes]
             } else {
                 &[Part::Nodes]
             };
-            of_cluster(cluster, parts)
+            waited_for(of_cluster(cluster, parts))
         }
-        Action::DrainNode { cluster, .. } => of_cluster(
+        Action::DrainNode { cluster, .. } => waited_for(of_cluster(
             cluster,
             &[
                 Part::Namespaces,
@@ -253,7 +302,7 @@ pub fn needs(step: &Step, scope: &Scope) -> Vec<PartRef> {
                 Part::Pods,
                 Part::Nodes,
             ],
-        ),
+        )),
         Action::RemoveNode { cluster, .. } => {
             let mut parts = all_clouds(&[Part::Instances]);
             parts.extend(of_cluster(cluster, &[Part::Pods, Part::Nodes]));

@@ -1,12 +1,15 @@
 //! Whether a precondition holds on what was read just now.
 
-use crate::decision::ObjectRef;
+use crate::decision::{NodeShape, ObjectRef, Owner};
 use crate::knowledge::Knowledge;
 use crate::model::{
-    Cluster, ClusterUid, Instance, InstanceId, InstanceState, Node, NodeName, ObjectMeta, Pod,
-    Snapshot, Uid, VolumeId, VolumeState, Workload, WorkloadRef,
+    Cluster, ClusterUid, Instance, InstanceId, InstanceState, NODE_GROUP_LABEL, Node, NodeName,
+    ObjectMeta, Pod, Snapshot, TaintEffect, Uid, VolumeId, VolumeState, Workload, WorkloadRef,
 };
-use crate::plan::{Controller, Precondition};
+use crate::plan::{Controller, Fingerprint, Precondition};
+use crate::providers::STEP_KEY;
+use crate::scheduling::capacity::not_target;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -245,6 +248,172 @@ fn are_back(cluster: &Cluster, controller: &Controller) -> Result<(), Unmet> {
     })
 }
 
+/// What was launched under a key.
+pub(crate) struct Found<'a> {
+    /// Nodes that are there.
+    pub(crate) nodes: Vec<&'a Node>,
+    /// Claims and instances without a node.
+    pub(crate) coming: usize,
+}
+
+/// What carries the key: nodes themselves, or their claims or instances.
+pub(crate) fn find_launched<'a>(
+    snapshot: &'a Snapshot,
+    cluster: &'a Cluster,
+    key: &str,
+) -> Found<'a> {
+    let nodes = cluster.nodes.items();
+    let has = |meta: &ObjectMeta| meta.label(STEP_KEY) == Some(key);
+    let claims = cluster.node_claims.items().iter();
+    let claims: Vec<_> = claims
+        .filter(|c| has(&c.meta) && c.meta.deleted_at.is_none())
+        .collect();
+    let instances: Vec<&Instance> = snapshot
+        .clouds
+        .iter()
+        .flat_map(|c| c.instances.items())
+        .filter(|i| i.tags.get(STEP_KEY).is_some_and(|k| k == key))
+        .filter(|i| matches!(i.state, InstanceState::Pending | InstanceState::Running))
+        .collect();
+    let of_claim = |node: &Node, claim: &crate::model::NodeClaim| {
+        let by_name = claim.node_name.as_ref() == Some(&node.name());
+        by_name || (claim.provider_id.is_some() && claim.provider_id == node.provider_id)
+    };
+    let of_instance = |node: &Node, i: &Instance| node.instance_id().as_ref() == Some(&i.id);
+    let ours = |node: &&Node| {
+        has(&node.meta)
+            || claims.iter().any(|c| of_claim(node, c))
+            || instances.iter().any(|i| of_instance(node, i))
+    };
+    let claimed = claims
+        .iter()
+        .filter(|c| !nodes.iter().any(|n| of_claim(n, c)));
+    // An instance of a claim is that claim's.
+    let bare = instances.iter().filter(|i| {
+        let claimed = claims.iter().any(|c| {
+            let id = c.provider_id.as_deref();
+            id.is_some_and(|id| id.ends_with(i.id.as_str()))
+        });
+        !claimed && !nodes.iter().any(|n| of_instance(n, i))
+    });
+    Found {
+        coming: claimed.count() + bare.count(),
+        nodes: nodes.iter().filter(ours).collect(),
+    }
+}
+
+/// How many nodes a group wants and may have.
+fn group_sizes(snapshot: &Snapshot, group: &Owner) -> Result<(u32, u32), Unmet> {
+    let missing = || unknown(format!("the size of {group}"));
+    let only = |mut found: Vec<(u32, u32)>| match (found.pop(), found.is_empty()) {
+        (Some(sizes), true) => Ok(sizes),
+        _ => Err(missing()),
+    };
+    let clouds = snapshot.clouds.iter();
+    match group {
+        Owner::NodeGroup { name, .. } => only(
+            clouds
+                .flat_map(|c| c.node_groups.items())
+                .filter(|g| g.name == *name)
+                .map(|g| (g.desired, g.max_size))
+                .collect(),
+        ),
+        Owner::AutoScalingGroup { name } => only(
+            clouds
+                .flat_map(|c| c.auto_scaling_groups.items())
+                .filter(|g| g.name == *name)
+                .map(|g| (g.desired, g.max_size))
+                .collect(),
+        ),
+        _ => Err(missing()),
+    }
+}
+
+/// How many nodes a group wants.
+pub(crate) fn find_group_size(snapshot: &Snapshot, group: &Owner) -> Result<u32, Unmet> {
+    group_sizes(snapshot, group).map(|(size, _)| size)
+}
+
+/// Nodes of a group that joined after that moment.
+fn joined<'a>(
+    snapshot: &'a Snapshot,
+    cluster: &'a Cluster,
+    group: &'a Owner,
+    since: DateTime<Utc>,
+) -> impl Iterator<Item = &'a Node> {
+    let groups = snapshot
+        .clouds
+        .iter()
+        .flat_map(|c| c.auto_scaling_groups.items());
+    let members = groups.flat_map(|g| g.instances.iter().map(move |i| (&g.name, &i.instance)));
+    let members: Vec<_> = members.collect();
+    let of_group = move |node: &&Node| match group {
+        Owner::NodeGroup { name, .. } => node.meta.label(NODE_GROUP_LABEL) == Some(name),
+        Owner::AutoScalingGroup { name } => {
+            let id = node.instance_id();
+            members
+                .iter()
+                .any(|(group, i)| *group == name && Some(*i) == id.as_ref())
+        }
+        _ => false,
+    };
+    let nodes = cluster.nodes.items().iter();
+    nodes.filter(move |n| n.meta.created_at.is_some_and(|at| at > since) && of_group(n))
+}
+
+/// Why nothing may count on a launched node yet; `None` when it is ready.
+fn not_ready(cluster: &Cluster, node: &Node, shape: Option<&NodeShape>) -> Option<String> {
+    let name = &node.meta.name;
+    if let Some(why) = not_target(node, cluster.node_pools.items()).first() {
+        return Some(format!("{name}: {why}"));
+    }
+    let shape = shape?;
+    let labels = &node.meta.labels;
+    if let Some((key, value)) = shape.labels.iter().find(|(k, v)| labels.get(*k) != Some(v)) {
+        let have = labels.get(key).map_or("nothing", String::as_str);
+        return Some(format!("{name} with label {key}={have} instead of {value}"));
+    }
+    let mut taints = node.taints.iter();
+    let keeps_away = |t: &&crate::model::Taint| {
+        t.effect != TaintEffect::PreferNoSchedule && !shape.taints.contains(t)
+    };
+    if let Some(taint) = taints.find(keeps_away) {
+        return Some(format!("{name} with taint {}", taint.key));
+    }
+    let short = shape.least.excess_over(&node.allocatable);
+    short
+        .first()
+        .map(|(what, need, have)| format!("{name} with {have} {what}, and {need} are counted on"))
+}
+
+/// What was launched is ready, as many as were asked for.
+fn are_there(
+    snapshot: &Snapshot,
+    cluster: &Cluster,
+    key: &str,
+    launched: &crate::plan::LaunchedNodes,
+) -> Result<(), Unmet> {
+    let mut nodes = find_launched(snapshot, cluster, key).nodes;
+    let more = joined(snapshot, cluster, &launched.via, launched.since);
+    let new: Vec<&Node> = more
+        .filter(|n| !nodes.iter().any(|have| have.meta.name == n.meta.name))
+        .collect();
+    nodes.extend(new);
+    let why: Vec<Option<String>> = nodes
+        .iter()
+        .map(|n| not_ready(cluster, n, launched.shape.as_deref()))
+        .collect();
+    let ready = why.iter().filter(|w| w.is_none()).count();
+    if u32::try_from(ready).unwrap_or(u32::MAX) >= launched.count {
+        return Ok(());
+    }
+    let first = why.into_iter().flatten().next();
+    let first = first.map_or_else(String::new, |why| format!("; {why}"));
+    Err(Unmet::Found {
+        found: format!("{ready} of {} nodes ready{first}", launched.count),
+    })
+}
+
 fn absent(value: &Option<String>) -> String {
     value.clone().unwrap_or_else(|| "nothing".to_owned())
 }
@@ -254,8 +423,25 @@ pub(crate) fn holds(
     precondition: &Precondition,
     fresh: &Snapshot,
     placement: &dyn Placement,
+    plan: &Fingerprint,
 ) -> Result<(), Unmet> {
     match precondition {
+        Precondition::NodesAreReady(launched) => {
+            let cluster = cluster(fresh, &launched.cluster)?;
+            complete(&cluster.nodes, "nodes")?;
+            let key = super::step_key(plan, &launched.launch);
+            are_there(fresh, cluster, &key, launched)
+        }
+        Precondition::GroupWants { group, size, more } => {
+            let (found, most) = group_sizes(fresh, group)?;
+            equal(size, &found, |s| format!("{s} nodes wanted"))?;
+            if size.saturating_add(*more) <= most {
+                return Ok(());
+            }
+            Err(Unmet::Found {
+                found: format!("a maximum of {most}"),
+            })
+        }
         // Of ages, not of what was read: the guard of freshness asks for it.
         Precondition::SpotFiguresAreOf { .. } => Ok(()),
         Precondition::NodeIs {

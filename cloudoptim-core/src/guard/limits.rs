@@ -27,6 +27,8 @@ pub enum Kind {
     Volumes,
     /// Workloads resized, put to sleep or moved.
     Patches,
+    /// Nodes launched.
+    Launches,
 }
 
 impl fmt::Display for Kind {
@@ -36,6 +38,7 @@ impl fmt::Display for Kind {
             Self::Ghosts => "ghosts",
             Self::Volumes => "volumes",
             Self::Patches => "workload patches",
+            Self::Launches => "launches",
         })
     }
 }
@@ -63,6 +66,7 @@ impl Charge {
         };
         match action {
             Action::DrainNode { cluster, .. } => in_cluster(Kind::Drains, cluster),
+            Action::LaunchNodes { cluster, .. } => in_cluster(Kind::Launches, cluster),
             Action::DeleteNodeObject { cluster, .. } => in_cluster(Kind::Ghosts, cluster),
             Action::StopInstance {
                 account, region, ..
@@ -117,6 +121,14 @@ pub(crate) fn charge(step: &Step, plan: &Plan) -> Option<Charge> {
     first.is_none_or(|s| s.id == step.id).then_some(charge)
 }
 
+/// How much an action counts for: a launch by its nodes.
+pub(crate) fn weight(action: &Action) -> u64 {
+    match action {
+        Action::LaunchNodes { launch, .. } => u64::from(launch.count),
+        _ => 1,
+    }
+}
+
 /// The most of one kind in one scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -156,6 +168,8 @@ pub struct Limits {
     pub volumes: Cap,
     /// Workload patches of a cluster.
     pub patches: Cap,
+    /// Nodes launched in a cluster.
+    pub launches: Cap,
     /// Most of a pool's nodes that are disrupted at a time, in percent and
     /// rounded up, those that are not ready for any other reason too. A node
     /// that is only cordoned does not count.
@@ -200,6 +214,8 @@ impl Default for Limits {
             ghosts: Cap::new(5, 10, 25),
             volumes: Cap::new(20, 40, 100),
             patches: Cap::new(20, 40, 100),
+            // As many as may be drained: a plan launches fewer than it empties.
+            launches: Cap::new(50, 50, 200),
             // Karpenter's default budget.
             pool_percent: 10,
             max_age_seconds: 60,
@@ -227,6 +243,7 @@ impl Limits {
             Kind::Ghosts => self.ghosts = cap,
             Kind::Volumes => self.volumes = cap,
             Kind::Patches => self.patches = cap,
+            Kind::Launches => self.launches = cap,
         }
         self
     }
@@ -313,6 +330,7 @@ impl Limits {
             Kind::Ghosts => self.ghosts,
             Kind::Volumes => self.volumes,
             Kind::Patches => self.patches,
+            Kind::Launches => self.launches,
         }
     }
 
@@ -324,8 +342,11 @@ impl Limits {
     /// [`Refusal::OverCap`].
     pub fn plan_within(&self, plan: &Plan) -> Result<(), Refusal> {
         let mut counts: BTreeMap<Charge, u64> = BTreeMap::new();
-        for charge in plan.steps.iter().filter_map(|s| charge(s, plan)) {
-            *counts.entry(charge).or_default() += 1;
+        for step in &plan.steps {
+            if let Some(charge) = charge(step, plan) {
+                let count = counts.entry(charge).or_default();
+                *count = count.saturating_add(weight(&step.action));
+            }
         }
         for (charge, count) in counts {
             over(
@@ -377,7 +398,11 @@ pub(super) fn within(step: &Step, context: &Context<'_>) -> Result<(), Refusal> 
             let attempts = context
                 .history
                 .attempts(&context.plan.fingerprint, &step.id);
-            let more = u64::from(attempts == 0);
+            let more = if attempts == 0 {
+                weight(&step.action)
+            } else {
+                0
+            };
             over(&charge, per, u64::from(limit), spent.saturating_add(more))?;
         }
     }

@@ -28,8 +28,8 @@ mod protect;
 /// Finding things in what was read, where a hole is no absence.
 pub(crate) mod lookup {
     pub(crate) use super::hold::{
-        ends_with_its_node, find_container, find_instance, find_node, find_object, find_tag,
-        find_volume, find_workload, holds,
+        ends_with_its_node, find_container, find_group_size, find_instance, find_launched,
+        find_node, find_object, find_tag, find_volume, find_workload, holds,
     };
     pub(crate) use super::limits::pool;
     pub(crate) use super::protect::says_leave_it;
@@ -37,8 +37,8 @@ pub(crate) mod lookup {
 
 pub use fresh::{Fresh, PartRef, ScopeRef, needs};
 pub use hold::{Placement, Unmet};
-pub(crate) use limits::charge;
 pub use limits::{Cap, Charge, Kind, Limits, LimitsError};
+pub(crate) use limits::{charge, weight};
 pub use protect::PROTECT_KEY;
 
 use crate::collect::Part;
@@ -151,6 +151,7 @@ pub enum ApprovalError {
 /// written down or read back.
 #[derive(Debug)]
 pub struct Permit {
+    plan: Fingerprint,
     step: StepId,
     key: String,
     action: Action,
@@ -160,6 +161,7 @@ pub struct Permit {
 impl Permit {
     pub(crate) fn for_step(plan: &Fingerprint, step: &Step) -> Self {
         Self {
+            plan: plan.clone(),
             step: step.id.clone(),
             key: step_key(plan, &step.id),
             action: step.action.clone(),
@@ -176,11 +178,17 @@ impl Permit {
         preconditions: Vec<Precondition>,
     ) -> Self {
         Self {
+            plan: plan.clone(),
             key: step_key(plan, &step),
             step,
             action,
             preconditions,
         }
+    }
+
+    /// The plan of the step.
+    pub(crate) const fn plan(&self) -> &Fingerprint {
+        &self.plan
     }
 
     /// The step.
@@ -385,8 +393,11 @@ impl Refusal {
                 precondition,
                 unmet,
             } => {
-                matches!(**precondition, Precondition::PodsAreReady { .. })
-                    && matches!(unmet, Unmet::Found { .. })
+                let comes = matches!(
+                    **precondition,
+                    Precondition::PodsAreReady { .. } | Precondition::NodesAreReady(_)
+                );
+                comes && matches!(unmet, Unmet::Found { .. })
             }
             _ => false,
         }
@@ -516,7 +527,9 @@ pub fn check(step: &Step, context: &Context<'_>) -> Result<Permit, Refusal> {
     completeness(step, context)?;
     protect::unprotected(step, context.plan, context.fresh, context.limits)?;
     for precondition in &step.preconditions {
-        hold::holds(precondition, &context.fresh.snapshot, context.placement).map_err(|unmet| {
+        let fresh = &context.fresh.snapshot;
+        let plan = &context.plan.fingerprint;
+        hold::holds(precondition, fresh, context.placement, plan).map_err(|unmet| {
             Refusal::Precondition {
                 precondition: Box::new(precondition.clone()),
                 unmet,

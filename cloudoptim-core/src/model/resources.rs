@@ -73,7 +73,7 @@ impl fmt::Display for Bytes {
 /// An amount of every resource that a node has or a pod asks for.
 ///
 /// Arithmetic holds at the ends of the range instead of wrapping.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Resources {

@@ -5,7 +5,7 @@ use super::{
     Controller, DeclineReason, Declined, EngineSummary, Fingerprint, Plan, Precondition, Scope,
     Step, StepId, Totals,
 };
-use crate::decision::{Action, Decision, Subject};
+use crate::decision::{Action, Decision, Owner, Subject};
 use crate::engines::office_hours::KEDA_PAUSED;
 use crate::engines::{EngineId, EngineOutput, Inputs};
 use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, WorkloadRef};
@@ -134,7 +134,7 @@ pub(super) struct Draft {
     pub(super) seconds: u64,
     pub(super) wave: Option<u32>,
     /// What must be so beyond what the action itself needs.
-    pub(super) also: Option<Precondition>,
+    pub(super) also: Vec<Precondition>,
 }
 
 impl<'a> Maker<'a> {
@@ -209,6 +209,11 @@ impl<'a> Maker<'a> {
         (candidates, maker)
     }
 
+    /// The moment of the snapshot.
+    pub(super) fn made_at(&self) -> chrono::DateTime<chrono::Utc> {
+        self.inputs.now()
+    }
+
     fn all(mut self, candidates: Vec<Candidate>) -> (Vec<Step>, Vec<Declined>, Vec<EngineSummary>) {
         // The packer's decisions about a cluster are ordered together.
         let mut batch: BTreeMap<ClusterUid, Vec<Decision>> = BTreeMap::new();
@@ -262,9 +267,31 @@ impl<'a> Maker<'a> {
         self.decline(decision, because);
     }
 
+    /// The decision, if there is somebody to ask for the nodes that it needs.
+    pub(super) fn launchable(&mut self, decision: Decision, phase: Phase) -> Option<Decision> {
+        let through = &self.inputs.policy.bin_packing.launch_through;
+        let nobody = decision.actions.iter().find_map(|action| match action {
+            Action::LaunchNodes { launch, .. } => {
+                let via = &launch.via;
+                let known = via
+                    .launches_as()
+                    .is_some_and(|kind| through.contains(&kind));
+                (!known).then(|| via.clone())
+            }
+            _ => None,
+        });
+        let Some(via) = nobody else {
+            return Some(decision);
+        };
+        self.chains.break_at(&decision, phase);
+        self.decline(decision, DeclineReason::NobodyLaunches { via });
+        None
+    }
+
     /// A decision whose steps follow each other.
     fn plain(&mut self, decision: Decision, phase: Phase) {
-        let Some(mut decision) = self.free(decision, phase) else {
+        let decision = self.free(decision, phase);
+        let Some(mut decision) = decision.and_then(|d| self.launchable(d, phase)) else {
             return;
         };
         let seconds: Vec<u64> = decision
@@ -286,7 +313,7 @@ impl<'a> Maker<'a> {
                 action,
                 seconds,
                 wave: None,
-                also: None,
+                also: Vec::new(),
             };
             let id = self.step(&mut group, draft, before, index == last);
             before = vec![id];
@@ -409,6 +436,8 @@ pub(super) struct Chains {
     touched: BTreeSet<(ClusterUid, WorkloadRef)>,
     /// Waves so far, and the controllers whose pods the last of them moves.
     waves: BTreeMap<ClusterUid, (u32, Vec<Controller>)>,
+    /// By how much earlier steps change what groups want.
+    grown: BTreeMap<(ClusterUid, String), i64>,
 }
 
 impl Chains {
@@ -485,6 +514,33 @@ impl Chains {
             Phase::Sleep => self.sleeps.entry(cluster).or_default().push(id.clone()),
             Phase::Restore | Phase::Route | Phase::Clean => {}
         }
+    }
+
+    /// A launch with the size that its group has by then, and a note of what the
+    /// action changes.
+    pub(super) fn sized(&mut self, mut action: Action) -> Action {
+        let (cluster, group, more) = match &action {
+            Action::LaunchNodes { cluster, launch } => {
+                (cluster, &launch.via, i64::from(launch.count))
+            }
+            Action::RemoveNode { cluster, via, .. } => (cluster, via, -1),
+            _ => return action,
+        };
+        // By its name: the group behind a node group may be known or not.
+        let name = match group {
+            Owner::NodeGroup { name, .. } => format!("node group {name}"),
+            other => other.to_string(),
+        };
+        let grown = self.grown.entry((cluster.clone(), name)).or_default();
+        let before = *grown;
+        *grown = grown.saturating_add(more);
+        if let Action::LaunchNodes { launch, .. } = &mut action
+            && let Some(size) = &mut launch.group_size
+        {
+            let now = i64::from(*size).saturating_add(before).max(0);
+            *size = u32::try_from(now).unwrap_or(u32::MAX);
+        }
+        action
     }
 
     /// The number of the cluster's next wave.

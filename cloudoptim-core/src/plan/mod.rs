@@ -16,10 +16,10 @@ pub use config::Config;
 pub(crate) use duration::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
 pub(crate) use make::digest;
 pub use make::{PlanInput, plan};
-pub use precondition::{Controller, Precondition};
+pub use precondition::{Controller, LaunchedNodes, Precondition};
 pub use text::Row;
 
-use crate::decision::{Action, Decision, Reason, Subject, Undo};
+use crate::decision::{Action, Decision, Owner, Reason, Subject, Undo};
 use crate::engines::bin_packing::Obstacle;
 use crate::engines::{Alternative, EngineId, Figures, NotJudged};
 use crate::model::{AccountId, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, Region};
@@ -256,6 +256,12 @@ pub enum DeclineReason {
         /// What is in the way.
         obstacle: Box<Obstacle>,
     },
+    /// It needs nodes, and nobody is there who asks that owner for them: see
+    /// [`launch_through`](crate::engines::bin_packing::Config::launch_through).
+    NobodyLaunches {
+        /// Who would launch.
+        via: Owner,
+    },
     /// The way could not be looked for.
     WayNotFound {
         /// Why.
@@ -292,6 +298,9 @@ impl fmt::Display for DeclineReason {
                 )
             }
             Self::NoSafeWay { obstacle } => write!(f, "no safe way there: {obstacle}"),
+            Self::NobodyLaunches { via } => {
+                write!(f, "nobody is there to launch nodes through {via}")
+            }
             Self::WayNotFound { error } => write!(f, "no way was found: {error}"),
         }
     }

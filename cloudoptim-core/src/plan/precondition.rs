@@ -1,6 +1,7 @@
 //! What must still be so at the moment of acting.
 
-use crate::decision::{Action, ObjectRef};
+use super::StepId;
+use crate::decision::{Action, Launch, NodeShape, ObjectRef, Owner};
 use crate::model::{
     ClusterUid, ContainerResources, InstanceId, InstanceState, NamespacedName, NodeName, Snapshot,
     Uid, VolumeId, WorkloadRef,
@@ -50,6 +51,18 @@ pub enum Precondition {
         cluster: ClusterUid,
         /// Controllers, by uid.
         controllers: Vec<Controller>,
+    },
+    /// What a step of the plan launched is ready, as many as it asked for, of
+    /// the expected labels and room, and without start-up taints. Waited for.
+    NodesAreReady(LaunchedNodes),
+    /// The group wants so many nodes, and may have so many more.
+    GroupWants {
+        /// Group.
+        group: Owner,
+        /// Wanted.
+        size: u32,
+        /// How many more.
+        more: u32,
     },
     /// The workload has this uid, and its specification this generation.
     WorkloadIs {
@@ -162,6 +175,44 @@ pub enum Precondition {
     },
 }
 
+/// Nodes that a step of the plan launched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LaunchedNodes {
+    /// Cluster.
+    pub cluster: ClusterUid,
+    /// The step.
+    pub launch: StepId,
+    /// How many.
+    pub count: u32,
+    /// Who launched: of a group, nodes count that joined it after `since`.
+    pub via: Owner,
+    /// When the plan was made.
+    pub since: DateTime<Utc>,
+    /// What each has to be like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Box<NodeShape>>,
+}
+
+impl LaunchedNodes {
+    pub(crate) fn of(
+        cluster: &ClusterUid,
+        launch: &Launch,
+        step: StepId,
+        since: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            launch: step,
+            count: launch.count,
+            via: launch.via.clone(),
+            since,
+            shape: launch.shape.clone(),
+        }
+    }
+}
+
 /// A controller whose pods are watched.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -221,7 +272,16 @@ impl Precondition {
             }
         };
         match action {
-            Action::LaunchNodes { .. } => Vec::new(),
+            Action::LaunchNodes { launch, .. } => {
+                let size = launch.group_size.into_iter();
+                let wants = |size| Self::GroupWants {
+                    group: launch.via.clone(),
+                    size,
+                    more: launch.count,
+                };
+                size.map(wants).collect()
+            }
+            Action::ReleaseNodes { .. } => Vec::new(),
             Action::CordonNode { cluster, node } | Action::UncordonNode { cluster, node } => {
                 vec![node_is(cluster, node)]
             }
@@ -384,6 +444,13 @@ impl fmt::Display for Precondition {
                     write!(f, "{comma}{} {}", controller.kind, controller.name)?;
                 }
                 f.write_str(" are ready again")
+            }
+            Self::NodesAreReady(launched) => {
+                let LaunchedNodes { count, via, .. } = launched;
+                write!(f, "{count} nodes launched through {via} are ready")
+            }
+            Self::GroupWants { group, size, more } => {
+                write!(f, "{group} wants {size} nodes, and may have {more} more")
             }
             Self::WorkloadIs {
                 workload,

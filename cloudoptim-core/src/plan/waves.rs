@@ -1,7 +1,7 @@
 //! What the packer decided about a cluster, as waves of steps.
 
 use super::make::{Draft, Group, Maker, Phase};
-use super::{Controller, DeclineReason, Precondition};
+use super::{Controller, DeclineReason, LaunchedNodes, Precondition, StepId};
 use crate::decision::{Action, Decision, PodMove, Subject};
 use crate::engines::Inputs;
 use crate::engines::bin_packing::{Eviction, Migration, Placement, Wave, migration};
@@ -14,8 +14,15 @@ impl Maker<'_> {
     /// steps of the rest.
     pub(super) fn pack(&mut self, cluster: &ClusterUid, decisions: Vec<Decision>, builds_on: u8) {
         let phase = Phase::Pack { builds_on };
-        let free = decisions.into_iter().filter_map(|d| self.free(d, phase));
-        let mut going: Vec<Decision> = free.collect();
+        // What was asked later was asked about the cluster without them.
+        let later = Phase::Pack {
+            builds_on: builds_on.saturating_add(1),
+        };
+        let mut going: Vec<Decision> = Vec::new();
+        for decision in decisions {
+            let free = self.free(decision, phase);
+            going.extend(free.and_then(|d| self.launchable(d, later)));
+        }
         while !going.is_empty() {
             let inputs = Inputs {
                 overlay: self
@@ -37,10 +44,6 @@ impl Maker<'_> {
                     return;
                 }
             };
-            // What was asked later was asked about the cluster without them.
-            let later = Phase::Pack {
-                builds_on: builds_on.saturating_add(1),
-            };
             for left_out in way.left_out.iter() {
                 if let Some(decision) = take(&mut going, &left_out.node) {
                     self.chains.break_at(&decision, later);
@@ -57,14 +60,21 @@ impl Maker<'_> {
                     open.insert(node.clone(), Open::new(decision));
                 }
             }
-            let steps = |wave: &Wave| steps_of(found, wave, &mut open);
+            let order: Vec<NodeName> = going.iter().filter_map(node_of).cloned().collect();
+            let steps = |wave: &Wave| steps_of(found, wave, &order, &mut open);
             let mut waves: Vec<Vec<Planned>> = way.waves.iter().map(steps).collect();
             let mut ends = self.spent_seconds;
             // Of each wave that ends too late: its nodes, and when it ends.
             let mut late: Vec<(&[NodeName], u64)> = Vec::new();
             for (wave, steps) in way.waves.iter().zip(&mut waves) {
+                let mut launches = 0;
                 for step in steps {
                     step.seconds = self.durations.of(&step.action);
+                    // Launches of a wave are waited for together.
+                    if matches!(step.action, Action::LaunchNodes { .. }) {
+                        step.seconds = if launches == 0 { step.seconds } else { 5 };
+                        launches += 1;
+                    }
                     ends = ends.saturating_add(step.seconds);
                 }
                 if ends > self.valid_seconds {
@@ -125,24 +135,48 @@ impl Maker<'_> {
                 last.insert(step.of.clone(), (number, place));
             }
         }
+        let since = self.made_at();
+        // What was launched, by the names in the plan.
+        let mut launched: BTreeMap<NodeName, LaunchedNodes> = BTreeMap::new();
         for (place, (wave, steps)) in way.waves.iter().zip(waves).enumerate() {
             let number = self.chains.next_wave(&cluster.uid);
             let back = self.chains.await_pods(&cluster.uid, Vec::new());
-            let mut also = are_ready(cluster, back);
+            let mut first = are_ready(cluster, back);
+            let mut coming: Vec<LaunchedNodes> = Vec::new();
             for (index, planned) in steps.into_iter().enumerate() {
                 let Some(group) = groups.get_mut(&planned.of) else {
                     continue;
                 };
                 let is_last = last.get(&planned.of) == Some(&(place, index));
+                let pods = first.take().or_else(|| are_ready(cluster, planned.after));
+                let mut also: Vec<Precondition> = pods.into_iter().collect();
+                // Nothing is closed or emptied before what it counts on is there.
+                let mut there = match &planned.action {
+                    Action::LaunchNodes { .. } => Vec::new(),
+                    _ => std::mem::take(&mut coming),
+                };
+                if let Action::DrainNode { moves, .. } = &planned.action {
+                    let onto = moves.iter().filter_map(|m| launched.get(m.to.as_ref()?));
+                    there.extend(onto.cloned());
+                }
+                there.sort();
+                there.dedup();
+                also.extend(there.into_iter().map(Precondition::NodesAreReady));
                 let draft = Draft {
-                    action: planned.action,
+                    action: self.chains.sized(planned.action),
                     seconds: planned.seconds,
                     wave: Some(number),
-                    also: also.take().or_else(|| are_ready(cluster, planned.after)),
+                    also,
                 };
                 let before = self.chains.before(&group.decision, phase);
                 let action = draft.action.clone();
                 let id = self.step(group, draft, before, is_last);
+                if let Action::LaunchNodes { cluster, launch } = &action {
+                    let new = LaunchedNodes::of(cluster, launch, StepId(id.0.clone()), since);
+                    let names = launch.nodes.iter().cloned();
+                    launched.extend(names.map(|name| (name, new.clone())));
+                    coming.push(new);
+                }
                 let subject = &group.decision.subject;
                 self.chains.done(&id, subject, &action, phase);
             }
@@ -152,9 +186,16 @@ impl Maker<'_> {
     }
 }
 
+fn node_of(decision: &Decision) -> Option<&NodeName> {
+    match &decision.subject {
+        Subject::Node { node, .. } => Some(node),
+        _ => None,
+    }
+}
+
 /// Takes the decision about the node out of the list.
 fn take(decisions: &mut Vec<Decision>, node: &NodeName) -> Option<Decision> {
-    let is = |d: &Decision| matches!(&d.subject, Subject::Node { node: n, .. } if n == node);
+    let is = |d: &Decision| node_of(d) == Some(node);
     let place = decisions.iter().position(is)?;
     Some(decisions.remove(place))
 }
@@ -194,7 +235,12 @@ struct Planned {
 
 /// The steps of a wave, in order: launches, cordons, those for the time of the
 /// wave, evictions, those cordons undone, removals.
-fn steps_of(cluster: &Cluster, wave: &Wave, open: &mut BTreeMap<NodeName, Open>) -> Vec<Planned> {
+fn steps_of(
+    cluster: &Cluster,
+    wave: &Wave,
+    order: &[NodeName],
+    open: &mut BTreeMap<NodeName, Open>,
+) -> Vec<Planned> {
     let mut steps = Vec::new();
     let step = |of: &NodeName, action: Action, after: Vec<Controller>| Planned {
         of: of.clone(),
@@ -204,9 +250,12 @@ fn steps_of(cluster: &Cluster, wave: &Wave, open: &mut BTreeMap<NodeName, Open>)
     };
     let mut begun: Vec<NodeName> = wave.evictions.iter().map(|e| e.from.clone()).collect();
     begun.extend(wave.removed.iter().cloned());
-    let launches = |action: &Action| matches!(action, Action::LaunchNodes { .. });
+    let launches = |action: &Action| match action {
+        Action::LaunchNodes { launch, .. } => wave.launch.contains(&**launch),
+        _ => false,
+    };
     let cordons = |action: &Action| matches!(action, Action::CordonNode { .. });
-    for node in &begun {
+    for node in order {
         let taken = open.get_mut(node).map(|open| open.take(launches));
         let taken = taken.into_iter().flatten();
         steps.extend(taken.map(|action| step(node, action, Vec::new())));

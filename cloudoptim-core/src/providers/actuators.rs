@@ -13,7 +13,7 @@
 //! - Every object that is made or marked carries the key, under [`STEP_KEY`].
 
 use super::ProviderError;
-use crate::decision::{ObjectRef, Offering, Owner, PodMove, SpotPoolShare};
+use crate::decision::{Launch, ObjectRef, Offering, Owner, PodMove, SpotPoolShare};
 use crate::guard::Permit;
 use crate::model::{
     ContainerResources, InstanceId, NamespacedName, NodeName, VolumeId, WorkloadRef, ZoneId,
@@ -106,17 +106,38 @@ pub trait TagActuator: fmt::Debug + Send + Sync {
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
 #[async_trait]
 pub trait NodeActuator: fmt::Debug + Send + Sync {
-    /// Asks the owner for nodes. They carry the permit's key as a label, or their
-    /// claims or instances do.
+    /// Asks the owner for nodes, and returns once it has taken that on: they
+    /// come later, and are waited for by who counts on them. All or none.
+    ///
+    /// Each is found by the permit's key under [`STEP_KEY`]: as a label of the
+    /// node or of its claim, or as a tag of its instance. So a launch whose
+    /// answer was lost is looked up, and asked for again under the same key it
+    /// makes no more.
+    ///
+    /// | owner | how |
+    /// | --- | --- |
+    /// | Karpenter's pool | node claims of the offering, or pods that only such nodes take; with the shape's labels and taints |
+    /// | managed node group, scaling group | the wanted size, from [`Launch::group_size`] and no other, within the maximum; the provider tags what the group starts |
+    /// | launch template | instances of the offering, the key as client token |
     ///
     /// # Errors
-    /// [`ProviderError::InsufficientCapacity`] if the offering has no room.
-    async fn launch_nodes(
+    /// [`ProviderError::InsufficientCapacity`] if the offering has no room,
+    /// [`ProviderError::Conflict`] if the group has another size than the plan
+    /// saw, [`ProviderError::NotSupported`] for an owner that cannot be asked.
+    async fn launch_nodes(&self, permit: &Permit, launch: &Launch) -> Result<(), ProviderError>;
+
+    /// Removes what was launched under `key` and runs no pod that does not end
+    /// with it, through the owner and by instance, with the wanted size of a
+    /// group lowered; takes back what was asked for and is no node yet. Nodes
+    /// with pods stay.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotSupported`] for an owner that cannot be asked.
+    async fn release_nodes(
         &self,
         permit: &Permit,
-        offering: &Offering,
-        count: u32,
-        via: &Owner,
+        launch: &Launch,
+        key: &str,
     ) -> Result<(), ProviderError>;
 
     /// Marks the node unschedulable. One that is so already stays so.

@@ -131,24 +131,19 @@ impl Fleet {
     /// Nodes that the plan launches. What will be on them is not known before.
     fn launch(&mut self, inputs: &Inputs<'_>, plan: &Plan) {
         for step in &plan.steps {
-            let Action::LaunchNodes {
-                cluster,
-                offering,
-                count,
-                via,
-            } = &step.action
-            else {
+            let Action::LaunchNodes { cluster, launch } = &step.action else {
                 continue;
             };
+            let (offering, count) = (&launch.offering, launch.count);
             let mut clusters = inputs.snapshot.clusters.iter();
             let of = clusters.find(|c| c.uid == *cluster);
             let cluster = of.map_or(cluster.as_str(), cluster_name).to_owned();
-            let pool = match via {
+            let pool = match &launch.via {
                 Owner::NodePool { name } | Owner::NodeGroup { name, .. } => name.clone(),
                 _ => offering.instance_type.to_string(),
             };
             let side = &mut self.pools.entry((cluster, pool)).or_default().after;
-            for _ in 0..*count {
+            for _ in 0..count {
                 side.cells.push(Cell {
                     fate: Fate::Comes,
                     name: String::new(),

@@ -64,7 +64,7 @@ impl<'a> Wave<'a> {
         self.seconds = self.seconds.saturating_add(step.estimated_seconds);
         self.saved += step.saves_per_month.unwrap_or_default();
         match &step.action {
-            Action::LaunchNodes { count, .. } => self.launched += u64::from(*count),
+            Action::LaunchNodes { launch, .. } => self.launched += u64::from(launch.count),
             Action::CordonNode { node, .. } => self.cordoned.push(node),
             Action::UncordonNode { node, .. } => {
                 self.cordoned.retain(|n| *n != node);

@@ -157,6 +157,24 @@ impl Crowd {
         self.members.insert(pod, nodes);
     }
 
+    /// A node that was not there before: members may come to it as well.
+    pub(crate) fn node_came(&mut self, world: &World<'_>, node: NodeId) {
+        for (pod, nodes) in &mut self.kinds {
+            if world.could_come(*pod, node) {
+                nodes.push(node);
+            }
+        }
+        for (pod, nodes) in &mut self.members {
+            let Some(entry) = world.pods.get(pod.0) else {
+                continue;
+            };
+            if world.could_come(*pod, node) && entry.request.fits_in(&world.free_later(node)) {
+                nodes.push(node);
+                self.load.entry(node).or_default().add(&Load::of(entry));
+            }
+        }
+    }
+
     pub(crate) fn remove(&mut self, world: &World<'_>, pod: PodId) {
         let (Some(nodes), Some(entry)) = (self.members.remove(&pod), world.pods.get(pod.0)) else {
             return;

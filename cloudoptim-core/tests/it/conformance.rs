@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use cloudoptim_core::collect::Part;
 use cloudoptim_core::conformance::*;
-use cloudoptim_core::decision::{Action, Offering, Owner, PodMove, SpotPoolShare};
+use cloudoptim_core::decision::{
+    Action, Launch, NodeShape, Offering, Owner, PodMove, SpotPoolShare,
+};
 use cloudoptim_core::guard::Permit;
 use cloudoptim_core::journal::InMemoryJournal;
 use cloudoptim_core::knowledge::Knowledge;
@@ -190,7 +192,32 @@ fn check_cluster_actuators(memory: &InMemory) {
     let pool = Owner::NodePool {
         name: "default".to_owned(),
     };
-    block_on(launches_once(&*cluster, &offering(), &pool)).unwrap();
+    let launch = |via: &Owner| Launch::new(offering(), 2, via.clone());
+    block_on(launches_once(&*cluster, &launch(&pool))).unwrap();
+    block_on(releases_once(&*cluster, &launch(&pool))).unwrap();
+    let group = NodeGroup {
+        name: "workers".to_owned(),
+        cluster: "test".to_owned(),
+        desired: 3,
+        max_size: 9,
+        ..NodeGroup::default()
+    };
+    memory.change(|world| {
+        let groups = &mut world.clouds[0].node_groups;
+        groups.value_mut().unwrap().push(group);
+    });
+    let mut raised = launch(&Owner::NodeGroup {
+        name: "workers".to_owned(),
+        auto_scaling_group: None,
+    });
+    raised.group_size = Some(3);
+    raised.shape = Some(Box::new(NodeShape {
+        labels: Labels::from([("disk".to_owned(), "ssd".to_owned())]),
+        ..NodeShape::default()
+    }));
+    block_on(launches_once(&*cluster, &raised)).unwrap();
+    raised.group_size = Some(5);
+    block_on(releases_once(&*cluster, &raised)).unwrap();
     block_on(cordons_and_uncordons(&*cluster, &"n1".into())).unwrap();
     block_on(cordons_and_uncordons(&*cluster, &"n2".into())).unwrap();
     block_on(annotates_and_removes(&*cluster, "n1")).unwrap();

@@ -29,6 +29,7 @@ mod network;
 mod office_hours;
 mod oom;
 mod packing_solver;
+mod plan_launches;
 mod plan_waves;
 mod properties;
 mod quantity;

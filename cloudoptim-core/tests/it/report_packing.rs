@@ -5,7 +5,7 @@ use crate::fixtures::*;
 use crate::report::{HOSTILE, assert_well_formed, dollars, part_missing, snapshot};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::decision::{
-    Action, Decision, MissingEvidence, Offering, Owner, PodMove, Subject,
+    Action, Decision, Launch, MissingEvidence, Offering, Owner, PodMove, Subject,
 };
 use cloudoptim_core::engines::bin_packing::solver::PrefixEnd;
 use cloudoptim_core::engines::bin_packing::{Repacking, RepackingPoint};
@@ -286,15 +286,17 @@ fn boxes_show_what_is_asked_for_before_and_after() {
         },
         vec![Action::LaunchNodes {
             cluster: "c1".into(),
-            offering: Offering {
-                instance_type: "m6i.large".into(),
-                zone: None,
-                capacity_type: CapacityType::OnDemand,
-            },
-            count: 2,
-            via: Owner::NodePool {
-                name: HOSTILE.to_owned(),
-            },
+            launch: Box::new(Launch::new(
+                Offering {
+                    instance_type: "m6i.large".into(),
+                    zone: None,
+                    capacity_type: CapacityType::OnDemand,
+                },
+                2,
+                Owner::NodePool {
+                    name: HOSTILE.to_owned(),
+                },
+            )),
         }],
         None,
         vec![part_missing("x")],

@@ -11,7 +11,7 @@ use cloudoptim_core::catalog::{
 };
 use cloudoptim_core::decision::Decision;
 use cloudoptim_core::engines::EngineOutput;
-use cloudoptim_core::engines::bin_packing::Migration;
+use cloudoptim_core::engines::bin_packing::{ConstraintPrices, Migration, WhatIf};
 use cloudoptim_core::execute::Report;
 use cloudoptim_core::guard::{Approval, Limits};
 use cloudoptim_core::input::LoadReport;
@@ -76,6 +76,7 @@ fn types() -> BTreeMap<&'static str, Again> {
     BTreeMap::from([
         ("approval", again::<Approval> as Again),
         ("benchmark", again::<Benchmark>),
+        ("constraint_prices", again::<ConstraintPrices>),
         ("decision", again::<Decision>),
         ("drain_plan", again::<DrainPlan>),
         ("ebs_price", again::<EbsPrice>),
@@ -98,6 +99,7 @@ fn types() -> BTreeMap<&'static str, Again> {
         ("spot_advice", again::<SpotAdvice>),
         ("transfer_price", again::<TransferPrice>),
         ("usage_columns", again::<UsageColumns>),
+        ("what_if", again::<WhatIf>),
     ])
 }
 
@@ -255,6 +257,8 @@ fn every_document_refuses_another_version_by_name_and_number() {
     }
     refuses::<Snapshot>("snapshot", false);
     refuses::<Migration>("migration", false);
+    refuses::<WhatIf>("what_if", false);
+    refuses::<ConstraintPrices>("constraint_prices", false);
     refuses::<Interruption>("interruption_decision", false);
     refuses::<DrainPlan>("drain_plan", false);
     refuses::<Plan>("plan", false);

@@ -3,7 +3,7 @@
 use super::object::{Object, node_path, path_of};
 use super::{ClusterActuator, JSON, PLAN_KEY, UNTIL_KEY, can_do, changed, check, is_for};
 use async_trait::async_trait;
-use cloudoptim_core::decision::{Action, Offering, Owner, PodMove};
+use cloudoptim_core::decision::{Action, Launch, Owner, PodMove};
 use cloudoptim_core::guard::Permit;
 use cloudoptim_core::model::NodeName;
 use cloudoptim_core::providers::{NodeActuator, ProviderError, STEP_KEY};
@@ -34,16 +34,22 @@ impl ClusterActuator {
 
 #[async_trait]
 impl NodeActuator for ClusterActuator {
-    async fn launch_nodes(
+    async fn launch_nodes(&self, permit: &Permit, what: &Launch) -> Result<(), ProviderError> {
+        let op = "launch_nodes";
+        let allowed = matches!(permit.action(), Action::LaunchNodes { launch, .. }
+            if **launch == *what);
+        can_do(op, permit, allowed)
+    }
+
+    async fn release_nodes(
         &self,
         permit: &Permit,
-        what: &Offering,
-        number: u32,
-        owner: &Owner,
+        what: &Launch,
+        of: &str,
     ) -> Result<(), ProviderError> {
-        let op = "launch_nodes";
-        let allowed = matches!(permit.action(), Action::LaunchNodes { offering, count, via, .. }
-            if offering == what && *count == number && via == owner);
+        let op = "release_nodes";
+        let allowed = matches!(permit.action(), Action::ReleaseNodes { launch, key, .. }
+            if **launch == *what && key == of);
         can_do(op, permit, allowed)
     }
 

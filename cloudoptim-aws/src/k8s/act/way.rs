@@ -9,15 +9,17 @@ use cloudoptim_core::plan::{Plan, Step};
 /// read.
 pub fn no_way(action: &Action) -> Option<&'static str> {
     match action {
-        Action::LaunchNodes { via, .. } => Some(match via {
-            Owner::NodePool { .. } | Owner::NodeClaim { .. } => {
-                "Karpenter launches by itself, for pods that are pending"
-            }
-            Owner::AutoScalingGroup { .. } | Owner::NodeGroup { .. } => {
-                "its group is asked through EC2"
-            }
-            _ => "nobody in the cluster launches nodes for that owner",
-        }),
+        Action::LaunchNodes { launch, .. } | Action::ReleaseNodes { launch, .. } => {
+            Some(match &launch.via {
+                Owner::NodePool { .. } | Owner::NodeClaim { .. } => {
+                    "Karpenter launches by itself, for pods that are pending"
+                }
+                Owner::AutoScalingGroup { .. } | Owner::NodeGroup { .. } => {
+                    "its group is asked through EC2"
+                }
+                _ => "nobody in the cluster launches nodes for that owner",
+            })
+        }
         Action::RemoveNode { via, .. } => match via {
             Owner::NodeClaim { .. } => None,
             Owner::NodePool { .. } => Some("a node goes by its claim, not by its pool"),

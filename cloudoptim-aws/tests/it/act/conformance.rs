@@ -8,7 +8,7 @@ use cloudoptim_core::conformance::{
     prefers_a_zone_and_forgets_it, resizes_once, routes_and_forgets,
     scales_only_from_what_was_seen, sets_the_spot_share_once, suspends_and_resumes,
 };
-use cloudoptim_core::decision::{ObjectRef, Offering, Owner, SpotPoolShare};
+use cloudoptim_core::decision::{Launch, ObjectRef, Offering, Owner, SpotPoolShare};
 use cloudoptim_core::guard::Permit;
 use cloudoptim_core::model::*;
 use cloudoptim_core::providers::{
@@ -56,7 +56,8 @@ both! {
         list_scaled_objects() -> Knowledge<Vec<ScaledObject>>;
     }
     act NodeActuator {
-        launch_nodes(permit: &Permit, what: &Offering, count: u32, via: &Owner) -> ();
+        launch_nodes(permit: &Permit, what: &Launch) -> ();
+        release_nodes(permit: &Permit, what: &Launch, key: &str) -> ();
         cordon_node(permit: &Permit, node: &NodeName) -> ();
         uncordon_node(permit: &Permit, node: &NodeName) -> ();
         drain_node(permit: &Permit, node: &NodeName, moves: &[PodMove]) -> ();

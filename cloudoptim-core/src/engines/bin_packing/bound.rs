@@ -1,5 +1,6 @@
 //! The proven lower bound, and the cheapest set of new nodes.
 
+use super::shop::Shop;
 use super::solver::{Class, Effort, Mask, NodeType, Offering, Problem, solve};
 use crate::catalog::NodeOverheads;
 use crate::engines::{Alternative, Inputs};
@@ -25,9 +26,9 @@ const DIMS: [&str; 3] = ["cpu_milli", "memory_mib", "pods"];
 
 /// Which nodes may hold the pods of the bound's question.
 #[derive(Clone, Copy)]
-enum Kinds {
-    /// Copies of the nodes that the cluster has.
-    AsNow,
+enum Kinds<'k> {
+    /// Copies of the nodes that the cluster has, and what can be launched.
+    AsNow(&'k Shop),
     /// On-demand types of the catalogue.
     OnDemand,
 }
@@ -50,18 +51,22 @@ fn green_field() -> Effort {
 /// affinities to pods, volumes and budgets are left out, which can only lower
 /// the bound, so it stays one. With `unpriced` nodes there is none: pods on
 /// them would be paid for in the bound and not in the cost.
-pub(super) fn bound(inputs: &Inputs<'_>, cluster: &Cluster, unpriced: usize) -> Bound {
+pub(super) fn bound(inputs: &Inputs<'_>, cluster: &Cluster, unpriced: usize, shop: &Shop) -> Bound {
     let mut bound = Bound::default();
     let as_now = (unpriced == 0)
-        .then(|| problem(inputs, cluster, Kinds::AsNow))
+        .then(|| problem(inputs, cluster, Kinds::AsNow(shop)))
         .flatten();
     match as_now {
         Some(problem) => match solve(&problem, &Effort::quick()) {
             Ok(solution) => {
                 let left_out: u64 = solution.unplaced.iter().map(|u| u64::from(u.count)).sum();
                 bound.lower_bound = Some(solution.lower_bound);
+                let launched = match shop.wares.is_empty() {
+                    true => "",
+                    false => " and of those that can be launched, their limits left out",
+                };
                 bound.proof = format!(
-                    "{:?} bound over copies of the nodes that the cluster runs, pod rules left out; {left_out} pods fit none",
+                    "{:?} bound over copies of the nodes that the cluster runs{launched}, pod rules left out; {left_out} pods fit none",
                     solution.proof.method
                 );
             }
@@ -142,7 +147,7 @@ fn asks_by_name(spec: &PodSpec) -> bool {
         })
 }
 
-fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds) -> Option<Problem> {
+fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds<'_>) -> Option<Problem> {
     let names: BTreeSet<&str> = cluster
         .nodes
         .items()
@@ -150,7 +155,11 @@ fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds) -> Option<Probl
         .map(|n| n.meta.name.as_str())
         .collect();
     let kinds = match kinds {
-        Kinds::AsNow => kinds_now(inputs, cluster),
+        Kinds::AsNow(shop) => {
+            let mut kinds = kinds_now(inputs, cluster);
+            kinds.extend(kinds_of(shop));
+            kinds
+        }
         Kinds::OnDemand => kinds_on_demand(inputs, cluster),
     };
     if kinds.is_empty() {
@@ -265,7 +274,7 @@ fn kinds_now<'a>(inputs: &Inputs<'_>, cluster: &'a Cluster) -> Vec<Kind<'a>> {
     }
     let mut kinds: BTreeMap<String, Kind<'_>> = BTreeMap::new();
     for node in cluster.nodes.items() {
-        let Some(price) = inputs.node_price(cluster, node) else {
+        let Some(price) = inputs.marginal_price(cluster, node) else {
             continue;
         };
         let mut capacity = node.allocatable.clone();
@@ -304,6 +313,26 @@ fn kinds_now<'a>(inputs: &Inputs<'_>, cluster: &'a Cluster) -> Vec<Kind<'a>> {
     kinds.into_values().collect()
 }
 
+/// What can be launched, by kind and zone. How many of each, pools' limits,
+/// quotas and addresses are left out, which can only lower the bound.
+fn kinds_of<'a>(shop: &Shop) -> Vec<Kind<'a>> {
+    let kinds = shop.wares.iter().flat_map(|ware| {
+        let kind = &ware.launchable;
+        kind.zones.iter().map(move |(zone, (node, price))| {
+            let mut capacity = node.allocatable.clone();
+            capacity.subtract(&kind.daemons);
+            Kind {
+                id: format!("launched {} {zone}", kind.id),
+                node: node.clone(),
+                members: Vec::new(),
+                capacity,
+                price: *price,
+            }
+        })
+    });
+    kinds.collect()
+}
+
 /// On-demand types of the catalogue, of the families that the cluster runs now,
 /// in one of its zones, with the labels that every node of the type has and no
 /// taint: pods that ask for more fit none of them, and are counted as left out.
@@ -327,6 +356,7 @@ fn kinds_on_demand<'a>(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Kind<'a>> 
         let Some(price) = inputs.price(Some(cloud), name, None, CapacityType::OnDemand) else {
             continue;
         };
+        let price = price + inputs.policy.bin_packing.extra_per_node;
         let mut node = hypothetical_node(
             name,
             info,

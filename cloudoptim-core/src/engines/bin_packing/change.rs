@@ -1,7 +1,10 @@
 //! Changes that a what-if makes to a cluster in thought.
 
 use super::fleet::Launchable;
+use super::limits::{LaunchLimit, Limits};
+use super::owner::owner_of;
 use super::repacking::{launchable_copies, launchable_type};
+use super::shop::Shop;
 use super::{Config, not_found};
 use crate::decision::MissingEvidence;
 use crate::engines::{EngineError, Inputs};
@@ -22,6 +25,7 @@ use std::fmt;
 
 /// One change of a what-if.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "change", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Change {
@@ -95,6 +99,13 @@ pub enum Change {
         /// What stands before the point.
         family: String,
     },
+    /// A limit of launches does not count: what is not known of it neither.
+    LiftLimit {
+        /// Limit.
+        limit: LaunchLimit,
+    },
+    /// Nodes of any size may be launched.
+    LiftNodeSize,
     /// An overlay: other requests, replicas, nodes, prices or rules.
     Overlay {
         /// Overlay.
@@ -159,6 +170,8 @@ impl Change {
             Self::ForbidFamily { family } | Self::AllowFamily { family } => {
                 format!("new nodes of family {family}")
             }
+            Self::LiftLimit { limit } => limit.to_string(),
+            Self::LiftNodeSize => "the most vCPUs of a launched node".to_owned(),
             Self::Overlay { .. } => "an overlay".to_owned(),
         }
     }
@@ -183,6 +196,8 @@ pub(super) struct Question {
     /// Zones that are to be left.
     pub(super) leave: BTreeSet<String>,
     pub(super) missing: Vec<MissingEvidence>,
+    /// Limits of which more room would let more be launched.
+    pub(super) binding: BTreeSet<LaunchLimit>,
 }
 
 impl Question {
@@ -216,15 +231,17 @@ impl Question {
             launchables: Vec::new(),
             leave: BTreeSet::new(),
             missing: Vec::new(),
+            binding: BTreeSet::new(),
         };
         for change in changes {
             question.loosen(inputs, change)?;
         }
-        let launchables = {
-            let inputs = question.inputs(inputs);
-            launchable_copies(&inputs, &question.cluster)
-        };
-        question.launchables = launchables;
+        if question.config.launch_through.is_empty() {
+            let copies = launchable_copies(&question.inputs(inputs), &question.cluster);
+            question.launchables = copies;
+        } else {
+            question.offers(inputs, changes);
+        }
         for change in changes {
             question.allow(inputs, change)?;
         }
@@ -233,6 +250,29 @@ impl Question {
             question.forbid(change)?;
         }
         Ok(question)
+    }
+
+    /// Real offers of owners that can be asked, as many as their limits leave
+    /// room for when all nodes may go.
+    fn offers(&mut self, inputs: &Inputs<'_>, changes: &[Change]) {
+        let inputs = self.inputs(inputs);
+        let cloud = inputs.snapshot.cloud_of(&self.cluster);
+        let nodes = self.cluster.nodes.items();
+        let owners: Vec<_> = nodes
+            .iter()
+            .map(|n| owner_of(n, &self.cluster, cloud))
+            .collect();
+        let going = nodes.iter().zip(owners.iter().map(Option::as_ref));
+        let mut limits = Limits::new(&self.config, &inputs, &self.cluster, cloud).at_the_end(going);
+        for change in changes {
+            if let Change::LiftLimit { limit } = change {
+                limits = limits.lifted(limit);
+            }
+        }
+        let shop = Shop::new(&self.config, &inputs, &self.cluster, cloud, &limits);
+        let (launchables, binding) = (shop.launchables(), shop.binding);
+        self.launchables = launchables;
+        self.binding = binding;
     }
 
     /// Its inputs: those of the cluster as it is, with the changed overlay.
@@ -290,6 +330,10 @@ impl Question {
             Change::LoseLocalData { workload } => self.lose_local_data(inputs, workload),
             Change::MoveBarePods => {
                 self.config.moves.move_bare_pods = true;
+                true
+            }
+            Change::LiftNodeSize => {
+                self.config.max_node_vcpus = u32::MAX;
                 true
             }
             _ => true,

@@ -1,9 +1,12 @@
 //! Settings.
 
+use super::limits::StatedRoom;
+use crate::decision::LaunchThrough;
 use crate::engines::{EngineError, EngineId};
-use crate::model::{MicroUsdPerHour, MicroUsdPerMonth};
+use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, OfferingPrice};
 use crate::scheduling::movability::MovePolicy;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Settings of the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,34 @@ pub struct Config {
     /// the waves are looked at before instead, and some may not go. Default 20:
     /// our choice, for every one is two calls.
     pub max_temporary_cordons: u32,
+    /// Who can be asked to launch nodes: only the host knows for which owners it
+    /// has an actuator that can. Default nobody: then pods move onto nodes that
+    /// are there, and nothing is launched.
+    pub launch_through: BTreeSet<LaunchThrough>,
+    /// Most nodes beyond those of before that may be there at once while a
+    /// migration launches and empties nodes, in percent of the cluster's nodes
+    /// and rounded up. Default 10: the surge of AKS's node upgrades. 1 to 100.
+    pub max_surge_percent: u32,
+    /// Room for launches that the account does not tell.
+    pub stated_room: StatedRoom,
+    /// What a node costs beside its list price: its root volume, its public
+    /// address, licences. Counted for each priced node, those that are there and
+    /// those that are launched. Default 0: list prices alone; a root volume of
+    /// 20 GiB (gp3) and a public IPv4 address are about 7,200 micro-dollars.
+    pub extra_per_node: MicroUsdPerHour,
+    /// What one node more or less of an offering really costs, where that is not
+    /// its price: 0 for what a Savings Plan or a reservation pays for anyway,
+    /// until that is used elsewhere. It is used for what a plan saves and costs,
+    /// and for the bound. Default none: the price.
+    pub marginal_prices: Vec<OfferingPrice>,
+    /// Most vCPUs of a node that is launched: with few giant nodes the loss of
+    /// one is a large part of a cluster. Default 64: kubelets take 110 pods by
+    /// default, which at half a CPU each are 55.
+    pub max_node_vcpus: u32,
+    /// Fewest nodes in service that a plan with launches leaves, if there are as
+    /// many before. Default 3: one in each of three zones, as EKS's guide to
+    /// reliability has it.
+    pub min_nodes: u32,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -65,6 +96,13 @@ impl Default for Config {
             max_evictions_in_flight: 10,
             max_disrupted_percent: 10,
             max_temporary_cordons: 20,
+            launch_through: BTreeSet::new(),
+            max_surge_percent: 10,
+            stated_room: StatedRoom::default(),
+            extra_per_node: MicroUsdPerHour::ZERO,
+            marginal_prices: Vec::new(),
+            max_node_vcpus: 64,
+            min_nodes: 3,
             moves: MovePolicy::default(),
         }
     }
@@ -128,6 +166,50 @@ impl Config {
         self
     }
 
+    /// Sets who can be asked to launch nodes.
+    #[must_use]
+    pub fn with_launch_through(mut self, owners: impl IntoIterator<Item = LaunchThrough>) -> Self {
+        self.launch_through = owners.into_iter().collect();
+        self
+    }
+
+    /// Sets how many nodes beyond those of before may be there at once.
+    #[must_use]
+    pub const fn with_max_surge_percent(mut self, percent: u32) -> Self {
+        self.max_surge_percent = percent;
+        self
+    }
+
+    /// Sets what one node more or less of some offerings really costs.
+    #[must_use]
+    pub fn with_marginal_prices(mut self, prices: Vec<OfferingPrice>) -> Self {
+        self.marginal_prices = prices;
+        self
+    }
+
+    /// Sets the most vCPUs of a launched node, and the fewest nodes that a plan
+    /// with launches leaves.
+    #[must_use]
+    pub const fn with_concentration(mut self, max_node_vcpus: u32, min_nodes: u32) -> Self {
+        self.max_node_vcpus = max_node_vcpus;
+        self.min_nodes = min_nodes;
+        self
+    }
+
+    /// Sets what a node costs beside its list price.
+    #[must_use]
+    pub const fn with_extra_per_node(mut self, extra: MicroUsdPerHour) -> Self {
+        self.extra_per_node = extra;
+        self
+    }
+
+    /// Sets the room for launches that the account does not tell.
+    #[must_use]
+    pub fn with_stated_room(mut self, room: StatedRoom) -> Self {
+        self.stated_room = room;
+        self
+    }
+
     /// Refuses values out of range.
     ///
     /// # Errors
@@ -164,6 +246,28 @@ impl Config {
             let got = self.max_disrupted_percent;
             return Err(bad(format!(
                 "max_disrupted_percent must be from 1 to 100, got {got}"
+            )));
+        }
+        if !(1..=100).contains(&self.max_surge_percent) {
+            let got = self.max_surge_percent;
+            return Err(bad(format!(
+                "max_surge_percent must be from 1 to 100, got {got}"
+            )));
+        }
+        if self.max_node_vcpus == 0 {
+            return Err(bad("max_node_vcpus must be 1 or more, got 0".to_owned()));
+        }
+        let negative = |p: &&OfferingPrice| p.per_hour < MicroUsdPerHour::ZERO;
+        if let Some(price) = self.marginal_prices.iter().find(negative) {
+            let (got, of) = (price.per_hour, &price.instance_type);
+            return Err(bad(format!(
+                "marginal_prices must not be negative, got {got} for {of}"
+            )));
+        }
+        if self.extra_per_node < MicroUsdPerHour::ZERO {
+            let got = self.extra_per_node;
+            return Err(bad(format!(
+                "extra_per_node must not be negative, got {got}"
             )));
         }
         if self.price_per_move < MicroUsdPerHour::ZERO {

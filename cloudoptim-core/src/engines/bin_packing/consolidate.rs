@@ -1,14 +1,20 @@
 //! Which nodes can go, and where each pod would move.
 
 use super::candidate::{Candidate, order, sort_pods, static_reasons};
+use super::limits::{Limits, Uses};
 use super::owner::{Groups, group_of, owner_of};
 use super::pool::Pools;
+use super::shop::{Planned, Shop, each};
 use super::target::Target;
 use super::trial::{Room, Share, Trial, Waiting, place_waiting};
 use super::{Config, Reason};
-use crate::decision::{Action, Decision, MissingEvidence, Owner, PodMove, Subject};
+use crate::decision::{
+    Action, Decision, Launch, MissingEvidence, Owner, PodMove, Subject, is_planned,
+};
 use crate::engines::{EngineError, EngineId, Inputs, NotJudged};
-use crate::model::{Cloud, Cluster, MicroUsdPerHour, Node, NodeName, OwnerIndex, Pod, Resources};
+use crate::model::{
+    Cloud, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, Node, NodeName, OwnerIndex, Pod, Resources,
+};
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Budgets, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +25,11 @@ pub(super) struct Answer {
     pub(super) decisions: Vec<Decision>,
     pub(super) removed: BTreeSet<String>,
     pub(super) moves: u64,
+    /// What the nodes cost that are launched.
+    pub(super) launched: MicroUsdPerHour,
     pub(super) not_judged: Vec<NotJudged>,
+    /// What could be launched.
+    pub(super) shop: Shop,
 }
 
 /// Nodes in the order of trying: empty first, then least disruption per dollar.
@@ -55,7 +65,7 @@ pub(super) fn consolidate(
             node,
             id,
             group: group_of(node, owner.as_ref()),
-            price: inputs.node_price(cluster, node),
+            price: inputs.marginal_price(cluster, node),
             owner,
             movers: Vec::new(),
             node_pods: 0,
@@ -87,6 +97,10 @@ pub(super) fn consolidate(
     let share = Share::new(cluster, &owners, config);
     candidates.sort_by_cached_key(|c| order(c, |pod| share.is_alone(&owners.top(pod))));
     let room = Room::new(&world, &candidates, config);
+    let limits = Limits::new(config, inputs, cluster, cloud);
+    let going = candidates.iter().filter(|c| c.stays.is_empty());
+    let at_the_end = limits.at_the_end(going.map(|c| (c.node, c.owner.as_ref())));
+    let mut shop = Shop::new(config, inputs, cluster, cloud, &at_the_end);
     let start = Start {
         config,
         cluster,
@@ -99,27 +113,33 @@ pub(super) fn consolidate(
         share,
         room,
     };
-    let one_by_one = start.attempt(None);
-    let target = Target::new(
-        config,
-        &start.world,
-        &candidates,
-        &start.waiting,
-        &start.young,
-    );
-    let best = match target {
-        Some(target) => {
-            let aimed = start.attempt(Some(&target));
-            if aimed.worth(config) > one_by_one.worth(config) {
-                aimed
-            } else {
-                one_by_one
-            }
-        }
-        None => one_by_one,
+    let mut best = start.attempt(None, &Shop::default());
+    let aim = |shop: &Shop| {
+        let (world, waiting) = (&start.world, &start.waiting);
+        Target::new(config, world, &candidates, waiting, &start.young, shop)
     };
+    if let Some(target) = aim(&Shop::default()) {
+        let aimed = start.attempt(Some(&target), &Shop::default());
+        if aimed.worth(config) > best.worth(config) {
+            best = aimed;
+        }
+    }
+    if !shop.wares.is_empty() {
+        let limits = Limits::new(config, inputs, cluster, cloud);
+        let with_launches = start.with_launches(&mut shop, &limits, aim);
+        if let Some(launching) = with_launches.filter(|l| l.pays_beside(&best, config)) {
+            best = launching;
+        }
+    }
+    best.answer
+        .not_judged
+        .extend(std::mem::take(&mut shop.not_judged));
+    best.answer.shop = shop;
     Ok(best.answer)
 }
+
+/// Rounds in which kinds of nodes are cut that no limit has room for together.
+const MOST_CUTS: usize = 6;
 
 /// A cluster before anything moves.
 struct Start<'s, 'a> {
@@ -138,10 +158,24 @@ struct Start<'s, 'a> {
 /// What one order of trying led to.
 struct Attempt {
     answer: Answer,
+    /// Launches paid.
     saved: MicroUsdPerHour,
+    /// Nodes launched.
+    bought: usize,
+    /// Nodes of the target that no pod came to.
+    unused: BTreeSet<NodeName>,
 }
 
 impl Attempt {
+    /// Whether it is worth more than another by what each launched node has to
+    /// save at the least.
+    fn pays_beside(&self, other: &Self, config: &Config) -> bool {
+        let least = i128::from(config.min_saving_per_month.0) / 730;
+        let launched = i128::try_from(self.bought).unwrap_or(i128::MAX);
+        let more = self.worth(config) - other.worth(config);
+        more > 0 && more >= least.saturating_mul(launched)
+    }
+
     /// What it saves, less what its moves cost, in micro-dollars per hour.
     fn worth(&self, config: &Config) -> i128 {
         let moves = i128::from(self.answer.moves) * i128::from(config.price_per_move.0);
@@ -150,10 +184,91 @@ impl Attempt {
 }
 
 impl Start<'_, '_> {
+    /// The best attempt that launches nodes, within every limit.
+    fn with_launches(
+        &self,
+        shop: &mut Shop,
+        limits: &Limits<'_>,
+        aim: impl Fn(&Shop) -> Option<Target>,
+    ) -> Option<Attempt> {
+        for _ in 0..MOST_CUTS {
+            let mut target = aim(shop)?;
+            // What the numbers bought and the rules do not use is not launched.
+            let mut attempt = self.attempt(Some(&target), shop);
+            while !attempt.unused.is_empty() {
+                target.bought.retain(|b| !attempt.unused.contains(&b.name));
+                attempt = self.attempt(Some(&target), shop);
+            }
+            if target.bought.is_empty() {
+                return None;
+            }
+            if !self.cut(shop, limits, &target, &attempt) {
+                return self.spread_enough(&attempt).then_some(attempt);
+            }
+        }
+        None
+    }
+
+    /// Whether so many nodes are in service at the end as have to be.
+    fn spread_enough(&self, attempt: &Attempt) -> bool {
+        let before = self.candidates.iter().filter(|c| c.in_service()).count();
+        let stay = before.saturating_sub(attempt.answer.removed.len());
+        let least = usize::try_from(self.config.min_nodes).unwrap_or(usize::MAX);
+        stay.saturating_add(attempt.bought) >= least.min(before)
+    }
+
+    /// Takes from the kinds of nodes of which more are bought than a limit has
+    /// room for; false when every limit has room for all.
+    fn cut(
+        &self,
+        shop: &mut Shop,
+        limits: &Limits<'_>,
+        target: &Target,
+        attempt: &Attempt,
+    ) -> bool {
+        let mut counts: BTreeMap<(usize, String), u32> = BTreeMap::new();
+        for new in &target.bought {
+            let count = counts.entry((new.ware, new.zone.clone())).or_default();
+            *count = count.saturating_add(1);
+        }
+        let gone = self.candidates.iter();
+        let gone = gone.filter(|c| attempt.answer.removed.contains(&c.node.meta.name));
+        let limits = limits
+            .clone()
+            .at_the_end(gone.map(|c| (c.node, c.owner.as_ref())));
+        let mut all = Uses::new();
+        for ((ware, zone), count) in &counts {
+            let Some(ware) = shop.wares.get(*ware) else {
+                continue;
+            };
+            for (limit, amount) in each(ware, zone, &limits) {
+                let sum = all.entry(limit).or_insert(0_u64);
+                *sum = sum.saturating_add(amount.saturating_mul(u64::from(*count)));
+            }
+        }
+        let Err(short) = limits.fits(&all) else {
+            return false;
+        };
+        let used = all.get(&short.limit).copied().unwrap_or(1).max(1);
+        let free = short.free.unwrap_or(0);
+        for ((index, zone), count) in counts {
+            let Some(ware) = shop.wares.get_mut(index) else {
+                continue;
+            };
+            if each(ware, &zone, &limits).contains_key(&short.limit) {
+                let share = u64::from(count).saturating_mul(free) / used;
+                let left = u32::try_from(share).unwrap_or(u32::MAX);
+                ware.launchable.available.insert(zone, left);
+            }
+        }
+        true
+    }
+
     /// Tries every node: those of the target first, in its order.
-    fn attempt(&self, target: Option<&Target>) -> Attempt {
+    fn attempt(&self, target: Option<&Target>, shop: &Shop) -> Attempt {
         let (config, cluster) = (self.config, self.cluster);
         let mut world = self.world.clone();
+        let bought = target.map_or(&[][..], |t| t.bought.as_slice());
         let mut groups = self.groups.clone();
         let mut waiting = self.waiting.clone();
         let mut share = self.share.clone();
@@ -164,6 +279,21 @@ impl Start<'_, '_> {
         let mut keeps = Vec::new();
         let mut taken: BTreeMap<NodeName, u64> = BTreeMap::new();
         let mut missing: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for new in bought {
+            let Some(ware) = shop.wares.get(new.ware) else {
+                continue;
+            };
+            let kind = &ware.launchable;
+            if let Some((node, _)) = kind.zones.get(&new.zone) {
+                let mut node = node.clone();
+                node.meta.name = new.name.to_string();
+                let labels = &mut node.meta.labels;
+                labels.insert(HOSTNAME_LABEL.to_owned(), new.name.to_string());
+                room.came(&node.allocatable, &kind.daemons);
+                groups.grown(&node, &group_of(&node, Some(&ware.via)));
+                let _ = world.add_node(node, &kind.daemons, kind.ebs_limit);
+            }
+        }
         let mut order: Vec<&Candidate<'_>> = self.candidates.iter().collect();
         if let Some(target) = target {
             order.sort_by_key(|c| target.rank(&c.node.name(), c.movers.is_empty()));
@@ -198,7 +328,13 @@ impl Start<'_, '_> {
                             for moved in moves.iter().filter_map(|m| m.to.clone()) {
                                 *taken.entry(moved).or_default() += 1;
                             }
-                            acts.push(act(cluster, candidate, owner, moves, price, subject));
+                            acts.push(Going {
+                                candidate,
+                                owner,
+                                moves,
+                                price,
+                                subject,
+                            });
                             continue;
                         }
                         Err(reason) => vec![*reason],
@@ -232,9 +368,77 @@ impl Start<'_, '_> {
             });
         }
         keeps.sort_by(|a, b| a.subject.cmp(&b.subject));
-        answer.decisions = acts;
+        let mut unused: BTreeSet<NodeName> = bought.iter().map(|b| b.name.clone()).collect();
+        unused.retain(|name| !taken.contains_key(name));
+        let used = bought.iter().filter(|b| !unused.contains(&b.name));
+        let used: Vec<&Planned> = used.collect();
+        answer.launched = used.iter().map(|b| b.price).sum();
+        saved -= answer.launched;
+        let mut launches = Launches::new(&world, shop, &used);
+        answer.decisions = acts
+            .into_iter()
+            .map(|going| act(cluster, going, &mut launches))
+            .collect();
         answer.decisions.extend(keeps);
-        Attempt { answer, saved }
+        Attempt {
+            answer,
+            saved,
+            bought: used.len(),
+            unused,
+        }
+    }
+}
+
+/// A node that goes, with its pods.
+struct Going<'g, 'a> {
+    candidate: &'g Candidate<'a>,
+    owner: &'g Owner,
+    moves: Vec<PodMove>,
+    price: MicroUsdPerHour,
+    subject: Subject,
+}
+
+/// Nodes to be launched, each with the first decision whose pods come to it.
+struct Launches<'l> {
+    shop: &'l Shop,
+    left: BTreeMap<NodeName, (&'l Planned, Resources)>,
+}
+
+impl<'l> Launches<'l> {
+    fn new(world: &World<'_>, shop: &'l Shop, used: &[&'l Planned]) -> Self {
+        let holds = |new: &'l Planned| {
+            let id = world.node_id(&new.name);
+            let used = id.map_or_else(Resources::default, |id| world.used(id));
+            (new.name.clone(), (new, used))
+        };
+        Self {
+            shop,
+            left: used.iter().map(|new| holds(new)).collect(),
+        }
+    }
+
+    /// What has to be launched for these moves and is not launched yet, and
+    /// what that costs.
+    fn take(&mut self, moves: &[PodMove]) -> (Vec<Launch>, MicroUsdPerHour) {
+        let mut cost = MicroUsdPerHour::ZERO;
+        let mut alike: BTreeMap<(usize, &str), (Vec<NodeName>, Resources)> = BTreeMap::new();
+        for name in moves.iter().filter_map(|m| m.to.as_ref()) {
+            let Some((new, holds)) = self.left.remove(name) else {
+                continue;
+            };
+            cost += new.price;
+            let group = alike.entry((new.ware, new.zone.as_str())).or_default();
+            group.0.push(name.clone());
+            group.1.raise_to(&holds);
+        }
+        let launches = alike
+            .into_iter()
+            .filter_map(|((ware, zone), (mut names, least))| {
+                names.sort();
+                let ware = self.shop.wares.get(ware)?;
+                Some(ware.launch(zone, names, least))
+            });
+        (launches.collect(), cost)
     }
 }
 
@@ -273,20 +477,28 @@ fn removed_before(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>)
         .collect()
 }
 
-fn act(
-    cluster: &Cluster,
-    candidate: &Candidate<'_>,
-    owner: &Owner,
-    moves: Vec<PodMove>,
-    price: MicroUsdPerHour,
-    subject: Subject,
-) -> Decision {
+fn act(cluster: &Cluster, going: Going<'_, '_>, launches: &mut Launches<'_>) -> Decision {
+    let Going {
+        candidate,
+        owner,
+        moves,
+        price,
+        subject,
+    } = going;
     let node = candidate.node.name();
     let onto: BTreeSet<_> = moves.iter().filter_map(|m| m.to.clone()).collect();
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let (launched, cost) = launches.take(&moves);
+    let planned = onto.iter().filter(|name| is_planned(name)).count();
     let reason = if moves.is_empty() {
         Reason::Empty {
             node_pods: candidate.node_pods,
+        }
+    } else if planned > 0 {
+        Reason::PodsFitWithLaunches {
+            pods: count(moves.len()),
+            onto: count(onto.len()),
+            launched: count(planned),
         }
     } else {
         Reason::PodsFitElsewhere {
@@ -294,10 +506,17 @@ fn act(
             onto: count(onto.len()),
         }
     };
-    let mut actions = vec![Action::CordonNode {
+    let mut actions: Vec<Action> = launched
+        .into_iter()
+        .map(|launch| Action::LaunchNodes {
+            cluster: cluster.uid.clone(),
+            launch: Box::new(launch),
+        })
+        .collect();
+    actions.push(Action::CordonNode {
         cluster: cluster.uid.clone(),
         node: node.clone(),
-    }];
+    });
     if !moves.is_empty() {
         actions.push(Action::DrainNode {
             cluster: cluster.uid.clone(),
@@ -315,7 +534,7 @@ fn act(
         EngineId::BinPacking,
         subject,
         actions,
-        Some(price.per_month()),
+        Some(price.per_month() - cost.per_month()),
         vec![reason.into()],
     )
 }

@@ -1,10 +1,11 @@
 //! What each rule of a cluster costs.
 
 use super::change::Change;
+use super::limits::LaunchLimit;
 use super::solver::RepackEffort;
 use super::what_if::{Base, Side};
 use super::{Config, cluster_of};
-use crate::decision::MissingEvidence;
+use crate::decision::{LaunchThrough, MissingEvidence};
 use crate::engines::{EngineError, Inputs};
 use crate::model::{
     Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName, OwnerIndex,
@@ -12,6 +13,7 @@ use crate::model::{
 };
 use crate::scheduling::movability::{Movers, node_protections};
 use crate::scheduling::{Budgets, EvictionRefusal, Movability, Pin, capacity};
+use crate::version::Version;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +58,7 @@ impl Pricing {
 
 /// What a rule costs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "price", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Price {
@@ -79,6 +82,7 @@ pub enum Price {
 
 /// A rule and its price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ConstraintPrice {
@@ -119,9 +123,12 @@ impl fmt::Display for ConstraintPrice {
 
 /// The rules of a cluster and their prices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ConstraintPrices {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<Self>,
     /// Cluster.
     pub cluster: ClusterUid,
     /// The cheapest repacking found with every rule.
@@ -162,6 +169,8 @@ enum Key {
     AntiAffinity(WorkloadRef),
     PodAffinity(WorkloadRef),
     NodeRules(WorkloadRef),
+    Limit(LaunchLimit),
+    NodeSize,
 }
 
 impl Key {
@@ -176,6 +185,8 @@ impl Key {
             Self::AntiAffinity(workload) => Change::DropAntiAffinity { workload },
             Self::PodAffinity(workload) => Change::DropPodAffinity { workload },
             Self::NodeRules(workload) => Change::DropNodeRules { workload },
+            Self::Limit(limit) => Change::LiftLimit { limit },
+            Self::NodeSize => Change::LiftNodeSize,
         }
     }
 
@@ -292,7 +303,7 @@ fn found(
         .nodes
         .items()
         .iter()
-        .map(|n| (n.name(), inputs.node_price(cluster, n)))
+        .map(|n| (n.name(), inputs.marginal_price(cluster, n)))
         .collect();
     let mut out: BTreeMap<Key, Found> = BTreeMap::new();
     let mut add = |key: Key, node: &NodeName, alone: bool| {
@@ -345,7 +356,9 @@ fn found(
 /// it, with copies of its nodes to be launched, and compared with the cluster
 /// as it is.
 ///
-/// Rules are: budgets that let a pod not go now, marks against disruption on
+/// Where nodes [can be launched](Config::launch_through), so are the limits that
+/// leave no room for more of them, known or not, and their greatest size. Other
+/// rules are: budgets that let a pod not go now, marks against disruption on
 /// pods and nodes, local data, keeping bare pods, and each workload's hard
 /// spreads, pod affinities and node rules. A rule that keeps a node without a
 /// price has no known price. At most [`Pricing::most`] are tried, those that
@@ -391,7 +404,14 @@ pub fn constraint_prices(
     let mut prices = Vec::new();
     let mut known = Vec::new();
     let mut tried = 0;
-    for (key, found) in self::found(config, inputs, laid, &base.side) {
+    let mut rules = self::found(config, inputs, laid, &base.side);
+    // What is about launches is about no node that is there.
+    if config.launch_through.contains(&LaunchThrough::NodePools) {
+        rules.push((Key::NodeSize, Found::default()));
+    }
+    let limits = base.binding.iter().cloned();
+    rules.extend(limits.map(|limit| (Key::Limit(limit), Found::default())));
+    for (key, found) in rules {
         let change = key.change();
         let price = if !found.unpriced.is_empty() || !base.missing.is_empty() {
             let nodes = found.unpriced.iter();
@@ -446,6 +466,7 @@ pub fn constraint_prices(
         }
     };
     Ok(ConstraintPrices {
+        version: Version::KNOWN,
         cluster: laid.uid.clone(),
         before: base.side,
         prices,

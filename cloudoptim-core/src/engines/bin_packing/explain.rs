@@ -355,7 +355,7 @@ pub fn explain_node(
     let found: Option<&Node> = nodes.iter().find(|n| n.meta.name == node.as_str());
     let found = found.ok_or_else(|| not_found(format!("node {node} in cluster {uid}")))?;
     let (goes, reasons) = verdict(config, inputs, cluster, node)?;
-    let price_per_month = inputs.node_price(cluster, found).map(|p| p.per_month());
+    let price_per_month = inputs.marginal_price(cluster, found).map(|p| p.per_month());
     let world = world(config, inputs, cluster);
     let movers = Movers::new(cluster, inputs.now(), config.moves.clone());
     let budgets = Budgets::new(cluster, inputs.now());

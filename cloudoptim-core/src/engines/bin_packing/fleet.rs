@@ -23,6 +23,9 @@ pub struct Launchable {
     pub daemons: Resources,
     /// How many EBS volumes can be attached; `None` = not known.
     pub ebs_limit: Option<u32>,
+    /// How many can be launched, by zone name; as many as needed where nothing
+    /// is said.
+    pub available: BTreeMap<String, u32>,
 }
 
 impl Launchable {
@@ -33,6 +36,7 @@ impl Launchable {
             zones: BTreeMap::new(),
             daemons,
             ebs_limit,
+            available: BTreeMap::new(),
         }
     }
 }
@@ -152,7 +156,7 @@ pub(super) fn translate(
                 .map(|(zone, (_, price))| Offering {
                     zone: zone_index(zone),
                     price: Some(*price),
-                    available: None,
+                    available: l.available.get(zone).copied(),
                 })
                 .collect(),
         })

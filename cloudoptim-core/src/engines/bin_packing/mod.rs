@@ -18,8 +18,13 @@
 //! [`explain_pod`] and [`explain_node`]; what a rule costs and what another
 //! input would save by [`constraint_prices`] and [`what_if`].
 //!
+//! Where the host [can launch](Config::launch_through), nodes go for new ones as
+//! well, any number for any number: within the limits of pools and groups, vCPU
+//! quotas, subnets and reservations, of which what is not known leaves no room.
+//!
 //! The figures carry a proven lower bound: no set of nodes of the kinds that
-//! the cluster runs now holds these pods for less. Settings and their sources
+//! the cluster runs now, and of those that could be launched, holds these pods
+//! for less. Settings and their sources
 //! are in [`Config`].
 
 mod bound;
@@ -31,11 +36,13 @@ mod constraint;
 mod elsewhere;
 mod explain;
 mod fleet;
+mod limits;
 mod migration;
 mod owner;
 mod pool;
 mod reason;
 mod repacking;
+mod shop;
 pub mod solver;
 mod target;
 mod trial;
@@ -49,9 +56,10 @@ pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };
 pub use fleet::Launchable;
+pub use limits::{LaunchLimit, StatedRoom};
 pub use migration::{
-    Broken, Chooser, Eviction, Launch, LeftOut, Migration, Obstacle, Placement, Rollback,
-    Simulation, Wave, migration, simulate,
+    Broken, Chooser, Eviction, LeftOut, Migration, Obstacle, Placement, Rollback, Simulation, Wave,
+    migration, simulate,
 };
 pub use reason::Reason;
 pub use repacking::{
@@ -112,16 +120,16 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
                 .items()
                 .iter()
                 .filter(|n| !(removed && answer.removed.contains(&n.meta.name)))
-                .filter_map(|n| inputs.node_price(cluster, n))
+                .filter_map(|n| inputs.marginal_price(cluster, n))
                 .sum()
         };
         let unpriced = cluster
             .nodes
             .items()
             .iter()
-            .filter(|n| inputs.node_price(cluster, n).is_none())
+            .filter(|n| inputs.marginal_price(cluster, n).is_none())
             .count();
-        let bound = bound::bound(inputs, cluster, unpriced);
+        let bound = bound::bound(inputs, cluster, unpriced, &answer.shop);
         let name = if cluster.name.is_empty() {
             cluster.uid.as_str()
         } else {
@@ -134,7 +142,7 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
             },
             cluster: Some(cluster.uid.clone()),
             cost_now: Some(priced(false)),
-            cost_after: Some(priced(true)),
+            cost_after: Some(priced(true) + answer.launched),
             lower_bound: bound.lower_bound,
             proof: bound.proof,
             moves: answer.moves,

@@ -211,6 +211,12 @@ impl<'a> Groups<'a> {
         }
     }
 
+    /// Counts a node that comes.
+    pub(super) fn grown(&mut self, node: &Node, group: &str) {
+        let count = self.zones.entry((group.to_owned(), zone_of(node)));
+        *count.or_default() += 1;
+    }
+
     /// Counts a node of an owner that is gone already.
     pub(super) fn shrunk(&mut self, owner: &Owner) {
         if let Owner::NodeGroup { name, .. } = owner

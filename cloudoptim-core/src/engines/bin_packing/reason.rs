@@ -25,6 +25,15 @@ pub enum Reason {
         /// Nodes that take them.
         onto: u64,
     },
+    /// It goes: everything on it fits elsewhere, once nodes are launched.
+    PodsFitWithLaunches {
+        /// Pods that move.
+        pods: u64,
+        /// Nodes that take them.
+        onto: u64,
+        /// How many of these are launched.
+        launched: u64,
+    },
     /// A part of the snapshot is missing or may have holes.
     PartMissing {
         /// Which part.
@@ -164,6 +173,7 @@ impl Reason {
     pub const CODES: &'static [&'static str] = &[
         "empty",
         "pods_fit_elsewhere",
+        "pods_fit_with_launches",
         "part_missing",
         "not_in_service",
         "protected",
@@ -200,6 +210,14 @@ impl fmt::Display for Reason {
             Self::PodsFitElsewhere { pods, onto } => {
                 write!(f, "its {pods} pods fit on {onto} other nodes")
             }
+            Self::PodsFitWithLaunches {
+                pods,
+                onto,
+                launched,
+            } => write!(
+                f,
+                "its {pods} pods fit on {onto} other nodes, of which {launched} are launched"
+            ),
             Self::PartMissing { part, state } => write!(f, "{part} is {state}"),
             Self::NotInService { why } => why.fmt(f),
             Self::Protected { pin } => write!(f, "the node asks to be left alone: {pin}"),

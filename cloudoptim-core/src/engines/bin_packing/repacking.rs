@@ -298,7 +298,7 @@ fn stands(
     ids.into_iter()
         .filter_map(|id| {
             let node = world.node(id)?;
-            let price = inputs.node_price(cluster, node);
+            let price = inputs.marginal_price(cluster, node);
             let open = world.not_target(id).is_empty();
             let mut removable = open && price.is_some() && node_protections(node, now).is_empty();
             let mut moving = Vec::new();
@@ -532,7 +532,8 @@ pub fn launchable_copies(inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<Launchab
     }
     let mut kinds: BTreeMap<String, Launchable> = BTreeMap::new();
     for node in cluster.nodes.items() {
-        let (Some(price), Some(zone)) = (inputs.node_price(cluster, node), node.zone_name()) else {
+        let (Some(price), Some(zone)) = (inputs.marginal_price(cluster, node), node.zone_name())
+        else {
             continue;
         };
         if !capacity::not_target(node, cluster.node_pools.items()).is_empty() {
@@ -585,6 +586,7 @@ pub fn launchable_type(
     );
     for (zone, id) in zones {
         let price = inputs.price(cloud, instance_type, Some(id), CapacityType::OnDemand)?;
+        let price = price + inputs.policy.bin_packing.extra_per_node;
         let node = capacity::hypothetical_node(
             instance_type,
             info,

@@ -3,8 +3,10 @@
 use super::Config;
 use super::candidate::Candidate;
 use super::fleet::{Stand, translate};
+use super::shop::{Planned, Shop};
 use super::solver::{Place, RepackEffort, repack};
 use super::trial::Waiting;
+use crate::decision::{planned_name, planned_number};
 use crate::model::NodeName;
 use crate::scheduling::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +16,8 @@ pub(super) struct Target {
     place_of: BTreeMap<NodeName, usize>,
     /// Node by uid of a pod.
     pub(super) to: BTreeMap<String, NodeName>,
+    /// Nodes that are launched before.
+    pub(super) bought: Vec<Planned>,
 }
 
 /// A search for one decision among many: less than the frontier's default.
@@ -27,14 +31,15 @@ fn effort() -> RepackEffort {
 }
 
 impl Target {
-    /// `None` when fewer than two nodes could be emptied: then there is nothing
-    /// to choose.
+    /// `None` when fewer than two nodes could be emptied and nothing launched:
+    /// then there is nothing to choose.
     pub(super) fn new(
         config: &Config,
         world: &World<'_>,
         candidates: &[Candidate<'_>],
         waiting: &Waiting,
         young: &BTreeSet<NodeName>,
+        shop: &Shop,
     ) -> Option<Self> {
         let may_go = |c: &Candidate<'_>| c.stays.is_empty() && c.owner.is_some();
         let mut stands: Vec<(NodeName, Stand)> = Vec::new();
@@ -61,10 +66,10 @@ impl Target {
         let choices = stands
             .iter()
             .filter(|s| s.removable && !s.movers.is_empty());
-        if choices.count() < 2 {
+        if choices.count() < if shop.wares.is_empty() { 2 } else { 1 } {
             return None;
         }
-        let translated = translate(world, &stands, &[]);
+        let translated = translate(world, &stands, &shop.launchables());
         // What contradicts itself has no target; trying one by one says why.
         let frontier = repack(&translated.fleet, &effort()).ok()?;
         let point = frontier.chosen(config.price_per_move)?;
@@ -74,21 +79,45 @@ impl Target {
             .enumerate()
             .filter_map(|(at, node)| Some((names.get(*node)?.clone(), at)))
             .collect();
+        // Names of earlier answers are taken.
+        let nodes = world.nodes().filter_map(|id| world.node(id));
+        let taken = nodes
+            .filter_map(|n| planned_number(&n.name()))
+            .max()
+            .unwrap_or(0);
+        let bought = point.bought.iter().enumerate().filter_map(|(at, new)| {
+            Some(Planned {
+                name: planned_name(taken + at + 1),
+                ware: new.node_type,
+                zone: translated.zones.get(new.zone?)?.clone(),
+                price: new.price,
+            })
+        });
+        let bought: Vec<Planned> = bought.collect();
+        let new_name = |at: usize| {
+            let name = planned_name(taken + at + 1);
+            bought.iter().any(|b| b.name == name).then_some(name)
+        };
         let mut pods = translated.pods;
         let mut to = BTreeMap::new();
         for relocation in &point.moves {
-            let Place::Node(target) = relocation.to else {
-                continue;
+            let target = match relocation.to {
+                Place::Node(target) => names.get(target).cloned(),
+                Place::Bought(at) => new_name(at),
             };
             let here = pods.entry((relocation.from, relocation.class)).or_default();
             let count = usize::try_from(relocation.count).unwrap_or(usize::MAX);
             for pod in here.drain(..count.min(here.len())) {
-                if let (Some(pod), Some(name)) = (world.pod(pod), names.get(target)) {
+                if let (Some(pod), Some(name)) = (world.pod(pod), &target) {
                     to.insert(pod.meta.uid.to_string(), name.clone());
                 }
             }
         }
-        Some(Self { place_of, to })
+        Some(Self {
+            place_of,
+            to,
+            bought,
+        })
     }
 
     /// Where a node comes in the order of trying: empty ones first, then those

@@ -81,6 +81,12 @@ impl Room {
             && u128::from(memory) <= left(allocatable.memory.0)
     }
 
+    /// Counts a node that is launched.
+    pub(super) fn came(&mut self, allocatable: &Resources, daemons: &Resources) {
+        self.allocatable.add(allocatable);
+        self.requested.add(daemons);
+    }
+
     pub(super) fn removed(&mut self, candidate: &Candidate<'_>) {
         self.allocatable.subtract(&candidate.node.allocatable);
         self.requested.subtract(&candidate.ends);

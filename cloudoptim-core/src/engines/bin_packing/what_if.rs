@@ -2,17 +2,21 @@
 
 use super::change::{Change, Direction, Question};
 use super::constraint::holds;
+use super::limits::LaunchLimit;
 use super::repacking::solve;
 use super::solver::RepackEffort;
 use super::{Config, cluster_of};
 use crate::decision::MissingEvidence;
 use crate::engines::{EngineError, Inputs};
 use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NodeName};
+use crate::version::Version;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One side of a what-if: a cluster, and the cheapest repacking of it found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Side {
@@ -37,9 +41,12 @@ pub struct Side {
 
 /// What changes of the input would save.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WhatIf {
+    /// Version of this JSON; another one is refused.
+    pub version: Version<Self>,
     /// Cluster.
     pub cluster: ClusterUid,
     /// What was changed.
@@ -96,8 +103,9 @@ impl fmt::Display for WhatIf {
 }
 
 /// What the changes would save: the cluster is repacked as it is and with the
-/// changes made, both times with copies of its nodes to be launched, and the
-/// cheapest of each found are compared.
+/// changes made, and the cheapest of each found are compared. What may be
+/// launched is, both times, what owners [can be asked](Config::launch_through)
+/// for within their limits, or copies of the cluster's nodes when nobody can.
 ///
 /// A rule that is dropped never makes it dearer and one that is added never
 /// cheaper: a plan that is good before the one, or after the other, is good on
@@ -202,6 +210,8 @@ pub(super) struct Base<'b> {
     effort: &'b RepackEffort,
     pub(super) side: Side,
     pub(super) missing: Vec<MissingEvidence>,
+    /// Limits of which more room would let more be launched.
+    pub(super) binding: BTreeSet<LaunchLimit>,
 }
 
 impl<'b> Base<'b> {
@@ -220,6 +230,7 @@ impl<'b> Base<'b> {
             effort,
             side,
             missing,
+            binding: question.binding,
         })
     }
 
@@ -250,6 +261,7 @@ impl<'b> Base<'b> {
             Direction::Either => (least, most),
         };
         Ok(WhatIf {
+            version: Version::KNOWN,
             cluster: self.laid.uid.clone(),
             changes: changes.to_vec(),
             saves_per_month: saves(before.cost, after.cost),
@@ -267,7 +279,7 @@ impl<'b> Base<'b> {
     fn freed_unpriced(&self, question: &Question) -> Vec<MissingEvidence> {
         let inputs = question.inputs(self.inputs);
         let mut unpriced = question.cluster.nodes.items().iter().filter(|node| {
-            let price = inputs.node_price(&question.cluster, node);
+            let price = inputs.marginal_price(&question.cluster, node);
             price.is_none()
         });
         if unpriced.clone().next().is_none() {

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! decide [headroom=5] [age=30] [cooldown=30] [min-saving=5] [share=50] [max-nodes=100]
+//!        [launch] [surge=10] [vcpus=1000] [addresses=1000] [extra=<dollars per hour>]
+//!        [marginal=<type>:<dollars per hour>] [max-vcpus=64] [min-nodes=3]
 //!        [flight=10] [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
 //!       [pool= | group= | asg=] [unowned] [spot] [cordoned] [not-ready] [deleting]
@@ -9,9 +11,12 @@
 //!       spread= domains= grace= port= claim= held= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] [heeds-taints] …
 //! pods  <app> <node or -> <count> <cpu> <memory> …    <app>-<node>-1, -2, …
 //! pdb   <name> [app=] [min= | max=] [allowed=] [policy=] [replicas=]
-//! pool  <name> [policy= after= budget= schedule= duration= reason= startup=]
-//! group <name> min= desired= [cluster=] [asg=]
-//! asg   <name> min= desired= [zones=a,b] [suspended=]
+//! pool  <name> [policy= after= budget= schedule= duration= reason= startup= cpu= memory= nodes= types=a,b label=k:v]
+//! group <name> min= desired= [max=] [cluster=] [asg=] [type=] [zone=]
+//! asg   <name> min= desired= [max=] [type=] [zones=a,b] [suspended=]
+//! quota <code> <vCPUs> used=
+//! short <type> <minutes ago>              a launch was refused
+//! reserved <type> <count>                 a capacity reservation in zone a
 //! claim <name> [zone=] [local=<node>] [lost]
 //! price <type> <dollars per hour>         the account's own
 //! limit <app> max= [with=<app>]           a rule of the operator
@@ -23,9 +28,10 @@ use super::{NOW, Scenario};
 use crate::cases::Line;
 use crate::fixtures::*;
 use chrono::TimeDelta;
-use cloudoptim_core::engines::bin_packing::Config;
+use cloudoptim_core::decision::{LaunchThrough, Offering};
+use cloudoptim_core::engines::bin_packing::{Config, StatedRoom};
 use cloudoptim_core::knowledge::{Gap, Knowledge};
-use cloudoptim_core::ledger::{Disrupted, Ledgers};
+use cloudoptim_core::ledger::{Disrupted, Ledgers, PoolEvent, PoolEventKind};
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::{CountLimit, NodeRef, Overlay};
 use cloudoptim_core::scheduling::InfeasibleResize;
@@ -52,6 +58,40 @@ pub(super) fn config(header: &Line) -> Config {
     if let Some(dollars) = number::<f64>(header, "min-saving") {
         let micro = (dollars * 1e6).round() as i64;
         config = config.with_min_saving_per_month(MicroUsdPerMonth(micro));
+    }
+    if header.has("launch") {
+        use LaunchThrough::{AutoScalingGroups, NodeGroups, NodePools};
+        config = config.with_launch_through([NodePools, NodeGroups, AutoScalingGroups]);
+        let mut room = StatedRoom::default();
+        // `?` = nobody says.
+        let stated = |key| match header.get(key) {
+            Some("?") => None,
+            other => Some(other.map_or(1_000, |n| n.parse().unwrap())),
+        };
+        let vcpus = stated("vcpus").map(|n| ("L-1216C47A".to_owned(), n));
+        room.free_vcpus.extend(vcpus);
+        let zones = ["a", "b"].map(zone);
+        let free = stated("addresses");
+        room.free_addresses
+            .extend(zones.into_iter().filter_map(|z| Some((z, free?))));
+        config = config.with_stated_room(room);
+    }
+    let micro = |dollars: f64| MicroUsdPerHour((dollars * 1e6).round() as i64);
+    if let Some(dollars) = number(header, "extra") {
+        config = config.with_extra_per_node(micro(dollars));
+    }
+    if let Some((name, dollars)) = header.get("marginal").and_then(|m| m.split_once(':')) {
+        config = config.with_marginal_prices(vec![OfferingPrice {
+            instance_type: name.into(),
+            capacity_type: CapacityType::OnDemand,
+            per_hour: micro(dollars.parse().unwrap()),
+            ..Default::default()
+        }]);
+    }
+    config.max_node_vcpus = number(header, "max-vcpus").unwrap_or(config.max_node_vcpus);
+    config.min_nodes = number(header, "min-nodes").unwrap_or(config.min_nodes);
+    if let Some(percent) = number(header, "surge") {
+        config = config.with_max_surge_percent(percent);
     }
     if let Some(pods) = number(header, "flight") {
         config = config.with_max_evictions_in_flight(pods);
@@ -88,6 +128,10 @@ fn push<T>(part: &mut Knowledge<Vec<T>>, item: T) {
 
 fn zone(short: &str) -> String {
     format!("us-east-1{short}")
+}
+
+fn subnet(short: &str) -> SubnetId {
+    SubnetId::new(format!("subnet-{short}"))
 }
 
 fn taint(text: &str) -> Taint {
@@ -425,6 +469,24 @@ fn add_pool(line: &Line, cluster: &mut Cluster) {
         startup_taints: line.get("startup").map(taint).into_iter().collect(),
         ..Default::default()
     };
+    let mut pool = pool;
+    let nodes = number(line, "nodes").map(|n| ("nodes".to_owned(), n));
+    let limits = ResourceList {
+        cpu: line.get("cpu").map(cpu),
+        memory: line.get("memory").map(bytes),
+        extended: nodes.into_iter().collect(),
+        ..Default::default()
+    };
+    pool.limits = (limits != ResourceList::default()).then_some(limits);
+    if let Some(types) = line.get("types") {
+        pool.requirements.push(Requirement {
+            key: INSTANCE_TYPE_LABEL.to_owned(),
+            operator: Operator::In,
+            values: types.split(',').map(str::to_owned).collect(),
+        });
+    }
+    pool.labels
+        .extend(line.get("label").into_iter().flat_map(pairs));
     push(&mut cluster.node_pools, pool);
 }
 
@@ -481,6 +543,7 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
     let mut overlay = Overlay::default();
     let mut replicas = BTreeMap::new();
     let mut losses = Vec::new();
+    let mut events = Vec::new();
     for line in lines {
         match line.word(0) {
             "node" => add_node(line, &mut cluster, &mut cloud),
@@ -506,9 +569,20 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                     cluster: line.get("cluster").unwrap_or("test").to_owned(),
                     min_size: number(line, "min").unwrap(),
                     desired: number(line, "desired").unwrap(),
-                    max_size: 99,
+                    max_size: number(line, "max").unwrap_or(99),
+                    instance_types: line.get("type").map(Into::into).into_iter().collect(),
+                    subnets: line.get("zone").map(subnet).into_iter().collect(),
                     ..Default::default()
                 };
+                if let Some(short) = line.get("zone") {
+                    let zone_id = cloud.zone_id(&zone(short).into()).cloned();
+                    let subnet = Subnet {
+                        id: subnet(short),
+                        zone_id,
+                        free_addresses: 1_000,
+                    };
+                    push(&mut cloud.subnets, subnet);
+                }
                 push(&mut cloud.node_groups, group);
             }
             "asg" => {
@@ -517,7 +591,8 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                     name: line.word(1).to_owned(),
                     min_size: number(line, "min").unwrap(),
                     desired: number(line, "desired").unwrap(),
-                    max_size: 99,
+                    max_size: number(line, "max").unwrap_or(99),
+                    instance_types: line.get("type").map(Into::into).into_iter().collect(),
                     zones: zones.map(|z| ZoneName::from(zone(z))).collect(),
                     suspended: line
                         .get("suspended")
@@ -529,6 +604,32 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                 push(&mut cloud.auto_scaling_groups, group);
             }
             "claim" => add_claim(line, &mut cluster),
+            "quota" => push(
+                &mut cloud.quotas,
+                ServiceQuota {
+                    code: line.word(1).to_owned(),
+                    value: line.word(2).parse().unwrap(),
+                    used: number(line, "used"),
+                    ..Default::default()
+                },
+            ),
+            "reserved" => push(
+                &mut cloud.commitments,
+                Commitment {
+                    id: format!("cr-{}", line.word(1)),
+                    kind: CommitmentKind::CapacityReservation,
+                    count: Some(line.word(2).parse().unwrap()),
+                    instance_type: Some(line.word(1).to_owned()),
+                    zone_id: Some("use1-az4".into()),
+                    ..Default::default()
+                },
+            ),
+            "short" => events.push(PoolEvent {
+                offering: Offering::on_demand(line.word(1), None),
+                kind: PoolEventKind::InsufficientCapacity,
+                at: at(NOW) - TimeDelta::minutes(line.word(2).parse().unwrap()),
+                instance: None,
+            }),
             "price" => {
                 let dollars: f64 = line.word(2).parse().unwrap();
                 let price = OfferingPrice {
@@ -569,6 +670,7 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                 at: at(NOW) - ago,
             }]
         }),
+        pool_events: Some(events),
         ..Default::default()
     };
     Scenario {

@@ -4,12 +4,12 @@
 use super::build::{build, config};
 use super::naive::Board;
 use super::properties::{Case, POD_EXTRAS, any_case, any_node, any_pod, lines, open, scenario};
-use super::{Scenario, catalog, node_of, run};
+use super::{Scenario, catalog, naive_limits, node_of, run};
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
-use cloudoptim_core::decision::{Action, Decision};
+use cloudoptim_core::decision::{Action, Decision, LaunchThrough, is_planned};
 use cloudoptim_core::engines::bin_packing::{
-    Chooser, Config, Elsewhere, Eviction, Migration, Obstacle, Placement, Simulation, Wave,
-    migration, simulate,
+    Chooser, Config, Elsewhere, Eviction, Migration, Obstacle, Placement, Simulation, StatedRoom,
+    Wave, migration, simulate,
 };
 use cloudoptim_core::engines::{EngineOutput, Inputs};
 use cloudoptim_core::guard::Placement as _;
@@ -100,6 +100,7 @@ fn show(wave: &Wave) -> String {
     let mut words = vec![format!("wave {}", wave.number)];
     for launch in &wave.launch {
         words.push(format!("launch {} × {}", launch.count, launch.offering));
+        words.push(format!("as {}", names(&launch.nodes)));
     }
     if !wave.cordon.is_empty() {
         words.push(format!("cordon {}", names(&wave.cordon)));
@@ -138,7 +139,8 @@ fn untargeted(decisions: &mut [Decision]) {
 }
 
 /// Lines after `then` hold for the migration only; `forget-targets` in the
-/// header has the pods go to nodes that are not there yet.
+/// header has the pods go nobody knows where, and with `dear-launch` decisions
+/// that launch save nothing.
 #[test]
 fn waves_of_small_cases() {
     run_cases(FILE, |header, lines| {
@@ -148,6 +150,15 @@ fn waves_of_small_cases() {
         let mut decisions = run(&config, &build(header, &first)).decisions;
         if header.has("forget-targets") {
             untargeted(&mut decisions);
+        }
+        if header.has("dear-launch") {
+            let launches = |a: &Action| matches!(a, Action::LaunchNodes { .. });
+            for decision in decisions
+                .iter_mut()
+                .filter(|d| d.actions.iter().any(launches))
+            {
+                decision.saves_per_month = Some(MicroUsdPerMonth(-1));
+            }
         }
         let all = lines.iter().map(|l| match l.text.strip_prefix("then ") {
             Some(text) => Line::parse(text),
@@ -358,6 +369,8 @@ fn fit_elsewhere(
     let mut now = cluster.clone();
     let nodes = now.nodes.value_mut().unwrap();
     nodes.retain(|n| board.nodes.contains_key(n.meta.name.as_str()));
+    let new = board.nodes.values().filter(|n| is_planned(&n.name()));
+    nodes.extend(new.map(|n| Node::clone(n)));
     for node in nodes.iter_mut() {
         node.unschedulable |= cordoned.contains(node.meta.name.as_str());
     }
@@ -381,11 +394,26 @@ fn followed(
     choose: &mut dyn FnMut(&Board<'_>, &[&str]) -> usize,
 ) -> Vec<String> {
     let cluster = &scenario.snapshot.clusters[0];
+    // What is launched, with the room that DaemonSets leave.
+    let launches = way.waves.iter().flat_map(|w| &w.launch);
+    let comes: Vec<Node> = launches
+        .flat_map(|l| l.nodes.iter().map(|name| (name, l.shape.as_ref().unwrap())))
+        .map(|(name, shape)| {
+            let mut node = shape.node(name);
+            node.allocatable.subtract(&shape.daemons);
+            node
+        })
+        .collect();
     let mut board = Board::new(cluster);
     let budgets = budgets(case, cluster);
     let mut cordoned: BTreeSet<&str> = BTreeSet::new();
     let mut lost = Vec::new();
     for wave in &way.waves {
+        let names = wave.launch.iter().flat_map(|l| &l.nodes);
+        for name in names {
+            let node = comes.iter().find(|n| n.name() == *name).unwrap();
+            board.nodes.insert(node.meta.name.as_str(), node);
+        }
         cordoned.extend(wave.cordon.iter().map(NodeName::as_str));
         let (closed, at_once) = match &wave.placement {
             Placement::Free | Placement::Checked => (Vec::new(), wave.evictions.len()),
@@ -494,13 +522,24 @@ pub(crate) fn with_generated_ways(count: usize, mut look: impl FnMut(&Cluster, &
 
 /// The plan of a small case in the words of the tables, and its snapshot.
 pub(crate) fn plan_of_case(header: &str, text: &str) -> (Snapshot, Plan) {
+    plan_of_case_by(header, text, |_| {})
+}
+
+/// The same, planned with other settings than it was decided with.
+pub(crate) fn plan_of_case_by(
+    header: &str,
+    text: &str,
+    edit: impl FnOnce(&mut Config),
+) -> (Snapshot, Plan) {
     let header = Line::parse(header);
     let (config, mut scenario) = (config(&header), build(&header, &parse(text)));
     for pod in scenario.snapshot.clusters[0].pods.value_mut().unwrap() {
         pod.status.ready = pod.status.ready.or(Some(true));
     }
     let output = run(&config, &scenario);
-    let plan = plan_of(&config, &scenario, output);
+    let mut by = config;
+    edit(&mut by);
+    let plan = plan_of(&by, &scenario, output);
     (scenario.snapshot, plan)
 }
 
@@ -526,20 +565,27 @@ struct Tally {
     /// Choosers that ended early, of eight for each cluster.
     early: usize,
     forced: usize,
+    launched: usize,
+    /// Waves that begin with launches.
+    rounds: usize,
     obstacles: BTreeMap<&'static str, usize>,
 }
 
 /// Migrates `count` generated clusters under every chooser, and with the naive
 /// rules under a few.
 fn tally(cases: impl Strategy<Value = Case>, cordons: u32, count: usize) -> Tally {
+    tally_of(cases, &open().with_max_temporary_cordons(cordons), count)
+}
+
+fn tally_of(cases: impl Strategy<Value = Case>, settings: &Config, count: usize) -> Tally {
     let mut runner = TestRunner::deterministic();
     let mut tally = Tally::default();
     for number in 0..count {
         let case = cases.new_tree(&mut runner).unwrap().current();
         let scenario = scenario(&case);
-        let config = open()
-            .with_max_evictions_in_flight([1, 3, 10][number % 3])
-            .with_max_temporary_cordons(cordons);
+        let config = settings
+            .clone()
+            .with_max_evictions_in_flight([1, 3, 10][number % 3]);
         let decisions = run(&config, &scenario).decisions;
         let planned: BTreeSet<&NodeName> = decisions
             .iter()
@@ -556,6 +602,8 @@ fn tally(cases: impl Strategy<Value = Case>, cordons: u32, count: usize) -> Tall
         assert_eq!(planned, gone.iter().chain(left).collect(), "{case:?}");
         let check = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let early = assert_safe(&config, &scenario, &way);
+            let over = naive_limits::over(&case.0, &config, &scenario, &way);
+            assert_eq!(over, [] as [String; 0], "{way:#?}");
             let naive = |choose: &mut dyn FnMut(&Board<'_>, &[&str]) -> usize| {
                 let lost = followed(&case.0, &scenario, &way, choose);
                 assert_eq!(lost, [] as [String; 0], "{way:#?}");
@@ -580,6 +628,8 @@ fn tally(cases: impl Strategy<Value = Case>, cordons: u32, count: usize) -> Tall
         tally.planned += planned.len();
         tally.gone += gone.len();
         for wave in &way.waves {
+            tally.launched += wave.launch.iter().map(|l| l.nodes.len()).sum::<usize>();
+            tally.rounds += usize::from(!wave.launch.is_empty());
             tally.moved += wave.evictions.len();
             match wave.placement {
                 Placement::Free => tally.free += 1,
@@ -611,4 +661,75 @@ fn nobody_is_left_out_on_a_thousand_clusters_whatever_the_scheduler_chooses() {
     assert!(mixed.gone * 100 >= mixed.planned * 95, "{mixed:?}");
     assert!(tight.gone * 100 >= tight.planned * 85, "{tight:?}");
     assert!(mixed.forced > 10 && tight.forced > 10);
+}
+
+/// Settings with which Karpenter's pools can be asked for nodes.
+fn launching() -> Config {
+    let mut room = StatedRoom::default();
+    room.free_vcpus.insert("L-1216C47A".to_owned(), 6);
+    for zone in ["us-east-1a", "us-east-1b"] {
+        room.free_addresses.insert(zone.to_owned(), 250);
+    }
+    open()
+        .with_launch_through([LaunchThrough::NodePools])
+        .with_max_surge_percent(20)
+        .with_stated_room(room)
+}
+
+/// Cases in which the pools have limits, some of them tight.
+fn limited(cases: impl Strategy<Value = Case>) -> impl Strategy<Value = Case> {
+    (cases, 0..40_u32, 0..5_u32).prop_map(|(mut case, cpu, nodes)| {
+        let have = case.0.iter().filter(|l| l.starts_with("node ")).count() as u32;
+        for line in &mut case.0 {
+            if line == "pool main" {
+                let (cores, most) = (have * 4 + cpu, have + nodes);
+                *line = format!("pool main cpu={cores} memory={}Gi nodes={most}", cores * 4);
+            }
+        }
+        case
+    })
+}
+
+/// The naive judge sees what goes beyond a limit.
+#[test]
+fn launches_beyond_a_limit_are_seen() {
+    let text = "pool main cpu=20 nodes=3
+        node n1 8 32Gi type=m6i.2xlarge
+        node n2 8 32Gi type=m6i.2xlarge ann=karpenter.sh/do-not-disrupt:true
+        pods a n1 3 1 1Gi
+        pods b n2 7 1 4Gi";
+    let case: Vec<String> = text.lines().map(|l| l.trim().to_owned()).collect();
+    let header = Line::parse("migrate launch headroom=0 surge=100 vcpus=6");
+    let (config, scenario) = (config(&header), build(&header, &parse(text)));
+    let decisions = run(&config, &scenario).decisions;
+    let way = way(&config, &scenario, &decisions);
+    let over = |way: &Migration| naive_limits::over(&case, &config, &scenario, way);
+    assert_eq!(over(&way), [] as [String; 0], "{way:#?}");
+    let mut twice = way.clone();
+    let launch = twice.waves[0].launch[0].clone();
+    twice.waves[0].launch.push(launch);
+    assert_eq!(
+        over(&twice),
+        [
+            "wave 1: pool main cpu by 4000",
+            "wave 1: pool main nodes by 1",
+            "wave 1: vcpus by 2"
+        ]
+    );
+}
+
+#[test]
+fn nobody_is_left_out_on_a_thousand_clusters_with_launches() {
+    let forced = launching().with_max_temporary_cordons(u32::MAX);
+    let mixed = tally_of(any_case(), &forced, 400);
+    let tight = tally_of(limited(tight_case()), &forced, 400);
+    let checked = launching().with_max_temporary_cordons(0);
+    let checked = tally_of(limited(tight_case()), &checked, 200);
+    for tally in [&mixed, &tight, &checked] {
+        println!("{tally:?}");
+    }
+    for tally in [&mixed, &tight, &checked] {
+        assert!(tally.launched > 20 && tally.rounds > 10, "{tally:?}");
+        assert!(tally.gone * 100 >= tally.planned * 70, "{tally:?}");
+    }
 }

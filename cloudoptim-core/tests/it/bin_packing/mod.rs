@@ -3,6 +3,7 @@
 pub(crate) mod build;
 mod migration;
 mod naive;
+mod naive_limits;
 mod properties;
 mod questions;
 mod time;
@@ -19,7 +20,7 @@ use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
-pub(crate) use migration::{FORCED, plan_of_case, with_generated_ways};
+pub(crate) use migration::{FORCED, plan_of_case, plan_of_case_by, with_generated_ways};
 
 const FILE: &str = "bin_packing.txt";
 pub(crate) const NOW: &str = "2026-11-24T12:00Z";
@@ -81,11 +82,13 @@ pub(crate) struct Scenario {
 }
 
 fn run(config: &Config, scenario: &Scenario) -> EngineOutput {
+    let mut policy = Policy::default();
+    policy.bin_packing = config.clone();
     let inputs = Inputs {
         snapshot: &scenario.snapshot,
         overlay: &scenario.overlay,
         catalog: &catalog(),
-        policy: &Policy::default(),
+        policy: &policy,
         ledgers: &scenario.ledgers,
     };
     decide(config, &inputs).unwrap()
@@ -109,6 +112,14 @@ fn show(decision: &Decision, explain: bool) -> String {
                 format!("{}>{to}", m.pod.name)
             })),
             Action::RemoveNode { via, .. } => words.push(format!("via \"{via}\"")),
+            Action::LaunchNodes { launch, .. } => {
+                let names: Vec<&str> = launch.nodes.iter().map(NodeName::as_str).collect();
+                let (what, via) = (&launch.offering, &launch.via);
+                words.push(format!(
+                    "launch \"{what}\" through \"{via}\" as {}",
+                    names.join(",")
+                ));
+            }
             other => panic!("{other}"),
         }
     }
@@ -198,6 +209,26 @@ fn settings_out_of_range_are_refused_with_the_value() {
         (
             Config::default().with_max_disrupted_percent(101),
             "bin_packing: max_disrupted_percent must be from 1 to 100, got 101",
+        ),
+        (
+            Config::default().with_max_surge_percent(0),
+            "bin_packing: max_surge_percent must be from 1 to 100, got 0",
+        ),
+        (
+            Config::default().with_concentration(0, 3),
+            "bin_packing: max_node_vcpus must be 1 or more, got 0",
+        ),
+        (
+            Config::default().with_extra_per_node(MicroUsdPerHour(-1)),
+            "bin_packing: extra_per_node must not be negative, got -$0.000001/h",
+        ),
+        (
+            Config::default().with_marginal_prices(vec![OfferingPrice {
+                instance_type: "m6i.large".into(),
+                per_hour: MicroUsdPerHour(-1),
+                ..OfferingPrice::default()
+            }]),
+            "bin_packing: marginal_prices must not be negative, got -$0.000001/h for m6i.large",
         ),
         (
             Config::default().with_max_evictions_in_flight(0),

@@ -357,6 +357,12 @@ impl Host {
         self.run().expect("nothing hangs").expect("it runs")
     }
 
+    /// Carries the plan out by the scheduler's rules; `None` when it hangs.
+    pub(crate) fn report_by(&self, placement: &dyn Placement) -> Option<Report> {
+        let run = self.run_with(&self.journal, &NoKillSwitch, placement);
+        run.map(|report| report.expect("it runs"))
+    }
+
     pub(crate) fn entries(&self) -> Vec<Entry> {
         block_on(self.journal.entries()).unwrap().unwrap()
     }

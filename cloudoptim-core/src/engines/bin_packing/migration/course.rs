@@ -6,6 +6,8 @@
 
 use super::ground::{Drain, Ground, Mover};
 use super::{Eviction, Obstacle, Placement, Rollback, Wave};
+use crate::decision::{Launch, is_planned};
+use crate::engines::bin_packing::limits::{Limits, Uses};
 use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::guard::lookup::{pool, says_leave_it};
 use crate::model::{NODE_POOL_LABEL, NodeName, Pod};
@@ -45,6 +47,17 @@ pub(super) struct Course<'g, 'a> {
     seconds: u64,
     /// Nodes gone by pool.
     gone: BTreeMap<String, usize>,
+    /// Drains, in order.
+    going: Vec<usize>,
+    limits: Limits<'a>,
+    /// Nodes launched, by their names in the plan.
+    new: BTreeMap<NodeName, NodeId>,
+    /// Launches that begin the next wave.
+    launch: Vec<Launch>,
+    /// Drains whose launches are made.
+    launched: BTreeSet<usize>,
+    /// Nodes whose real names are not known: no cordon can name them.
+    unnamed: BTreeSet<NodeId>,
 }
 
 /// The wave that is being filled.
@@ -95,7 +108,19 @@ impl<'g, 'a> Course<'g, 'a> {
             there: names,
             seconds: 0,
             gone: BTreeMap::new(),
+            going: going.to_vec(),
+            limits: ground.limits.clone(),
+            new: BTreeMap::new(),
+            launch: Vec::new(),
+            launched: BTreeSet::new(),
+            unnamed: BTreeSet::new(),
         };
+        let nodes = course.world.nodes();
+        let unnamed = nodes.filter(|id| {
+            let node = course.world.node(*id);
+            node.is_some_and(|n| is_planned(&n.name()))
+        });
+        course.unnamed = unnamed.collect();
         for drain in going.iter().filter_map(|i| ground.drains.get(*i)) {
             course.world.cordon_node(drain.id);
         }
@@ -105,14 +130,8 @@ impl<'g, 'a> Course<'g, 'a> {
         for pod in &ground.leaving {
             course.crowd.add_leaving(&course.world, *pod);
         }
-        let drains = || going.iter().filter_map(|i| ground.drains.get(*i));
-        course.find_loose(drains().flat_map(|d| &d.pods));
-        for drain in going.iter().filter_map(|i| ground.drains.get(*i)) {
-            for mover in &drain.pods {
-                let target = course.reserved(mover);
-                course.reserve.add(&course.world, mover.id, target);
-            }
-        }
+        course.find_loose();
+        course.keep_room(0);
         for index in going {
             course
                 .drain(*index)
@@ -125,9 +144,10 @@ impl<'g, 'a> Course<'g, 'a> {
     /// Pods with no rule but room, for which there is room by count from the
     /// first wave to the last: all that comes to the nodes that stay is the
     /// crowd and the pods that move.
-    fn find_loose(&mut self, movers: impl Iterator<Item = &'g Mover> + Clone) {
+    fn find_loose(&mut self) {
         let mut total = Total::default();
-        let own: BTreeSet<PodId> = movers.clone().map(|m| m.id).collect();
+        let drains = self.going.iter().filter_map(|i| self.ground.drains.get(*i));
+        let own: BTreeSet<PodId> = drains.flat_map(|d| &d.pods).map(|m| m.id).collect();
         let unsure = self.ground.unsure.iter().copied();
         let waiting = unsure.filter(|id| self.crowd.contains(*id));
         for id in own
@@ -150,11 +170,119 @@ impl<'g, 'a> Course<'g, 'a> {
         }
     }
 
+    /// Movers of the drains from that place on.
+    fn movers_from(&self, place: usize) -> Vec<&'g Mover> {
+        let ground = self.ground;
+        let drains = self.going.iter().skip(place);
+        let drains = drains.filter_map(|i| ground.drains.get(*i));
+        drains.flat_map(|d| &d.pods).collect()
+    }
+
+    /// Keeps room on their targets for the pods of the drains from that place on.
+    fn keep_room(&mut self, place: usize) {
+        for mover in self.movers_from(place) {
+            let target = self.reserved(mover);
+            self.reserve.add(&self.world, mover.id, target);
+        }
+    }
+
+    /// Where a pod should go, if that node is there.
+    fn to(&self, mover: &Mover) -> Option<NodeId> {
+        let new = mover.launched.as_ref().and_then(|name| self.new.get(name));
+        mover.to.or(new.copied())
+    }
+
+    /// What the launches of a drain use.
+    fn uses(&self, drain: &Drain<'_>) -> Uses {
+        let mut all = Uses::new();
+        for launch in &drain.launch {
+            for (limit, amount) in self.limits.of_launch(launch) {
+                let sum: &mut u64 = all.entry(limit).or_default();
+                *sum = sum.saturating_add(amount);
+            }
+        }
+        all
+    }
+
+    /// Launches what the drain needs, once there is room for it, and of what
+    /// the next ones need as much as there is room for: a round, with which a
+    /// wave begins.
+    fn launch(&mut self, index: usize, drain: &Drain<'a>) -> Result<(), Obstacle> {
+        if drain.launch.is_empty() || self.launched.contains(&index) {
+            return Ok(());
+        }
+        let uses = self.uses(drain);
+        while let Err(short) = self.limits.fits(&uses) {
+            if self.open.is_empty() {
+                let counts = drain.launch.iter().map(|l| l.count);
+                let limit = match short.state.as_str() {
+                    "" => short.limit.to_string(),
+                    state => format!("{} ({state})", short.limit),
+                };
+                return Err(Obstacle::SurgeLimit {
+                    nodes: counts.fold(0, u32::saturating_add),
+                    limit,
+                    free: short.free.unwrap_or(0),
+                });
+            }
+            self.close();
+        }
+        self.close();
+        let place = self.going.iter().position(|i| *i == index).unwrap_or(0);
+        for mover in self.movers_from(place) {
+            let target = self.reserved(mover);
+            self.reserve.remove(&self.world, mover.id, target);
+        }
+        let ground = self.ground;
+        let later: Vec<usize> = self.going.iter().skip(place).copied().collect();
+        for other in later {
+            let Some(drain) = ground.drains.get(other) else {
+                continue;
+            };
+            if drain.launch.is_empty() || self.launched.contains(&other) {
+                continue;
+            }
+            let uses = self.uses(drain);
+            if self.limits.take(&uses).is_err() {
+                break;
+            }
+            self.launched.insert(other);
+            for launch in &drain.launch {
+                self.come(launch);
+            }
+        }
+        // Who waits for room anywhere may find it there.
+        for pod in &ground.unsure {
+            if !self.crowd.contains(*pod) {
+                self.crowd.add_waiting(&self.world, *pod);
+            }
+        }
+        self.find_loose();
+        self.keep_room(place);
+        Ok(())
+    }
+
+    fn come(&mut self, launch: &Launch) {
+        if let Some(shape) = &launch.shape {
+            for name in &launch.nodes {
+                let node = shape.node(name);
+                let id = self.world.add_node(node, &shape.daemons, shape.ebs_limit);
+                if let Some(id) = id {
+                    self.crowd.node_came(&self.world, id);
+                    self.new.insert(name.clone(), id);
+                    self.unnamed.insert(id);
+                }
+            }
+        }
+        self.launch.push(launch.clone());
+    }
+
     fn drain(&mut self, index: usize) -> Result<(), Obstacle> {
         let ground = self.ground;
         let Some(drain) = ground.drains.get(index) else {
             return Ok(());
         };
+        self.launch(index, drain)?;
         for (place, mover) in drain.pods.iter().enumerate() {
             self.evict(index, place, drain, mover)?;
         }
@@ -218,7 +346,7 @@ impl<'g, 'a> Course<'g, 'a> {
         let Some((target, closed)) = self.open.forced.clone() else {
             return false;
         };
-        if step.mover.to != Some(target) || !self.open.leaves.is_empty() {
+        if self.to(step.mover) != Some(target) || !self.open.leaves.is_empty() {
             return false;
         }
         if self.mode == Mode::FreeFirst {
@@ -309,7 +437,7 @@ impl<'g, 'a> Course<'g, 'a> {
                 Some((drain.pods.get(*place)?, *room))
             })
             .collect();
-        all.push((step.mover, step.mover.to));
+        all.push((step.mover, self.to(step.mover)));
         let mut rooms = Vec::new();
         for (mover, first) in all {
             if self.loose.contains(&mover.id) {
@@ -333,14 +461,19 @@ impl<'g, 'a> Course<'g, 'a> {
     /// Evicts the pod in a wave of its own, when it has room as things stand: it
     /// is looked at again right before.
     fn alone(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
-        let Some(target) = step.mover.to else {
+        let Some(target) = self.to(step.mover) else {
             return Err(Refused::Here);
         };
         if !self.open.is_empty() {
             self.close();
         }
         let id = step.mover.id;
-        let fits = leaves_again(&self.world, id, target).is_none() && self.world.fits(id, target);
+        // One that comes again by itself does so before anybody looks.
+        let fits = if self.ground.unsure.contains(&id) {
+            self.has_room(step.mover, target)
+        } else {
+            leaves_again(&self.world, id, target).is_none() && self.world.fits(id, target)
+        };
         if !fits || !self.world.may_be_chosen_for(id) {
             return Err(Refused::Here);
         }
@@ -355,7 +488,7 @@ impl<'g, 'a> Course<'g, 'a> {
 
     /// Evicts the pod in a wave of its own, with one node left to go to.
     fn forced(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
-        let Some(target) = step.mover.to else {
+        let Some(target) = self.to(step.mover) else {
             return Err(Refused::Here);
         };
         if !self.open.is_empty() {
@@ -368,7 +501,8 @@ impl<'g, 'a> Course<'g, 'a> {
                 .node(*node)
                 .is_some_and(|n| says_leave_it(&n.meta))
         };
-        if closed.iter().any(leave_it) {
+        let nameless = |node: &NodeId| self.unnamed.contains(node);
+        if closed.iter().any(leave_it) || closed.iter().any(nameless) {
             return Err(Refused::Here);
         }
         self.force(step, target, &closed)
@@ -409,7 +543,7 @@ impl<'g, 'a> Course<'g, 'a> {
     /// none for one whose place is not known, which takes it everywhere already.
     fn reserved(&self, mover: &Mover) -> Option<NodeId> {
         let elsewhere = self.crowd.contains(mover.id) || self.loose.contains(&mover.id);
-        mover.to.filter(|_| !elsewhere)
+        self.to(mover).filter(|_| !elsewhere)
     }
 
     /// Whether the share of a pool that is disrupted at a time has room for the
@@ -495,7 +629,7 @@ impl<'g, 'a> Course<'g, 'a> {
 
     fn obstacle(&mut self, step: &Step<'g, 'a>) -> Obstacle {
         let pod = named(step.pod);
-        let Some(target) = step.mover.to else {
+        let Some(target) = self.to(step.mover) else {
             return Obstacle::NoTarget { pod };
         };
         let closed = self.closing(step, target);
@@ -550,14 +684,7 @@ impl<'g, 'a> Course<'g, 'a> {
             Placement::Free | Placement::Checked => leaving_seconds(&ground.budgets, pods),
             Placement::Forced { .. } => rounds(&open.graces, 1),
         };
-        let begins = open
-            .touched
-            .iter()
-            .filter_map(|i| drain(*i).map(|d| (i, d)));
-        let launch: Vec<_> = begins
-            .filter(|(i, _)| !self.waves_touch(**i))
-            .flat_map(|(_, d)| d.launch.iter().cloned())
-            .collect();
+        let launch = std::mem::take(&mut self.launch);
         let removed: Vec<NodeName> = open
             .leaves
             .iter()
@@ -589,6 +716,8 @@ impl<'g, 'a> Course<'g, 'a> {
         }
         for drain in open.leaves.iter().filter_map(|i| drain(*i)) {
             self.world.remove_node(drain.id);
+            let freed = self.limits.of_node(drain.node, drain.via.as_ref());
+            self.limits.free(&freed);
             if let Some(pool) = drain.node.meta.label(NODE_POOL_LABEL) {
                 *self.gone.entry(pool.to_owned()).or_default() += 1;
             }
@@ -615,18 +744,11 @@ impl<'g, 'a> Course<'g, 'a> {
             let Some(mover) = drain.and_then(|d| d.pods.get(*place)) else {
                 continue;
             };
-            if let Some(target) = mover.to {
+            if let Some(target) = self.to(mover) {
                 self.crowd.remove(&self.world, mover.id);
                 self.world.place_pod(mover.id, target);
             }
         }
-    }
-
-    /// Whether an earlier wave has begun the drain.
-    fn waves_touch(&self, index: usize) -> bool {
-        let name = self.ground.drains.get(index).map(|d| d.node.name());
-        let mut evictions = self.waves.iter().flat_map(|w| &w.evictions);
-        evictions.any(|e| Some(&e.from) == name.as_ref())
     }
 }
 

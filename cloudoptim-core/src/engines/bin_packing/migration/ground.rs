@@ -1,13 +1,14 @@
 //! What a migration starts from: the cluster, and the drains that are decided.
 
 use super::course::{Course, Mode};
-use super::{Launch, LeftOut, Obstacle, Way};
-use crate::decision::{Action, Decision, Owner, PodMove, Subject};
+use super::{LeftOut, Obstacle, Way};
+use crate::decision::{Action, Decision, Launch, Owner, PodMove, Subject, is_planned};
+use crate::engines::bin_packing::limits::Limits;
 use crate::engines::bin_packing::pool::Pools;
 use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::engines::bin_packing::{Config, missing};
 use crate::engines::{EngineError, EngineId, Inputs};
-use crate::model::{Cluster, Node, NodeName};
+use crate::model::{Cluster, MicroUsdPerMonth, Node, NodeName};
 use crate::scheduling::crowd::{Crowd, Total};
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Budgets, Movability, NodeId, PodId, World};
@@ -19,16 +20,28 @@ pub(super) struct Drain<'a> {
     pub(super) node: &'a Node,
     pub(super) id: NodeId,
     pub(super) pods: Vec<Mover>,
+    /// What has to be launched before its pods leave.
     pub(super) launch: Vec<Launch>,
     /// Who removes it.
-    via: Option<Owner>,
+    pub(super) via: Option<Owner>,
+    saves: MicroUsdPerMonth,
 }
 
 /// A pod that leaves.
 pub(super) struct Mover {
     pub(super) id: PodId,
     pub(super) to: Option<NodeId>,
+    /// The node that is launched for it.
+    pub(super) launched: Option<NodeName>,
     pub(super) planned: PodMove,
+}
+
+impl Drain<'_> {
+    /// Nodes that are launched with it or for its pods.
+    fn uses(&self) -> impl Iterator<Item = &NodeName> {
+        let own = self.launch.iter().flat_map(|l| &l.nodes);
+        own.chain(self.pods.iter().filter_map(|m| m.launched.as_ref()))
+    }
 }
 
 pub(super) struct Ground<'a> {
@@ -43,6 +56,7 @@ pub(super) struct Ground<'a> {
     /// Pods that are being deleted and do not come again.
     pub(super) leaving: Vec<PodId>,
     pub(super) pools: Pools<'a>,
+    pub(super) limits: Limits<'a>,
     /// The first part without which nothing can be proven, and its state.
     missing: Option<(String, String)>,
     pub(super) settle_seconds: u64,
@@ -59,7 +73,7 @@ pub(super) fn unknown(what: String) -> EngineError {
 impl<'a> Ground<'a> {
     pub(super) fn new(
         config: &'a Config,
-        inputs: &Inputs<'_>,
+        inputs: &Inputs<'a>,
         cluster: &'a Cluster,
         decisions: &[Decision],
     ) -> Result<Self, EngineError> {
@@ -69,13 +83,21 @@ impl<'a> Ground<'a> {
         let world = World::with_infeasible_resize(cluster, limits, infeasible);
         let movers = Movers::new(cluster, now, config.moves.clone());
         let mut drains = Vec::new();
+        let actions = decisions.iter().flat_map(|d| &d.actions);
+        let names = actions.filter_map(|a| match a {
+            Action::LaunchNodes { launch, .. } => Some(&launch.nodes),
+            _ => None,
+        });
+        let comes: BTreeSet<&NodeName> = names.flatten().collect();
         for decision in decisions {
             let Subject::Node { cluster: of, node } = &decision.subject else {
                 continue;
             };
             let ours = decision.engine == EngineId::BinPacking && *of == cluster.uid;
             if ours && !decision.is_keep() {
-                drains.push(drain(cluster, &world, &movers, node, &decision.actions)?);
+                let mut found = drain(cluster, &world, &movers, node, &decision.actions, &comes)?;
+                found.saves = decision.saves_per_month.unwrap_or_default();
+                drains.push(found);
             }
         }
         let unsure = unsure(&world, &movers);
@@ -88,6 +110,7 @@ impl<'a> Ground<'a> {
             unsure,
             leaving,
             pools: Pools::new(cluster, now),
+            limits: Limits::new(config, inputs, cluster, inputs.snapshot.cloud_of(cluster)),
             missing: missing(cluster),
             settle_seconds: u64::from(inputs.policy.plan.settle_seconds),
             world,
@@ -114,7 +137,15 @@ impl<'a> Ground<'a> {
                 .filter(|index| !left_out.contains_key(index))
                 .collect();
             match Course::run(self, &going, mode) {
-                Ok(waves) => return Way { waves, left_out },
+                Ok(waves) => match self.unpaid(&going) {
+                    None => return Way { waves, left_out },
+                    Some((group, saves)) => {
+                        for index in group {
+                            let because = Obstacle::NotWorthLaunching { saves };
+                            self.leave_out(index, because, &mut left_out);
+                        }
+                    }
+                },
                 Err((index, obstacle)) => self.leave_out(index, *obstacle, &mut left_out),
             }
         }
@@ -149,13 +180,65 @@ impl<'a> Ground<'a> {
         found.into_iter().collect()
     }
 
+    /// Of these, the first that count on the same launches and do not pay for
+    /// them, with what they save together.
+    fn unpaid(&self, going: &[usize]) -> Option<(Vec<usize>, MicroUsdPerMonth)> {
+        let drains = || {
+            going
+                .iter()
+                .filter_map(|i| Some((*i, self.drains.get(*i)?)))
+        };
+        let mut group_of: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut user_of: BTreeMap<&NodeName, usize> = BTreeMap::new();
+        for (index, drain) in drains() {
+            group_of.insert(index, index);
+            for name in drain.uses() {
+                let Some(other) = user_of.insert(name, index) else {
+                    continue;
+                };
+                let (mine, theirs) = (group_of.get(&index), group_of.get(&other));
+                let (Some(mine), Some(theirs)) = (mine.copied(), theirs.copied()) else {
+                    continue;
+                };
+                let joined = group_of.values_mut().filter(|g| **g == theirs);
+                joined.for_each(|g| *g = mine);
+            }
+        }
+        let mut groups: BTreeMap<usize, (Vec<usize>, MicroUsdPerMonth, bool)> = BTreeMap::new();
+        for (index, drain) in drains() {
+            let group = group_of.get(&index).copied().unwrap_or(index);
+            let (members, saves, launches) = groups.entry(group).or_default();
+            members.push(index);
+            *saves += drain.saves;
+            *launches |= !drain.launch.is_empty();
+        }
+        let mut groups = groups.into_values();
+        let unpaid =
+            groups.find(|(_, saves, launches)| *launches && *saves <= MicroUsdPerMonth::ZERO);
+        unpaid.map(|(members, saves, _)| (members, saves))
+    }
+
     /// Nodes of a scaling group go in the order that keeps its zones balanced:
     /// without one of them the later ones stay, too.
     fn leave_out(&self, index: usize, obstacle: Obstacle, out: &mut BTreeMap<usize, Obstacle>) {
         let Some(drain) = self.drains.get(index) else {
             return;
         };
-        out.entry(index).or_insert(obstacle);
+        if out.contains_key(&index) {
+            return;
+        }
+        out.insert(index, obstacle);
+        // What is launched with it, others cannot count on.
+        let launched: BTreeSet<&NodeName> = drain.launch.iter().flat_map(|l| &l.nodes).collect();
+        if !launched.is_empty() {
+            for (other, found) in self.drains.iter().enumerate() {
+                let mut names = found.pods.iter().filter_map(|m| m.launched.as_ref());
+                if names.any(|name| launched.contains(name)) {
+                    let node = drain.node.name();
+                    self.leave_out(other, Obstacle::BuildsOn { node }, out);
+                }
+            }
+        }
         let balanced = matches!(
             drain.via,
             Some(Owner::AutoScalingGroup { .. } | Owner::NodeGroup { .. })
@@ -163,7 +246,7 @@ impl<'a> Ground<'a> {
         for (later, other) in self.drains.iter().enumerate().skip(index + 1) {
             if balanced && other.via == drain.via {
                 let node = drain.node.name();
-                out.entry(later).or_insert(Obstacle::BuildsOn { node });
+                self.leave_out(later, Obstacle::BuildsOn { node }, out);
             }
         }
     }
@@ -243,10 +326,18 @@ fn drain<'a>(
     movers: &Movers<'_>,
     name: &NodeName,
     actions: &[Action],
+    comes: &BTreeSet<&NodeName>,
 ) -> Result<Drain<'a>, EngineError> {
     let node_id = |name: &NodeName| {
         let id = world.node_id(name);
         id.ok_or_else(|| unknown(format!("node {name}")))
+    };
+    // A node that was to be launched with a decision that is none of these: then
+    // there is no such node.
+    let target = |name: &NodeName| match world.node_id(name) {
+        None if is_planned(name) => Ok(None),
+        None => Err(unknown(format!("node {name}"))),
+        found => Ok(found),
     };
     let id = node_id(name)?;
     let node = cluster.nodes.items().iter().find(|n| n.name() == *name);
@@ -256,6 +347,7 @@ fn drain<'a>(
         pods: Vec::new(),
         launch: Vec::new(),
         via: None,
+        saves: MicroUsdPerMonth::ZERO,
     };
     for action in actions {
         match action {
@@ -266,21 +358,13 @@ fn drain<'a>(
                     let on = || unknown(format!("pod {} on node {name}", planned.pod));
                     drain.pods.push(Mover {
                         id: pod.ok_or_else(on)?,
-                        to: planned.to.as_ref().map(node_id).transpose()?,
+                        to: planned.to.as_ref().map(target).transpose()?.flatten(),
+                        launched: planned.to.clone().filter(|to| comes.contains(to)),
                         planned: planned.clone(),
                     });
                 }
             }
-            Action::LaunchNodes {
-                offering,
-                count,
-                via,
-                ..
-            } => drain.launch.push(Launch {
-                offering: offering.clone(),
-                count: *count,
-                via: via.clone(),
-            }),
+            Action::LaunchNodes { launch, .. } => drain.launch.push((**launch).clone()),
             Action::RemoveNode { via, .. } => drain.via = Some(via.clone()),
             _ => {}
         }

@@ -9,6 +9,14 @@
 //! would take too many cordons, or more can go, waves are *checked* instead:
 //! proven for the places that the decisions give, and looked at again before.
 //!
+//! What is launched comes in rounds: a wave with launches begins with them, and
+//! nothing is cordoned or emptied before they are ready. A round asks for as
+//! many nodes as [`max_surge_percent`](super::Config::max_surge_percent) and the
+//! limits leave room for, those first that are needed first; nodes that go make
+//! room for the next. A decision with launches and those that count on its nodes
+//! are taken together: when what is left of them does not pay for the launches,
+//! none of them goes.
+//!
 //! All nodes that go are cordoned before the first eviction: pools count
 //! disruptions, and a cordon is none. A wave begins when every pod of the wave
 //! before is ready again and its nodes are gone. What others do meanwhile
@@ -26,7 +34,7 @@ pub use obstacle::Obstacle;
 pub use simulate::{Broken, Chooser, Simulation, simulate};
 
 use super::Config;
-use crate::decision::{Decision, Offering, Owner};
+use crate::decision::{Decision, Launch};
 use crate::engines::{EngineError, Inputs};
 use crate::model::{ClusterUid, NamespacedName, NodeName, Uid};
 use crate::version::Version;
@@ -61,7 +69,9 @@ pub struct Migration {
 pub struct Wave {
     /// Counted from 1.
     pub number: u32,
-    /// What has to be launched and ready before.
+    /// What has to be launched and ready before the first cordon and eviction:
+    /// as much as the surge and the limits of pools, groups, quotas and subnets
+    /// permit at that time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub launch: Vec<Launch>,
     /// Nodes to cordon before the first eviction, for good.
@@ -80,19 +90,6 @@ pub struct Wave {
     pub seconds: u64,
     /// What undoes it.
     pub rollback: Rollback,
-}
-
-/// Nodes to be launched.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Launch {
-    /// What.
-    pub offering: Offering,
-    /// How many.
-    pub count: u32,
-    /// Who launches.
-    pub via: Owner,
 }
 
 /// Who decides where the pods of a wave go.
@@ -131,7 +128,7 @@ pub struct Eviction {
     pub uid: Uid,
     /// Where it stands.
     pub from: NodeName,
-    /// Where the decision puts it; a new node when `None`.
+    /// Where the decision puts it; not known when `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<NodeName>,
     /// The proof that it finds a place: this node takes it by every rule, and

@@ -1,6 +1,6 @@
 //! Why a node has no safe way to be emptied.
 
-use crate::model::{NamespacedName, NodeName};
+use crate::model::{MicroUsdPerMonth, NamespacedName, NodeName};
 use crate::scheduling::{EvictionRefusal, Refusals};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -58,10 +58,27 @@ pub enum Obstacle {
         /// What is known of it.
         state: String,
     },
-    /// An earlier node of its group stays, on which its own removal builds.
+    /// An earlier node stays, on which its own removal builds: of its group, or
+    /// one with which the nodes are launched that its pods need.
     BuildsOn {
         /// That node.
         node: NodeName,
+    },
+    /// The nodes that have to be launched before are more than may be there at
+    /// once.
+    SurgeLimit {
+        /// Nodes to be launched.
+        nodes: u32,
+        /// What allows fewer.
+        limit: String,
+        /// How much of it is free then.
+        free: u64,
+    },
+    /// Of those that count on the same launches so many stay that the rest does
+    /// not pay for them.
+    NotWorthLaunching {
+        /// What the rest would save together, launches paid.
+        saves: MicroUsdPerMonth,
     },
 }
 
@@ -76,6 +93,8 @@ impl Obstacle {
         "pool_forbids",
         "part_missing",
         "builds_on",
+        "surge_limit",
+        "not_worth_launching",
     ];
 
     /// Its code.
@@ -89,6 +108,8 @@ impl Obstacle {
             Self::PoolForbids { .. } => "pool_forbids",
             Self::PartMissing { .. } => "part_missing",
             Self::BuildsOn { .. } => "builds_on",
+            Self::SurgeLimit { .. } => "surge_limit",
+            Self::NotWorthLaunching { .. } => "not_worth_launching",
         }
     }
 }
@@ -120,6 +141,14 @@ impl fmt::Display for Obstacle {
             Self::BuildsOn { node } => {
                 write!(f, "it builds on the removal of {node}, which stays")
             }
+            Self::SurgeLimit { nodes, limit, free } => write!(
+                f,
+                "{nodes} nodes would have to be launched before, and {limit} has {free} free then"
+            ),
+            Self::NotWorthLaunching { saves } => write!(
+                f,
+                "others that count on the same launches stay; without them it would save {saves}"
+            ),
         }
     }
 }

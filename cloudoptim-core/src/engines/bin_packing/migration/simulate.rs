@@ -129,6 +129,13 @@ impl Run<'_> {
         let ids = |run: &Self, names: &[NodeName]| -> Vec<NodeId> {
             names.iter().filter_map(|n| run.world.node_id(n)).collect()
         };
+        for launch in &wave.launch {
+            let shape = launch.shape.as_deref();
+            for (name, shape) in launch.nodes.iter().filter_map(|n| Some((n, shape?))) {
+                let node = shape.node(name);
+                let _ = self.world.add_node(node, &shape.daemons, shape.ebs_limit);
+            }
+        }
         let cordon = ids(self, &wave.cordon);
         let shut = ids(self, shut);
         for node in cordon.into_iter().chain(shut.iter().copied()) {
