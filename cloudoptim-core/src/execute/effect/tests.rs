@@ -44,7 +44,7 @@ fn after(specified: u64, has: Option<u64>, pending: Option<&str>) -> Effect {
             pods: known(vec![pod]),
             ..Cluster::default()
         }],
-        ..Snapshot::default()
+        ..Snapshot::new(DateTime::UNIX_EPOCH)
     };
     let resize = Action::ResizePod {
         cluster: "c1".into(),

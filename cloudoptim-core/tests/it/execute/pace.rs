@@ -510,7 +510,9 @@ fn e10_an_actuator_that_panics_stops_the_plan_and_its_step_is_looked_up() {
         };
     }
     nodes! {
-        launch_nodes(permit: &cloudoptim_core::guard::Permit, what: &cloudoptim_core::decision::Offering, count: u32, via: &cloudoptim_core::decision::Owner);
+        launch_nodes(permit: &cloudoptim_core::guard::Permit, launch: &cloudoptim_core::decision::Launch);
+        release_nodes(permit: &cloudoptim_core::guard::Permit, launch: &cloudoptim_core::decision::Launch, key: &str);
+        taint_node(permit: &cloudoptim_core::guard::Permit, node: &NodeName, key: &str, effect: TaintEffect, value: Option<String>);
         uncordon_node(permit: &cloudoptim_core::guard::Permit, node: &NodeName);
         drain_node(permit: &cloudoptim_core::guard::Permit, node: &NodeName, moves: &[cloudoptim_core::decision::PodMove]);
         remove_node(permit: &cloudoptim_core::guard::Permit, node: &NodeName, via: &cloudoptim_core::decision::Owner);
