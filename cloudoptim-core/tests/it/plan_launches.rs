@@ -225,8 +225,9 @@ fn taking_a_plan_back_keeps_launched_nodes_with_pods() {
     assert!(releases(&back), "{}", back.explain());
     let mut again = Host::of(now, back);
     again.memory = host.memory.clone();
-    report(&again);
-    assert_eq!(launched(&host.memory.world()), 0);
+    again.clock = host.clock.clone();
+    let done = report(&again);
+    assert_eq!(launched(&host.memory.world()), 0, "{done:#?}");
 }
 
 #[test]

@@ -283,7 +283,7 @@ pub(crate) fn approval(plan: &Plan) -> Approval {
 /// One world with its journal and clock, which outlive runs.
 pub(crate) struct Host {
     pub(crate) memory: InMemory,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
     journal: InMemoryJournal,
     limits: Limits,
     gate: Option<Arc<dyn HealthGate>>,
