@@ -5,7 +5,7 @@ use crate::fixtures::*;
 use crate::report::{HOSTILE, assert_well_formed, dollars, part_missing, snapshot};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::decision::{
-    Action, Decision, Launch, MissingEvidence, Offering, Owner, PodMove, Subject,
+    Action, Decision, Launch, LaunchThrough, MissingEvidence, Offering, Owner, PodMove, Subject,
 };
 use cloudoptim_core::engines::bin_packing::solver::PrefixEnd;
 use cloudoptim_core::engines::bin_packing::{Repacking, RepackingPoint};
@@ -48,6 +48,7 @@ impl<'a> Given<'a> {
         let catalog = Catalog::embedded().unwrap();
         let (overlay, ledgers) = (Overlay::default(), Ledgers::default());
         let mut policy = Policy::default();
+        policy.bin_packing.launch_through = [LaunchThrough::NodePools].into();
         // A hundred drains do not fit into the default's four hours.
         policy.plan = policy.plan.with_valid_minutes(10_080);
         let inputs = Inputs {
