@@ -29,10 +29,12 @@ const SEARCHES: [(f64, u64); 4] = [(0.6, 500), (0.3, 500), (0.0, 500), (0.0, 20_
 /// The same while diving.
 const DIVE_SEARCHES: [(f64, u64); 1] = [(0.0, 500)];
 
-/// Rounds of fillings before the dive for a programme that knows those of
-/// another, and after each of its steps.
+/// Rounds of fillings after each step of a dive. A zone is one of several, and
+/// quick: fewer then, and few before the dive if it knows the fillings of all
+/// zones together.
+const DIVE_ROUNDS: u32 = 4;
+const ZONE_ROUNDS: u32 = 2;
 const TAUGHT_ROUNDS: u32 = 3;
-const DIVE_ROUNDS: u32 = 2;
 
 /// Simple fillings to try before a search: whether to start from the
 /// fractional one, and how to go on.
@@ -471,15 +473,18 @@ impl<'a> Programme<'a> {
     /// A whole number of fillings that cover `left` (by shape), cheapest
     /// first tries; what a fraction of a node would hold is left out.
     pub(super) fn dive(&mut self, left: &[u32]) -> Vec<(Config, u32)> {
+        let zone = self.scope.zone.is_some();
         let mut left = left.to_vec();
         let mut plan: Vec<(Config, u32)> = Vec::new();
         let mut first = true;
         while left.iter().any(|n| *n > 0) {
             let solved = if first {
-                let rounds = if self.taught { TAUGHT_ROUNDS } else { 1_000 };
+                let hurried = zone && self.taught;
+                let rounds = if hurried { TAUGHT_ROUNDS } else { 1_000 };
                 self.solve(&left, rounds, self.searches)
             } else {
-                self.solve(&left, DIVE_ROUNDS, &DIVE_SEARCHES)
+                let rounds = if zone { ZONE_ROUNDS } else { DIVE_ROUNDS };
+                self.solve(&left, rounds, &DIVE_SEARCHES)
             };
             let Some(solution) = solved else { break };
             if solution.is_empty() {

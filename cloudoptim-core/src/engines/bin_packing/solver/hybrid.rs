@@ -47,9 +47,6 @@ const PROMISING: usize = 24;
 /// far as their last look tells.
 const DOUBT: f64 = 1e-3;
 
-/// A quick look is by table where labels took so many times as long.
-const TABLE_PAYS: u64 = 4;
-
 /// Types with a new filling after which a round ends.
 const FOUND_PER_ROUND: usize = 3;
 
@@ -417,7 +414,7 @@ impl<'a> Programme<'a> {
             by_shape[*s] = *value;
         }
         let table = match &self.family {
-            Some(family) if look != Look::Quick || self.labelling > TABLE_PAYS * family.work() => {
+            Some(family) if look != Look::Quick || self.labelling > family.work() => {
                 let looked = order.iter().map(|(_, i)| *i);
                 let looked: Vec<usize> = looked.filter(|i| !self.types[*i].fluid).collect();
                 family.table(&by_shape, &looked)
