@@ -97,7 +97,6 @@ fn read_before((verb, group, resource): &Right) -> Option<Permission> {
 fn in_namespace(engine: EngineId) -> &'static [Right] {
     match engine {
         EngineId::Rightsizing | EngineId::Oom => &[
-            ("patch", "", "pods/resize"),
             ("patch", "apps", "daemonsets"),
             ("patch", "apps", "deployments"),
             ("patch", "apps", "statefulsets"),
