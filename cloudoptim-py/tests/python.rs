@@ -52,9 +52,6 @@ fn test_package() -> Result<()> {
                 "--locked",
                 "--features",
                 "testing",
-                // It compiles in half the time, and the tests are as quick.
-                "--config",
-                "profile.dev.package.cloudoptim-core.opt-level=1",
             ])
             .arg("--interpreter")
             .arg(&python)

@@ -80,6 +80,54 @@ class BinPacking:
         """
 
     @property
+    def launch_through(self) -> list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]:
+        """Who can be asked to launch nodes: only the host knows for which owners it
+        has an actuator that can. Default nobody: then pods move onto nodes that
+        are there, and nothing is launched.
+        """
+
+    @property
+    def max_surge_percent(self) -> int:
+        """Most nodes beyond those of before that may be there at once while a
+        migration launches and empties nodes, in percent of the cluster's nodes
+        and rounded up. Default 10: the surge of AKS's node upgrades. 1 to 100.
+        """
+
+    @property
+    def stated_room(self) -> dict[str, typing.Any]:
+        """Room for launches that the account does not tell."""
+
+    @property
+    def extra_per_node(self) -> int:
+        """What a node costs beside its list price: its root volume, its public
+        address, licences. Counted for each priced node, those that are there and
+        those that are launched. Default 0: list prices alone; a root volume of
+        20 GiB (gp3) and a public IPv4 address are about 7,200 micro-dollars.
+        """
+
+    @property
+    def marginal_prices(self) -> list[dict[str, typing.Any]]:
+        """What one node more or less of an offering really costs, where that is not
+        its price: 0 for what a Savings Plan or a reservation pays for anyway,
+        until that is used elsewhere. It is used for what a plan saves and costs,
+        and for the bound. Default none: the price.
+        """
+
+    @property
+    def max_node_vcpus(self) -> int:
+        """Most vCPUs of a node that is launched: with few giant nodes the loss of
+        one is a large part of a cluster. Default 64: kubelets take 110 pods by
+        default, which at half a CPU each are 55.
+        """
+
+    @property
+    def min_nodes(self) -> int:
+        """Fewest nodes in service that a plan with launches leaves, if there are as
+        many before. Default 3: one in each of three zones, as EKS's guide to
+        reliability has it.
+        """
+
+    @property
     def moves(self) -> dict[str, typing.Any]:
         """What a move may lose."""
 
@@ -92,13 +140,13 @@ class BinPacking:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, moves: dict[str, typing.Any]=...) -> BinPacking:
+    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=10, stated_room: dict[str, typing.Any]=..., extra_per_node: int=0, marginal_prices: list[dict[str, typing.Any]]=..., max_node_vcpus: int=64, min_nodes: int=3, moves: dict[str, typing.Any]=...) -> BinPacking:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
+    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=..., stated_room: dict[str, typing.Any]=..., extra_per_node: int=..., marginal_prices: list[dict[str, typing.Any]]=..., max_node_vcpus: int=..., min_nodes: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:
