@@ -151,7 +151,7 @@ async fn each_change_is_rehearsed_and_nothing_is_stored() {
     let checks = rehearse_act(&*hands.reader, &nobody, &role()).await;
     let granted = checks.iter().filter(|c| c.grant == Grant::Granted).count();
     let denied = checks.iter().filter(|c| c.grant == Grant::Denied).count();
-    assert!(granted == 0 && denied >= 10, "{denied}");
+    assert!(granted == 0 && denied >= 8, "{granted} and {denied}");
     for event in small.plane.audit_of(ACTOR).unwrap() {
         assert!(!event.changed_something(), "{}", event.uri);
     }
