@@ -389,8 +389,9 @@ impl<'a> Limits<'a> {
             group: owner.and_then(group_name),
             count: 1,
         });
-        if node.capacity_type().is_none() {
-            // Which quota it frees is not known.
+        let listed = self.catalog.instance_type(instance_type).is_some();
+        if node.capacity_type().is_none() || !listed {
+            // Which quota it frees is not known, or how much of it.
             uses.retain(|limit, _| !matches!(limit, LaunchLimit::Vcpus { .. }));
         }
         // As many as its capacity says, which is what the pool counts.
@@ -419,7 +420,8 @@ impl<'a> Limits<'a> {
         let count = facts.count;
         let mut uses = Uses::from([(LaunchLimit::Surge, count)]);
         let info = self.catalog.instance_type(facts.instance_type);
-        let vcpu = info.map_or(0, |i| u64::from(i.vcpu));
+        // Of a type that nobody lists any amount may be needed, and no limit has room.
+        let vcpu = info.map_or(u64::MAX, |i| u64::from(i.vcpu));
         let quota = info.and_then(|i| quota_code(i.category(), facts.capacity));
         let class = || match info {
             Some(info) => format!("of class {} ({})", info.category(), facts.capacity),
@@ -441,7 +443,7 @@ impl<'a> Limits<'a> {
         uses.insert(LaunchLimit::Addresses { zone }, each.saturating_mul(count));
         if let Some(pool) = facts.pool {
             let name = || pool.to_owned();
-            let memory = info.map_or(0, |i| i.memory.0);
+            let memory = info.map_or(u64::MAX, |i| i.memory.0);
             for (limit, amount) in [
                 (
                     LaunchLimit::PoolCpu { pool: name() },

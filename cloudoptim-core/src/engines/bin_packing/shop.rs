@@ -272,6 +272,9 @@ impl Maker<'_> {
         let (1, Some(zone)) = (zones.len(), node.zone_name()) else {
             return self.miss(confirm("zone"));
         };
+        let Some(capacity) = node.capacity_type() else {
+            return self.miss(confirm("capacity type"));
+        };
         let Some(price) = self.inputs.marginal_price(self.cluster, node) else {
             return self.miss(MissingEvidence::Price {
                 of: format!("nodes of {owner}"),
@@ -293,7 +296,6 @@ impl Maker<'_> {
             ),
             info.and_then(|i| i.ebs_attach_limit),
         );
-        let capacity = node.capacity_type().unwrap_or_default();
         let id = cloud.zone_id(&zone).cloned();
         kind.zones.insert(zone.to_string(), (copy, price));
         self.wares.push(Ware {
