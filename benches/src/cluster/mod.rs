@@ -6,10 +6,10 @@ mod drain;
 
 // The same drains as the tests run, so that they are judged alike.
 #[path = "../../../cloudoptim-aws/tests/it/act/hands.rs"]
-#[allow(dead_code, clippy::unwrap_used)] // tests, which need more of it
+#[allow(dead_code, clippy::unwrap_used)] // parts of tests: these use more, and may panic
 mod hands;
 #[path = "../../../cloudoptim-aws/tests/it/act/rounds.rs"]
-#[allow(dead_code, clippy::unwrap_used)]
+#[allow(dead_code, clippy::unwrap_used)] // likewise
 mod rounds;
 
 pub use collect::{Collected, collect};

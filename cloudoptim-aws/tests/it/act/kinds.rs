@@ -69,7 +69,7 @@ async fn run(
 
 /// Executes the plan of the folder; another test kills it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "killed by another test"]
+#[ignore = "killed by e01_every_kind_of_act_killed_at_every_point"]
 async fn victim() {
     let Some(folder) = std::env::var_os(FOLDER) else {
         return;

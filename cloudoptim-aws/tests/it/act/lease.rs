@@ -198,7 +198,7 @@ async fn e06_of_two_processes_one_acts_and_e16_the_other_has_not_its_journal() {
 
 /// Executes a plan slowly; another test stops it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "stopped by another test"]
+#[ignore = "stopped by e07_a_process_that_was_stopped_for_longer_than_its_lease_acts_no_more"]
 async fn stopped() {
     let Some(folder) = std::env::var_os(FOLDER) else {
         return;

@@ -1,5 +1,7 @@
 //! A packing plan, from the first read to the last node that goes, with the
-//! real scheduler moving the pods.
+//! real scheduler moving the pods. It shows that nobody is left pending and no
+//! budget is broken, however far it gets; not yet that every node goes that the
+//! first plan had, since a wave is refused where the scheduler put pods otherwise.
 
 use super::*;
 use cloudoptim_aws::k8s::Reader;
