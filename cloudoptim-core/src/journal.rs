@@ -6,6 +6,7 @@
 
 use crate::decision::{Action, Undo};
 use crate::guard::{Approval, Charge, Refusal};
+use crate::model::ClusterUid;
 use crate::plan::{Fingerprint, Step, StepId};
 use crate::providers::Baseline;
 use crate::version::Version;
@@ -88,6 +89,10 @@ pub enum End {
     },
 }
 
+/// How far the history of each cluster had come:
+/// [`Provenance::revision`](crate::knowledge::Provenance::revision).
+pub type Revisions = BTreeMap<ClusterUid, u64>;
+
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -133,6 +138,9 @@ pub enum Entry {
         /// What it counts against.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         charge: Option<Charge>,
+        /// How far the history of each cluster had come, as far as anybody saw.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        revisions: Revisions,
     },
     /// The outcome.
     Finished {
@@ -146,6 +154,9 @@ pub enum Entry {
         step: StepId,
         /// What came of it.
         outcome: Outcome,
+        /// How far the history of each cluster had come, as far as anybody saw.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        revisions: Revisions,
     },
     /// A guard said no.
     Refused {
@@ -347,6 +358,23 @@ impl History {
         })
     }
 
+    /// How far the histories of the clusters had come when something was last
+    /// done, or further.
+    pub fn revisions(&self) -> Revisions {
+        let mut furthest = Revisions::new();
+        for entry in &self.entries {
+            let (Entry::Started { revisions, .. } | Entry::Finished { revisions, .. }) = entry
+            else {
+                continue;
+            };
+            for (cluster, revision) in revisions {
+                let known = furthest.entry(cluster.clone()).or_default();
+                *known = (*known).max(*revision);
+            }
+        }
+        furthest
+    }
+
     /// Entries.
     pub fn len(&self) -> u64 {
         u64::try_from(self.entries.len()).unwrap_or(u64::MAX)
@@ -449,6 +477,7 @@ pub(crate) fn started(
     step: &Step,
     key: &str,
     charge: Option<Charge>,
+    revisions: Revisions,
 ) -> Entry {
     Entry::Started {
         version: Version::KNOWN,
@@ -459,5 +488,6 @@ pub(crate) fn started(
         action: Box::new(step.action.clone()),
         undo: Box::new(step.undo.clone()),
         charge,
+        revisions,
     }
 }

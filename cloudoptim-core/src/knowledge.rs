@@ -20,6 +20,11 @@ pub struct Provenance {
     /// When it was observed; `None` when nobody can say, as with plain files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<DateTime<Utc>>,
+    /// How far the history of the source had come then, where it counts: the
+    /// resource version of a Kubernetes list. It never falls, unless the source
+    /// was restored from an older copy. `None` when the source does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 impl Provenance {
@@ -29,6 +34,7 @@ impl Provenance {
             source: source.into(),
             scope: scope.into(),
             observed_at: None,
+            revision: None,
         }
     }
 
@@ -36,6 +42,13 @@ impl Provenance {
     #[must_use]
     pub const fn observed_at(mut self, at: DateTime<Utc>) -> Self {
         self.observed_at = Some(at);
+        self
+    }
+
+    /// The same, of that point in the history of the source.
+    #[must_use]
+    pub const fn at_revision(mut self, revision: u64) -> Self {
+        self.revision = Some(revision);
         self
     }
 }

@@ -251,6 +251,8 @@ struct Gathered<T> {
     gap: Option<Gap>,
     denied: Option<String>,
     failed: Vec<ProviderError>,
+    /// The lowest of the lists' resource versions.
+    revision: Option<u64>,
 }
 
 impl<T> Default for Gathered<T> {
@@ -262,6 +264,7 @@ impl<T> Default for Gathered<T> {
             gap: None,
             denied: None,
             failed: Vec::new(),
+            revision: None,
         }
     }
 }
@@ -286,6 +289,10 @@ impl<T> Gathered<T> {
             if self.first_broken.is_none() {
                 self.first_broken = part.first_broken;
             }
+            self.revision = match (self.revision, part.revision) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
             self.items.extend(part.items);
         }
     }
@@ -313,6 +320,10 @@ impl<T> Gathered<T> {
             error: error.to_string(),
         });
         let gap = denied.or(failed).or(self.gap).or(broken).or(limit);
+        let provenance = match self.revision {
+            Some(revision) => provenance.at_revision(revision),
+            None => provenance,
+        };
         Ok(match gap {
             None => Knowledge::complete(self.items, provenance),
             Some(gap) => Knowledge::partial(self.items, gap, provenance),

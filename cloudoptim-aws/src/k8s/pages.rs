@@ -265,6 +265,8 @@ pub(super) struct Objects<T> {
     pub(super) items: Vec<T>,
     pub(super) broken: u64,
     pub(super) first_broken: Option<String>,
+    /// Resource version of the list.
+    pub(super) revision: Option<u64>,
     next: Option<String>,
     remaining: Option<u64>,
 }
@@ -277,6 +279,7 @@ impl<T: Listed> Objects<T> {
             items: page.items,
             broken: page.broken,
             first_broken: page.first_broken,
+            revision: page.revision,
             next: page.next,
             remaining: page.remaining,
         })

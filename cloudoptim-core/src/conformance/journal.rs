@@ -59,6 +59,7 @@ pub fn sample_entries() -> Vec<Entry> {
                 moves: Vec::new(),
             }),
             action: Box::new(action),
+            revisions: [("c1".into(), u64::MAX)].into(),
         },
     ];
     let error = "\"}\n{\"".to_owned();
@@ -80,6 +81,7 @@ pub fn sample_entries() -> Vec<Entry> {
         fingerprint: fingerprint.clone(),
         step: step.clone(),
         outcome,
+        revisions: [("c\n1".into(), 0)].into(),
     }));
     entries.push(Entry::Refused {
         version,

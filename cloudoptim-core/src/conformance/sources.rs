@@ -17,6 +17,7 @@ fn says_its_source<T>(part: &Knowledge<T>, name: &str) {
         source,
         scope,
         observed_at,
+        ..
     }) = part.provenance()
     {
         assert!(!source.is_empty(), "{name} does not say where it is from");

@@ -70,9 +70,20 @@ impl Run<'_> {
             fingerprint: self.plan.fingerprint.clone(),
             step: step.id.clone(),
             outcome,
+            revisions: self.seen.clone(),
         })
         .await?;
         Ok(())
+    }
+
+    /// Remembers how far the histories of the clusters have come.
+    fn see(&mut self, fresh: &Fresh) {
+        for cluster in &fresh.snapshot.clusters {
+            if let Some(revision) = fresh.revision(&cluster.uid, u64::max) {
+                let seen = self.seen.entry(cluster.uid.clone()).or_default();
+                *seen = (*seen).max(revision);
+            }
+        }
     }
 
     /// Reads what the step is judged by.
@@ -85,12 +96,14 @@ impl Run<'_> {
     }
 
     /// Reads what shows whether it has had its effect.
-    async fn read_effect(&self, step: &Step) -> Result<Fresh, Refusal> {
+    async fn read_effect(&mut self, step: &Step) -> Result<Fresh, Refusal> {
         let env = self.env;
         let read = read::read_effect(step, &self.plan.scope, env.sources, env.clock);
-        caught(read)
+        let fresh = caught(read)
             .await
-            .unwrap_or_else(|what| Err(Refusal::Panicked { what }))
+            .unwrap_or_else(|what| Err(Refusal::Panicked { what }))?;
+        self.see(&fresh);
+        Ok(fresh)
     }
 
     async fn brake_is_off(&self) -> Result<(), Refusal> {
@@ -104,7 +117,7 @@ impl Run<'_> {
     }
 
     /// Everything that is asked before an act, once.
-    async fn ask(&self, step: &Step, undoing: bool) -> Result<Permit, Refusal> {
+    async fn ask(&mut self, step: &Step, undoing: bool) -> Result<Permit, Refusal> {
         if !undoing {
             self.brake_is_off().await?;
             let now = self.env.clock.now();
@@ -122,7 +135,10 @@ impl Run<'_> {
             placement: self.env.placement,
             undoing,
         };
-        caught_now(|| check(step, &context)).unwrap_or_else(|what| Err(Refusal::Panicked { what }))
+        let permit = caught_now(|| check(step, &context))
+            .unwrap_or_else(|what| Err(Refusal::Panicked { what }))?;
+        self.see(&fresh);
+        Ok(permit)
     }
 
     /// The emergency brake, health, fresh reads and all guards, waiting for what
@@ -176,6 +192,7 @@ impl Run<'_> {
             step,
             permit.key(),
             charge,
+            self.seen.clone(),
         );
         self.write(intent).await?;
         if let Some(keeper) = self.keeper

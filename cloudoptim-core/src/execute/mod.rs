@@ -38,7 +38,7 @@ pub use report::{Report, StepResult};
 pub use undo::undo;
 
 use crate::guard::{Approval, ApprovedPlan, Limits, Placement, Refusal, in_time, step_key};
-use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, StepState};
+use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, Revisions, StepState};
 use crate::plan::{Fingerprint, Plan, Step, StepId};
 use crate::providers::{Actuators, Clock, HealthGate, KillSwitch, Lease, LeaseError, Sources};
 use crate::version::Version;
@@ -147,6 +147,7 @@ async fn run(
         history,
         unclear: Vec::new(),
         baked: false,
+        seen: Revisions::new(),
     };
     let end = run.all().await?;
     let at = environment.clock.now();
@@ -170,6 +171,8 @@ struct Run<'a> {
     unclear: Vec<String>,
     /// The first step has been watched long enough.
     baked: bool,
+    /// How far the histories of the clusters have come, as far as this run saw.
+    seen: Revisions,
 }
 
 impl<'a> Run<'a> {

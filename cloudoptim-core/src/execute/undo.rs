@@ -69,6 +69,7 @@ pub(super) const fn forbids_undoing(refusal: &Refusal) -> bool {
         Refusal::Killed
             | Refusal::KillSwitchUnreadable { .. }
             | Refusal::WrongIdentity { .. }
+            | Refusal::WentBack { .. }
             | Refusal::FromTheFuture { .. }
             | Refusal::Panicked { .. }
     )

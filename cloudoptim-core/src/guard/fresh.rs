@@ -167,6 +167,15 @@ impl Fresh {
         self.about(part)?.provenance
     }
 
+    /// How far the history of a cluster has come, of all parts that say so.
+    pub(crate) fn revision(&self, uid: &ClusterUid, of: fn(u64, u64) -> u64) -> Option<u64> {
+        let parts = self.read_ago.keys();
+        let own = parts
+            .filter(|part| matches!(&part.scope, ScopeRef::Cluster { cluster } if cluster == uid));
+        own.filter_map(|part| self.provenance(part)?.revision)
+            .reduce(of)
+    }
+
     /// What a part is instead of complete.
     pub(super) fn not_complete(&self, part: &PartRef) -> Option<String> {
         match self.about(part) {

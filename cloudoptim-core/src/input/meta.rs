@@ -187,6 +187,8 @@ pub(super) struct RawListMeta {
     pub(super) token: Text,
     #[serde(rename = "remainingItemCount")]
     pub(super) remaining: N<i64>,
+    #[serde(rename = "resourceVersion")]
+    pub(super) version: Text,
 }
 
 /// The shape that most objects have.

@@ -93,6 +93,9 @@ pub struct Page<T> {
     pub next: Option<String>,
     /// How many objects the pages after this one hold, where the server knows.
     pub remaining: Option<u64>,
+    /// Resource version of the list, where it is a number: they count up over
+    /// all objects of the server's store.
+    pub revision: Option<u64>,
 }
 
 /// Reads one page of a list, such as a `PodList`, with the readers that a
@@ -136,6 +139,7 @@ pub fn page<T: Listed>(name: &str, bytes: &[u8]) -> Result<Page<T>, InputError> 
         first_broken: seen.first,
         next: meta.token.some(),
         remaining: u64::try_from(meta.remaining.0).ok().filter(|n| *n > 0),
+        revision: meta.version.some().and_then(|version| version.parse().ok()),
     })
 }
 

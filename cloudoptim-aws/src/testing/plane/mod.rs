@@ -2,6 +2,7 @@
 //! for, the controller manager, the scheduler and kwok's pretended kubelets.
 
 mod audit;
+mod backup;
 mod identity;
 
 use std::collections::hash_map::RandomState;
@@ -21,6 +22,7 @@ use super::process::{Folder, Signal, Supervised};
 use identity::{Identities, OWN_GROUP};
 
 pub use audit::{AuditEvent, AuditUser, ObjectRef};
+pub use backup::Backup;
 
 /// How long a program has to start on a busy machine.
 const START: Duration = Duration::from_secs(180);
@@ -231,6 +233,7 @@ pub struct Plane {
     etcd: Mutex<Supervised>,
     identities: Identities,
     launch: Launch,
+    launch_etcd: Launch,
     url: String,
     authority_pem: String,
     admin_token: String,
@@ -339,7 +342,7 @@ impl Plane {
             flags,
             log: path.join(format!("{name}.log")),
         };
-        let etcd = launch(
+        let launch_etcd = launch(
             "etcd",
             vec![
                 flag("data-dir", path.join("etcd")),
@@ -352,8 +355,8 @@ impl Plane {
                 "--unsafe-no-fsync".into(),
                 flag("log-level", "warn"),
             ],
-        )
-        .start()?;
+        );
+        let etcd = launch_etcd.start()?;
 
         let port = free_port()?;
         let certificates = path.join("certificates");
@@ -399,6 +402,7 @@ impl Plane {
             etcd: Mutex::new(etcd),
             identities,
             launch: launch_api_server,
+            launch_etcd,
             url: format!("https://127.0.0.1:{port}"),
             authority_pem: String::new(),
             admin_token,
@@ -637,14 +641,19 @@ impl Plane {
     /// # Errors
     /// [`PlaneError::Ended`] or [`PlaneError::NotReady`] if it does not start.
     pub async fn restart(&self) -> Result<(), PlaneError> {
+        self.stop_api_server().await?;
+        *self.lock() = Some(self.launch.start()?);
+        self.wait_until_ready().await
+    }
+
+    async fn stop_api_server(&self) -> Result<(), PlaneError> {
         let running = self.lock().take();
         if let Some(mut running) = running {
             tokio::task::spawn_blocking(move || running.stop(STOP))
                 .await
                 .map_err(io::Error::other)??;
         }
-        *self.lock() = Some(self.launch.start()?);
-        self.wait_until_ready().await
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Supervised>> {

@@ -15,6 +15,7 @@ mod packing;
 mod policy;
 mod rehearsal;
 mod resize;
+mod restored;
 mod roles;
 mod rounds;
 mod rows;

@@ -1,16 +1,18 @@
 //! What stops a step, or a plan.
 
-use super::{Fits, Host, approval, world};
+use super::{Fits, Host, approval, block_on, world};
 use chrono::TimeDelta;
 use cloudoptim_core::collect::Part;
 use cloudoptim_core::decision::Action;
 use cloudoptim_core::execute::StepResult;
 use cloudoptim_core::guard::{ApprovalError, ApprovedPlan, Cap, Kind, Limits, Placement, Refusal};
-use cloudoptim_core::journal::End;
+use cloudoptim_core::journal::{End, Entry, History, Journal, Outcome};
 use cloudoptim_core::knowledge::{Gap, Knowledge};
 use cloudoptim_core::memory::{Act, InMemory, ManualKillSwitch};
 use cloudoptim_core::model::*;
-use cloudoptim_core::providers::NoKillSwitch;
+use cloudoptim_core::plan::{Fingerprint, StepId};
+use cloudoptim_core::providers::{Clock, NoKillSwitch};
+use cloudoptim_core::version::Version;
 use std::collections::BTreeSet;
 
 #[derive(Debug)]
@@ -122,6 +124,62 @@ fn another_cluster_or_account_behind_the_handle_stops_the_plan() {
                 .starts_with(scope.split('/').next().unwrap())
         });
         assert!(!touched);
+    }
+}
+
+/// All parts of the cluster are of that point in its history.
+fn at_revision(world: &Snapshot, revision: Option<u64>) -> Snapshot {
+    fn set(value: &mut serde_json::Value, revision: Option<u64>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                if let Some(provenance) = fields.get_mut("provenance") {
+                    provenance["revision"] = revision.into();
+                }
+                fields.values_mut().for_each(|v| set(v, revision));
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|v| set(v, revision)),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(world).unwrap();
+    set(&mut value["clusters"], revision);
+    serde_json::from_value(value).unwrap()
+}
+
+/// A21: the journal has seen more of the cluster's history than the cluster
+/// shows, or the cluster does not say any more where it is.
+#[test]
+fn a_cluster_that_went_back_in_its_history_stops_the_plan() {
+    for (found, is_fine) in [(Some(99), false), (None, false), (Some(100), true)] {
+        let host = Host::new();
+        let seen = Entry::Finished {
+            version: Version::KNOWN,
+            at: host.clock.now(),
+            fingerprint: Fingerprint("earlier".to_owned()),
+            step: StepId("s".to_owned()),
+            outcome: Outcome::Applied,
+            revisions: [("c1".into(), 100)].into(),
+        };
+        block_on(host.journal.append(&seen)).unwrap().unwrap();
+        host.memory
+            .change(|world| *world = at_revision(world, found));
+        let report = host.report();
+        if is_fine {
+            assert_eq!(report.end, End::Done, "{report:#?}");
+            let history = History::new(host.entries());
+            assert_eq!(history.revisions(), [("c1".into(), 100)].into());
+            continue;
+        }
+        let because = Refusal::WentBack {
+            cluster: "c1".into(),
+            known: 100,
+            found,
+        };
+        assert_eq!(report.end, End::Aborted { because }, "{report:#?}");
+        for act in host.memory.acts() {
+            let action = serde_json::to_value(&act.action).unwrap();
+            assert_ne!(action["cluster"], "c1");
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use cloudoptim_core::providers::{
     Baseline, ClusterBaseline, HealthGate, NoKillSwitch, Sources, Underway, Verdict,
 };
 use cloudoptim_core::version::Version;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// Says what it is told, the last for good, and counts.
@@ -424,6 +425,7 @@ async fn done_before(journal: &InMemoryJournal, action: &Action, days_ago: f64, 
         action: Box::new(action.clone()),
         undo: Box::new(action.undo()),
         charge: None,
+        revisions: BTreeMap::new(),
     };
     journal.append(&intent).await.unwrap();
     let outcome = Entry::Finished {
@@ -432,6 +434,7 @@ async fn done_before(journal: &InMemoryJournal, action: &Action, days_ago: f64, 
         fingerprint,
         step,
         outcome: Outcome::Applied,
+        revisions: BTreeMap::new(),
     };
     journal.append(&outcome).await.unwrap();
 }
