@@ -16,7 +16,8 @@
 //! [`Cached`](cloudoptim_core::providers::Cached). What it needs is in one
 //! table, from which [`preflight_read`] asks and [`read_manifests`] grants.
 //!
-//! [`ClusterLease`] keeps every process but one from acting.
+//! [`ClusterLease`] keeps every process but one from acting, and a
+//! [`ConfigMapSwitch`] stops them all.
 //!
 //! ```no_run
 //! use cloudoptim_aws::clock::SystemClock;
@@ -41,6 +42,7 @@ mod client;
 mod cluster;
 mod connection;
 mod discovery;
+mod kill_switch;
 mod kubeconfig;
 mod lease;
 mod listing;
@@ -59,6 +61,7 @@ mod wire;
 pub use client::{ActClient, ActMode, NoReply, ReadClient, Reader, Reply, Reviewer};
 pub use cluster::{ClusterReader, ReadOptions};
 pub use connection::{Acting, ConnectError, ConnectOptions, Connection, Reading, Role, Timeouts};
+pub use kill_switch::{ConfigMapSwitch, STOP_KEY};
 pub use lease::{ClusterLease, JOURNAL_ENTRIES_KEY, JOURNAL_KEY, LEASE_NAME, LeaseConfig};
 pub use pages::{OnProgress, Progress};
 pub use permission::Permission;

@@ -24,6 +24,9 @@ pub struct ActRole {
     pub namespaces: Vec<String>,
     /// Lease that is held while it acts. Default: none.
     pub lease: Option<NamespacedName>,
+    /// ConfigMap that stops all work:
+    /// [`ConfigMapSwitch`](crate::k8s::ConfigMapSwitch). Default: none.
+    pub kill_switch: Option<NamespacedName>,
 }
 
 impl ActRole {
@@ -35,7 +38,15 @@ impl ActRole {
             engines: EngineId::ALL.to_vec(),
             namespaces: Vec::new(),
             lease: None,
+            kill_switch: None,
         }
+    }
+
+    /// The ConfigMap of that name in that namespace stops all work.
+    #[must_use]
+    pub fn with_kill_switch(mut self, namespace: &str, name: &str) -> Self {
+        self.kill_switch = Some(NamespacedName::new(namespace, name));
+        self
     }
 
     /// The lease of that name in that namespace.
@@ -164,6 +175,10 @@ pub(super) fn needed(role: &ActRole) -> BTreeMap<Permission, BTreeSet<EngineId>>
             on("get").named(&lease.name),
             on("update").named(&lease.name),
         ]);
+    }
+    if let Some(NamespacedName { namespace, name }) = &role.kill_switch {
+        let get = Permission::new("get", "", "configmaps");
+        all.push(get.in_namespace(namespace).named(name));
     }
     for permission in all {
         out.insert(permission, role.engines.iter().copied().collect());

@@ -2,6 +2,7 @@
 //! was done is what its audit log says.
 
 mod apply;
+mod brake;
 mod conformance;
 mod drain;
 mod drains;

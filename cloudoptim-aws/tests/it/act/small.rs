@@ -29,6 +29,7 @@ pub(super) fn role() -> ActRole {
     ActRole::new(ACTOR, Who::User(ACTOR.to_owned()))
         .in_namespaces(&[SHOP.to_owned()])
         .with_lease(SHOP, "cloudoptim")
+        .with_kill_switch(SHOP, "brake")
 }
 
 pub(super) struct Small {
