@@ -6,6 +6,8 @@ use super::*;
 use cloudoptim_aws::testing::kill::{End as Ending, Run, Victim};
 use cloudoptim_core::execute::undo;
 use cloudoptim_core::journal::{End, History};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use std::fs;
 
 /// Names the folder with what the victim needs.
@@ -137,11 +139,11 @@ impl Killed<'_> {
 
 /// What became of a world, and how often each thing was changed.
 #[derive(Debug, PartialEq)]
-struct Ended {
-    done: Value,
+pub(super) struct Ended {
+    pub(super) done: Value,
     taken_back: Value,
-    changes: BTreeMap<(String, String, String), usize>,
-    changes_back: BTreeMap<(String, String, String), usize>,
+    pub(super) changes: BTreeMap<(String, String, String), usize>,
+    pub(super) changes_back: BTreeMap<(String, String, String), usize>,
 }
 
 fn counted(small: &Small, plan: &Plan, name: &str) -> BTreeMap<(String, String, String), usize> {
@@ -153,31 +155,49 @@ fn counted(small: &Small, plan: &Plan, name: &str) -> BTreeMap<(String, String, 
     counts
 }
 
+/// Some kinds of acts, and what they are done to.
+#[derive(Clone, Copy)]
+pub(super) struct Kinds {
+    /// Makes the objects called after a name.
+    pub(super) make: for<'a> fn(&'a Small, &'a str) -> BoxFuture<'a, ()>,
+    /// What may differ of them, and comes back.
+    pub(super) state: for<'a> fn(&'a Small, &'a str) -> BoxFuture<'a, Value>,
+    /// The decisions about them, and how many steps these are.
+    pub(super) decisions: fn(&Snapshot, &str) -> (Vec<Decision>, usize),
+    /// Steps that are not taken back.
+    pub(super) kept: usize,
+}
+
 /// One world: its plan is executed and taken back, each killed at that point.
 /// Gives how it ended and how many points each run has.
-async fn round(small: &Small, name: &str, point: Option<usize>) -> (Ended, [usize; 2]) {
-    small.make(name).await;
-    let before = small.state_of(name).await;
+async fn round(
+    small: &Small,
+    kinds: Kinds,
+    name: &str,
+    point: Option<usize>,
+) -> (Ended, [usize; 2]) {
+    (kinds.make)(small, name).await;
+    let before = (kinds.state)(small, name).await;
     let killed = Killed {
         small,
         hands: small.hands().await.silent(),
         folder: tempfile::tempdir().unwrap(),
     };
     let snapshot = killed.hands.snapshot().await;
-    let (decisions, steps) = every_kind(&snapshot, name);
+    let (decisions, steps) = (kinds.decisions)(&snapshot, name);
     let plan = planned(&snapshot, decisions);
     let there = killed.execute(&plan, &plan, point).await;
-    let done = small.state_of(name).await;
+    let done = (kinds.state)(small, name).await;
     assert_ne!(done, before, "something was done");
 
     let history = History::new(killed.journal().entries().await.unwrap());
     let after = killed.hands.snapshot().await;
     assert!(is_drained(&after, &plan));
     let back = undo(&plan, &history, &after, TimeDelta::hours(1));
-    // A drain is not taken back, and its cordon is.
-    assert_eq!(back.steps.len(), steps - 1, "{}", back.explain());
+    let comes_back = steps - kinds.kept;
+    assert_eq!(back.steps.len(), comes_back, "{}", back.explain());
     let and_back = killed.execute(&back, &plan, point).await;
-    let taken_back = small.state_of(name).await;
+    let taken_back = (kinds.state)(small, name).await;
     assert_eq!(taken_back, before, "point {point:?}");
     let ended = Ended {
         done,
@@ -188,24 +208,14 @@ async fn round(small: &Small, name: &str, point: Option<usize>) -> (Ended, [usiz
     (ended, [there.points.len(), and_back.points.len()])
 }
 
-/// E01: killed anywhere, a plan of every kind of act ends the same, does
-/// nothing twice, and can be taken back; and so is its way back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e01_every_kind_of_act_killed_at_every_point() {
-    let Some(small) = Small::start().await else {
-        return;
-    };
-    let small = Arc::new(small);
-    let (undisturbed, points) = round(&small, "r0", None).await;
+/// Kills a run of each world at each of its points, and gives how the world
+/// ended whose run was not.
+pub(super) async fn killed_everywhere(small: Arc<Small>, kinds: Kinds) -> (Ended, usize) {
+    let (undisturbed, points) = round(&small, kinds, "r0", None).await;
     for changes in [&undisturbed.changes, &undisturbed.changes_back] {
         assert!(changes.values().all(|count| *count == 1), "{changes:#?}");
     }
-    // Ten patches and three pods; all but the pods come back.
-    let counts = (undisturbed.changes.len(), undisturbed.changes_back.len());
-    assert_eq!(counts, (10 + 3, 10), "{undisturbed:#?}");
     let most = points[0].max(points[1]);
-    // Begun and ended; an intent, a change and an outcome of each step.
-    assert!(most >= 2 + 3 * 11, "only {points:?} points");
     let undisturbed = Arc::new(undisturbed);
     let mut rounds = tokio::task::JoinSet::new();
     let mut next = 1;
@@ -213,7 +223,7 @@ async fn e01_every_kind_of_act_killed_at_every_point() {
         while rounds.len() < 5 && next <= most {
             let (small, undisturbed, point) = (small.clone(), undisturbed.clone(), next);
             rounds.spawn(async move {
-                let (ended, _) = round(&small, &format!("r{point}"), Some(point)).await;
+                let (ended, _) = round(&small, kinds, &format!("r{point}"), Some(point)).await;
                 assert_eq!(ended, *undisturbed, "killed at point {point}");
             });
             next += 1;
@@ -223,4 +233,27 @@ async fn e01_every_kind_of_act_killed_at_every_point() {
             None => break,
         }
     }
+    (Arc::into_inner(undisturbed).unwrap(), most)
+}
+
+/// E01: killed anywhere, a plan of every kind of act ends the same, does
+/// nothing twice, and can be taken back; and so is its way back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e01_every_kind_of_act_killed_at_every_point() {
+    let Some(small) = Small::start().await else {
+        return;
+    };
+    let kinds = Kinds {
+        make: |small, name| small.make(name).boxed(),
+        state: |small, name| small.state_of(name).boxed(),
+        decisions: every_kind,
+        // A drain is not taken back, and its cordon is.
+        kept: 1,
+    };
+    let (ended, points) = killed_everywhere(Arc::new(small), kinds).await;
+    // Ten patches and three pods; all but the pods come back.
+    let counts = (ended.changes.len(), ended.changes_back.len());
+    assert_eq!(counts, (10 + 3, 10), "{ended:#?}");
+    // Begun and ended; an intent, a change and an outcome of each step.
+    assert!(points >= 2 + 3 * 11, "only {points} points");
 }

@@ -12,6 +12,7 @@ mod kill;
 mod kinds;
 mod kubectl;
 mod lease;
+mod more_kinds;
 mod packing;
 mod policy;
 mod rehearsal;

@@ -113,7 +113,7 @@ async fn make_claims(scene: &Scene, spec: &WorldSpec) {
 }
 
 /// Does what Karpenter does with a claim that is deleted: its node goes.
-fn karpenter(api: Api) -> JoinHandle<()> {
+pub(super) fn karpenter(api: Api) -> JoinHandle<()> {
     tokio::spawn(async move {
         let items = async |path: &str| {
             let list = api.get(path).await.ok()?.ok().ok()?;
@@ -124,7 +124,8 @@ fn karpenter(api: Api) -> JoinHandle<()> {
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;
             // Claims last: a node is made before its claim knows of it.
-            let Some(nodes) = items("/api/v1/nodes").await else {
+            let own = "/api/v1/nodes?labelSelector=karpenter.sh/nodepool";
+            let Some(nodes) = items(own).await else {
                 continue;
             };
             let Some(claims) = items("/apis/karpenter.sh/v1/nodeclaims").await else {
@@ -201,7 +202,8 @@ fn packing_plan(snapshot: &Snapshot, spec: &WorldSpec) -> Plan {
     policy.bin_packing = policy
         .bin_packing
         .with_quiet_minutes(0, 0)
-        .with_max_evictions_in_flight(50);
+        .with_max_evictions_in_flight(50)
+        .with_max_temporary_cordons(u32::MAX);
     policy.plan = policy.plan.with_valid_minutes(600);
     let overlay = Overlay {
         prices: prices(spec),
