@@ -3,12 +3,15 @@
 
 use super::small::{Anywhere, Small, every_kind, planned};
 use super::*;
+use cloudoptim_aws::testing::api::Api;
 use cloudoptim_aws::testing::kill::{End as Ending, Run, Victim};
 use cloudoptim_core::execute::undo;
 use cloudoptim_core::journal::{End, History};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::fs;
+use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// Names the folder with what the victim needs.
 const FOLDER: &str = "CLOUDOPTIM_TEST_KINDS";
@@ -208,9 +211,33 @@ async fn round(
     (ended, [there.points.len(), and_back.points.len()])
 }
 
+/// Ends pods that are on their way out, as a kubelet does. Without a grace the
+/// server ends a pod by itself, in two steps: it marks it, and removes it. When
+/// the connection of the process that is killed breaks off in between, the
+/// second never comes, and a kubelet is what is left to do it.
+fn kubelet(api: Api) -> JoinHandle<()> {
+    const PODS: &str = "/api/v1/namespaces/shop/pods";
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let Ok(list) = api.get(PODS).await else {
+                continue;
+            };
+            let list = list.ok().unwrap();
+            let all = list["items"].as_array().unwrap().iter();
+            for pod in all.filter(|pod| !pod["metadata"]["deletionTimestamp"].is_null()) {
+                let name = pod["metadata"]["name"].as_str().unwrap();
+                let path = format!("{PODS}/{name}?gracePeriodSeconds=0");
+                let _ = api.delete(&path).await;
+            }
+        }
+    })
+}
+
 /// Kills a run of each world at each of its points, and gives how the world
 /// ended whose run was not.
 pub(super) async fn killed_everywhere(small: Arc<Small>, kinds: Kinds) -> (Ended, usize) {
+    let kubelet = kubelet(small.plane.admin().unwrap());
     let (undisturbed, points) = round(&small, kinds, "r0", None).await;
     for changes in [&undisturbed.changes, &undisturbed.changes_back] {
         assert!(changes.values().all(|count| *count == 1), "{changes:#?}");
@@ -233,6 +260,7 @@ pub(super) async fn killed_everywhere(small: Arc<Small>, kinds: Kinds) -> (Ended
             None => break,
         }
     }
+    kubelet.abort();
     (Arc::into_inner(undisturbed).unwrap(), most)
 }
 

@@ -34,7 +34,7 @@ const SIZE: &str = "CLOUDOPTIM_TEST_PACKING";
 
 /// A wave that is looked at again may be refused, as the scheduler has put other
 /// pods elsewhere than the plan counts on: then a plan is made anew.
-const MOST_PLANS: usize = 8;
+const MOST_PLANS: usize = 12;
 
 fn size() -> (usize, usize) {
     let asked = std::env::var(SIZE).unwrap_or_else(|_| "30x300".to_owned());
@@ -203,7 +203,7 @@ fn packing_plan(snapshot: &Snapshot, spec: &WorldSpec) -> Plan {
         .bin_packing
         .with_quiet_minutes(0, 0)
         .with_max_evictions_in_flight(50)
-        .with_max_temporary_cordons(u32::MAX);
+        .with_max_temporary_cordons(10 * u32::try_from(spec.nodes.len()).unwrap());
     policy.plan = policy.plan.with_valid_minutes(600);
     let overlay = Overlay {
         prices: prices(spec),
