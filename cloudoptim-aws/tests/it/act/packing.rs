@@ -1,7 +1,8 @@
 //! A packing plan, from the first read to the last node that goes, with the
-//! real scheduler moving the pods. It shows that nobody is left pending and no
-//! budget is broken, however far it gets; not yet that every node goes that the
-//! first plan had, since a wave is refused where the scheduler put pods otherwise.
+//! real scheduler moving the pods. A plan is refused in part where the scheduler
+//! put pods otherwise than it counts on; it is made anew until as many nodes went
+//! as the first plan had, with cordons that leave one place to choose where these
+//! are few enough. Nobody is left pending, and no budget is broken.
 
 use super::*;
 use cloudoptim_aws::k8s::Reader;
@@ -336,10 +337,11 @@ async fn a_packing_plan_is_carried_out_and_leaves_nobody_pending() {
     }
     eprintln!("{gone} nodes went, and the first plan had {target}");
     assert!(target * 10 >= nodes, "only {target} nodes were to go");
-    // Where the scheduler put pods otherwise than the first plan counts on, the
-    // later ones may have fewer that can go.
+    // What goes at the end depends on where the scheduler put pods before: of the
+    // small world one node may be left, of the one that is asked for none.
+    let left = usize::from(std::env::var_os(SIZE).is_none());
     assert!(
-        gone * 4 >= target,
+        gone + left >= target,
         "{gone} nodes went, and {target} were to"
     );
 
