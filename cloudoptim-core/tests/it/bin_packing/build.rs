@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! decide [headroom=5] [age=30] [cooldown=30] [min-saving=5] [share=50] [max-nodes=100]
-//!        [launch] [surge=10] [vcpus=1000] [addresses=1000] [extra=<dollars per hour>]
+//!        [launch] [surge=10] [vcpus=1000] [addresses=1000] [addresses-each=] [extra=<dollars per hour>]
 //!        [marginal=<type>:<dollars per hour>] [max-vcpus=64] [min-nodes=3]
 //!        [flight=10] [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
@@ -15,6 +15,7 @@
 //! group <name> min= desired= [max=] [cluster=] [asg=] [type=] [zone=]
 //! asg   <name> min= desired= [max=] [type=] [zones=a,b] [suspended=]
 //! quota <code> <vCPUs> used=
+//! subnet <zone> <free addresses> [lasting]    with instances of the nodes above
 //! short <type> <minutes ago>              a launch was refused
 //! reserved <type> <count>                 a capacity reservation in zone a
 //! claim <name> [zone=] [local=<node>] [lost]
@@ -74,6 +75,7 @@ pub(super) fn config(header: &Line) -> Config {
         let free = stated("addresses");
         room.free_addresses
             .extend(zones.into_iter().filter_map(|z| Some((z, free?))));
+        room.addresses_per_node = number(header, "addresses-each");
         config = config.with_stated_room(room);
     }
     let micro = |dollars: f64| MicroUsdPerHour((dollars * 1e6).round() as i64);
@@ -537,6 +539,31 @@ fn add_claim(line: &Line, cluster: &mut Cluster) {
     push(&mut cluster.claims, claim);
 }
 
+/// A subnet of a zone, and in it an instance of each node that is there already.
+fn add_subnet(line: &Line, cluster: &Cluster, cloud: &mut Cloud) {
+    let zone: ZoneName = zone(line.word(1)).into();
+    let own = Subnet {
+        id: subnet(line.word(1)),
+        zone_id: cloud.zone_id(&zone).cloned(),
+        free_addresses: line.word(2).parse().unwrap(),
+    };
+    let nodes = cluster.nodes.items().iter();
+    for node in nodes.filter(|n| n.zone_name() == Some(zone.clone())) {
+        let lasting = line.has("lasting").then(|| "eni-1".to_owned());
+        let instance = Instance {
+            id: node.instance_id().unwrap(),
+            instance_type: node.instance_type().unwrap().into(),
+            state: InstanceState::Running,
+            zone: Some(zone.clone()),
+            subnet: Some(own.id.clone()),
+            lasting_interfaces: lasting.into_iter().collect(),
+            ..Default::default()
+        };
+        push(&mut cloud.instances, instance);
+    }
+    push(&mut cloud.subnets, own);
+}
+
 /// A snapshot with the account behind it, a ledger and an overlay.
 pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
     let (mut cluster, mut cloud) = (cluster(), cloud());
@@ -613,6 +640,7 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                     ..Default::default()
                 },
             ),
+            "subnet" => add_subnet(line, &cluster, &mut cloud),
             "reserved" => push(
                 &mut cloud.commitments,
                 Commitment {
