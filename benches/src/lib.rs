@@ -4,7 +4,8 @@
 //! an [`Instance`](instance::Instance): pods with their own rules, node types
 //! with prices. [`instance`] turns one into the numeric problem that the core
 //! solves and turns the answer back into "who goes where". [`check`] judges
-//! that answer pod by pod; it knows nothing of the solver.
+//! that answer pod by pod; it knows nothing of the solver. [`placement`] judges moves
+//! between the nodes of a cluster, [`launches`] nodes that come and go.
 //!
 //! [`documents`] reads what users' tools print, as they have it on disk; [`dump`]
 //! makes such documents at any size. [`tables`] judges the embedded catalogue
@@ -21,6 +22,7 @@ pub mod cluster;
 pub mod documents;
 pub mod dump;
 pub mod instance;
+pub mod launches;
 pub mod load;
 pub mod messages;
 pub mod placement;

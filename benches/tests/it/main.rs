@@ -8,6 +8,7 @@ mod certificate;
 mod checker;
 mod cli;
 mod consolidate;
+mod launches;
 mod oracle;
 mod readers;
 

@@ -2,14 +2,18 @@
 
 mod action;
 mod launch;
+mod owner;
 mod reason;
 mod subject;
+mod undo;
 
-pub use action::{Action, ObjectRef, Owner, PodMove, SpotPoolShare, Undo};
+pub use action::{Action, ObjectRef, PodMove, SpotPoolShare};
 pub(crate) use launch::planned_number;
 pub use launch::{Launch, LaunchThrough, NodeShape, is_planned, planned_name};
+pub use owner::Owner;
 pub use reason::Reason;
 pub use subject::{Offering, Subject};
+pub use undo::Undo;
 
 use crate::engines::EngineId;
 use crate::model::MicroUsdPerMonth;

@@ -18,6 +18,7 @@
 
 mod act;
 mod lease;
+mod nodes;
 mod sources;
 
 pub use lease::InMemoryLease;

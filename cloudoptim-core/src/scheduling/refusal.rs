@@ -1,7 +1,7 @@
 //! Why a pod cannot run on a node.
 
 use super::NotTarget;
-use crate::model::{Taint, WorkloadRef};
+use crate::model::{Taint, WorkloadRef, ZoneName};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -204,6 +204,17 @@ pub enum Refusal {
         /// The most.
         max: u32,
     },
+    /// A rule of the operator about how much of a workload is in one zone.
+    ZoneShare {
+        /// Whose pods it counts.
+        of: WorkloadRef,
+        /// Zone.
+        zone: ZoneName,
+        /// Pods that there would be.
+        would_be: u32,
+        /// The most.
+        max: u32,
+    },
     /// A gate holds the pod back.
     Gated {
         /// Gate.
@@ -240,6 +251,7 @@ impl Refusal {
             Self::AttachLimitUnknown { .. } => "attach_limit_unknown",
             Self::OperatingSystem { .. } => "operating_system",
             Self::CountLimit { .. } => "count_limit",
+            Self::ZoneShare { .. } => "zone_share",
             Self::Gated { .. } => "gated",
             Self::ResourceClaims { .. } => "resource_claims",
         }
@@ -349,6 +361,12 @@ impl fmt::Display for Refusal {
                 }
                 write!(f, ", {max} may")
             }
+            Self::ZoneShare {
+                of,
+                zone,
+                would_be,
+                max,
+            } => write!(f, "{would_be} pods of {of} would be in {zone}, {max} may"),
             Self::Gated { gate } => write!(f, "the scheduling gate {gate} holds it back"),
             Self::ResourceClaims { claims } => write!(
                 f,

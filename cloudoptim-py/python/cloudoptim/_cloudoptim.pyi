@@ -46,6 +46,20 @@ class BinPacking:
         """
 
     @property
+    def max_workload_zone_share_percent(self) -> int:
+        """Most of a workload's pods that may end in one zone by our moves, in
+        percent, rounded up. Default 100, any number: zones are what spreads over
+        topology are for; 50 keeps half of each workload when a zone fails. 1 to
+        100.
+        """
+
+    @property
+    def headroom(self) -> list[dict[str, typing.Any]]:
+        """Room that stays for pods that are not there yet, by pool and zone, beside
+        `headroom_percent`. Default none.
+        """
+
+    @property
     def max_nodes(self) -> int:
         """Most nodes of a cluster that one plan removes. Default 100."""
 
@@ -110,7 +124,15 @@ class BinPacking:
         """What one node more or less of an offering really costs, where that is not
         its price: 0 for what a Savings Plan or a reservation pays for anyway,
         until that is used elsewhere. It is used for what a plan saves and costs,
-        and for the bound. Default none: the price.
+        and for the bound. Default none: the price, less what the account's
+        commitments pay for beyond its other use.
+        """
+
+    @property
+    def assume_no_commitments(self) -> bool:
+        """States that no Savings Plan or reservation pays for nodes, where the
+        account does not list any. Default false: decisions say that it is not
+        known.
         """
 
     @property
@@ -140,13 +162,13 @@ class BinPacking:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=10, stated_room: dict[str, typing.Any]=..., extra_per_node: int=0, marginal_prices: list[dict[str, typing.Any]]=..., max_node_vcpus: int=64, min_nodes: int=3, moves: dict[str, typing.Any]=...) -> BinPacking:
+    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_workload_zone_share_percent: int=100, headroom: list[dict[str, typing.Any]]=..., max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=10, stated_room: dict[str, typing.Any]=..., extra_per_node: int=0, marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=False, max_node_vcpus: int=64, min_nodes: int=3, moves: dict[str, typing.Any]=...) -> BinPacking:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=..., stated_room: dict[str, typing.Any]=..., extra_per_node: int=..., marginal_prices: list[dict[str, typing.Any]]=..., max_node_vcpus: int=..., min_nodes: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
+    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_workload_zone_share_percent: int=..., headroom: list[dict[str, typing.Any]]=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=..., stated_room: dict[str, typing.Any]=..., extra_per_node: int=..., marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=..., max_node_vcpus: int=..., min_nodes: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:

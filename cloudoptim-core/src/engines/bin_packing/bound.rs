@@ -1,5 +1,6 @@
 //! The proven lower bound, and the cheapest set of new nodes.
 
+use super::commitments::Prices;
 use super::shop::Shop;
 use super::solver::{Class, Effort, Mask, NodeType, Offering, Problem, solve};
 use crate::catalog::NodeOverheads;
@@ -28,7 +29,7 @@ const DIMS: [&str; 3] = ["cpu_milli", "memory_mib", "pods"];
 #[derive(Clone, Copy)]
 enum Kinds<'k> {
     /// Copies of the nodes that the cluster has, and what can be launched.
-    AsNow(&'k Shop),
+    AsNow(&'k Shop, &'k Prices),
     /// On-demand types of the catalogue.
     OnDemand,
 }
@@ -51,10 +52,16 @@ fn green_field() -> Effort {
 /// affinities to pods, volumes and budgets are left out, which can only lower
 /// the bound, so it stays one. With `unpriced` nodes there is none: pods on
 /// them would be paid for in the bound and not in the cost.
-pub(super) fn bound(inputs: &Inputs<'_>, cluster: &Cluster, unpriced: usize, shop: &Shop) -> Bound {
+pub(super) fn bound(
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    unpriced: usize,
+    shop: &Shop,
+    prices: &Prices,
+) -> Bound {
     let mut bound = Bound::default();
     let as_now = (unpriced == 0)
-        .then(|| problem(inputs, cluster, Kinds::AsNow(shop)))
+        .then(|| problem(inputs, cluster, Kinds::AsNow(shop, prices)))
         .flatten();
     match as_now {
         Some(problem) => match solve(&problem, &Effort::quick()) {
@@ -155,8 +162,8 @@ fn problem(inputs: &Inputs<'_>, cluster: &Cluster, kinds: Kinds<'_>) -> Option<P
         .map(|n| n.meta.name.as_str())
         .collect();
     let kinds = match kinds {
-        Kinds::AsNow(shop) => {
-            let mut kinds = kinds_now(inputs, cluster);
+        Kinds::AsNow(shop, prices) => {
+            let mut kinds = kinds_now(inputs, cluster, prices);
             kinds.extend(kinds_of(shop));
             kinds
         }
@@ -257,7 +264,7 @@ const fn ends(movability: &Movability) -> bool {
 /// One kind for each set of nodes that look alike to pods; its capacity is the
 /// largest of them, after the smallest share of pods that end with the node. A
 /// node that holds more than it has, as after requests were raised, has that.
-fn kinds_now<'a>(inputs: &Inputs<'_>, cluster: &'a Cluster) -> Vec<Kind<'a>> {
+fn kinds_now<'a>(inputs: &Inputs<'_>, cluster: &'a Cluster, prices: &Prices) -> Vec<Kind<'a>> {
     let movers = Movers::new(cluster, inputs.now(), Default::default());
     let mut node_pods: BTreeMap<&str, Resources> = BTreeMap::new();
     let mut held: BTreeMap<&str, Resources> = BTreeMap::new();
@@ -274,7 +281,7 @@ fn kinds_now<'a>(inputs: &Inputs<'_>, cluster: &'a Cluster) -> Vec<Kind<'a>> {
     }
     let mut kinds: BTreeMap<String, Kind<'_>> = BTreeMap::new();
     for node in cluster.nodes.items() {
-        let Some(price) = inputs.marginal_price(cluster, node) else {
+        let Some(price) = prices.of(node) else {
             continue;
         };
         let mut capacity = node.allocatable.clone();

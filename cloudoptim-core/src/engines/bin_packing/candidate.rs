@@ -19,6 +19,8 @@ pub(super) struct Candidate<'a> {
     pub(super) owner: Option<Owner>,
     pub(super) group: String,
     pub(super) price: Option<MicroUsdPerHour>,
+    /// The commitment that pays for some of it.
+    pub(super) covered_by: Option<String>,
     /// Pods that must be placed again, largest first.
     pub(super) movers: Vec<&'a Pod>,
     /// Pods that end with the node.
@@ -138,9 +140,14 @@ pub(super) fn static_reasons(
             instance_type: node.instance_type().map(str::to_owned),
         }),
         Some(price) if price.per_month() < config.min_saving_per_month => {
-            stays.push(Reason::SavesTooLittle {
-                saving: price.per_month(),
-                least: config.min_saving_per_month,
+            let (saving, least) = (price.per_month(), config.min_saving_per_month);
+            stays.push(match candidate.covered_by.clone() {
+                Some(commitment) => Reason::CoveredByCommitment {
+                    commitment,
+                    saving,
+                    least,
+                },
+                None => Reason::SavesTooLittle { saving, least },
             });
         }
         Some(_) => {}

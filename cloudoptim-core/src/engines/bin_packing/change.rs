@@ -1,6 +1,7 @@
 //! Changes that a what-if makes to a cluster in thought.
 
 use super::fleet::Launchable;
+use super::headroom::Headroom;
 use super::limits::{LaunchLimit, Limits};
 use super::owner::owner_of;
 use super::repacking::{launchable_copies, launchable_type};
@@ -106,6 +107,15 @@ pub enum Change {
     },
     /// Nodes of any size may be launched.
     LiftNodeSize,
+    /// Any part of a workload may come to one node.
+    LiftNodeShare,
+    /// Any part of a workload may come to one zone.
+    LiftZoneShare,
+    /// No room need stay for pods that are not there yet.
+    LiftHeadroom {
+        /// Of which the room is.
+        headroom: Headroom,
+    },
     /// An overlay: other requests, replicas, nodes, prices or rules.
     Overlay {
         /// Overlay.
@@ -172,6 +182,9 @@ impl Change {
             }
             Self::LiftLimit { limit } => limit.to_string(),
             Self::LiftNodeSize => "the most vCPUs of a launched node".to_owned(),
+            Self::LiftNodeShare => "the most of a workload on one node".to_owned(),
+            Self::LiftZoneShare => "the most of a workload in one zone".to_owned(),
+            Self::LiftHeadroom { headroom } => headroom.to_string(),
             Self::Overlay { .. } => "an overlay".to_owned(),
         }
     }
@@ -335,6 +348,19 @@ impl Question {
             Change::LiftNodeSize => {
                 self.config.max_node_vcpus = u32::MAX;
                 true
+            }
+            Change::LiftNodeShare => {
+                self.config.max_workload_share_percent = 100;
+                true
+            }
+            Change::LiftZoneShare => {
+                self.config.max_workload_zone_share_percent = 100;
+                true
+            }
+            Change::LiftHeadroom { headroom } => {
+                let before = self.config.headroom.len();
+                self.config.headroom.retain(|h| h != headroom);
+                self.config.headroom.len() < before
             }
             _ => true,
         };

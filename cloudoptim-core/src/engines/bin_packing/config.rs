@@ -1,5 +1,6 @@
 //! Settings.
 
+use super::headroom::Headroom;
 use super::limits::StatedRoom;
 use crate::decision::LaunchThrough;
 use crate::engines::{EngineError, EngineId};
@@ -31,6 +32,14 @@ pub struct Config {
     /// percent, rounded up. Default 50: one node's loss leaves the other half.
     /// 1 to 100.
     pub max_workload_share_percent: u32,
+    /// Most of a workload's pods that may end in one zone by our moves, in
+    /// percent, rounded up. Default 100, any number: zones are what spreads over
+    /// topology are for; 50 keeps half of each workload when a zone fails. 1 to
+    /// 100.
+    pub max_workload_zone_share_percent: u32,
+    /// Room that stays for pods that are not there yet, by pool and zone, beside
+    /// `headroom_percent`. Default none.
+    pub headroom: Vec<Headroom>,
     /// Most nodes of a cluster that one plan removes. Default 100.
     pub max_nodes: u32,
     /// What one moved pod costs, for as long as its saving lasts: of two plans
@@ -69,8 +78,13 @@ pub struct Config {
     /// What one node more or less of an offering really costs, where that is not
     /// its price: 0 for what a Savings Plan or a reservation pays for anyway,
     /// until that is used elsewhere. It is used for what a plan saves and costs,
-    /// and for the bound. Default none: the price.
+    /// and for the bound. Default none: the price, less what the account's
+    /// commitments pay for beyond its other use.
     pub marginal_prices: Vec<OfferingPrice>,
+    /// States that no Savings Plan or reservation pays for nodes, where the
+    /// account does not list any. Default false: decisions say that it is not
+    /// known.
+    pub assume_no_commitments: bool,
     /// Most vCPUs of a node that is launched: with few giant nodes the loss of
     /// one is a large part of a cluster. Default 64: kubelets take 110 pods by
     /// default, which at half a CPU each are 55.
@@ -91,6 +105,8 @@ impl Default for Config {
             min_saving_per_month: MicroUsdPerMonth(5_000_000),
             headroom_percent: 5,
             max_workload_share_percent: 50,
+            max_workload_zone_share_percent: 100,
+            headroom: Vec::new(),
             max_nodes: 100,
             price_per_move: MicroUsdPerHour(119),
             max_evictions_in_flight: 10,
@@ -101,6 +117,7 @@ impl Default for Config {
             stated_room: StatedRoom::default(),
             extra_per_node: MicroUsdPerHour::ZERO,
             marginal_prices: Vec::new(),
+            assume_no_commitments: false,
             max_node_vcpus: 64,
             min_nodes: 3,
             moves: MovePolicy::default(),
@@ -135,6 +152,20 @@ impl Config {
     #[must_use]
     pub const fn with_max_workload_share_percent(mut self, percent: u32) -> Self {
         self.max_workload_share_percent = percent;
+        self
+    }
+
+    /// Sets the most of a workload's pods that may end in one zone.
+    #[must_use]
+    pub const fn with_max_workload_zone_share_percent(mut self, percent: u32) -> Self {
+        self.max_workload_zone_share_percent = percent;
+        self
+    }
+
+    /// Sets the room for pods that are not there yet.
+    #[must_use]
+    pub fn with_headroom(mut self, headroom: Vec<Headroom>) -> Self {
+        self.headroom = headroom;
         self
     }
 
@@ -187,6 +218,13 @@ impl Config {
         self
     }
 
+    /// States whether no commitment pays for nodes where none is listed.
+    #[must_use]
+    pub const fn with_assume_no_commitments(mut self, none: bool) -> Self {
+        self.assume_no_commitments = none;
+        self
+    }
+
     /// Sets the most vCPUs of a launched node, and the fewest nodes that a plan
     /// with launches leaves.
     #[must_use]
@@ -229,6 +267,18 @@ impl Config {
             let got = self.max_workload_share_percent;
             return Err(bad(format!(
                 "max_workload_share_percent must be from 1 to 100, got {got}"
+            )));
+        }
+        if !(1..=100).contains(&self.max_workload_zone_share_percent) {
+            let got = self.max_workload_zone_share_percent;
+            return Err(bad(format!(
+                "max_workload_zone_share_percent must be from 1 to 100, got {got}"
+            )));
+        }
+        let odd = |h: &&Headroom| !(1..=1_000).contains(&h.pods);
+        if let Some(Headroom { pods, .. }) = self.headroom.iter().find(odd) {
+            return Err(bad(format!(
+                "headroom must be for 1 to 1000 pods each, got {pods}"
             )));
         }
         if self.min_saving_per_month < MicroUsdPerMonth::ZERO {

@@ -1,19 +1,23 @@
 //! Which nodes can go, and where each pod would move.
 
 use super::candidate::{Candidate, order, sort_pods, static_reasons};
+use super::commitments::Prices;
+use super::fleet::Shares;
 use super::limits::{Limits, Uses};
 use super::owner::{Groups, group_of, owner_of};
 use super::pool::Pools;
+use super::share::Share;
 use super::shop::{Planned, Shop, each};
 use super::target::Target;
-use super::trial::{Room, Share, Trial, Waiting, place_waiting};
+use super::trial::{Room, Trial, Waiting, place_waiting};
 use super::{Config, Reason};
 use crate::decision::{
     Action, Decision, Launch, MissingEvidence, Owner, PodMove, Subject, is_planned,
 };
 use crate::engines::{EngineError, EngineId, Inputs, NotJudged};
 use crate::model::{
-    Cloud, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, Node, NodeName, OwnerIndex, Pod, Resources,
+    CapacityType, Cloud, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, Node, NodeName, OwnerIndex, Pod,
+    Resources,
 };
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Budgets, World};
@@ -30,6 +34,45 @@ pub(super) struct Answer {
     pub(super) not_judged: Vec<NotJudged>,
     /// What could be launched.
     pub(super) shop: Shop,
+    /// What nodes really cost.
+    pub(super) prices: Prices,
+}
+
+impl Answer {
+    /// What goes on demand saves its price only if no commitment pays for it.
+    fn say_commitments_unknown(&mut self, cluster: &Cluster, state: &str) {
+        let on_demand: BTreeSet<NodeName> = cluster
+            .nodes
+            .items()
+            .iter()
+            .filter(|n| n.capacity_type() != Some(CapacityType::Spot))
+            .map(Node::name)
+            .collect();
+        let mut count = 0;
+        for decision in self.decisions.iter_mut().filter(|d| !d.is_keep()) {
+            let Subject::Node { node, .. } = &decision.subject else {
+                continue;
+            };
+            if on_demand.contains(node) {
+                count += 1;
+                let state = state.to_owned();
+                let reason = Reason::CommitmentsUnknown { state };
+                decision.reasons.push(reason.into());
+            }
+        }
+        if count > 0 {
+            self.not_judged.push(NotJudged {
+                subject: Some(Subject::Cluster {
+                    cluster: cluster.uid.clone(),
+                }),
+                count,
+                missing: MissingEvidence::Part {
+                    part: "commitments".to_owned(),
+                    state: state.to_owned(),
+                },
+            });
+        }
+    }
 }
 
 /// Nodes in the order of trying: empty first, then least disruption per dollar.
@@ -55,6 +98,7 @@ pub(super) fn consolidate(
         }
     }
     let pools = Pools::new(cluster, now);
+    let prices = Prices::new(inputs, cluster);
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     for node in cluster.nodes.items() {
         let Some(id) = world.node_id(&node.name()) else {
@@ -65,7 +109,8 @@ pub(super) fn consolidate(
             node,
             id,
             group: group_of(node, owner.as_ref()),
-            price: inputs.marginal_price(cluster, node),
+            price: prices.of(node),
+            covered_by: prices.covered_by(node).map(str::to_owned),
             owner,
             movers: Vec::new(),
             node_pods: 0,
@@ -115,8 +160,20 @@ pub(super) fn consolidate(
     };
     let mut best = start.attempt(None, &Shop::default());
     let aim = |shop: &Shop| {
+        let shares = Shares {
+            share: &start.share,
+            owners: &owners,
+        };
         let (world, waiting) = (&start.world, &start.waiting);
-        Target::new(config, world, &candidates, waiting, &start.young, shop)
+        Target::new(
+            config,
+            world,
+            &candidates,
+            waiting,
+            &start.young,
+            shop,
+            shares,
+        )
     };
     if let Some(target) = aim(&Shop::default()) {
         let aimed = start.attempt(Some(&target), &Shop::default());
@@ -135,6 +192,10 @@ pub(super) fn consolidate(
         .not_judged
         .extend(std::mem::take(&mut shop.not_judged));
     best.answer.shop = shop;
+    if let Some(state) = &prices.unknown {
+        best.answer.say_commitments_unknown(cluster, state);
+    }
+    best.answer.prices = prices;
     Ok(best.answer)
 }
 
@@ -290,6 +351,7 @@ impl Start<'_, '_> {
                 let labels = &mut node.meta.labels;
                 labels.insert(HOSTNAME_LABEL.to_owned(), new.name.to_string());
                 room.came(&node.allocatable, &kind.daemons);
+                share.came(&node);
                 groups.grown(&node, &group_of(&node, Some(&ware.via)));
                 let _ = world.add_node(node, &kind.daemons, kind.ebs_limit);
             }

@@ -1,7 +1,10 @@
 //! What each rule of a cluster costs.
 
 use super::change::Change;
+use super::commitments::Prices;
+use super::headroom::Headroom;
 use super::limits::LaunchLimit;
+use super::share::Share;
 use super::solver::RepackEffort;
 use super::what_if::{Base, Side};
 use super::{Config, cluster_of};
@@ -171,6 +174,9 @@ enum Key {
     NodeRules(WorkloadRef),
     Limit(LaunchLimit),
     NodeSize,
+    NodeShare,
+    ZoneShare,
+    Headroom(Headroom),
 }
 
 impl Key {
@@ -187,6 +193,9 @@ impl Key {
             Self::NodeRules(workload) => Change::DropNodeRules { workload },
             Self::Limit(limit) => Change::LiftLimit { limit },
             Self::NodeSize => Change::LiftNodeSize,
+            Self::NodeShare => Change::LiftNodeShare,
+            Self::ZoneShare => Change::LiftZoneShare,
+            Self::Headroom(headroom) => Change::LiftHeadroom { headroom },
         }
     }
 
@@ -299,11 +308,12 @@ fn found(
     before: &Side,
 ) -> Vec<(Key, Found)> {
     let holds = holds(config, inputs, cluster);
+    let costs = Prices::new(inputs, cluster);
     let prices: BTreeMap<NodeName, Option<MicroUsdPerHour>> = cluster
         .nodes
         .items()
         .iter()
-        .map(|n| (n.name(), inputs.marginal_price(cluster, n)))
+        .map(|n| (n.name(), costs.of(n)))
         .collect();
     let mut out: BTreeMap<Key, Found> = BTreeMap::new();
     let mut add = |key: Key, node: &NodeName, alone: bool| {
@@ -352,6 +362,19 @@ fn found(
     out
 }
 
+/// The operator's own rules about where pods may come to, which are about no
+/// node more than another.
+fn of_operator(config: &Config, cluster: &Cluster) -> Vec<(Key, Found)> {
+    let (on_nodes, in_zones) = Share::new(cluster, &OwnerIndex::new(cluster), config).limits();
+    let rooms: BTreeSet<&Headroom> = config.headroom.iter().collect();
+    let shares = [(on_nodes, Key::NodeShare), (in_zones, Key::ZoneShare)];
+    let shares = shares.into_iter().filter(|(limits, _)| *limits);
+    let keys = shares
+        .map(|(_, key)| key)
+        .chain(rooms.into_iter().map(|h| Key::Headroom(h.clone())));
+    keys.map(|key| (key, Found::default())).collect()
+}
+
 /// What each rule of a cluster costs a month: the cluster is repacked without
 /// it, with copies of its nodes to be launched, and compared with the cluster
 /// as it is.
@@ -360,7 +383,9 @@ fn found(
 /// leave no room for more of them, known or not, and their greatest size. Other
 /// rules are: budgets that let a pod not go now, marks against disruption on
 /// pods and nodes, local data, keeping bare pods, and each workload's hard
-/// spreads, pod affinities and node rules. A rule that keeps a node without a
+/// spreads, pod affinities and node rules; and the operator's own: the most of a
+/// workload on one node and in one zone, and room for pods that are not there
+/// yet. A rule that keeps a node without a
 /// price has no known price. At most [`Pricing::most`] are tried, those that
 /// alone keep the dearest nodes first; the others are named.
 ///
@@ -409,6 +434,7 @@ pub fn constraint_prices(
     if config.launch_through.contains(&LaunchThrough::NodePools) {
         rules.push((Key::NodeSize, Found::default()));
     }
+    rules.extend(of_operator(config, laid));
     let limits = base.binding.iter().cloned();
     rules.extend(limits.map(|limit| (Key::Limit(limit), Found::default())));
     for (key, found) in rules {

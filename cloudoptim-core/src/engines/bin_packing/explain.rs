@@ -1,6 +1,8 @@
 //! Why a pod cannot go to a node, and why a node goes or stays.
 
+use super::commitments::Prices;
 use super::consolidate::consolidate;
+use super::headroom::lay;
 use super::trial::{leaves_again, named};
 use super::{Config, Reason, cluster_of, missing, not_found};
 use crate::decision::{Action, Reason as AnyReason, Subject};
@@ -355,7 +357,9 @@ pub fn explain_node(
     let found: Option<&Node> = nodes.iter().find(|n| n.meta.name == node.as_str());
     let found = found.ok_or_else(|| not_found(format!("node {node} in cluster {uid}")))?;
     let (goes, reasons) = verdict(config, inputs, cluster, node)?;
-    let price_per_month = inputs.marginal_price(cluster, found).map(|p| p.per_month());
+    let price_per_month = Prices::new(inputs, cluster)
+        .of(found)
+        .map(|p| p.per_month());
     let world = world(config, inputs, cluster);
     let movers = Movers::new(cluster, inputs.now(), config.moves.clone());
     let budgets = Budgets::new(cluster, inputs.now());
@@ -424,7 +428,8 @@ fn verdict(
         return Ok((false, vec![Reason::PartMissing { part, state }]));
     }
     let cloud = inputs.snapshot.cloud_of(cluster);
-    let decisions = consolidate(config, inputs, cluster, cloud)?.decisions;
+    let with_room = lay(&config.headroom, cluster);
+    let decisions = consolidate(config, inputs, &with_room, cloud)?.decisions;
     let about = |subject: &Subject| matches!(subject, Subject::Node { node: n, .. } if n == node);
     let Some(decision) = decisions.into_iter().find(|d| about(&d.subject)) else {
         return Ok((false, Vec::new()));

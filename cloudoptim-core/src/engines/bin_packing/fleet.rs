@@ -1,12 +1,13 @@
 //! A cluster as a numeric fleet: classes of pods that are equal by every rule,
 //! nodes by what is free on them, and the way back.
 
+use super::share::Share;
 use super::solver::{
     Affinity, Class, CountLimit, ExistingNode, Fleet, Holding, Mask, NodeType, Offering, Per,
     Problem, Rule, ZoneSpread,
 };
 use super::trial::leaves_again;
-use crate::model::{MicroUsdPerHour, Node, Resources};
+use crate::model::{MicroUsdPerHour, Node, OwnerIndex, Resources, WorkloadRef};
 use crate::scheduling::traits::{Domain, Traits};
 use crate::scheduling::{NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +68,7 @@ pub(super) fn translate(
     world: &World<'_>,
     stands: &[Stand],
     launchables: &[Launchable],
+    shares: Shares<'_>,
 ) -> Translated {
     let zone_of = |node: &Node| node.zone_name().map_or_else(String::new, |z| z.to_string());
     let mut zones: BTreeSet<String> = launchables
@@ -79,6 +81,7 @@ pub(super) fn translate(
     let zones: Vec<String> = zones.into_iter().collect();
     let zone_index = |name: &str| zones.iter().position(|z| z == name);
 
+    let limited = shares.limited(world, stands, launchables);
     let mut classes = Classes {
         shared: world.shared_volumes(),
         ..Classes::default()
@@ -91,7 +94,8 @@ pub(super) fn translate(
         let movers: BTreeSet<PodId> = stand.movers.iter().copied().collect();
         let mut here: BTreeMap<usize, u32> = BTreeMap::new();
         for pod in world.pods_on(stand.node) {
-            let Some(class) = classes.class_of(world, pod) else {
+            let group = limited.of.get(&pod).copied();
+            let Some(class) = classes.class_of(world, pod, group) else {
                 continue;
             };
             *here.entry(class).or_default() += 1;
@@ -108,7 +112,8 @@ pub(super) fn translate(
     }
     let dims = Dims::new(&classes);
     let accepted = accepted(world, &classes, stands, launchables, &zones);
-    let (rules, narrow_rules) = rules(world, &classes, &zones);
+    let (mut rules, mut narrow_rules) = rules(world, &classes, &zones);
+    limited.rules(&classes, &mut rules, &mut narrow_rules);
     let nodes = stands
         .iter()
         .zip(&present)
@@ -201,6 +206,94 @@ struct Kind {
     sample: PodId,
     /// A rule that the numbers cannot express: it stays where it is.
     stays: bool,
+    /// Its workload, where only a part of that may stand in one place.
+    group: Option<usize>,
+}
+
+/// How much of each workload may stand in one place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shares<'s> {
+    pub(super) share: &'s Share,
+    pub(super) owners: &'s OwnerIndex,
+}
+
+/// Workloads of which a node could hold, or a zone has to hold, more than it may.
+#[derive(Default)]
+struct Limited {
+    /// Workload by pod.
+    of: BTreeMap<PodId, usize>,
+    /// Most on a node and in a zone, and whether some of it wait for a node.
+    most: Vec<(Option<u32>, Option<u32>, bool)>,
+}
+
+impl Shares<'_> {
+    fn limited(&self, world: &World<'_>, stands: &[Stand], launchables: &[Launchable]) -> Limited {
+        if self.share.limits() == (false, false) {
+            return Limited::default();
+        }
+        let mut largest = Resources::default();
+        for stand in stands {
+            if let Some(node) = world.node(stand.node) {
+                largest.raise_to(&node.allocatable);
+            }
+        }
+        for (node, _) in launchables.iter().flat_map(|l| l.zones.values()) {
+            largest.raise_to(&node.allocatable);
+        }
+        // The smallest pod of each workload, and all of its pods.
+        let mut found: BTreeMap<WorkloadRef, (Resources, Vec<PodId>)> = BTreeMap::new();
+        for id in stands.iter().flat_map(|s| world.pods_on(s.node)) {
+            let (Some(pod), Some(request)) = (world.pod(id), world.request(id)) else {
+                continue;
+            };
+            let all = found.entry(self.owners.top(pod));
+            let (least, pods) = all.or_insert_with(|| (request.clone(), Vec::new()));
+            least.cpu = least.cpu.min(request.cpu);
+            least.memory = least.memory.min(request.memory);
+            pods.push(id);
+        }
+        let mut limited = Limited::default();
+        for (workload, (least, pods)) in found {
+            let fits = |all: u64, each: u64| all.checked_div(each).unwrap_or(u64::MAX);
+            let could = fits(largest.cpu.0, least.cpu.0)
+                .min(fits(largest.memory.0, least.memory.0))
+                .min(largest.pods);
+            let on_node = self.share.node_max(&workload);
+            let on_node = on_node.filter(|max| u64::from(*max) < could);
+            let in_zone = self.share.zone_max(&workload);
+            if on_node.is_some() || in_zone.is_some() {
+                let group = limited.most.len();
+                let waits = self.share.waits(&workload);
+                limited.most.push((on_node, in_zone, waits));
+                limited.of.extend(pods.into_iter().map(|pod| (pod, group)));
+            }
+        }
+        limited
+    }
+}
+
+impl Limited {
+    /// Its rules. Where a pod that waits comes to is the scheduler's choice, who
+    /// knows no such rule.
+    fn rules(&self, classes: &Classes, rules: &mut Vec<Rule>, narrow: &mut Vec<usize>) {
+        for (group, (on_node, in_zone, waits)) in self.most.iter().enumerate() {
+            let list = classes.list.iter().enumerate();
+            let own = list.filter(|(_, k)| k.group == Some(group));
+            let own: Vec<usize> = own.map(|(class, _)| class).collect();
+            for (per, max) in [(Per::Node, on_node), (Per::Zone, in_zone)] {
+                let Some(max) = max else { continue };
+                if *waits {
+                    narrow.push(rules.len());
+                }
+                rules.push(Rule::CountLimit(CountLimit {
+                    per,
+                    with: own.clone(),
+                    of: own.clone(),
+                    max: *max,
+                }));
+            }
+        }
+    }
 }
 
 /// Pods by what rules make of them.
@@ -213,9 +306,9 @@ struct Classes {
 }
 
 impl Classes {
-    fn class_of(&mut self, world: &World<'_>, pod: PodId) -> Option<usize> {
+    fn class_of(&mut self, world: &World<'_>, pod: PodId, group: Option<usize>) -> Option<usize> {
         let traits = world.traits(pod, &self.shared)?;
-        let key = format!("{:?} {:?}", traits, world.standing(pod)?);
+        let key = format!("{:?} {:?} {group:?}", traits, world.standing(pod)?);
         if let Some(class) = self.index.get(&key) {
             return Some(*class);
         }
@@ -243,6 +336,7 @@ impl Classes {
             traits,
             sample: pod,
             stays,
+            group,
         });
         Some(self.list.len() - 1)
     }

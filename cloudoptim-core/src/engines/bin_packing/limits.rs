@@ -1,7 +1,8 @@
 //! Of what there is only so much: launches use it, and nodes that go free it.
 //!
 //! What is not known is not unlimited: a launch that needs it is refused, with
-//! what is missing. A pool without limits has none.
+//! what is missing. A pool without limits has none. Of the addresses that a node
+//! and its pods hold, only the node's own counts as free when it goes.
 
 use super::Config;
 use crate::catalog::Catalog;
@@ -115,6 +116,8 @@ pub(super) struct Limits<'a> {
     catalog: &'a Catalog,
     addresses_per_node: Option<u32>,
     cloud: Option<&'a Cloud>,
+    /// Subnets whose free addresses are counted.
+    subnets: BTreeSet<&'a SubnetId>,
     pools: BTreeMap<&'a str, &'a NodePool>,
     /// Free, or what is known instead. Pools' rows are there where they have a
     /// limit; the others are not known when they are not there.
@@ -163,6 +166,7 @@ impl<'a> Limits<'a> {
             catalog: inputs.catalog,
             addresses_per_node: config.stated_room.addresses_per_node,
             cloud,
+            subnets: BTreeSet::new(),
             pools: BTreeMap::new(),
             rows: BTreeMap::new(),
         };
@@ -180,7 +184,7 @@ impl<'a> Limits<'a> {
         // count their nodes, and those are among them.
         let planned = nodes.iter().filter(|n| is_planned(&n.name()));
         for node in planned {
-            for (limit, amount) in limits.of_node(node, None) {
+            for (limit, amount) in limits.held_by(node, None) {
                 let counted = matches!(
                     limit,
                     LaunchLimit::Surge
@@ -290,6 +294,7 @@ impl<'a> Limits<'a> {
             }
             for subnet in cloud.subnets.items() {
                 if let Some(zone) = used.get(&subnet.id) {
+                    self.subnets.insert(&subnet.id);
                     let free = free.entry(zone.clone()).or_default();
                     *free += i128::from(subnet.free_addresses);
                 }
@@ -375,8 +380,31 @@ impl<'a> Limits<'a> {
         })
     }
 
-    /// What a node frees when it goes.
+    /// What a node frees when it goes: what it holds, as far as that is known.
     pub(super) fn of_node(&self, node: &Node, owner: Option<&Owner>) -> Uses {
+        let mut uses = self.held_by(node, owner);
+        let known = self.addresses_of(node);
+        for (limit, amount) in &mut uses {
+            if matches!(limit, LaunchLimit::Addresses { .. }) {
+                *amount = (*amount).min(known);
+            }
+        }
+        uses
+    }
+
+    /// Addresses of the counted subnets that a node certainly gives back: its
+    /// own. How many its pods hold is not known, nor where those are; nor is
+    /// what a network interface that outlives its instance keeps.
+    fn addresses_of(&self, node: &Node) -> u64 {
+        let id = node.instance_id();
+        let instances = self.cloud.map(|c| c.instances.items()).unwrap_or_default();
+        let own = |i: &&Instance| id.as_ref() == Some(&i.id) && i.lasting_interfaces.is_empty();
+        let subnet = instances.iter().find(own).and_then(|i| i.subnet.as_ref());
+        u64::from(subnet.is_some_and(|s| self.subnets.contains(s)))
+    }
+
+    /// What a node counts for.
+    fn held_by(&self, node: &Node, owner: Option<&Owner>) -> Uses {
         let Some(instance_type) = node.instance_type() else {
             return Uses::from([(LaunchLimit::Surge, 1)]);
         };

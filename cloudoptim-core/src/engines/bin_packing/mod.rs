@@ -30,18 +30,21 @@
 mod bound;
 mod candidate;
 mod change;
+mod commitments;
 mod config;
 mod consolidate;
 mod constraint;
 mod elsewhere;
 mod explain;
 mod fleet;
+mod headroom;
 mod limits;
 mod migration;
 mod owner;
 mod pool;
 mod reason;
 mod repacking;
+mod share;
 mod shop;
 pub mod solver;
 mod target;
@@ -56,6 +59,7 @@ pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };
 pub use fleet::Launchable;
+pub use headroom::Headroom;
 pub use limits::{LaunchLimit, StatedRoom};
 pub use migration::{
     Broken, Chooser, Eviction, LeftOut, Migration, Obstacle, Placement, Rollback, Simulation, Wave,
@@ -113,23 +117,25 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
             keep_all(cluster, &part, &state, &mut output);
             continue;
         }
-        let answer = consolidate::consolidate(config, inputs, cluster, cloud)?;
+        let with_room = headroom::lay(&config.headroom, cluster);
+        let answer = consolidate::consolidate(config, inputs, &with_room, cloud)?;
+        let prices = &answer.prices;
         let priced = |removed: bool| -> MicroUsdPerHour {
             cluster
                 .nodes
                 .items()
                 .iter()
                 .filter(|n| !(removed && answer.removed.contains(&n.meta.name)))
-                .filter_map(|n| inputs.marginal_price(cluster, n))
+                .filter_map(|n| prices.of(n))
                 .sum()
         };
         let unpriced = cluster
             .nodes
             .items()
             .iter()
-            .filter(|n| inputs.marginal_price(cluster, n).is_none())
+            .filter(|n| prices.of(n).is_none())
             .count();
-        let bound = bound::bound(inputs, cluster, unpriced, &answer.shop);
+        let bound = bound::bound(inputs, cluster, unpriced, &answer.shop, prices);
         let name = if cluster.name.is_empty() {
             cluster.uid.as_str()
         } else {

@@ -1,5 +1,6 @@
 //! Reasons.
 
+use super::headroom::Headroom;
 use crate::decision::Owner;
 use crate::model::{MicroUsdPerMonth, NamespacedName};
 use crate::scheduling::{EvictionRefusal, NotTarget, Pin, Refusals};
@@ -98,6 +99,22 @@ pub enum Reason {
         /// What it must save.
         least: MicroUsdPerMonth,
     },
+    /// A commitment pays for it, or for another node in its place: it saves too
+    /// little until the commitment is used elsewhere.
+    CoveredByCommitment {
+        /// Commitment.
+        commitment: String,
+        /// What it would save beyond that.
+        saving: MicroUsdPerMonth,
+        /// What it must save.
+        least: MicroUsdPerMonth,
+    },
+    /// It goes, and saves what it costs by list only if no commitment pays for
+    /// it: which there are is not known.
+    CommitmentsUnknown {
+        /// What is known.
+        state: String,
+    },
     /// Who made it is not known, so nobody can be asked to remove it.
     OwnerUnknown,
     /// The provider manages it.
@@ -161,6 +178,11 @@ pub enum Reason {
         /// Percent that must be free.
         percent: u32,
     },
+    /// Without it pods that are not there yet would find too few places.
+    PoolHeadroom {
+        /// The room that has to stay.
+        headroom: Headroom,
+    },
     /// The plan removes enough nodes already.
     PlanIsFull {
         /// The most that a plan removes.
@@ -183,6 +205,8 @@ impl Reason {
         "unsettles",
         "unpriced",
         "saves_too_little",
+        "covered_by_commitment",
+        "commitments_unknown",
         "owner_unknown",
         "managed_by_provider",
         "group_at_minimum",
@@ -193,6 +217,7 @@ impl Reason {
         "cooling_down",
         "takes_pods",
         "headroom",
+        "pool_headroom",
         "plan_is_full",
     ];
 }
@@ -252,6 +277,18 @@ impl fmt::Display for Reason {
             Self::SavesTooLittle { saving, least } => {
                 write!(f, "it would save {saving}, and {least} is the least")
             }
+            Self::CoveredByCommitment {
+                commitment,
+                saving,
+                least,
+            } => write!(
+                f,
+                "commitment {commitment} pays for it until it is used elsewhere: it would save {saving}, and {least} is the least"
+            ),
+            Self::CommitmentsUnknown { state } => write!(
+                f,
+                "commitments are {state}: if one pays for it anyway, it saves less than its price"
+            ),
             Self::OwnerUnknown => f.write_str("who made it is not known"),
             Self::ManagedByProvider { owner } => write!(f, "it is managed by {owner}"),
             Self::GroupAtMinimum { group, min_size } => {
@@ -286,6 +323,9 @@ impl fmt::Display for Reason {
                     f,
                     "without it less than {percent} % of CPU or memory would be free"
                 )
+            }
+            Self::PoolHeadroom { headroom } => {
+                write!(f, "without it there would be less than {headroom}")
             }
             Self::PlanIsFull { max_nodes } => {
                 write!(f, "the plan removes {max_nodes} nodes already")

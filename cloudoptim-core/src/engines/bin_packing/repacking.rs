@@ -2,13 +2,18 @@
 //! carried out pod by pod by the kube-scheduler's rules.
 //!
 //! This is a what-if: it asks what the rules of Kubernetes, marks against
-//! disruption and budgets that allow nothing now leave possible. Ages, groups'
-//! minima and headroom, which the engine's decisions respect too, are not in it.
+//! disruption, budgets that allow nothing now and the operator's own rules about
+//! shares of workloads and room for more pods leave possible. Ages, groups'
+//! minima and headroom in percent, which the engine's decisions respect too, are
+//! not in it.
 //! Pods with rules that are no numbers here stay, with their nodes: shares of
 //! devices, a claim shared with others, rules about other topologies than nodes
 //! and zones, a resize that was refused. Bounds are for what may move.
 
-use super::fleet::{Launchable, Stand, Translated, translate};
+use super::commitments::Prices;
+use super::fleet::{Launchable, Shares, Stand, Translated, translate};
+use super::headroom::lay;
+use super::share::Share;
 use super::solver::{Frontier, Place, Point, PrefixEnd, RepackEffort, repack};
 use super::trial::leaves_again;
 use super::{Config, missing};
@@ -16,8 +21,8 @@ use crate::catalog::NodeOverheads;
 use crate::decision::MissingEvidence;
 use crate::engines::{EngineError, EngineId, Inputs};
 use crate::model::{
-    CapacityType, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, NamespacedName, Node, NodeName, Pod,
-    Resources, Uid, ZoneId, ZoneName,
+    CapacityType, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, NamespacedName, Node, NodeName,
+    OwnerIndex, Pod, Resources, Uid, WorkloadRef, ZoneId, ZoneName,
 };
 use crate::scheduling::movability::{Movers, node_protections};
 use crate::scheduling::{
@@ -136,7 +141,15 @@ pub(super) fn solve(
     leave: &BTreeSet<String>,
 ) -> Result<(Repacking, Vec<NodeName>), EngineError> {
     config.validate()?;
+    let laid = lay(&config.headroom, cluster);
+    let cluster = laid.as_ref();
     let mut world = World::new(cluster, &inputs.overlay.count_limits);
+    let owners = OwnerIndex::new(cluster);
+    let share = Share::new(cluster, &owners, config);
+    let shares = Shares {
+        share: &share,
+        owners: &owners,
+    };
     let shut = shut(&mut world, leave);
     let mut stands = stands(config, inputs, cluster, &mut world);
     let fine = leaving_fine(&mut stands, &shut, launchables);
@@ -145,7 +158,7 @@ pub(super) fn solve(
         // What is not known keeps every node.
         stands.iter_mut().for_each(|s| s.removable = false);
     }
-    let translated = translate(&world, &stands, launchables);
+    let translated = translate(&world, &stands, launchables, shares);
     let contradiction = |err: super::solver::ProblemError| EngineError::Contradiction {
         engine: EngineId::BinPacking,
         message: err.to_string(),
@@ -154,7 +167,15 @@ pub(super) fn solve(
     let mut points: Vec<RepackingPoint> = Vec::new();
     let rest = frontier.prefix.map_or(0, |p| p.evictions);
     for point in thinned(&frontier.points, rest) {
-        let real = carry_out(&world, &stands, launchables, &translated, point, &shut);
+        let real = Carrier {
+            world: &world,
+            stands: &stands,
+            launchables,
+            translated: &translated,
+            shut: &shut,
+            shares,
+        }
+        .carry_out(point);
         let beats = |a: &RepackingPoint, b: &RepackingPoint| a.cost <= b.cost && a.moved <= b.moved;
         if !points.iter().any(|p| beats(p, &real)) {
             points.retain(|p| !beats(&real, p));
@@ -282,6 +303,7 @@ fn stands(
     let now = inputs.now();
     let movers = Movers::new(cluster, now, config.moves.clone());
     let budgets = Budgets::new(cluster, now);
+    let prices = Prices::new(inputs, cluster);
     let waiting: Vec<PodId> = world.pending().collect();
     for pod in waiting {
         let leaving = world.pod(pod).is_some_and(|p| {
@@ -290,7 +312,7 @@ fn stands(
                 Movability::Leaving { .. } | Movability::Stays { .. }
             )
         });
-        if !leaving && let Some(node) = tightest(world, pod, &BTreeSet::new()) {
+        if !leaving && let Some(node) = tightest(world, pod, |_| false) {
             world.place_pod(pod, node);
         }
     }
@@ -298,7 +320,7 @@ fn stands(
     ids.into_iter()
         .filter_map(|id| {
             let node = world.node(id)?;
-            let price = inputs.marginal_price(cluster, node);
+            let price = prices.of(node);
             let open = world.not_target(id).is_empty();
             let mut removable = open && price.is_some() && node_protections(node, now).is_empty();
             let mut moving = Vec::new();
@@ -338,12 +360,12 @@ fn resize_refused(pod: &Pod) -> bool {
     of(InfeasibleResize::Keep) != of(InfeasibleResize::Drop)
 }
 
-/// The node that is fullest with the pod on it, but for some.
-fn tightest(world: &World<'_>, pod: PodId, except: &BTreeSet<NodeId>) -> Option<NodeId> {
+/// The node that is fullest with the pod on it, except for some.
+fn tightest(world: &World<'_>, pod: PodId, except: impl Fn(NodeId) -> bool) -> Option<NodeId> {
     let mut best: Option<(u64, NodeId)> = None;
     for node in world.nodes() {
         let fits = world.fits(pod, node) && leaves_again(world, pod, node).is_none();
-        if except.contains(&node) || !fits {
+        if !fits || except(node) {
             continue;
         }
         let (free, all) = (world.free(node), &world.node(node)?.allocatable);
@@ -357,162 +379,205 @@ fn tightest(world: &World<'_>, pod: PodId, except: &BTreeSet<NodeId>) -> Option<
     best.map(|(_, node)| node)
 }
 
-/// Makes a point's moves in a world, one after the other. A pod that its
-/// target refuses goes where it fits; a node that cannot be emptied stays.
-fn carry_out(
-    world: &World<'_>,
-    stands: &[Stand],
-    launchables: &[Launchable],
-    translated: &Translated,
-    point: &Point,
-    shut: &BTreeSet<NodeId>,
-) -> RepackingPoint {
-    let mut world = world.clone();
-    let mut launched: Vec<(Launched, Option<NodeId>, u64)> = Vec::new();
-    for (number, new) in point.bought.iter().enumerate() {
-        let kind = launchables.get(new.node_type);
-        let zone = new.zone.and_then(|z| translated.zones.get(z));
-        let found = kind.zip(zone).and_then(|(kind, zone)| {
-            let (node, price) = kind.zones.get(zone)?;
-            let mut node = node.clone();
-            node.meta.name = format!("launch-{number:04}");
-            let labels = &mut node.meta.labels;
-            labels.insert(HOSTNAME_LABEL.to_owned(), node.meta.name.clone());
-            let name = node.name();
-            let id = world.add_node(node, &kind.daemons, kind.ebs_limit);
-            let launched = Launched {
-                name,
-                kind: kind.id.clone(),
-                zone: zone.clone(),
-                price: *price,
-            };
-            Some((launched, id, 0))
-        });
-        launched.extend(found);
-    }
-    let mut plan: BTreeMap<usize, Vec<(PodId, Option<NodeId>)>> = BTreeMap::new();
-    let mut taken: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-    for relocation in &point.moves {
-        let to = match relocation.to {
-            Place::Node(node) => stands.get(node).map(|s| s.node),
-            Place::Bought(number) => launched.get(number).and_then(|l| l.1),
-        };
-        let key = (relocation.from, relocation.class);
-        let pods = translated.pods.get(&key).map_or(&[][..], Vec::as_slice);
-        let at = taken.entry(key).or_default();
-        for _ in 0..relocation.count {
-            if let Some(pod) = pods.get(*at) {
-                plan.entry(relocation.from).or_default().push((*pod, to));
-            }
-            *at += 1;
-        }
-    }
-    let mut going: BTreeSet<NodeId> = point
-        .removed
-        .iter()
-        .filter_map(|n| Some(stands.get(*n)?.node))
-        .collect();
-    let mut out = RepackingPoint {
-        found_by: point.found_by.clone(),
-        ..RepackingPoint::default()
-    };
-    let mut saved = MicroUsdPerHour::ZERO;
-    for index in &point.removed {
-        let Some(stand) = stands.get(*index) else {
-            continue;
-        };
-        let moves = plan.remove(index).unwrap_or_default();
-        match empty(&mut world, stand.node, moves, &going) {
-            Some(done) => {
-                let from = world.node(stand.node).map(Node::name).unwrap_or_default();
-                for (pod, to) in done {
-                    if let Some(new) = launched.iter_mut().find(|l| l.1 == Some(to)) {
-                        new.2 += 1;
-                    }
-                    let (Some(pod), Some(to)) = (world.pod(pod), world.node(to)) else {
-                        continue;
-                    };
-                    // One that waits for a node is nobody's move.
-                    if pod.node().is_some() {
-                        out.moves.push(Moved {
-                            pod: named(pod),
-                            uid: pod.meta.uid.clone(),
-                            from: from.clone(),
-                            to: to.name(),
-                        });
-                    }
-                }
-                out.removed.push(from);
-                saved += stand.price.unwrap_or_default();
-            }
-            None => {
-                going.remove(&stand.node);
-                if shut.contains(&stand.node) {
-                    world.close_node(stand.node);
-                }
-            }
-        }
-    }
-    let used = launched.into_iter().filter(|(_, _, pods)| *pods > 0);
-    out.launched = used.map(|(l, ..)| l).collect();
-    let before: MicroUsdPerHour = stands.iter().filter_map(|s| s.price).sum();
-    let bought: MicroUsdPerHour = out.launched.iter().map(|l| l.price).sum();
-    out.cost = before - saved + bought;
-    out.moved = u64::try_from(out.moves.len()).unwrap_or(u64::MAX);
-    out
+/// What a point's moves are made in.
+struct Carrier<'c, 'a> {
+    world: &'c World<'a>,
+    stands: &'c [Stand],
+    launchables: &'c [Launchable],
+    translated: &'c Translated,
+    shut: &'c BTreeSet<NodeId>,
+    shares: Shares<'c>,
 }
 
-/// Moves all of a node's pods and takes it away, or leaves the world as it was.
-fn empty(
-    world: &mut World<'_>,
-    node: NodeId,
-    moves: Vec<(PodId, Option<NodeId>)>,
-    going: &BTreeSet<NodeId>,
-) -> Option<Vec<(PodId, NodeId)>> {
-    let all: Vec<PodId> = moves.iter().map(|(pod, _)| *pod).collect();
-    let unsettled = world.unsettled(&all);
-    world.close_node(node);
-    for pod in &all {
-        world.remove_pod(*pod);
-    }
-    let mut done: Vec<(PodId, NodeId)> = Vec::new();
-    let mut rest = moves;
-    // Pods that need company may have to wait for it.
-    while !rest.is_empty() {
-        let mut later = Vec::new();
-        let before = done.len();
-        for (pod, to) in rest {
-            let to =
-                to.filter(|to| world.fits(pod, *to) && leaves_again(world, pod, *to).is_none());
-            match to.or_else(|| tightest(world, pod, going)) {
-                Some(to) => {
-                    world.place_pod(pod, to);
-                    done.push((pod, to));
+impl Carrier<'_, '_> {
+    /// Makes a point's moves in a world, one after the other. A pod that its
+    /// target refuses goes where it fits; a node that cannot be emptied stays.
+    fn carry_out(&self, point: &Point) -> RepackingPoint {
+        let Self {
+            stands,
+            launchables,
+            translated,
+            shut,
+            ..
+        } = *self;
+        let mut world = self.world.clone();
+        let mut share = self.shares.share.clone();
+        let mut launched: Vec<(Launched, Option<NodeId>, u64)> = Vec::new();
+        for (number, new) in point.bought.iter().enumerate() {
+            let kind = launchables.get(new.node_type);
+            let zone = new.zone.and_then(|z| translated.zones.get(z));
+            let found = kind.zip(zone).and_then(|(kind, zone)| {
+                let (node, price) = kind.zones.get(zone)?;
+                let mut node = node.clone();
+                node.meta.name = format!("launch-{number:04}");
+                let labels = &mut node.meta.labels;
+                labels.insert(HOSTNAME_LABEL.to_owned(), node.meta.name.clone());
+                let name = node.name();
+                share.came(&node);
+                let id = world.add_node(node, &kind.daemons, kind.ebs_limit);
+                let launched = Launched {
+                    name,
+                    kind: kind.id.clone(),
+                    zone: zone.clone(),
+                    price: *price,
+                };
+                Some((launched, id, 0))
+            });
+            launched.extend(found);
+        }
+        let mut plan: BTreeMap<usize, Vec<(PodId, Option<NodeId>)>> = BTreeMap::new();
+        let mut taken: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for relocation in &point.moves {
+            let to = match relocation.to {
+                Place::Node(node) => stands.get(node).map(|s| s.node),
+                Place::Bought(number) => launched.get(number).and_then(|l| l.1),
+            };
+            let key = (relocation.from, relocation.class);
+            let pods = translated.pods.get(&key).map_or(&[][..], Vec::as_slice);
+            let at = taken.entry(key).or_default();
+            for _ in 0..relocation.count {
+                if let Some(pod) = pods.get(*at) {
+                    plan.entry(relocation.from).or_default().push((*pod, to));
                 }
-                None => later.push((pod, None)),
+                *at += 1;
             }
         }
-        if done.len() == before {
+        let mut going: BTreeSet<NodeId> = point
+            .removed
+            .iter()
+            .filter_map(|n| Some(stands.get(*n)?.node))
+            .collect();
+        let mut out = RepackingPoint {
+            found_by: point.found_by.clone(),
+            ..RepackingPoint::default()
+        };
+        let mut saved = MicroUsdPerHour::ZERO;
+        for index in &point.removed {
+            let Some(stand) = stands.get(*index) else {
+                continue;
+            };
+            let moves = plan.remove(index).unwrap_or_default();
+            match self.empty(&mut world, &mut share, stand.node, moves, &going) {
+                Some(done) => {
+                    let from = world.node(stand.node).map(Node::name).unwrap_or_default();
+                    for (pod, to, name) in done {
+                        if let Some(new) = launched.iter_mut().find(|l| l.1 == Some(to)) {
+                            new.2 += 1;
+                        }
+                        let Some(pod) = world.pod(pod) else { continue };
+                        // One that waits for a node is nobody's move.
+                        if pod.node().is_some() {
+                            out.moves.push(Moved {
+                                pod: named(pod),
+                                uid: pod.meta.uid.clone(),
+                                from: from.clone(),
+                                to: name,
+                            });
+                        }
+                    }
+                    out.removed.push(from);
+                    saved += stand.price.unwrap_or_default();
+                }
+                None => {
+                    going.remove(&stand.node);
+                    if shut.contains(&stand.node) {
+                        world.close_node(stand.node);
+                    }
+                }
+            }
+        }
+        let used = launched.into_iter().filter(|(_, _, pods)| *pods > 0);
+        out.launched = used.map(|(l, ..)| l).collect();
+        let before: MicroUsdPerHour = stands.iter().filter_map(|s| s.price).sum();
+        let bought: MicroUsdPerHour = out.launched.iter().map(|l| l.price).sum();
+        out.cost = before - saved + bought;
+        out.moved = u64::try_from(out.moves.len()).unwrap_or(u64::MAX);
+        out
+    }
+
+    /// Whose pod it is. Where the scheduler puts one that waits is no move of ours.
+    fn workload(&self, pod: PodId) -> Option<WorkloadRef> {
+        let pod = self.world.pod(pod).filter(|p| p.node().is_some())?;
+        Some(self.shares.owners.top(pod))
+    }
+
+    /// Counts pods on the node again from which they were moved.
+    fn back(&self, share: &mut Share, from: &NodeName, done: &[(PodId, NodeId, NodeName)]) {
+        for (pod, _, to) in done {
+            if let Some(of) = self.workload(*pod) {
+                share.moved(&of, to, from);
+            }
+        }
+    }
+
+    /// Moves all of a node's pods and takes it away, or leaves the world as it was.
+    fn empty(
+        &self,
+        world: &mut World<'_>,
+        share: &mut Share,
+        node: NodeId,
+        moves: Vec<(PodId, Option<NodeId>)>,
+        going: &BTreeSet<NodeId>,
+    ) -> Option<Vec<(PodId, NodeId, NodeName)>> {
+        let all: Vec<PodId> = moves.iter().map(|(pod, _)| *pod).collect();
+        let from = world.node(node).map(Node::name).unwrap_or_default();
+        let unsettled = world.unsettled(&all);
+        world.close_node(node);
+        for pod in &all {
+            world.remove_pod(*pod);
+        }
+        let mut done: Vec<(PodId, NodeId, NodeName)> = Vec::new();
+        let mut rest = moves;
+        // Pods that need company may have to wait for it.
+        while !rest.is_empty() {
+            let mut later = Vec::new();
+            let count = done.len();
+            for (pod, to) in rest {
+                let of = self.workload(pod);
+                let refuses = |to: NodeId| {
+                    let name = world.node(to).map(Node::name).unwrap_or_default();
+                    of.as_ref()
+                        .is_some_and(|of| share.refuses(of, &from, &name).is_some())
+                };
+                let to = to.filter(|to| {
+                    world.fits(pod, *to) && leaves_again(world, pod, *to).is_none() && !refuses(*to)
+                });
+                match to.or_else(|| tightest(world, pod, |to| going.contains(&to) || refuses(to))) {
+                    Some(to) => {
+                        let name = world.node(to).map(Node::name).unwrap_or_default();
+                        if let Some(of) = &of {
+                            share.moved(of, &from, &name);
+                        }
+                        world.place_pod(pod, to);
+                        done.push((pod, to, name));
+                    }
+                    None => later.push((pod, None)),
+                }
+            }
+            if done.len() == count {
+                self.back(share, &from, &done);
+                for pod in all {
+                    world.place_pod(pod, node);
+                }
+                world.open_node(node);
+                return None;
+            }
+            rest = later;
+        }
+        let stood = world.pods_on(node);
+        world.remove_node(node);
+        // Nobody who stays may be left where a rule would not have it any more.
+        if !world.unsettled(&all).is_subset(&unsettled) {
+            world.bring_back(node, &stood);
+            self.back(share, &from, &done);
             for pod in all {
                 world.place_pod(pod, node);
             }
             world.open_node(node);
             return None;
         }
-        rest = later;
+        Some(done)
     }
-    let stood = world.pods_on(node);
-    world.remove_node(node);
-    // Nobody who stays may be left where a rule would not have it any more.
-    if !world.unsettled(&all).is_subset(&unsettled) {
-        world.bring_back(node, &stood);
-        for pod in all {
-            world.place_pod(pod, node);
-        }
-        world.open_node(node);
-        return None;
-    }
-    Some(done)
 }
 
 fn named(pod: &Pod) -> NamespacedName {

@@ -16,8 +16,8 @@ use crate::decision::{
 use crate::engines::{Inputs, NotJudged};
 use crate::ledger::PoolEventKind;
 use crate::model::{
-    CapacityType, Cloud, Cluster, HOSTNAME_LABEL, MicroUsdPerHour, Node, NodeName, NodePool,
-    Resources, ZoneId, ZoneName,
+    CapacityType, Cloud, Cluster, HOSTNAME_LABEL, InstanceType, MicroUsdPerHour, Node, NodeName,
+    NodePool, Resources, ZoneId, ZoneName,
 };
 use crate::scheduling::capacity::{daemon_overhead, hypothetical_node, not_target, pool_allows};
 use chrono::TimeDelta;
@@ -254,7 +254,7 @@ impl Maker<'_> {
                 let zones: BTreeSet<String> = own
                     .filter_map(|s| s.zone_id.as_ref().map(ToString::to_string))
                     .collect();
-                (group.desired, group.instance_types.len(), zones)
+                (group.desired, &group.instance_types, zones)
             }
             Owner::AutoScalingGroup { name } => {
                 let mut groups = cloud.auto_scaling_groups.items().iter();
@@ -262,16 +262,29 @@ impl Maker<'_> {
                     return;
                 };
                 let zones = group.zones.iter().map(ToString::to_string).collect();
-                (group.desired, group.instance_types.len(), zones)
+                (group.desired, &group.instance_types, zones)
             }
             _ => return,
         };
-        if types != 1 {
+        // A node from before the group was changed says nothing of the next one.
+        let same_type = |t: &InstanceType| t.as_str() == instance_type;
+        if types.len() != 1 || !types.iter().all(same_type) {
             return self.miss(confirm("type"));
         }
         let (1, Some(zone)) = (zones.len(), node.zone_name()) else {
             return self.miss(confirm("zone"));
         };
+        let known_by = [
+            Some(zone.to_string()),
+            cloud.zone_id(&zone).map(ToString::to_string),
+        ];
+        if !zones.iter().all(|z| known_by.contains(&Some(z.clone()))) {
+            return self.miss(confirm("zone"));
+        }
+        let info = self.inputs.catalog.instance_type(instance_type);
+        if info.is_some_and(|i| i.vcpu > self.max_vcpus) {
+            return;
+        }
         let Some(capacity) = node.capacity_type() else {
             return self.miss(confirm("capacity type"));
         };
@@ -285,7 +298,6 @@ impl Maker<'_> {
         copy.meta.annotations.clear();
         copy.meta.owners.clear();
         copy.provider_id = None;
-        let info = self.inputs.catalog.instance_type(instance_type);
         let mut kind = Launchable::new(
             format!("{owner} {instance_type}"),
             daemon_overhead(

@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::candidate::Candidate;
-use super::fleet::{Stand, translate};
+use super::fleet::{Shares, Stand, translate};
 use super::shop::{Planned, Shop};
 use super::solver::{Place, RepackEffort, repack};
 use super::trial::Waiting;
@@ -40,6 +40,7 @@ impl Target {
         waiting: &Waiting,
         young: &BTreeSet<NodeName>,
         shop: &Shop,
+        shares: Shares<'_>,
     ) -> Option<Self> {
         let may_go = |c: &Candidate<'_>| c.stays.is_empty() && c.owner.is_some();
         let mut stands: Vec<(NodeName, Stand)> = Vec::new();
@@ -69,7 +70,7 @@ impl Target {
         if choices.count() < if shop.wares.is_empty() { 2 } else { 1 } {
             return None;
         }
-        let translated = translate(world, &stands, &shop.launchables());
+        let translated = translate(world, &stands, &shop.launchables(), shares);
         // What contradicts itself has no target; trying one by one says why.
         let frontier = repack(&translated.fleet, &effort()).ok()?;
         let point = frontier.chosen(config.price_per_move)?;

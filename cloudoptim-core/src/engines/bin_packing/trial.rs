@@ -1,7 +1,9 @@
 //! One node emptied in a world, by every rule and every limit of the engine.
 
 use super::candidate::Candidate;
+use super::headroom::{is_placeholder, rule_of};
 use super::owner::Groups;
+use super::share::Share;
 use super::target::Target;
 use super::{Config, Reason};
 use crate::decision::{Owner, PodMove};
@@ -52,7 +54,7 @@ pub(super) struct Room {
 
 impl Room {
     /// What nodes out of service hold will come to the others; what they have
-    /// will not.
+    /// will not. Room for pods that are not there yet is free.
     pub(super) fn new(world: &World<'_>, candidates: &[Candidate<'_>], config: &Config) -> Self {
         let mut room = Self {
             allocatable: Resources::default(),
@@ -61,6 +63,12 @@ impl Room {
         };
         for candidate in candidates {
             let mut used = world.used(candidate.id);
+            for pod in world.pods_on(candidate.id) {
+                let placeholder = world.pod(pod).is_some_and(is_placeholder);
+                if let Some(request) = world.request(pod).filter(|_| placeholder) {
+                    used.subtract(request);
+                }
+            }
             if candidate.in_service() {
                 room.allocatable.add(&candidate.node.allocatable);
             } else {
@@ -90,58 +98,6 @@ impl Room {
     pub(super) fn removed(&mut self, candidate: &Candidate<'_>) {
         self.allocatable.subtract(&candidate.node.allocatable);
         self.requested.subtract(&candidate.ends);
-    }
-}
-
-/// How many pods of each workload stand on each node.
-#[derive(Clone)]
-pub(super) struct Share {
-    total: BTreeMap<WorkloadRef, u32>,
-    on: BTreeMap<(WorkloadRef, NodeName), u32>,
-    percent: u32,
-}
-
-impl Share {
-    pub(super) fn new(cluster: &Cluster, owners: &OwnerIndex, config: &Config) -> Self {
-        let mut share = Self {
-            total: BTreeMap::new(),
-            on: BTreeMap::new(),
-            percent: config.max_workload_share_percent,
-        };
-        for pod in cluster.pods.items().iter().filter(|p| !p.is_finished()) {
-            let workload = owners.top(pod);
-            *share.total.entry(workload.clone()).or_default() += 1;
-            if let Some(node) = pod.node() {
-                *share.on.entry((workload, node.clone())).or_default() += 1;
-            }
-        }
-        share
-    }
-
-    /// Whether a workload has one pod only.
-    pub(super) fn is_alone(&self, workload: &WorkloadRef) -> bool {
-        self.total.get(workload) == Some(&1)
-    }
-
-    /// Why one more pod of the workload may not come to the node.
-    fn refuses(&self, workload: &WorkloadRef, node: &NodeName) -> Option<Refusal> {
-        let total = self.total.get(workload).copied().unwrap_or(0);
-        let max = total.saturating_mul(self.percent).div_ceil(100).max(1);
-        let there = self.on.get(&(workload.clone(), node.clone()));
-        let would_be = there.copied().unwrap_or(0).saturating_add(1);
-        (would_be > max).then(|| Refusal::CountLimit {
-            with: None,
-            of: workload.clone(),
-            would_be,
-            max,
-        })
-    }
-
-    fn moved(&mut self, workload: &WorkloadRef, from: &NodeName, to: &NodeName) {
-        if let Some(count) = self.on.get_mut(&(workload.clone(), from.clone())) {
-            *count = count.saturating_sub(1);
-        }
-        *self.on.entry((workload.clone(), to.clone())).or_default() += 1;
     }
 }
 
@@ -206,7 +162,7 @@ impl Trial<'_, '_> {
                 let because = NotTarget::Young;
                 let young = self.young.contains(node);
                 let young = young.then_some(Refusal::NotTarget { because });
-                young.or_else(|| share.refuses(&workload, node))
+                young.or_else(|| share.refuses(&workload, &name, node))
             };
             let wanted = self.target.and_then(|t| t.to.get(pod.meta.uid.as_str()));
             let wanted = wanted.and_then(|to| Some((world.node_id(to)?, to.clone())));
@@ -242,18 +198,31 @@ impl Trial<'_, '_> {
         let mut found: Vec<(PodId, NodeId)> = Vec::new();
         for id in counting {
             let from = Some(self.candidate.id);
-            match fullest(world, self.cluster, id, from, |_| None) {
-                Ok((target, _)) => {
+            let there = fullest(world, self.cluster, id, from, |_| None);
+            match there.map(|(node, _)| node) {
+                Ok(target) => {
                     world.place_pod(id, target);
                     found.push((id, target));
                 }
                 Err(nowhere) => {
-                    let pod = world.pod(id).map(named).unwrap_or_default();
+                    if let Some(target) = self.launched_for(world, id, &moves) {
+                        world.place_pod(id, target);
+                        found.push((id, target));
+                        continue;
+                    }
+                    let pod = world.pod(id);
+                    let room = pod.and_then(|p| rule_of(&self.config.headroom, p));
+                    let reason = match room {
+                        Some(room) => Reason::PoolHeadroom {
+                            headroom: room.clone(),
+                        },
+                        None => nowhere.reason(pod.map(named).unwrap_or_default()),
+                    };
                     for (id, _) in found {
                         world.place_pod(id, self.candidate.id);
                     }
                     self.undo(world, share, done);
-                    return Err(Box::new(nowhere.reason(pod)));
+                    return Err(Box::new(reason));
                 }
             }
         }
@@ -280,6 +249,20 @@ impl Trial<'_, '_> {
             waiting.entry(target).or_default().push(id);
         }
         Ok(moves)
+    }
+
+    /// A node that is launched for other pods, and takes this one too.
+    fn launched_for(&self, world: &World<'_>, pod: PodId, moves: &[PodMove]) -> Option<NodeId> {
+        let bought = self.target.map_or(&[][..], |t| t.bought.as_slice());
+        let used = |name: &NodeName| {
+            let mut now = moves.iter().filter_map(|m| m.to.as_ref());
+            self.taken.contains_key(name) || now.any(|to| to == name)
+        };
+        let mut nodes = bought
+            .iter()
+            .filter(|new| used(&new.name))
+            .filter_map(|new| world.node_id(&new.name));
+        nodes.find(|node| world.fits(pod, *node) && leaves_again(world, pod, *node).is_none())
     }
 
     /// Puts the pods back, the last one first.

@@ -1,6 +1,7 @@
 //! What another input would save.
 
 use super::change::{Change, Direction, Question};
+use super::commitments::Prices;
 use super::constraint::holds;
 use super::limits::LaunchLimit;
 use super::repacking::solve;
@@ -177,7 +178,9 @@ impl fmt::Display for WhatIf {
 /// # };
 /// let workload = WorkloadRef::new("shop", "StatefulSet", "web");
 /// let change = Change::IgnoreMarks { workload };
-/// let answer = what_if(&Config::default(), &inputs, &"c".into(), &[change])?;
+/// // Both may come to one node.
+/// let config = Config::default().with_max_workload_share_percent(100);
+/// let answer = what_if(&config, &inputs, &"c".into(), &[change])?;
 /// assert_eq!(
 ///     answer.to_string(),
 ///     "without the do-not-disrupt mark of shop/StatefulSet/web: $0.19/h instead of \
@@ -278,10 +281,9 @@ impl<'b> Base<'b> {
     /// changes: what they cost is what the answer lacks.
     fn freed_unpriced(&self, question: &Question) -> Vec<MissingEvidence> {
         let inputs = question.inputs(self.inputs);
-        let mut unpriced = question.cluster.nodes.items().iter().filter(|node| {
-            let price = inputs.marginal_price(&question.cluster, node);
-            price.is_none()
-        });
+        let prices = Prices::new(&inputs, &question.cluster);
+        let nodes = question.cluster.nodes.items().iter();
+        let mut unpriced = nodes.filter(|node| prices.of(node).is_none());
         if unpriced.clone().next().is_none() {
             return Vec::new();
         }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! decide [headroom=5] [age=30] [cooldown=30] [min-saving=5] [share=50] [max-nodes=100]
-//!        [launch] [surge=10] [vcpus=1000] [addresses=1000] [extra=<dollars per hour>]
+//!        [launch] [surge=10] [vcpus=1000] [addresses=1000] [addresses-each=] [extra=<dollars per hour>]
 //!        [marginal=<type>:<dollars per hour>] [max-vcpus=64] [min-nodes=3]
+//!        [zone-share=100] [room=<pods>:<cpu>:<memory>[:<pool>[:<zone>]]]
 //!        [flight=10] [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
 //!       [pool= | group= | asg=] [unowned] [spot] [cordoned] [not-ready] [deleting]
@@ -15,8 +16,12 @@
 //! group <name> min= desired= [max=] [cluster=] [asg=] [type=] [zone=]
 //! asg   <name> min= desired= [max=] [type=] [zones=a,b] [suspended=]
 //! quota <code> <vCPUs> used=
+//! subnet <zone> <free addresses> [lasting]    with instances of the nodes above
 //! short <type> <minutes ago>              a launch was refused
 //! reserved <type> <count>                 a capacity reservation in zone a
+//! plan <id> <dollars per hour> [rate=700] [used=1000] [family=]    a Savings Plan
+//! other <type>                            a running instance that is no node
+//! instances <id> <type> <count> [used=1000]    reserved instances
 //! claim <name> [zone=] [local=<node>] [lost]
 //! price <type> <dollars per hour>         the account's own
 //! limit <app> max= [with=<app>]           a rule of the operator
@@ -29,7 +34,7 @@ use crate::cases::Line;
 use crate::fixtures::*;
 use chrono::TimeDelta;
 use cloudoptim_core::decision::{LaunchThrough, Offering};
-use cloudoptim_core::engines::bin_packing::{Config, StatedRoom};
+use cloudoptim_core::engines::bin_packing::{Config, Headroom, StatedRoom};
 use cloudoptim_core::knowledge::{Gap, Knowledge};
 use cloudoptim_core::ledger::{Disrupted, Ledgers, PoolEvent, PoolEventKind};
 use cloudoptim_core::model::*;
@@ -55,6 +60,12 @@ pub(super) fn config(header: &Line) -> Config {
     if let Some(percent) = number(header, "share") {
         config = config.with_max_workload_share_percent(percent);
     }
+    if let Some(percent) = number(header, "zone-share") {
+        config = config.with_max_workload_zone_share_percent(percent);
+    }
+    if let Some(text) = header.get("room") {
+        config = config.with_headroom(vec![room(text)]);
+    }
     if let Some(dollars) = number::<f64>(header, "min-saving") {
         let micro = (dollars * 1e6).round() as i64;
         config = config.with_min_saving_per_month(MicroUsdPerMonth(micro));
@@ -74,6 +85,7 @@ pub(super) fn config(header: &Line) -> Config {
         let free = stated("addresses");
         room.free_addresses
             .extend(zones.into_iter().filter_map(|z| Some((z, free?))));
+        room.addresses_per_node = number(header, "addresses-each");
         config = config.with_stated_room(room);
     }
     let micro = |dollars: f64| MicroUsdPerHour((dollars * 1e6).round() as i64);
@@ -111,8 +123,22 @@ pub(super) fn config(header: &Line) -> Config {
     if header.get("refused-resize") == Some("drop") {
         config.moves.infeasible_resize = InfeasibleResize::Drop;
     }
+    config.assume_no_commitments = header.has("no-commitments");
     config.moves.move_bare_pods = header.get("bare") == Some("moves");
     config
+}
+
+/// `3:500m:1Gi:main:a`: pods, their size, pool and zone; `-` for any.
+fn room(text: &str) -> Headroom {
+    let mut words = text.split(':');
+    let mut word = || words.next().filter(|w| *w != "-");
+    let mut room = Headroom::default();
+    room.pods = word().unwrap().parse().unwrap();
+    room.cpu = cpu(word().unwrap());
+    room.memory = bytes(word().unwrap());
+    room.pool = word().map(str::to_owned);
+    room.zone = word().map(zone);
+    room
 }
 
 fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
@@ -537,6 +563,58 @@ fn add_claim(line: &Line, cluster: &mut Cluster) {
     push(&mut cluster.claims, claim);
 }
 
+fn commitment(line: &Line) -> Commitment {
+    let plan = line.word(0) == "plan";
+    let dollars = |text: &str| (text.parse::<f64>().unwrap() * 1e6).round() as i64;
+    let family = line.get("family").map(str::to_owned);
+    Commitment {
+        id: line.word(1).to_owned(),
+        kind: match (plan, &family) {
+            (true, None) => CommitmentKind::ComputeSavingsPlan,
+            (true, Some(_)) => CommitmentKind::InstanceSavingsPlan,
+            _ => CommitmentKind::ReservedInstance,
+        },
+        per_hour: plan.then(|| MicroUsdPerHour(dollars(line.word(2)))),
+        count: (!plan).then(|| line.word(3).parse().unwrap()),
+        instance_type: if plan {
+            family
+        } else {
+            Some(line.word(2).to_owned())
+        },
+        rate_milli: plan.then(|| number(line, "rate").unwrap_or(700)),
+        used_milli: match line.get("used") {
+            Some("?") => None,
+            _ => Some(number(line, "used").unwrap_or(1_000)),
+        },
+        ..Default::default()
+    }
+}
+
+/// A subnet of a zone, and in it an instance of each node that is there already.
+fn add_subnet(line: &Line, cluster: &Cluster, cloud: &mut Cloud) {
+    let zone: ZoneName = zone(line.word(1)).into();
+    let own = Subnet {
+        id: subnet(line.word(1)),
+        zone_id: cloud.zone_id(&zone).cloned(),
+        free_addresses: line.word(2).parse().unwrap(),
+    };
+    let nodes = cluster.nodes.items().iter();
+    for node in nodes.filter(|n| n.zone_name() == Some(zone.clone())) {
+        let lasting = line.has("lasting").then(|| "eni-1".to_owned());
+        let instance = Instance {
+            id: node.instance_id().unwrap(),
+            instance_type: node.instance_type().unwrap().into(),
+            state: InstanceState::Running,
+            zone: Some(zone.clone()),
+            subnet: Some(own.id.clone()),
+            lasting_interfaces: lasting.into_iter().collect(),
+            ..Default::default()
+        };
+        push(&mut cloud.instances, instance);
+    }
+    push(&mut cloud.subnets, own);
+}
+
 /// A snapshot with the account behind it, a ledger and an overlay.
 pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
     let (mut cluster, mut cloud) = (cluster(), cloud());
@@ -613,6 +691,7 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                     ..Default::default()
                 },
             ),
+            "subnet" => add_subnet(line, &cluster, &mut cloud),
             "reserved" => push(
                 &mut cloud.commitments,
                 Commitment {
@@ -621,6 +700,16 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                     count: Some(line.word(2).parse().unwrap()),
                     instance_type: Some(line.word(1).to_owned()),
                     zone_id: Some("use1-az4".into()),
+                    ..Default::default()
+                },
+            ),
+            "plan" | "instances" => push(&mut cloud.commitments, commitment(line)),
+            "other" => push(
+                &mut cloud.instances,
+                Instance {
+                    id: "i-other".into(),
+                    instance_type: line.word(1).into(),
+                    state: InstanceState::Running,
                     ..Default::default()
                 },
             ),
@@ -737,5 +826,6 @@ pub(super) fn forget(cluster: &mut Cluster, cloud: &mut Cloud, part: &str, demot
         "asgs" => cloud.auto_scaling_groups,
         "groups" => cloud.node_groups,
         "zones" => cloud.zones,
+        "commitments" => cloud.commitments,
     );
 }

@@ -14,7 +14,7 @@ use cloudoptim_core::catalog::{
     Architecture, Catalog, InstanceTypeInfo, OperatingSystem, Source, Table,
 };
 use cloudoptim_core::decision::{Action, Decision, Subject};
-use cloudoptim_core::engines::bin_packing::{Config, Reason, decide};
+use cloudoptim_core::engines::bin_packing::{Config, Headroom, Reason, decide};
 use cloudoptim_core::engines::{EngineOutput, Inputs};
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
@@ -201,6 +201,14 @@ fn settings_out_of_range_are_refused_with_the_value() {
         (
             Config::default().with_max_workload_share_percent(101),
             "bin_packing: max_workload_share_percent must be from 1 to 100, got 101",
+        ),
+        (
+            Config::default().with_max_workload_zone_share_percent(0),
+            "bin_packing: max_workload_zone_share_percent must be from 1 to 100, got 0",
+        ),
+        (
+            Config::default().with_headroom(vec![Headroom::default()]),
+            "bin_packing: headroom must be for 1 to 1000 pods each, got 0",
         ),
         (
             Config::default().with_min_saving_per_month(MicroUsdPerMonth(-1)),

@@ -2,6 +2,7 @@
 //! it knows the rules that the generated clusters use, and reads them off the
 //! objects.
 
+use cloudoptim_core::engines::bin_packing::Headroom;
 use cloudoptim_core::model::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -187,5 +188,76 @@ impl<'a> Board<'a> {
             says(would_be > least + spread.max_skew, "zone spread");
         }
         broken
+    }
+}
+
+/// Whose pod it is: a controller's, or its own.
+fn workload(pod: &Pod) -> (&str, &str) {
+    match pod.meta.owners.first() {
+        Some(owner) => (&owner.kind, &owner.name),
+        None => ("Pod", &pod.meta.name),
+    }
+}
+
+impl Board<'_> {
+    /// How many pods of the pod's workload there are on the nodes that `near`
+    /// names, and everywhere.
+    fn alike(&self, uid: &str, near: impl Fn(&str) -> bool) -> (usize, usize) {
+        let own = workload(self.pods[uid]);
+        let all = self.pods.iter().filter(|(_, p)| workload(p) == own);
+        let here = all
+            .clone()
+            .filter(|(uid, _)| self.places.get(*uid).is_some_and(|n| near(n)));
+        (here.count(), all.count())
+    }
+
+    /// What speaks against one more pod of its workload on a node, the pod
+    /// standing nowhere after it has left `from`: shares in percent.
+    pub(super) fn crowded(&self, uid: &str, from: &str, to: &str, shares: [u32; 2]) -> Vec<String> {
+        let most = |all: usize, percent: u32| (all * percent as usize).div_ceil(100).max(1);
+        let mut found = Vec::new();
+        let (here, all) = self.alike(uid, |n| n == to);
+        if here + 1 > most(all, shares[0]) {
+            found.push(format!("{} of {all} of {uid} on {to}", here + 1));
+        }
+        let zone_of = |n: &str| self.nodes.get(n).map_or("", |n| zone(n));
+        let (here, all) = self.alike(uid, |n| zone_of(n) == zone_of(to));
+        let moves = zone_of(from) != zone_of(to);
+        if moves && here + 1 > most(all, shares[1]) {
+            found.push(format!("{} of {all} of {uid} in {}", here + 1, zone_of(to)));
+        }
+        found
+    }
+
+    /// For how many pods of a size there is room at the same time, on the nodes
+    /// of a pool without taints, in a zone.
+    pub(super) fn places_for(&self, room: &Headroom) -> u64 {
+        let mut places = 0;
+        for (name, node) in &self.nodes {
+            let ready = node
+                .conditions
+                .iter()
+                .any(|c| c.name == "Ready" && c.status == ConditionStatus::True);
+            let of_pool =
+                |pool: &String| node.meta.labels.get("karpenter.sh/nodepool") == Some(pool);
+            let there = room.pool.as_ref().is_none_or(of_pool)
+                && room.zone.as_ref().is_none_or(|z| z == zone(node));
+            if !ready || node.unschedulable || !node.taints.is_empty() || !there {
+                continue;
+            }
+            let mut used = (0, 0, 0);
+            for pod in self.on(name) {
+                let more = request(pod);
+                used = (used.0 + more.0, used.1 + more.1, used.2 + more.2);
+            }
+            let has = &node.allocatable;
+            let fits = [
+                has.cpu.0.saturating_sub(used.0) / room.cpu.0,
+                has.memory.0.saturating_sub(used.1) / room.memory.0,
+                has.pods.saturating_sub(used.2),
+            ];
+            places += fits.into_iter().min().unwrap();
+        }
+        places
     }
 }

@@ -6,7 +6,7 @@ use super::{Scenario, node_of, run};
 use crate::cases::Line;
 use cloudoptim_core::decision::Action;
 use cloudoptim_core::engines::EngineOutput;
-use cloudoptim_core::engines::bin_packing::{Config, Reason};
+use cloudoptim_core::engines::bin_packing::{Config, Headroom, Reason};
 use cloudoptim_core::model::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,7 +207,23 @@ fn any_config() -> impl Strategy<Value = Config> {
         Config::default(),
         open().with_max_workload_share_percent(50),
         open().with_headroom_percent(20),
+        open()
+            .with_max_workload_share_percent(34)
+            .with_max_workload_zone_share_percent(50),
+        open().with_headroom(vec![room(3, Some("main"), Some("us-east-1a"))]),
+        open().with_headroom(vec![room(5, None, None)]),
     ])
+}
+
+/// Room for so many pods of half a CPU and half a GiB.
+fn room(pods: u32, pool: Option<&str>, zone: Option<&str>) -> Headroom {
+    let mut room = Headroom::default();
+    room.pods = pods;
+    room.cpu = MilliCpu(500);
+    room.memory = Bytes(512 << 20);
+    room.pool = pool.map(str::to_owned);
+    room.zone = zone.map(str::to_owned);
+    room
 }
 
 fn removed(output: &EngineOutput) -> BTreeSet<&str> {
@@ -287,13 +303,14 @@ pub(super) fn scenario(case: &Case) -> Scenario {
 }
 
 /// Reasons that depend on what the other nodes do, not on the node itself.
-const FOR_THE_REST: [&str; 10] = [
+const FOR_THE_REST: [&str; 11] = [
     "empty",
     "pods_fit_elsewhere",
     "takes_pods",
     "no_room",
     "unsettles",
     "headroom",
+    "pool_headroom",
     "zone_balance",
     "group_at_minimum",
     "last_in_zone",
@@ -301,9 +318,22 @@ const FOR_THE_REST: [&str; 10] = [
 ];
 
 /// Follows the plan step by step with the naive rules.
-fn obeys(scenario: &Scenario, output: &EngineOutput) -> Result<(), TestCaseError> {
+fn obeys(config: &Config, scenario: &Scenario, output: &EngineOutput) -> Result<(), TestCaseError> {
     let gone = removed(output);
     let mut board = Board::new(&scenario.snapshot.clusters[0]);
+    // Waiting pods may take what room there is: the scheduler puts them first.
+    let waits = board.pods.len() > board.places.len();
+    let places = |board: &Board<'_>| -> Vec<u64> {
+        let rooms = config.headroom.iter();
+        rooms
+            .map(|room| board.places_for(room).min(u64::from(room.pods)))
+            .collect()
+    };
+    let had = places(&board);
+    let shares = [
+        config.max_workload_share_percent,
+        config.max_workload_zone_share_percent,
+    ];
     let mut moved = BTreeSet::new();
     for action in output.decisions.iter().flat_map(|d| &d.actions) {
         match action {
@@ -313,7 +343,8 @@ fn obeys(scenario: &Scenario, output: &EngineOutput) -> Result<(), TestCaseError
                     prop_assert!(moved.insert(uid.to_owned()), "{uid} moves twice");
                     prop_assert!(!gone.contains(to), "{uid} goes to {to}, which goes");
                     prop_assert_eq!(board.places.remove(uid), Some(node.as_str()));
-                    let broken = board.broken(uid, to);
+                    let mut broken = board.broken(uid, to);
+                    broken.extend(board.crowded(uid, node.as_str(), to, shares));
                     prop_assert!(broken.is_empty(), "{broken:?}");
                     let uid = *board.pods.get_key_value(uid).unwrap().0;
                     let to = *board.nodes.get_key_value(to).unwrap().0;
@@ -332,6 +363,11 @@ fn obeys(scenario: &Scenario, output: &EngineOutput) -> Result<(), TestCaseError
             }
             _ => {}
         }
+    }
+    if !waits {
+        let has = places(&board);
+        let fewer = had.iter().zip(&has).any(|(had, has)| has < had);
+        prop_assert!(!fewer, "room for {has:?} pods of {had:?}");
     }
     // Where pods came, nothing is broken for anybody; a spread is a rule for
     // those that arrive.
@@ -394,7 +430,7 @@ proptest! {
                 }
             }
             // ... and each pod that moves breaks no rule of what is known.
-            obeys(&whole, &after)?;
+            obeys(&config, &whole, &after)?;
             let needed = ["nodes", "pods", "workloads", "pdbs"].contains(&part);
             prop_assert!(!needed || removed(&after).is_empty(), "{}", part);
         }
@@ -403,7 +439,7 @@ proptest! {
     #[test]
     fn every_move_keeps_every_rule(case in any_case(), config in any_config()) {
         let scenario = scenario(&case);
-        obeys(&scenario, &run(&config, &scenario))?;
+        obeys(&config, &scenario, &run(&config, &scenario))?;
     }
 
     #[test]
@@ -442,6 +478,50 @@ proptest! {
                 output.decisions.iter().filter_map(|d| d.saves_per_month).sum();
             prop_assert_eq!(saves, (now - after).per_month());
             prop_assert_eq!(figures.moves, moves(&output).len() as u64);
+        }
+    }
+
+    #[test]
+    fn no_more_is_saved_than_commitments_leave_to_pay(
+        case in any_case(),
+        commitment in prop::sample::select(vec![
+            ("plan sp 0.05", Some(71_428)),
+            ("plan sp 0.3", Some(428_571)),
+            ("plan sp 0.2 family=m6i", Some(285_714)),
+            ("instances ri m6i.xlarge 1", Some(192_000)),
+            ("instances ri m6i.large 3", Some(288_000)),
+            ("plan sp 0.1 used=999", None),
+        ]),
+        other: bool,
+    ) {
+        let (line, worth) = commitment;
+        let mut case = case;
+        case.0.push(line.to_owned());
+        if other {
+            case.0.push("other m6i.2xlarge".to_owned());
+        }
+        let scenario = scenario(&case);
+        let output = run(&open(), &scenario);
+        // What is left to pay beside the commitment, which pays for whatever runs.
+        let gone = removed(&output);
+        let pays = |all: bool| -> i64 {
+            let nodes = scenario.snapshot.clusters[0].nodes.items().iter();
+            let there = nodes.filter(|n| all || !gone.contains(n.meta.name.as_str()));
+            let prices = there.map(|n| match n.instance_type().unwrap() {
+                "m6i.large" => 96_000,
+                "m6i.xlarge" => 192_000,
+                _ => 384_000,
+            });
+            let spend = prices.sum::<i64>() + if other { 384_000 } else { 0 };
+            worth.map_or(0, |worth: i64| (spend - worth).max(0))
+        };
+        let saves: MicroUsdPerMonth =
+            output.decisions.iter().filter_map(|d| d.saves_per_month).sum();
+        let really = MicroUsdPerHour(pays(true) - pays(false)).per_month();
+        prop_assert!(saves <= really, "{saves} > {really}");
+        // And no less, but for what a node saves that a commitment pays for in part.
+        if worth == Some(71_428) && other {
+            prop_assert_eq!(saves, really);
         }
     }
 
@@ -519,7 +599,7 @@ proptest! {
             let codes: Vec<String> = kept.reasons.iter().map(|r| r.code().1).collect();
             // It took pods, which may go on; a pod that was leaving is gone; or
             // a pod that moved makes way for another.
-            let may_change = ["takes_pods", "no_room", "unsettles", "headroom", "zone_balance", "budget_blocks", "pool_forbids"];
+            let may_change = ["takes_pods", "no_room", "unsettles", "headroom", "pool_headroom", "zone_balance", "budget_blocks", "pool_forbids"];
             prop_assert!(codes.iter().all(|c| may_change.contains(&c.as_str())), "{node} {codes:?}");
         }
     }
@@ -559,7 +639,10 @@ fn the_generated_clusters_are_worth_looking_at() {
         "cooling_down",
         "plan_is_full",
         "headroom",
+        "pool_headroom",
         "unsettles",
+        "covered_by_commitment",
+        "commitments_unknown",
         // Nobody can be asked for nodes there.
         "pods_fit_with_launches",
     ];

@@ -192,7 +192,7 @@ fn the_order_of_objects_changes_no_price() {
     };
     let mut lines: Vec<Line> = lines.into_iter().map(Line::parse).collect();
     let before = prices(&lines);
-    assert_eq!(before.prices.len(), 4);
+    assert_eq!(before.prices.len(), 5);
     lines.reverse();
     assert_eq!(prices(&lines), before);
 }

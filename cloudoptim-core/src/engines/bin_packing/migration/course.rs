@@ -5,15 +5,16 @@
 //! proven with the crowd about.
 
 use super::ground::{Drain, Ground, Mover};
+use super::open::Open;
 use super::{Eviction, Obstacle, Placement, Rollback, Wave};
 use crate::decision::{Launch, is_planned};
-use crate::engines::bin_packing::limits::{Limits, Uses};
+use crate::engines::bin_packing::limits::Limits;
 use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::guard::lookup::{pool, says_leave_it};
 use crate::model::{NODE_POOL_LABEL, NodeName, Pod};
 use crate::plan::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
 use crate::scheduling::crowd::{Crowd, Reserve, Total};
-use crate::scheduling::{Budgets, NodeId, PodId, World};
+use crate::scheduling::{NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the proof of a wave counts on.
@@ -29,17 +30,17 @@ pub(super) enum Mode {
 }
 
 pub(super) struct Course<'g, 'a> {
-    ground: &'g Ground<'a>,
+    pub(super) ground: &'g Ground<'a>,
     mode: Mode,
     /// The cluster after the closed waves and the evictions of the open one:
     /// pods of the crowd stand nowhere in it.
-    world: World<'a>,
-    crowd: Crowd,
-    reserve: Reserve,
+    pub(super) world: World<'a>,
+    pub(super) crowd: Crowd,
+    pub(super) reserve: Reserve,
     /// Pods that find room wherever all others go.
     loose: BTreeSet<PodId>,
     waves: Vec<Wave>,
-    open: Open<'a>,
+    pub(super) open: Open<'a>,
     /// Nodes to cordon with the first wave.
     cordon: Vec<NodeName>,
     /// Nodes that go and are still there.
@@ -48,31 +49,16 @@ pub(super) struct Course<'g, 'a> {
     /// Nodes gone by pool.
     gone: BTreeMap<String, usize>,
     /// Drains, in order.
-    going: Vec<usize>,
-    limits: Limits<'a>,
+    pub(super) going: Vec<usize>,
+    pub(super) limits: Limits<'a>,
     /// Nodes launched, by their names in the plan.
-    new: BTreeMap<NodeName, NodeId>,
+    pub(super) new: BTreeMap<NodeName, NodeId>,
     /// Launches that begin the next wave.
-    launch: Vec<Launch>,
+    pub(super) launch: Vec<Launch>,
     /// Drains whose launches are made.
-    launched: BTreeSet<usize>,
+    pub(super) launched: BTreeSet<usize>,
     /// Nodes whose real names are not known: no cordon can name them.
-    unnamed: BTreeSet<NodeId>,
-}
-
-/// The wave that is being filled.
-struct Open<'a> {
-    /// A pod goes alone, and no other beside it.
-    alone: bool,
-    forced: Option<(NodeId, Vec<NodeId>)>,
-    /// Drain, pod, and the node with room for it, where it is a single one.
-    steps: Vec<(usize, usize, Option<NodeId>)>,
-    /// Drains that it touches.
-    touched: BTreeSet<usize>,
-    /// Drains that end with it.
-    leaves: Vec<usize>,
-    budgets: Budgets<'a>,
-    graces: Vec<u64>,
+    pub(super) unnamed: BTreeSet<NodeId>,
 }
 
 /// What stands in the way of an attempt.
@@ -144,7 +130,7 @@ impl<'g, 'a> Course<'g, 'a> {
     /// Pods with no rule but room, for which there is room by count from the
     /// first wave to the last: all that comes to the nodes that stay is the
     /// crowd and the pods that move.
-    fn find_loose(&mut self) {
+    pub(super) fn find_loose(&mut self) {
         let mut total = Total::default();
         let drains = self.going.iter().filter_map(|i| self.ground.drains.get(*i));
         let own: BTreeSet<PodId> = drains.flat_map(|d| &d.pods).map(|m| m.id).collect();
@@ -171,7 +157,7 @@ impl<'g, 'a> Course<'g, 'a> {
     }
 
     /// Movers of the drains from that place on.
-    fn movers_from(&self, place: usize) -> Vec<&'g Mover> {
+    pub(super) fn movers_from(&self, place: usize) -> Vec<&'g Mover> {
         let ground = self.ground;
         let drains = self.going.iter().skip(place);
         let drains = drains.filter_map(|i| ground.drains.get(*i));
@@ -179,7 +165,7 @@ impl<'g, 'a> Course<'g, 'a> {
     }
 
     /// Keeps room on their targets for the pods of the drains from that place on.
-    fn keep_room(&mut self, place: usize) {
+    pub(super) fn keep_room(&mut self, place: usize) {
         for mover in self.movers_from(place) {
             let target = self.reserved(mover);
             self.reserve.add(&self.world, mover.id, target);
@@ -190,91 +176,6 @@ impl<'g, 'a> Course<'g, 'a> {
     fn to(&self, mover: &Mover) -> Option<NodeId> {
         let new = mover.launched.as_ref().and_then(|name| self.new.get(name));
         mover.to.or(new.copied())
-    }
-
-    /// What the launches of a drain use.
-    fn uses(&self, drain: &Drain<'_>) -> Uses {
-        let mut all = Uses::new();
-        for launch in &drain.launch {
-            for (limit, amount) in self.limits.of_launch(launch) {
-                let sum: &mut u64 = all.entry(limit).or_default();
-                *sum = sum.saturating_add(amount);
-            }
-        }
-        all
-    }
-
-    /// Launches what the drain needs, once there is room for it, and of what
-    /// the next ones need as much as there is room for: a round, with which a
-    /// wave begins.
-    fn launch(&mut self, index: usize, drain: &Drain<'a>) -> Result<(), Obstacle> {
-        if drain.launch.is_empty() || self.launched.contains(&index) {
-            return Ok(());
-        }
-        let uses = self.uses(drain);
-        while let Err(short) = self.limits.fits(&uses) {
-            if self.open.is_empty() {
-                let counts = drain.launch.iter().map(|l| l.count);
-                let limit = match short.state.as_str() {
-                    "" => short.limit.to_string(),
-                    state => format!("{} ({state})", short.limit),
-                };
-                return Err(Obstacle::SurgeLimit {
-                    nodes: counts.fold(0, u32::saturating_add),
-                    limit,
-                    free: short.free.unwrap_or(0),
-                });
-            }
-            self.close();
-        }
-        self.close();
-        let place = self.going.iter().position(|i| *i == index).unwrap_or(0);
-        for mover in self.movers_from(place) {
-            let target = self.reserved(mover);
-            self.reserve.remove(&self.world, mover.id, target);
-        }
-        let ground = self.ground;
-        let later: Vec<usize> = self.going.iter().skip(place).copied().collect();
-        for other in later {
-            let Some(drain) = ground.drains.get(other) else {
-                continue;
-            };
-            if drain.launch.is_empty() || self.launched.contains(&other) {
-                continue;
-            }
-            let uses = self.uses(drain);
-            if self.limits.take(&uses).is_err() {
-                break;
-            }
-            self.launched.insert(other);
-            for launch in &drain.launch {
-                self.come(launch);
-            }
-        }
-        // Who waits for room anywhere may find it there.
-        for pod in &ground.unsure {
-            if !self.crowd.contains(*pod) {
-                self.crowd.add_waiting(&self.world, *pod);
-            }
-        }
-        self.find_loose();
-        self.keep_room(place);
-        Ok(())
-    }
-
-    fn come(&mut self, launch: &Launch) {
-        if let Some(shape) = &launch.shape {
-            for name in &launch.nodes {
-                let node = shape.node(name);
-                let id = self.world.add_node(node, &shape.daemons, shape.ebs_limit);
-                if let Some(id) = id {
-                    self.crowd.node_came(&self.world, id);
-                    self.new.insert(name.clone(), id);
-                    self.unnamed.insert(id);
-                }
-            }
-        }
-        self.launch.push(launch.clone());
     }
 
     fn drain(&mut self, index: usize) -> Result<(), Obstacle> {
@@ -541,7 +442,7 @@ impl<'g, 'a> Course<'g, 'a> {
 
     /// The room that is kept for a pod: none for one that has room anyway, and
     /// none for one whose place is not known, which takes it everywhere already.
-    fn reserved(&self, mover: &Mover) -> Option<NodeId> {
+    pub(super) fn reserved(&self, mover: &Mover) -> Option<NodeId> {
         let elsewhere = self.crowd.contains(mover.id) || self.loose.contains(&mover.id);
         self.to(mover).filter(|_| !elsewhere)
     }
@@ -645,7 +546,7 @@ impl<'g, 'a> Course<'g, 'a> {
     }
 
     /// Ends the open wave: its nodes go.
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         let open = std::mem::replace(&mut self.open, Open::new(self.ground));
         if open.is_empty() {
             return;
@@ -759,30 +660,4 @@ struct Step<'s, 'a> {
     drain: &'s Drain<'a>,
     mover: &'s Mover,
     pod: &'a Pod,
-}
-
-impl<'a> Open<'a> {
-    fn new(ground: &Ground<'a>) -> Self {
-        Self {
-            alone: false,
-            forced: None,
-            steps: Vec::new(),
-            touched: BTreeSet::new(),
-            leaves: Vec::new(),
-            budgets: ground.budgets.clone(),
-            graces: Vec::new(),
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.leaves.is_empty()
-    }
-
-    /// Takes back a touch that came to nothing.
-    fn untouch(&mut self, index: usize) {
-        let used = self.steps.iter().any(|(i, ..)| *i == index);
-        if !used && !self.leaves.contains(&index) {
-            self.touched.remove(&index);
-        }
-    }
 }

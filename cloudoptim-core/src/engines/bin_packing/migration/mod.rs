@@ -28,6 +28,8 @@
 mod course;
 mod ground;
 mod obstacle;
+mod open;
+mod round;
 mod simulate;
 
 pub use obstacle::Obstacle;
