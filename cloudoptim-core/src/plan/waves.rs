@@ -4,7 +4,9 @@ use super::make::{Draft, Group, Maker, Phase};
 use super::{Controller, DeclineReason, LaunchedNodes, Precondition, StepId};
 use crate::decision::{Action, Decision, PodMove, Subject};
 use crate::engines::Inputs;
-use crate::engines::bin_packing::{Eviction, Migration, Placement, Wave, migration};
+use crate::engines::bin_packing::{
+    Closing, Eviction, Migration, Placement, Wave, closings, migration,
+};
 use crate::model::{Cluster, ClusterUid, NamespacedName, NodeName, Uid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,8 +63,12 @@ impl Maker<'_> {
                 }
             }
             let order: Vec<NodeName> = going.iter().filter_map(node_of).cloned().collect();
-            let steps = |wave: &Wave| steps_of(found, wave, &order, &mut open);
-            let mut waves: Vec<Vec<Planned>> = way.waves.iter().map(steps).collect();
+            let closings = closings(&way.waves);
+            let steps = |(wave, closing): (&Wave, &Closing)| {
+                steps_of(found, wave, closing, &order, &mut open)
+            };
+            let waves = way.waves.iter().zip(&closings).map(steps);
+            let mut waves: Vec<Vec<Planned>> = waves.collect();
             let mut ends = self.spent_seconds;
             // Of each wave that ends too late: its nodes, and when it ends.
             let mut late: Vec<(&[NodeName], u64)> = Vec::new();
@@ -238,6 +244,7 @@ struct Planned {
 fn steps_of(
     cluster: &Cluster,
     wave: &Wave,
+    closing: &Closing,
     order: &[NodeName],
     open: &mut BTreeMap<NodeName, Open>,
 ) -> Vec<Planned> {
@@ -248,8 +255,6 @@ fn steps_of(
         seconds: 0,
         after,
     };
-    let mut begun: Vec<NodeName> = wave.evictions.iter().map(|e| e.from.clone()).collect();
-    begun.extend(wave.removed.iter().cloned());
     let launches = |action: &Action| match action {
         Action::LaunchNodes { launch, .. } => wave.launch.contains(&**launch),
         _ => false,
@@ -272,13 +277,13 @@ fn steps_of(
                 steps.push(step(&from, drain(uid, &from, moves), Vec::new()));
             }
         }
-        Placement::Forced { closed, .. } => {
-            let first = begun.first().cloned().unwrap_or_default();
+        Placement::Forced { .. } => {
             let close = |node: &NodeName| Action::CordonNode {
                 cluster: uid.clone(),
                 node: node.clone(),
             };
-            steps.extend(closed.iter().map(|n| step(&first, close(n), Vec::new())));
+            let all = closing.close.iter();
+            steps.extend(all.map(|(of, node)| step(of, close(node), Vec::new())));
             // One after the other, each when the one before is back.
             let mut back = Vec::new();
             for eviction in &wave.evictions {
@@ -286,12 +291,13 @@ fn steps_of(
                 steps.push(step(&eviction.from, action, back));
                 back = controllers(cluster, std::slice::from_ref(eviction));
             }
-            for node in closed {
+            // Where nothing is opened, the next wave waits for them.
+            for (of, node) in &closing.open {
                 let action = Action::UncordonNode {
                     cluster: uid.clone(),
                     node: node.clone(),
                 };
-                steps.push(step(&first, action, std::mem::take(&mut back)));
+                steps.push(step(of, action, std::mem::take(&mut back)));
             }
         }
     }

@@ -64,7 +64,39 @@ fn expected(way: &Migration) -> Vec<Vec<Does>> {
         all.extend(wave.removed.iter().cloned().map(Does::Remove));
         all
     });
-    waves.collect()
+    let mut waves: Vec<Vec<Does>> = waves.collect();
+    stay_closed(way, &mut waves);
+    waves
+}
+
+/// Takes out what opens a node that the next wave closes again, as long as
+/// whoever closed it first has pods or its node to go.
+fn stay_closed(way: &Migration, waves: &mut [Vec<Does>]) {
+    let touched = |number: usize| {
+        let wave = &way.waves[number];
+        let from = wave.evictions.iter().map(|e| &e.from);
+        from.chain(&wave.removed).collect::<Vec<&NodeName>>()
+    };
+    let mut by: BTreeMap<NodeName, &NodeName> = BTreeMap::new();
+    for number in 1..way.waves.len() {
+        let (How::Forced { closed, .. }, How::Forced { closed: next, .. }) = (
+            &way.waves[number - 1].placement,
+            &way.waves[number].placement,
+        ) else {
+            by.clear();
+            continue;
+        };
+        for node in closed {
+            let owner = *by.entry(node.clone()).or_insert(touched(number - 1)[0]);
+            let goes_on = (number..way.waves.len()).any(|n| touched(n).contains(&owner));
+            if goes_on && next.contains(node) && way.waves[number].launch.is_empty() {
+                waves[number - 1].retain(|does| *does != Does::Uncordon(node.clone()));
+                waves[number].retain(|does| *does != Does::Cordon(node.clone()));
+            } else {
+                by.remove(node);
+            }
+        }
+    }
 }
 
 fn by_wave(plan: &Plan) -> Vec<Vec<&Step>> {

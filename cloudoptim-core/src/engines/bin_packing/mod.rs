@@ -65,6 +65,7 @@ pub use migration::{
     Broken, Chooser, Eviction, LeftOut, Migration, Obstacle, Placement, Rollback, Simulation, Wave,
     migration, simulate,
 };
+pub(crate) use migration::{Closing, closings};
 pub use reason::Reason;
 pub use repacking::{
     Launched, Moved, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,

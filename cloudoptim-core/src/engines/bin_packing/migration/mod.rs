@@ -25,6 +25,7 @@
 //! moved on. A cordon for the time of a forced wave keeps such pods waiting,
 //! too.
 
+mod closing;
 mod course;
 mod ground;
 mod obstacle;
@@ -32,6 +33,7 @@ mod open;
 mod round;
 mod simulate;
 
+pub(crate) use closing::{Closing, closings};
 pub use obstacle::Obstacle;
 pub use simulate::{Broken, Chooser, Simulation, simulate};
 
@@ -114,7 +116,8 @@ pub enum Placement {
     Forced {
         /// Where the pods go.
         target: NodeName,
-        /// Nodes to cordon for the time of the wave.
+        /// Nodes to cordon for the time of the wave. What the next wave closes,
+        /// too, may stay so in between.
         closed: Vec<NodeName>,
     },
 }
@@ -285,10 +288,8 @@ struct Way {
 impl Way {
     /// Cordons for the time of a wave.
     fn temporary_cordons(&self) -> u32 {
-        let closed = self.waves.iter().map(|wave| match &wave.placement {
-            Placement::Forced { closed, .. } => closed.len(),
-            Placement::Free | Placement::Checked => 0,
-        });
-        u32::try_from(closed.sum::<usize>()).unwrap_or(u32::MAX)
+        let closings = closings(&self.waves).into_iter();
+        let cordons: usize = closings.map(|closing| closing.close.len()).sum();
+        u32::try_from(cordons).unwrap_or(u32::MAX)
     }
 }
