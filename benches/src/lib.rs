@@ -26,6 +26,7 @@ pub mod launches;
 pub mod load;
 pub mod messages;
 pub mod placement;
+pub mod policy;
 pub mod process;
 pub mod sample;
 pub mod scene;

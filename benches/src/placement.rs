@@ -599,6 +599,30 @@ pub fn judge(
     (end, way)
 }
 
+/// What of a node's CPU (m), memory (bytes) and places for pods is free beside
+/// these pods, and beside what DaemonSets will take.
+pub(crate) fn spare(node: &Node, pods: &[&Pod], daemons: [u64; 3]) -> [u64; 3] {
+    let has = &node.allocatable;
+    let mut free = [has.cpu.0, has.memory.0, has.pods];
+    for (free, taken) in free.iter_mut().zip(daemons) {
+        *free = free.saturating_sub(taken);
+    }
+    for asked in pods.iter().map(|p| request(p)) {
+        for (free, key) in free.iter_mut().zip([CPU, MEMORY, PODS]) {
+            *free = free.saturating_sub(asked.get(key).copied().unwrap_or(0));
+        }
+    }
+    free
+}
+
+/// Whether who tolerates these taints, whatever their values, tolerates another.
+pub(crate) fn tolerates(taints: &[Taint], taint: &Taint) -> bool {
+    taint.effect == TaintEffect::PreferNoSchedule
+        || taints
+            .iter()
+            .any(|t| t.key == taint.key && t.effect == taint.effect)
+}
+
 fn violation(pod: &Pod, node: &str, rule: &str) -> Violation {
     Violation {
         of: format!("{}/{}", pod.meta.namespace, pod.meta.name),

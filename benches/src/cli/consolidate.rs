@@ -2,15 +2,18 @@
 //! many moved pods.
 
 mod baselines;
+mod decided;
 
 use self::baselines::{Baseline, Of};
+use self::decided::{Plan, plan};
 use super::{Usage, complain, json, number, value};
 use crate::baseline::yard::{ClusterYard, Habit, SceneYard};
 use crate::documents;
 use crate::load::{self, TypeRow};
 use crate::placement::{Board, judge};
+use crate::policy::{End, broken};
 use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
-use crate::scene::{Plan, Sizes, scaled_down};
+use crate::scene::{self, Sizes, scaled_down};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::{self, RepackEffort, repack};
@@ -54,6 +57,9 @@ struct Options {
     seed: u64,
     move_price: Option<MicroUsdPerHour>,
     input: InputOptions,
+    node_share: u32,
+    zone_share: u32,
+    plan: bool,
     baselines: bool,
     json: bool,
 }
@@ -67,6 +73,8 @@ impl Options {
             nodes: 1_000,
             keep: 0.7,
             seed: 1,
+            node_share: 100,
+            zone_share: 100,
             ..Self::default()
         };
         options.input.complete = true;
@@ -106,6 +114,9 @@ impl Options {
                     })?);
                 }
                 "--region" => options.input.region = Some(value(&arg, &mut args)?.into()),
+                "--node-share" => options.node_share = percent(&arg, &mut args)?,
+                "--zone-share" => options.zone_share = percent(&arg, &mut args)?,
+                "--plan" => options.plan = true,
                 "--baselines" => options.baselines = true,
                 "--json" => options.json = true,
                 _ if arg.starts_with("--") => {
@@ -126,6 +137,14 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+fn percent(arg: &str, args: &mut impl Iterator<Item = String>) -> Result<u32, Usage> {
+    let percent: u32 = number(arg, args)?;
+    if !(1..=100).contains(&percent) {
+        return Err(Usage(format!("{arg} must be from 1 to 100, got {percent}")));
+    }
+    Ok(percent)
 }
 
 /// A point of the frontier.
@@ -166,6 +185,8 @@ struct Line {
     robust_violations: usize,
     /// Not judged for a scene: its numbers know no order of moves.
     sequential_violations: Option<usize>,
+    /// Of the operator's rules about shares of workloads; as above.
+    policy_violations: Option<usize>,
     kept: u64,
     /// The part without which every node stays.
     missing: Option<String>,
@@ -173,6 +194,8 @@ struct Line {
     launchable: usize,
     prefix_search: Option<Prefix>,
     frontier: Vec<Point>,
+    /// What the engine decides, its limits of launches kept.
+    plan: Option<Plan>,
     seconds: f64,
     peak_rss_mb: Option<f64>,
     load_average: Option<f64>,
@@ -273,9 +296,12 @@ fn measure(
         ledgers: &ledgers,
     };
     let launchables = launchables(&inputs, cluster, types, options.launch.unwrap_or_default());
+    let config = Config::default()
+        .with_max_workload_share_percent(options.node_share)
+        .with_max_workload_zone_share_percent(options.zone_share);
     let watch = Watch::start();
     let answer = repacking(
-        &Config::default(),
+        &config,
         &inputs,
         cluster,
         &launchables,
@@ -286,21 +312,28 @@ fn measure(
     let chosen = answer.chosen(options.move_price.unwrap_or(MOVE_PRICE));
     let chosen = chosen.ok_or("no point on the frontier")?;
     let before = Board::new(cluster).robust();
-    let mut judged: Vec<(usize, usize)> = Vec::with_capacity(answer.points.len());
+    let mut judged: Vec<[usize; 3]> = Vec::with_capacity(answer.points.len());
     for point in &answer.points {
         let (end, way) = judge(cluster, &launchables, &before, point);
-        for violation in way.iter().chain(&end).take(5) {
+        let own = broken(&config, &End::of_point(cluster, &launchables, point));
+        for violation in way.iter().chain(&end).chain(&own).take(5) {
             let (path, moved) = (path.display(), point.moved);
             let _ = writeln!(
                 io::stderr(),
                 "violation: {path} at {moved} moves: {violation}"
             );
         }
-        judged.push((end.len(), way.len()));
+        judged.push([end.len(), way.len(), own.len()]);
     }
     let at = answer.points.iter().position(|p| p == chosen).unwrap_or(0);
     let nodes = cluster.nodes.items().len();
-    let violations = judged.iter().map(|(r, s)| r + s).sum();
+    let plan = if options.plan {
+        Some(plan(&config, &inputs, cluster)?)
+    } else {
+        None
+    };
+    let violations = judged.iter().flatten().sum::<usize>();
+    let violations = violations + plan.as_ref().map_or(0, |p| p.violations);
     let line = Line {
         instance: path.file_name().map_or_else(
             || path.display().to_string(),
@@ -316,8 +349,9 @@ fn measure(
         nodes: nodes - chosen.removed.len() + chosen.launched.len(),
         moves: chosen.moved,
         violations,
-        robust_violations: judged.get(at).map_or(0, |j| j.0),
-        sequential_violations: judged.get(at).map(|j| j.1),
+        robust_violations: judged.get(at).map_or(0, |j| j[0]),
+        sequential_violations: judged.get(at).map(|j| j[1]),
+        policy_violations: judged.get(at).map(|j| j[2]),
         kept: answer.kept,
         missing: answer.missing.as_ref().map(ToString::to_string),
         unpriced: answer.unpriced,
@@ -327,6 +361,7 @@ fn measure(
             evictions: p.evictions,
         }),
         frontier: points(&answer, &judged, nodes),
+        plan,
         seconds,
         peak_rss_mb: peak_rss_mb(),
         load_average: load_average(),
@@ -370,7 +405,7 @@ fn scene(
         found.collect()
     };
     let four = ["m6i.2xlarge", "c6i.2xlarge", "r6i.xlarge", "m7i.4xlarge"];
-    let plan = |types: Vec<TypeRow>, sizes: Sizes| Plan {
+    let plan = |types: Vec<TypeRow>, sizes: Sizes| scene::Plan {
         nodes: options.nodes,
         types,
         sizes,
@@ -440,6 +475,7 @@ fn scene(
         violations: judged.iter().sum(),
         robust_violations: judged.iter().sum(),
         sequential_violations: None,
+        policy_violations: None,
         kept: 0,
         missing: None,
         unpriced: 0,
@@ -464,6 +500,7 @@ fn scene(
                 found_by: p.found_by.clone(),
             })
             .collect(),
+        plan: None,
         seconds,
         peak_rss_mb: peak_rss_mb(),
         load_average: load_average(),
@@ -481,10 +518,10 @@ fn gap(cost: MicroUsdPerHour, bound: MicroUsdPerHour) -> Option<f64> {
     (bound.0 > 0).then(|| cost.usd() / bound.usd() - 1.0)
 }
 
-fn points(answer: &Repacking, judged: &[(usize, usize)], nodes: usize) -> Vec<Point> {
+fn points(answer: &Repacking, judged: &[[usize; 3]], nodes: usize) -> Vec<Point> {
     let points = answer.points.iter().zip(judged);
     points
-        .map(|(p, (robust, sequential))| Point {
+        .map(|(p, judged)| Point {
             moves: p.moved,
             cost: p.cost.usd(),
             lower_bound: p.lower_bound.usd(),
@@ -492,7 +529,7 @@ fn points(answer: &Repacking, judged: &[(usize, usize)], nodes: usize) -> Vec<Po
             nodes: nodes - p.removed.len() + p.launched.len(),
             removed: p.removed.len(),
             launched: p.launched.len(),
-            violations: robust + sequential,
+            violations: judged.iter().sum(),
             found_by: p.found_by.clone(),
         })
         .collect()

@@ -72,6 +72,11 @@ options of consolidate:
   --move-price USD    what a moved pod costs, per hour that the saving lasts
                       (default 0.000119: two cents over a week)
   --region REGION     AWS region, for the catalogue's prices
+  --node-share N      most of a workload that moves may bring to one node, in
+                      percent (default 100)
+  --zone-share N      the same for a zone (default 100)
+  --plan              what the engine decides beside, launches through whoever
+                      made the nodes, and its waves; both judged
   --baselines         a line after ours for Karpenter's consolidation, with its
                       Balanced policy too, the cluster autoscaler's threshold and
                       descheduler's HighNodeUtilization, told anew

@@ -4,25 +4,29 @@ use crate::agreement::{cluster, known};
 use cloudoptim_benches::documents;
 use cloudoptim_benches::load::TypeRow;
 use cloudoptim_benches::placement::{Board, judge};
+use cloudoptim_benches::policy::{End, broken};
 use cloudoptim_benches::scene::{Plan, Sizes};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::{Place, RepackEffort, repack};
 use cloudoptim_core::engines::bin_packing::{
-    Config, Launchable, Repacking, launchable_copies, repacking,
+    Config, Headroom, Launchable, Repacking, launchable_copies, repacking,
 };
 use cloudoptim_core::input::InputOptions;
 use cloudoptim_core::knowledge::{Gap, Knowledge, Provenance};
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::{
     Bytes, CapacityType, Cluster, ConditionStatus, INSTANCE_TYPE_LABEL, MicroUsdPerHour, MilliCpu,
-    Node, NodeCondition, OfferingPrice, Pod, PodPhase, Snapshot,
+    Node, NodeCondition, OfferingPrice, OwnerRef, Pod, PodPhase, Snapshot,
 };
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
+
+static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::embedded().unwrap());
 
 fn harness(args: &[&str]) -> Vec<Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_cloudoptim-benches"))
@@ -122,11 +126,10 @@ fn repacked(
     overlay: &Overlay,
     config: &Config,
 ) -> (Vec<Launchable>, Repacking) {
-    let catalog = Catalog::embedded().unwrap();
     let inputs = Inputs {
         snapshot,
         overlay,
-        catalog: &catalog,
+        catalog: &CATALOG,
         policy: &Policy::default(),
         ledgers: &Ledgers::default(),
     };
@@ -196,6 +199,78 @@ fn repackings_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way() {
         moved > 200 && launched > 15,
         "{moved} moves, {launched} launched"
     );
+}
+
+/// The same with workloads of some pods each.
+fn owned(seed: u64) -> (Snapshot, Overlay) {
+    let (mut snapshot, overlay) = priced(seed);
+    let pods = snapshot.clusters[0].pods.value_mut().unwrap();
+    // What waits for a node takes room first, which the judge does not count.
+    pods.retain(|p| p.spec.node_name.is_some());
+    for pod in pods.iter_mut() {
+        let app = pod.meta.labels["app"].clone();
+        pod.meta.owners.push(OwnerRef {
+            api_version: "apps/v1".to_owned(),
+            kind: "StatefulSet".to_owned(),
+            uid: format!("{}-{app}", pod.meta.namespace).as_str().into(),
+            name: app,
+            controller: true,
+        });
+        // Fewer rules of other kinds, so that more moves.
+        pod.spec.topology_spread.clear();
+        pod.spec.required_pod_affinity.clear();
+        // Who avoids everybody avoids those that are not there yet, too.
+        pod.spec.required_pod_anti_affinity.clear();
+    }
+    (snapshot, overlay)
+}
+
+#[test]
+fn repackings_keep_shares_of_workloads_and_room_for_more_pods() {
+    let room = |pods: u32, zone: Option<&str>| {
+        let mut room = Headroom::default();
+        room.pods = pods;
+        room.cpu = MilliCpu(300);
+        room.memory = Bytes(256 << 20);
+        room.zone = zone.map(str::to_owned);
+        room
+    };
+    let open = || Config::default().with_max_workload_share_percent(100);
+    let strict = [
+        Config::default(),
+        open().with_max_workload_zone_share_percent(50),
+        open().with_headroom(vec![room(4, None)]),
+        open().with_headroom(vec![room(2, Some("z1")), room(2, Some("z2"))]),
+    ];
+    // Plans without the rules break them, which the judge sees.
+    let (mut moved, mut seen) = ([0; 4], [0; 4]);
+    for seed in 0..200 {
+        let (snapshot, overlay) = owned(seed);
+        let cluster = &snapshot.clusters[0];
+        let before = Board::new(cluster).robust();
+        let (launchables, free) = repacked(&snapshot, &overlay, &open());
+        for (n, config) in strict.iter().enumerate() {
+            for point in &free.points {
+                let end = End::of_point(cluster, &launchables, point);
+                seen[n] += broken(config, &end).len();
+            }
+            let (launchables, answer) = repacked(&snapshot, &overlay, config);
+            for point in &answer.points {
+                let (end, way) = judge(cluster, &launchables, &before, point);
+                assert!(
+                    way.is_empty() && end.is_empty(),
+                    "seed {seed}: {way:?} {end:?}"
+                );
+                let own = broken(config, &End::of_point(cluster, &launchables, point));
+                assert!(own.is_empty(), "seed {seed} {n}: {own:?} {point:#?}");
+                assert!(point.lower_bound <= point.cost, "seed {seed}: {point:#?}");
+                moved[n] += point.moved;
+            }
+        }
+    }
+    println!("{moved:?} moved, {seen:?} seen without");
+    assert!(moved.iter().all(|n| *n > 50), "{moved:?}");
+    assert!(seen.iter().all(|n| *n > 10), "{seen:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod consolidate;
 mod launches;
 mod oracle;
 mod readers;
+mod zone_oracle;
 
 use std::fs;
 use std::path::PathBuf;
