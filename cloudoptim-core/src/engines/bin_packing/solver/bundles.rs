@@ -9,10 +9,10 @@
 //! lose against it (Dantzig and Wolfe 1960; the same argument as in
 //! [`Search::keep_possible`]).
 
-use super::bound::Pricer;
 use super::labels::Priced;
 use super::lp::{Filling, Knapsack};
 use super::pricing::Search;
+use super::room::Pricer;
 use super::solution::ShareOf;
 
 /// Bundles and shapes that a search looks at, and when it is to prove something.
@@ -520,9 +520,9 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bound::{Group, Room};
     use super::super::model::Model;
     use super::super::problem::{Class, Device, DeviceRequest, Mask, NodeType, Offering, Problem};
+    use super::super::room::{Group, Room};
     use super::*;
     use crate::model::MicroUsdPerHour;
 

@@ -11,11 +11,11 @@
 //! then the largest fractions, and solves again for what is left.
 
 use super::bin::Bin;
-use super::bound::{Group, Pricer, Room};
 use super::lp::{Column, Filling, Master};
 use super::merged::Merged;
 use super::pack::{Key, Left, Lens, Pack, Pick, Scope, fill};
 use super::pricing::Search;
+use super::room::{Group, Pricer, Room};
 use std::collections::BTreeSet;
 
 /// Above this many shapes the programme takes longer than it is worth.

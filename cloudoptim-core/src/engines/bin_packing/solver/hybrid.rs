@@ -9,7 +9,7 @@
 //! no node holds more value than it costs, all items together cost at least
 //! the sum of their values, whatever rules there are besides.
 
-use super::bound::{Bound, Group, Pricer, Room, lowest_cost};
+use super::bound::{Bound, lowest_cost};
 use super::bundles::{Bundler, Bundling, FEW_BUNDLES, MANY_BUNDLES, Relaxed};
 use super::columns::Config;
 use super::family::Family;
@@ -17,6 +17,7 @@ use super::labels::Priced;
 use super::lp::{Column, Filling, Master};
 use super::model::Model;
 use super::pricing::Search;
+use super::room::{Group, Pricer, Room};
 use super::solution::Certificate;
 use crate::model::MicroUsdPerHour;
 use std::collections::{BTreeMap, BTreeSet};

@@ -37,6 +37,7 @@ mod pricing;
 mod problem;
 mod proportional;
 mod repack;
+mod room;
 mod search;
 mod solution;
 mod surrogate;
