@@ -27,6 +27,7 @@ mod greedy;
 mod grid;
 mod hybrid;
 mod improve;
+mod joined;
 mod labels;
 mod level;
 mod lp;
