@@ -16,6 +16,8 @@ const CELLS: [u64; 3] = [100_000, 800_000, 4_000_000];
 const LIMIT: u64 = 16;
 const FEW: u64 = 4;
 
+const UPDATES_PER_STEP: u64 = 8;
+
 /// Steps for all types together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
@@ -30,6 +32,19 @@ impl Default for Budget {
     }
 }
 
+impl Budget {
+    /// Steps that are left for lists, of which each takes as long as some
+    /// updates of a table.
+    pub(super) const fn left(self) -> u64 {
+        self.updates / UPDATES_PER_STEP
+    }
+
+    /// So many of those steps are left now.
+    pub(super) const fn spend_to(&mut self, left: u64) {
+        self.updates = left * UPDATES_PER_STEP;
+    }
+}
+
 /// At most so much value fits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Most {
@@ -41,6 +56,11 @@ pub(super) struct Most {
 /// The most that fits, or the price when that is more; `None` when it would take
 /// too long.
 pub(super) fn most(room: &Room<'_>, shares: &[Share], budget: &mut Budget) -> Option<Most> {
+    if !room.of.devices.is_empty()
+        && let Some(found) = super::lists::most(room, budget)
+    {
+        return Some(found);
+    }
     if let Some(found) = branch(room, shares) {
         return Some(found);
     }
@@ -53,8 +73,11 @@ pub(super) fn most(room: &Room<'_>, shares: &[Share], budget: &mut Budget) -> Op
             best = Some(found);
         }
         if found.exact || found.value <= room.price {
-            break;
+            return best;
         }
+    }
+    if room.of.devices.is_empty() {
+        best = super::lists::most(room, budget).or(best);
     }
     best
 }
@@ -380,6 +403,6 @@ fn grow(best: &mut [u64], before: Option<&[u64]>, side: [usize; 3], by: [usize; 
     }
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
+pub(super) fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }

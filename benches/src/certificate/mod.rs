@@ -18,6 +18,7 @@
 //! whatever the solver did.
 
 mod exact;
+mod lists;
 mod relax;
 
 use cloudoptim_core::engines::bin_packing::solver::{

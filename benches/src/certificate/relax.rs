@@ -67,7 +67,7 @@ fn rows(room: &Room<'_>) -> Vec<(ShareOf, u32)> {
 
 /// Duals of `max values · x, parts x ≤ 1, x ≥ 0`, by the simplex method on a
 /// dense table (Dantzig 1947), with the least index among equals late on.
-fn duals(parts: &[Vec<f64>], values: &[f64]) -> Vec<f64> {
+pub(super) fn duals(parts: &[Vec<f64>], values: &[f64]) -> Vec<f64> {
     let (rows, columns) = (parts.len(), values.len());
     let scale = values.iter().copied().fold(0.0, f64::max);
     if scale <= 0.0 {

@@ -9,10 +9,10 @@
 //! lose against it (Dantzig and Wolfe 1960; the same argument as in
 //! [`Search::keep_possible`]).
 
-use super::bound::Pricer;
 use super::labels::Priced;
 use super::lp::{Filling, Knapsack};
 use super::pricing::Search;
+use super::room::Pricer;
 use super::solution::ShareOf;
 
 /// Bundles and shapes that a search looks at, and when it is to prove something.
@@ -50,6 +50,18 @@ pub(super) struct Bundle {
     pub(super) devices: u32,
 }
 
+impl Relaxed {
+    /// What the rows of the knapsack carry, the devices last.
+    pub(super) fn duals(&self) -> &[f64] {
+        &self.duals
+    }
+
+    /// What one of so many devices carries.
+    pub(super) fn device(&self, devices: u32) -> f64 {
+        self.duals.last().copied().unwrap_or(0.0) / f64::from(devices.max(1))
+    }
+}
+
 /// A type with equal devices.
 #[derive(Debug, Clone)]
 pub(super) struct Bundler {
@@ -82,8 +94,8 @@ impl Bundler {
     /// `None` when the type has no devices or unequal ones, or when some item
     /// shares several.
     pub(super) fn new(search: &Search, pricer: &Pricer) -> Option<Self> {
-        let (first, rest) = search.devices.split_first()?;
-        if rest.iter().any(|d| d != first) || first.1 == 0 {
+        let first = search.devices.first().copied().unwrap_or((0, 1));
+        if search.devices.iter().any(|d| *d != first) || first.1 == 0 {
             return None;
         }
         let mut shares: Vec<(usize, u32)> = Vec::new();
@@ -148,7 +160,7 @@ impl Bundler {
                 .map(|(i, n)| search.parts[*i][*row] * f64::from(*n))
                 .sum()
         });
-        let devices = f64::from(bundle.devices) / f64::from(self.devices);
+        let devices = f64::from(bundle.devices) / f64::from(self.devices.max(1));
         rows.chain([devices]).collect()
     }
 
@@ -158,7 +170,7 @@ impl Bundler {
     }
 
     /// What one item of a shape is worth beyond what it takes besides devices.
-    fn beyond(&self, search: &Search, values: &[f64], duals: &[f64], i: usize) -> f64 {
+    pub(super) fn beyond(&self, search: &Search, values: &[f64], duals: &[f64], i: usize) -> f64 {
         let rows = self.rows.iter().zip(duals);
         values[i] - rows.map(|(row, y)| search.parts[i][*row] * y).sum::<f64>()
     }
@@ -171,7 +183,8 @@ impl Bundler {
         let mut over = 0.0;
         for round in 0..=ROUNDS {
             filling = self.knapsack.solve(&own);
-            let device = filling.duals.last().copied().unwrap_or(0.0) / f64::from(self.devices);
+            let device =
+                filling.duals.last().copied().unwrap_or(0.0) / f64::from(self.devices.max(1));
             let best = self.best(search, values, &filling.duals);
             let worth = Self::gain(&best, |i| self.beyond(search, values, &filling.duals, i));
             over = (worth - device).max(0.0);
@@ -210,6 +223,14 @@ impl Bundler {
             }
         }
         duals
+    }
+
+    /// What limits carry.
+    pub(super) fn by_limits(&self, relaxed: &Relaxed) -> f64 {
+        let rows = self.rows.iter().zip(&relaxed.duals);
+        let of = |row: usize| self.kinds.get(row).map(|(of, _)| *of);
+        let limits = rows.filter(|(row, _)| matches!(of(**row), Some(ShareOf::Limit(_))));
+        limits.map(|(_, dual)| dual).sum()
     }
 
     fn gain(bundle: &Bundle, beyond: impl Fn(usize) -> f64) -> f64 {
@@ -519,15 +540,15 @@ impl Walk<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::bound::{Group, Room};
+pub(super) mod tests {
     use super::super::model::Model;
     use super::super::problem::{Class, Device, DeviceRequest, Mask, NodeType, Offering, Problem};
+    use super::super::room::{Group, Room};
     use super::*;
     use crate::model::MicroUsdPerHour;
 
-    /// A type with two whole devices, and pods of shares, whole ones and none.
-    fn problem(seed: u64) -> (Problem, Vec<f64>) {
+    /// A type with so many whole devices, and pods of shares, whole ones and none.
+    pub(in super::super) fn problem(seed: u64, devices: usize) -> (Problem, Vec<f64>) {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut below = |n: u64| {
             state ^= state << 13;
@@ -570,7 +591,7 @@ mod tests {
                         model: 0,
                         milli: 1000
                     };
-                    2
+                    devices
                 ],
                 offerings: vec![Offering {
                     zone: None,
@@ -585,8 +606,40 @@ mod tests {
         (problem, values)
     }
 
-    /// The most valuable filling, by trying where each item goes.
-    fn brute(search: &Search, values: &[f64], from: usize, free: &mut Vec<u64>) -> f64 {
+    /// What a type holds of a problem's classes, with their values by shape.
+    pub(in super::super) fn search(
+        problem: &Problem,
+        by_class: &[f64],
+    ) -> (Search, Pricer, Vec<f64>) {
+        let model = Model::new(problem);
+        let shapes: Vec<usize> = (0..model.shapes.len())
+            .filter(|s| model.types[0].fits[*s] > 0)
+            .collect();
+        let values: Vec<f64> = shapes
+            .iter()
+            .map(|s| by_class[model.kinds[model.shapes[*s].kinds[0]].classes[0].0])
+            .collect();
+        let groups: Vec<Group> = shapes
+            .iter()
+            .map(|s| Group {
+                demand: model.shapes[*s].demand.clone(),
+                shapes: vec![*s],
+                count: 9.0,
+            })
+            .collect();
+        let pricer = Pricer::new(&model, &groups, Room::of(&model.types[0]));
+        let parts = pricer.knapsack.columns().to_vec();
+        (Search::new(&model, 0, shapes, parts), pricer, values)
+    }
+
+    /// The most valuable filling, by trying where each item goes; two amounts,
+    /// then each device.
+    pub(in super::super) fn brute(
+        search: &Search,
+        values: &[f64],
+        from: usize,
+        free: &mut Vec<u64>,
+    ) -> f64 {
         let mut best: f64 = 0.0;
         for i in from..search.shapes.len() {
             let demand = &search.demand[i * 2..i * 2 + 2];
@@ -596,15 +649,16 @@ mod tests {
             let (count, milli) = search.requests[i]
                 .as_ref()
                 .map_or((0, 0), |r| (r.count as usize, u64::from(r.milli)));
-            let choices: Vec<Vec<usize>> = match count {
-                0 => vec![vec![]],
-                1 => vec![vec![2], vec![3]],
-                _ => vec![vec![2, 3]],
-            };
-            for choice in choices {
-                if choice.iter().any(|d| free[*d] < milli) {
+            // Of equal devices it does not matter which.
+            let mut tried: Vec<u64> = Vec::new();
+            for start in 2..free.len().max(3) {
+                let good = (start..free.len()).filter(|d| free[*d] >= milli);
+                let choice: Vec<usize> = good.take(count).collect();
+                let first = choice.first().map_or(0, |d| free[*d]);
+                if choice.len() < count || tried.contains(&first) {
                     continue;
                 }
+                tried.push(first);
                 free[0] -= demand[0];
                 free[1] -= demand[1];
                 choice.iter().for_each(|d| free[*d] -= milli);
@@ -622,26 +676,8 @@ mod tests {
         let mut found = 0;
         let mut in_tables = 0;
         for seed in 1..=300 {
-            let (problem, by_class) = problem(seed);
-            let model = Model::new(&problem);
-            let shapes: Vec<usize> = (0..model.shapes.len())
-                .filter(|s| model.types[0].fits[*s] > 0)
-                .collect();
-            let values: Vec<f64> = shapes
-                .iter()
-                .map(|s| by_class[model.kinds[model.shapes[*s].kinds[0]].classes[0].0])
-                .collect();
-            let groups: Vec<Group> = shapes
-                .iter()
-                .map(|s| Group {
-                    demand: model.shapes[*s].demand.clone(),
-                    shapes: vec![*s],
-                    count: 9.0,
-                })
-                .collect();
-            let pricer = Pricer::new(&model, &groups, Room::of(&model.types[0]));
-            let parts = pricer.knapsack.columns().to_vec();
-            let search = Search::new(&model, 0, shapes.clone(), parts);
+            let (problem, by_class) = problem(seed, 2);
+            let (search, pricer, values) = search(&problem, &by_class);
             let mut bundler = Bundler::new(&search, &pricer).unwrap();
             let best = brute(&search, &values, 0, &mut vec![10, 12, 1000, 1000]);
             let relaxed = bundler.relax(&search, &values);
@@ -651,7 +687,7 @@ mod tests {
             assert!(tabled.upper >= best - 1e-6, "seed {seed}: {tabled:?}");
             assert!(tabled.value <= best + 1e-6, "seed {seed}: {tabled:?}");
             in_tables += usize::from((tabled.value - best).abs() < 1e-6);
-            let left = vec![20; shapes.len()];
+            let left = vec![20; values.len()];
             for labels in [0, 2_000] {
                 let effort = Bundling {
                     bundles: 1_000,

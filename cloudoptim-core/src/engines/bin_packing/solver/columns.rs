@@ -11,20 +11,19 @@
 //! then the largest fractions, and solves again for what is left.
 
 use super::bin::Bin;
-use super::bound::{Group, Pricer, Room};
 use super::lp::{Column, Filling, Master};
 use super::merged::Merged;
 use super::pack::{Key, Left, Lens, Pack, Pick, Scope, fill};
 use super::pricing::Search;
+use super::room::{Group, Pricer, Room};
 use std::collections::BTreeSet;
 
 /// Above this many shapes the programme takes longer than it is worth.
 pub(super) const MAX_SHAPES: usize = 320;
 
 /// How far towards the best known duals to look for fillings, and the nodes
-/// of the search for one; the next line is tried when one finds nothing. Where
-/// devices are shared, simple fillings are poor and the last line pays.
-const SEARCHES: [(f64, u64); 4] = [(0.6, 500), (0.3, 500), (0.0, 500), (0.0, 20_000)];
+/// of the search for one; the next line is tried when one finds nothing.
+const SEARCHES: [(f64, u64); 3] = [(0.6, 500), (0.3, 500), (0.0, 500)];
 
 /// The same while diving.
 const DIVE_SEARCHES: [(f64, u64); 1] = [(0.0, 500)];
@@ -84,7 +83,6 @@ pub(super) struct Programme<'a> {
     centre_bound: f64,
     /// The programme as last solved, with the configuration of each column.
     solved: Option<(Master, Vec<Option<usize>>)>,
-    searches: &'static [(f64, u64)],
     types_per_round: usize,
     /// Whether it knows the fillings of another programme.
     taught: bool,
@@ -151,7 +149,6 @@ impl<'a> Programme<'a> {
             centre,
             centre_bound: f64::NEG_INFINITY,
             solved: None,
-            searches: if devices { &SEARCHES } else { &SEARCHES[..3] },
             types_per_round: if devices {
                 DEVICE_TYPES_PER_ROUND
             } else {
@@ -198,7 +195,7 @@ impl<'a> Programme<'a> {
 
     /// Generates fillings for `left` (by shape), and hands over all it knows.
     pub(super) fn explored(mut self, left: &[u32]) -> Vec<Config> {
-        self.solve(left, 1_000, self.searches);
+        self.solve(left, 1_000, &SEARCHES);
         self.configs
     }
 
@@ -481,7 +478,7 @@ impl<'a> Programme<'a> {
             let solved = if first {
                 let hurried = zone && self.taught;
                 let rounds = if hurried { TAUGHT_ROUNDS } else { 1_000 };
-                self.solve(&left, rounds, self.searches)
+                self.solve(&left, rounds, &SEARCHES)
             } else {
                 let rounds = if zone { ZONE_ROUNDS } else { DIVE_ROUNDS };
                 self.solve(&left, rounds, &DIVE_SEARCHES)

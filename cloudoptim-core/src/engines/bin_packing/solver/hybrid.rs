@@ -9,14 +9,16 @@
 //! no node holds more value than it costs, all items together cost at least
 //! the sum of their values, whatever rules there are besides.
 
-use super::bound::{Bound, Group, Pricer, Room, lowest_cost};
-use super::bundles::{Bundler, Bundling, FEW_BUNDLES, MANY_BUNDLES, Relaxed};
+use super::bound::{Bound, lowest_cost};
+use super::bundles::{Bundler, Bundling, FEW_BUNDLES, MANY_BUNDLES};
 use super::columns::Config;
 use super::family::Family;
+use super::joined::Bundled;
 use super::labels::Priced;
 use super::lp::{Column, Filling, Master};
 use super::model::Model;
 use super::pricing::Search;
+use super::room::{Group, Pricer, Room};
 use super::solution::Certificate;
 use crate::model::MicroUsdPerHour;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,8 +39,20 @@ const LABELS_OF_BUNDLES: usize = 250;
 /// How often tables for devices price the other amounts anew.
 const PRICINGS: usize = 6;
 
-/// How often it is tried.
+/// How much of what a node may lose against the fractional filling is looked at,
+/// one after the other until something is found.
+const QUICK: [f64; 2] = [0.0625, 0.125];
+const CLOSE: [f64; 3] = [0.125, 0.25, 0.5];
+const HARD: [f64; 2] = [0.25, 1.0];
+
+/// Work on lists to be joined, in labels.
+const LISTS: u64 = 4_000;
+const CLOSE_LISTS: u64 = 40_000;
+const HARD_LISTS: u64 = 800_000;
+
+/// How often it is tried; more often where devices make looking exact.
 const PROOFS: usize = 3;
+const DEVICE_PROOFS: usize = 40;
 
 /// How many types are looked at before all are.
 const PROMISING: usize = 24;
@@ -126,6 +140,8 @@ struct Programme<'a> {
     price_step: MicroUsdPerHour,
     /// A cost that was reached: no bound is above it.
     reached: f64,
+    /// Whether some type has devices.
+    devices: bool,
 }
 
 /// Bounds the cost of packing `left` (by shape) on new nodes. `model` must be
@@ -163,6 +179,7 @@ impl<'a> Programme<'a> {
                 count: f64::from(left[*s]),
             })
             .collect();
+        let devices = model.types.iter().any(|t| !t.devices.is_empty());
         let types: Vec<Type> = (0..model.types.len())
             .filter_map(|ty| {
                 let offer = model.types[ty].offers.first()?;
@@ -174,7 +191,8 @@ impl<'a> Programme<'a> {
                     Type {
                         ty,
                         price: (offer.price.0 as f64).max(1e-3),
-                        bundler: Bundler::new(&search, &pricer),
+                        bundler: Bundler::new(&search, &pricer)
+                            .filter(|b| b.devices > 0 || devices),
                         search,
                         pricer,
                         fluid: false,
@@ -228,6 +246,7 @@ impl<'a> Programme<'a> {
             proven: 0.0,
             price_step: MicroUsdPerHour(1),
             reached: f64::INFINITY,
+            devices,
         })
     }
 
@@ -270,8 +289,7 @@ impl<'a> Programme<'a> {
         let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.
         let uncertain = self.prove(budget)?;
-        let devices = self.types.iter().any(|t| !t.search.devices.is_empty());
-        if devices {
+        if self.devices {
             // Fluid fillings of types with devices are worth much more than whole
             // ones: hardly any bound is left.
             cut_short |= !uncertain.is_empty();
@@ -352,7 +370,8 @@ impl<'a> Programme<'a> {
     /// the types that stay uncertain.
     fn prove(&mut self, budget: u64) -> Option<Vec<usize>> {
         let mut uncertain = Vec::new();
-        for _ in 0..PROOFS {
+        let times = if self.devices { DEVICE_PROOFS } else { PROOFS };
+        for _ in 0..times {
             if self.settled() {
                 return Some(Vec::new());
             }
@@ -391,8 +410,8 @@ impl<'a> Programme<'a> {
             if worth > 1.0 + 1e-9
                 && let Some(bundler) = &mut t.bundler
             {
-                let tighter = bundler.relax(&t.search, &own);
-                worth = worth.min(tighter.value / t.price);
+                let tighter = Bundled::new(bundler, &t.search, &own);
+                worth = worth.min(tighter.all.value / t.price);
                 bundled = Some(tighter);
             }
             if worth > 1.0 + 1e-9 {
@@ -432,7 +451,9 @@ impl<'a> Programme<'a> {
                 let Some((filling, bundled)) = relaxed.get(&i) else {
                     continue;
                 };
-                let amounts = bundled.as_ref().map_or(&filling.amounts, |b| &b.amounts);
+                let amounts = bundled
+                    .as_ref()
+                    .map_or(&filling.amounts, |b| &b.all.amounts);
                 let entries: Vec<(u32, f64)> = amounts
                     .iter()
                     .map(|(c, z)| (t.pricer.groups[*c] as u32, *z))
@@ -536,7 +557,7 @@ type LookAt<'a> = (&'a [f64], &'a [u32], f64);
 fn bundled_price(
     t: &Type,
     bundler: &Bundler,
-    relaxed: &Relaxed,
+    bundled: &Bundled,
     (own, left, target): LookAt<'_>,
     look: Look,
     spare: u64,
@@ -546,6 +567,10 @@ fn bundled_price(
         Look::Close => (FEW_BUNDLES, LABELS_OF_BUNDLES),
         Look::Hard => (MANY_BUNDLES, LABELS_TO_PROVE),
     };
+    if let Some(priced) = joined_price(t, bundler, bundled, (own, target), look, spare) {
+        return priced;
+    }
+    let relaxed = &bundled.all;
     let tabled = match look {
         Look::Hard => bundler.tabled(&t.search, relaxed, own, target, PRICINGS),
         _ => None,
@@ -566,6 +591,49 @@ fn bundled_price(
         priced.upper = priced.upper.min(tabled.upper).max(priced.value);
     }
     priced
+}
+
+/// Looks for the best filling by lists that are joined, first among those that
+/// lose least against the fractional one. `None` where the lists get too long.
+fn joined_price(
+    t: &Type,
+    bundler: &Bundler,
+    bundled: &Bundled,
+    (own, target): (&[f64], f64),
+    look: Look,
+    spare: u64,
+) -> Option<Priced> {
+    let (parts, most) = match look {
+        Look::Quick => (&QUICK[..], LISTS),
+        Look::Close => (&CLOSE[..], CLOSE_LISTS),
+        Look::Hard => (&HARD[..], HARD_LISTS),
+    };
+    let most = spare.min(most);
+    let mut found: Option<Priced> = None;
+    let mut work = 0;
+    for part in parts {
+        let priced = bundler.joined(&t.search, bundled, own, *part, target, most);
+        let Some(mut priced) = priced else {
+            work += most;
+            break;
+        };
+        work += priced.work;
+        priced.work = work;
+        let done = priced.value > target;
+        found = Some(priced);
+        if done {
+            return found;
+        }
+    }
+    match (found, look) {
+        (found, Look::Hard) => found.filter(|p| p.upper <= target),
+        (Some(found), _) => Some(Priced { work, ..found }),
+        (None, _) => Some(Priced {
+            upper: bundled.all.value,
+            work,
+            ..Priced::default()
+        }),
+    }
 }
 
 /// Looks for the best filling of any other type.

@@ -33,9 +33,6 @@ struct Part {
 /// How many packings of a part are worth improving.
 const ELITE: usize = 4;
 
-/// How much higher a bound must be where it is harder to check.
-const CLEARLY: f64 = 1.01;
-
 /// Where a packing costs no more than this above the bound, as a part of it, the
 /// proportional packing has nothing to add.
 const PROPORTIONAL: f64 = 1e-3;
@@ -249,11 +246,7 @@ impl Search<'_> {
         self.work.pivots += found.pivots;
         self.work.labels += found.work;
         self.configs = found.configs;
-        // Values of items that share devices are hard to check: little more is
-        // not worth giving up splits that anyone can.
-        let devices = self.model.types.iter().any(|t| !t.devices.is_empty());
-        let worth_it = if devices { CLEARLY } else { 1.0 };
-        if found.lower.0 as f64 <= bound.lower.0 as f64 * worth_it {
+        if found.lower <= bound.lower {
             return;
         }
         bound.lower = found.lower;

@@ -1,8 +1,8 @@
 //! The programme of a fleet over the prices of what its rooms have: few
 //! variables, and planes that cut them down to the optimum.
 
-use super::super::bound::Taker;
 use super::super::lp::{Column, Master};
+use super::super::room::Taker;
 use super::super::solution::ShareOf;
 use super::relax::{Level, Relaxation, shape_count};
 

@@ -6,10 +6,11 @@
 //! its items' moves. Items that move between kept nodes are free here, so the
 //! optimum is never above what a repacking costs.
 
-use super::super::bound::{Group, Pricer, Room, SCALE, Taker, amounts};
+use super::super::bound::{SCALE, amounts};
 use super::super::lp::{Column, Master};
 use super::super::model::Model;
 use super::super::problem::Problem;
+use super::super::room::{Group, Pricer, Room, Taker};
 use super::super::solution::Certificate;
 use super::Fleet;
 use crate::model::MicroUsdPerHour;
