@@ -227,13 +227,12 @@ fn owned(seed: u64) -> (Snapshot, Overlay) {
 
 #[test]
 fn repackings_keep_shares_of_workloads_and_room_for_more_pods() {
-    let room = |pods: u32, zone: Option<&str>| {
-        let mut room = Headroom::default();
-        room.pods = pods;
-        room.cpu = MilliCpu(300);
-        room.memory = Bytes(256 << 20);
-        room.zone = zone.map(str::to_owned);
-        room
+    let room = |pods: u32, zone: Option<&str>| Headroom {
+        pods,
+        cpu: MilliCpu(300),
+        memory: Bytes(256 << 20),
+        zone: zone.map(str::to_owned),
+        ..Headroom::default()
     };
     let open = || Config::default().with_max_workload_share_percent(100);
     let strict = [
