@@ -52,6 +52,9 @@ fn test_package() -> Result<()> {
                 "--locked",
                 "--features",
                 "testing",
+                // Compiling it optimised takes minutes, and the tests seconds less.
+                "--config",
+                "profile.dev.package.cloudoptim-core.opt-level=0",
             ])
             .arg("--interpreter")
             .arg(&python)
