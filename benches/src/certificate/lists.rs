@@ -520,7 +520,6 @@ mod tests {
                     price: Some(MicroUsdPerHour(1)),
                     ..Offering::default()
                 }],
-                ..NodeType::default()
             }],
             classes,
             ..Problem::default()

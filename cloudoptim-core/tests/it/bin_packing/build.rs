@@ -132,13 +132,13 @@ pub(super) fn config(header: &Line) -> Config {
 fn room(text: &str) -> Headroom {
     let mut words = text.split(':');
     let mut word = || words.next().filter(|w| *w != "-");
-    let mut room = Headroom::default();
-    room.pods = word().unwrap().parse().unwrap();
-    room.cpu = cpu(word().unwrap());
-    room.memory = bytes(word().unwrap());
-    room.pool = word().map(str::to_owned);
-    room.zone = word().map(zone);
-    room
+    Headroom {
+        pods: word().unwrap().parse().unwrap(),
+        cpu: cpu(word().unwrap()),
+        memory: bytes(word().unwrap()),
+        pool: word().map(str::to_owned),
+        zone: word().map(zone),
+    }
 }
 
 fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {

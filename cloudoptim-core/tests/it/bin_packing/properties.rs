@@ -217,13 +217,13 @@ fn any_config() -> impl Strategy<Value = Config> {
 
 /// Room for so many pods of half a CPU and half a GiB.
 fn room(pods: u32, pool: Option<&str>, zone: Option<&str>) -> Headroom {
-    let mut room = Headroom::default();
-    room.pods = pods;
-    room.cpu = MilliCpu(500);
-    room.memory = Bytes(512 << 20);
-    room.pool = pool.map(str::to_owned);
-    room.zone = zone.map(str::to_owned);
-    room
+    Headroom {
+        pods,
+        cpu: MilliCpu(500),
+        memory: Bytes(512 << 20),
+        pool: pool.map(str::to_owned),
+        zone: zone.map(str::to_owned),
+    }
 }
 
 fn removed(output: &EngineOutput) -> BTreeSet<&str> {
