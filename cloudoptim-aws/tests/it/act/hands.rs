@@ -26,7 +26,7 @@ use cloudoptim_core::providers::{
     NoKillSwitch, Sources,
 };
 use cloudoptim_core::version::Version;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -40,15 +40,20 @@ pub(crate) async fn grant(admin: &Api) {
     let act = json!([{"apiGroups": [""], "resources": ["nodes"], "verbs": ["patch"]},
                      {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]}]);
     for (user, rules) in [(READER, all), (ACTOR, act)] {
-        let group = "rbac.authorization.k8s.io";
-        let role = json!({"metadata": {"name": user}, "rules": rules});
-        let binding = json!({"metadata": {"name": user},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
-            "subjects": [{"apiGroup": group, "kind": "User", "name": user}]});
-        for (resource, body) in [("clusterroles", role), ("clusterrolebindings", binding)] {
-            let path = format!("/apis/{group}/v1/{resource}");
-            admin.post(&path, &body).await.unwrap().ok().unwrap();
-        }
+        bind(admin, user, user, &rules).await;
+    }
+}
+
+/// Grants a user these rules in the whole cluster, as a role of that name.
+pub(crate) async fn bind(admin: &Api, name: &str, user: &str, rules: &Value) {
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({"metadata": {"name": name}, "rules": rules});
+    let binding = json!({"metadata": {"name": name},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": user}]});
+    for (resource, body) in [("clusterroles", role), ("clusterrolebindings", binding)] {
+        let path = format!("/apis/{group}/v1/{resource}");
+        admin.post(&path, &body).await.unwrap().ok().unwrap();
     }
 }
 

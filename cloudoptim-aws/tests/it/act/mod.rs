@@ -12,6 +12,7 @@ mod kill;
 mod kinds;
 mod kubectl;
 mod lease;
+mod meddling;
 mod more_kinds;
 mod packing;
 mod policy;
@@ -51,7 +52,7 @@ use cloudoptim_core::providers::{
     Actuators, Clock, ClusterActuators, Lease, NoKillSwitch, ProviderError,
 };
 use cloudoptim_core::version::Version;
-use hands::{ACTOR, Care, Hands, READER, drain_plan, fullest, grant, limits, moves};
+use hands::{ACTOR, Care, Hands, READER, bind, drain_plan, fullest, grant, limits, moves};
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -182,17 +182,9 @@ fn decisions(snapshot: &Snapshot, name: &str) -> (Vec<Decision>, usize) {
 
 /// Rights beyond those of the generated roles, which no engine asks for.
 async fn grant_more(admin: &Api) {
-    let group = "rbac.authorization.k8s.io";
     let rules = json!([{"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]);
-    let role = json!({"metadata": {"name": "more"}, "rules": rules});
-    let binding = json!({"metadata": {"name": "more"},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "more"},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": ACTOR}]});
-    for (resource, body) in [("clusterroles", role), ("clusterrolebindings", binding)] {
-        let path = format!("/apis/{group}/v1/{resource}");
-        admin.post(&path, &body).await.unwrap().ok().unwrap();
-    }
+    bind(admin, "more", ACTOR, &rules).await;
 }
 
 /// E01 for taints, pods resized in place, shares of spot, and nodes that their

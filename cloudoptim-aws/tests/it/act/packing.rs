@@ -140,17 +140,9 @@ pub(super) fn karpenter(api: Api) -> JoinHandle<()> {
 }
 
 async fn grant_removal(admin: &Api) {
-    let group = "rbac.authorization.k8s.io";
     let rules =
         json!([{"apiGroups": ["karpenter.sh"], "resources": ["nodeclaims"], "verbs": ["delete"]}]);
-    let role = json!({"metadata": {"name": "removal"}, "rules": rules});
-    let binding = json!({"metadata": {"name": "removal"},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "removal"},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": ACTOR}]});
-    for (resource, body) in [("clusterroles", role), ("clusterrolebindings", binding)] {
-        let path = format!("/apis/{group}/v1/{resource}");
-        admin.post(&path, &body).await.unwrap().ok().unwrap();
-    }
+    bind(admin, "removal", ACTOR, &rules).await;
 }
 
 /// What a node of each type costs: by its CPUs and memory, spot a third of it.

@@ -1,5 +1,6 @@
 //! Rows of the fault table, each on a real API server.
 
+use super::meddling::{Hook, Meddling, When};
 use super::small::{Anywhere, SHOP, Small, drained, every_kind, planned, resize, scale};
 use super::*;
 use cloudoptim_aws::k8s::act::release;
@@ -9,9 +10,7 @@ use cloudoptim_core::guard::Refusal;
 use cloudoptim_core::health::ClusterHealth;
 use cloudoptim_core::journal::{End, History, InMemoryJournal, Outcome};
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -21,59 +20,9 @@ async fn shared() -> Option<&'static Small> {
     SMALL.get_or_init(Small::start).await.as_ref()
 }
 
-type Hook = Box<dyn Fn(When, usize) -> BoxFuture<'static, ()> + Send + Sync>;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
-    Before,
-    After,
-}
-
-/// Somebody else does something before or after the n-th change, from 1.
-struct Meddling {
-    inner: ActClient,
-    count: Mutex<usize>,
-    hook: Hook,
-}
-
-impl std::fmt::Debug for Meddling {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Meddling").field(&self.inner).finish()
-    }
-}
-
-#[async_trait]
-impl Changer for Meddling {
-    async fn change(
-        &self,
-        method: Method,
-        path: &str,
-        content_type: &str,
-        body: Vec<u8>,
-    ) -> Result<Bytes, ProviderError> {
-        let nth = {
-            let mut count = self.count.lock().unwrap();
-            *count += 1;
-            *count
-        };
-        (self.hook)(When::Before, nth).await;
-        let answer = self.inner.change(method, path, content_type, body).await;
-        (self.hook)(When::After, nth).await;
-        answer
-    }
-
-    fn mode(&self) -> ActMode {
-        self.inner.mode()
-    }
-}
-
 async fn meddled(hands: &Hands, plan: &Plan, hook: Hook) -> Report {
     let (client, limits) = (hands.act_client(plan).await, quick());
-    let changer = Meddling {
-        inner: client,
-        count: Mutex::new(0),
-        hook,
-    };
+    let changer = Meddling::new(client, hook);
     run_through(hands, Arc::new(changer), plan, &limits).await
 }
 
@@ -454,11 +403,7 @@ async fn c19_etcd_stopped() {
         .boxed()
     });
     let client = hands.act_client(&plan).await;
-    let changer = Meddling {
-        inner: client,
-        count: Mutex::new(0),
-        hook,
-    };
+    let changer = Meddling::new(client, hook);
     let limits = limits().with_patience(3, 1, 30);
     let report = run_through(&hands, Arc::new(changer), &plan, &limits).await;
     assert_eq!((&report.end, report.done()), (&End::Done, 2), "{report:#?}");
@@ -561,11 +506,7 @@ async fn c24_a_rival_that_changes_the_pool_pauses_and_then_ends_the_plan() {
             }
             .boxed()
         });
-        let changer = Meddling {
-            inner: hands.act_client(&plan).await,
-            count: Mutex::new(0),
-            hook,
-        };
+        let changer = Meddling::new(hands.act_client(&plan).await, hook);
         let limits = limits().with_patience(3, 1, 4);
         let gate = ClusterHealth::default();
         let care = Care {
@@ -704,11 +645,7 @@ async fn g06_a_token_that_is_revoked_in_the_middle_leaves_a_plan_to_take_up() {
         placement: &Anywhere,
         ..Care::of(&limits)
     };
-    let changer = Meddling {
-        inner: hands.act_client(&plan).await,
-        count: Mutex::new(0),
-        hook,
-    };
+    let changer = Meddling::new(hands.act_client(&plan).await, hook);
     let report = hands
         .run(Arc::new(changer), &plan, &plan, &journal, care)
         .await;

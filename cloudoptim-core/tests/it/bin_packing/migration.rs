@@ -1,9 +1,10 @@
 //! Migrations: the waves of small cases, and what holds of every migration
 //! whatever the scheduler chooses.
 
-use super::build::{build, config};
+use super::build::build;
 use super::naive::Board;
 use super::properties::{Case, POD_EXTRAS, any_case, any_node, any_pod, lines, open, scenario};
+use super::settings::config;
 use super::{Scenario, catalog, naive_limits, node_of, run};
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
 use cloudoptim_core::decision::{Action, Decision, LaunchThrough, is_planned};

@@ -6,10 +6,11 @@ mod naive;
 mod naive_limits;
 mod properties;
 mod questions;
+pub(crate) mod settings;
 mod time;
 
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
-use build::{build, config};
+use build::build;
 use cloudoptim_core::catalog::{
     Architecture, Catalog, InstanceTypeInfo, OperatingSystem, Source, Table,
 };
@@ -21,6 +22,7 @@ use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
 pub(crate) use migration::{FORCED, plan_of_case, plan_of_case_by, with_generated_ways};
+use settings::config;
 
 const FILE: &str = "bin_packing.txt";
 pub(crate) const NOW: &str = "2026-11-24T12:00Z";

@@ -8,7 +8,8 @@
 //! prices [most=]
 //! ```
 
-use super::build::{build, config};
+use super::build::build;
+use super::settings::config;
 use super::{Scenario, catalog};
 use crate::cases::{Line, run_cases};
 use crate::fixtures::cpu;
