@@ -171,7 +171,7 @@ fn prices(spec: &WorldSpec) -> Vec<OfferingPrice> {
 fn world(nodes: usize, pods: usize) -> WorldSpec {
     let mut spec = WorldSpec::generate(5, nodes, pods.saturating_sub(pods / 20));
     for workload in &mut spec.workloads {
-        workload.grace_seconds = workload.grace_seconds.min(5);
+        workload.grace_seconds = workload.grace_seconds.min(2);
     }
     for node in &mut spec.nodes {
         node.labels

@@ -73,12 +73,15 @@ enum Refused {
 type Attempt<'g, 'a> = fn(&mut Course<'g, 'a>, &Step<'g, 'a>) -> Result<(), Refused>;
 
 impl<'g, 'a> Course<'g, 'a> {
-    /// Empties these drains, or says which one has no safe way.
+    /// Empties these drains in this mode, and then `rest`, which is looked at
+    /// again; or says which one has no safe way.
     pub(super) fn run(
         ground: &'g Ground<'a>,
-        going: &[usize],
         mode: Mode,
+        first: &[usize],
+        rest: &[usize],
     ) -> Result<Vec<Wave>, (usize, Box<Obstacle>)> {
+        let going = [first, rest].concat();
         let names = going.iter().filter_map(|i| ground.drains.get(*i));
         let names: Vec<NodeName> = names.map(|d| d.node.name()).collect();
         let mut course = Self {
@@ -94,7 +97,7 @@ impl<'g, 'a> Course<'g, 'a> {
             there: names,
             seconds: 0,
             gone: BTreeMap::new(),
-            going: going.to_vec(),
+            going: going.clone(),
             limits: ground.limits.clone(),
             new: BTreeMap::new(),
             launch: Vec::new(),
@@ -118,7 +121,11 @@ impl<'g, 'a> Course<'g, 'a> {
         }
         course.find_loose();
         course.keep_room(0);
-        for index in going {
+        for (place, index) in going.iter().enumerate() {
+            if place == first.len() {
+                course.close();
+                course.mode = Mode::Checked;
+            }
             course
                 .drain(*index)
                 .map_err(|obstacle| (*index, Box::new(obstacle)))?;

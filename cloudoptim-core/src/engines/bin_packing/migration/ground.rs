@@ -128,27 +128,70 @@ impl<'a> Ground<'a> {
     /// Leaves out what has no safe way, one node after the other, until the
     /// rest has one.
     pub(super) fn way(&self, mode: Mode) -> Way {
+        let mut left_out = self.without_hope();
+        loop {
+            let going = self.all_but(&left_out);
+            match Course::run(self, mode, &going, &[]) {
+                Ok(waves) if !self.leave_out_unpaid(&going, &mut left_out) => {
+                    return Way { waves, left_out };
+                }
+                Ok(_) => {}
+                Err((index, obstacle)) => self.leave_out(index, *obstacle, &mut left_out),
+            }
+        }
+    }
+
+    /// A way, and after its last wave more of what it leaves out: looked at
+    /// again, as nobody knows where pods are then.
+    pub(super) fn and_checked(&self, mode: Mode, way: &Way) -> Option<Way> {
+        let first = self.all_but(&way.left_out);
+        let mut left_out = self.without_hope();
+        loop {
+            let mut rest = self.all_but(&left_out);
+            rest.retain(|index| way.left_out.contains_key(index));
+            let last = *rest.last()?;
+            match Course::run(self, mode, &first, &rest) {
+                Ok(waves) => {
+                    let going = [first.as_slice(), &rest].concat();
+                    if !self.leave_out_unpaid(&going, &mut left_out) {
+                        return Some(Way { waves, left_out });
+                    }
+                }
+                // Closed from the beginning, the rest is in the way of the first.
+                Err((index, obstacle)) if first.contains(&index) => {
+                    self.leave_out(last, *obstacle, &mut left_out);
+                }
+                Err((index, obstacle)) => self.leave_out(index, *obstacle, &mut left_out),
+            }
+            if first.iter().any(|index| left_out.contains_key(index)) {
+                return None;
+            }
+        }
+    }
+
+    /// Drains, in order, without these.
+    fn all_but(&self, left_out: &BTreeMap<usize, Obstacle>) -> Vec<usize> {
+        let all = 0..self.drains.len();
+        all.filter(|index| !left_out.contains_key(index)).collect()
+    }
+
+    /// Leaves out the first that do not pay for what is launched for them.
+    fn leave_out_unpaid(&self, going: &[usize], out: &mut BTreeMap<usize, Obstacle>) -> bool {
+        let Some((group, saves)) = self.unpaid(going) else {
+            return false;
+        };
+        for index in group {
+            self.leave_out(index, Obstacle::NotWorthLaunching { saves }, out);
+        }
+        true
+    }
+
+    fn without_hope(&self) -> BTreeMap<usize, Obstacle> {
         let mut left_out = BTreeMap::new();
         for (index, obstacle) in self.hopeless() {
             self.leave_out(index, obstacle, &mut left_out);
         }
-        loop {
-            let going: Vec<usize> = (0..self.drains.len())
-                .filter(|index| !left_out.contains_key(index))
-                .collect();
-            match Course::run(self, &going, mode) {
-                Ok(waves) => match self.unpaid(&going) {
-                    None => return Way { waves, left_out },
-                    Some((group, saves)) => {
-                        for index in group {
-                            let because = Obstacle::NotWorthLaunching { saves };
-                            self.leave_out(index, because, &mut left_out);
-                        }
-                    }
-                },
-                Err((index, obstacle)) => self.leave_out(index, *obstacle, &mut left_out),
-            }
-        }
+        left_out
     }
 
     /// All nodes when a part of the cluster is missing, else those that a pod

@@ -6,8 +6,9 @@
 //! later waves still find theirs; it is *forced* when all that the pod could
 //! choose is cordoned for the time of the wave, but for one node. What has no
 //! safe way in either form stays, with its node and a reason. Where forcing
-//! would take too many cordons, or more can go, waves are *checked* instead:
-//! proven for the places that the decisions give, and looked at again before.
+//! would take too many cordons, waves are *checked* instead: proven for the
+//! places that the decisions give, and looked at again before. So are, after all
+//! others, those of nodes that can go in no other way.
 //!
 //! What is launched comes in rounds: a wave with launches begins with them, and
 //! nothing is cordoned or emptied before they are ready. A round asks for as
@@ -249,13 +250,18 @@ pub fn migration(
     let found = laid.cluster(cluster);
     let found = found.ok_or_else(|| ground::unknown(format!("cluster {cluster}")))?;
     let ground = Ground::new(config, inputs, found, decisions)?;
-    let mut way = ground.way(Mode::FreeFirst);
+    let (mut way, mut mode) = (ground.way(Mode::FreeFirst), Mode::FreeFirst);
     // A free wave leaves pods nobody knows where: without any, more may go.
     if !way.left_out.is_empty() {
         let forced = ground.way(Mode::ForcedFirst);
         if forced.left_out.len() < way.left_out.len() {
-            way = forced;
+            (way, mode) = (forced, Mode::ForcedFirst);
         }
+    }
+    // What goes for sure goes first, and then what may go.
+    let more = ground.and_checked(mode, &way);
+    if let Some(more) = more.filter(|more| more.left_out.len() < way.left_out.len()) {
+        way = more;
     }
     // To be looked at again before each wave is what is left when more may go
     // that way, or when forcing takes too many cordons.
