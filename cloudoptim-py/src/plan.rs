@@ -340,6 +340,13 @@ value_class! {
             self.0.depends_on.iter().map(|id| id.0.as_str()).collect()
         }
 
+        /// Ids of the steps that must be over: done, or left out because their
+        /// pods fitted nowhere else when it was looked at again.
+        #[getter]
+        fn after(&self) -> Vec<&str> {
+            self.0.after.iter().map(|id| id.0.as_str()).collect()
+        }
+
         /// What the decision saves, on the last step of its group; else `None`.
         #[getter]
         fn saves_usd_per_month(&self) -> Option<f64> {

@@ -307,7 +307,7 @@ def test_steps_and_declined_say_why_as_codes_and_as_sentences(plan: co.Plan) -> 
 def test_a_step_depends_on_earlier_ones_only(plan: co.Plan) -> None:
     seen: set[str] = set()
     for step in plan.steps:
-        assert set(step.depends_on) <= seen
+        assert set(step.depends_on) | set(step.after) <= seen
         seen.add(step.id)
 
 

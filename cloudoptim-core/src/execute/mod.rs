@@ -37,7 +37,9 @@ pub use rehearse::{Answer, Rehearsed, Rehearsing, Stage, rehearse};
 pub use report::{Report, StepResult};
 pub use undo::undo;
 
-use crate::guard::{Approval, ApprovedPlan, Limits, Placement, Refusal, in_time, step_key};
+use crate::guard::{
+    Approval, ApprovedPlan, Limits, Placement, Refusal, in_time, step_key, waits_for,
+};
 use crate::journal::{End, Entry, History, Journal, JournalError, Outcome, Revisions, StepState};
 use crate::plan::{Fingerprint, Plan, Step, StepId};
 use crate::providers::{Actuators, Clock, HealthGate, KillSwitch, Lease, LeaseError, Sources};
@@ -271,7 +273,7 @@ impl<'a> Run<'a> {
             StepState::Refused(refusal) if !refusal.stops_the_plan() => return Ok(None),
             StepState::Refused(_) | StepState::NotStarted => {}
         }
-        if step.depends_on.iter().any(|id| !self.is_done(id)) {
+        if waits_for(step, self.plan, &self.history).is_some() {
             return Ok(None);
         }
         // A decision is taken whole: after a failure its other steps are not.

@@ -2,7 +2,7 @@
 
 use super::Run;
 use super::undo::undo_step;
-use crate::guard::Refusal;
+use crate::guard::{Refusal, waits_for};
 use crate::journal::{End, Outcome, StepState};
 use crate::plan::{Fingerprint, StepId};
 use crate::version::Version;
@@ -75,23 +75,18 @@ impl Run<'_> {
                 },
                 StepState::Refused(refusal) => StepResult::Refused { refusal },
                 StepState::NotStarted => {
-                    let missing = step.depends_on.iter().find(|id| {
-                        !self.is_done(id)
-                            && !matches!(
-                                self.history.state(&self.plan.fingerprint, id),
-                                StepState::NotStarted
-                            )
-                    });
+                    let plan = &self.plan.fingerprint;
+                    let missing = waits_for(step, self.plan, &self.history);
+                    let begun = |id: &StepId| {
+                        !matches!(self.history.state(plan, id), StepState::NotStarted)
+                    };
                     match missing {
-                        Some(because) => StepResult::Skipped {
-                            because: because.clone(),
-                        },
-                        None => match step.depends_on.iter().find(|id| !self.is_done(id)) {
-                            Some(because) if end == End::Done => StepResult::Skipped {
+                        Some(because) if end == End::Done || begun(because) => {
+                            StepResult::Skipped {
                                 because: because.clone(),
-                            },
-                            _ => StepResult::NotReached,
-                        },
+                            }
+                        }
+                        _ => StepResult::NotReached,
                     }
                 }
             };

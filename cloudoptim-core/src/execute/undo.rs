@@ -212,6 +212,7 @@ pub(super) fn undo_step(plan: &Fingerprint, step: &Step, fresh: Option<&Snapshot
         subject: step.subject.clone(),
         action,
         depends_on: Vec::new(),
+        after: Vec::new(),
         preconditions,
         undo,
         saves_per_month: None,

@@ -51,7 +51,7 @@ pub use refusal::Refusal;
 
 use crate::collect::Part;
 use crate::decision::Action;
-use crate::journal::History;
+use crate::journal::{History, StepState};
 use crate::plan::{Fingerprint, Plan, Precondition, Step, StepId};
 use crate::version::Version;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -316,14 +316,37 @@ pub fn check(step: &Step, context: &Context<'_>) -> Result<Permit, Refusal> {
 }
 
 fn dependencies(step: &Step, context: &Context<'_>) -> Result<(), Refusal> {
-    use crate::journal::StepState;
-    for id in &step.depends_on {
-        match context.history.state(&context.plan.fingerprint, id) {
-            StepState::Finished(outcome) if outcome.is_done() => {}
-            _ => return Err(Refusal::DependencyNotDone { step: id.clone() }),
-        }
+    match waits_for(step, context.plan, context.history) {
+        None => Ok(()),
+        Some(id) => Err(Refusal::DependencyNotDone { step: id.clone() }),
     }
-    Ok(())
+}
+
+/// The first step that has to be over before this one, and is not.
+pub(crate) fn waits_for<'s>(step: &'s Step, plan: &Plan, history: &History) -> Option<&'s StepId> {
+    let is_done = |id: &StepId| {
+        let state = history.state(&plan.fingerprint, id);
+        matches!(state, StepState::Finished(outcome) if outcome.is_done())
+    };
+    let missing = step.depends_on.iter().find(|id| !is_done(id));
+    missing.or_else(|| {
+        let mut after = step.after.iter();
+        after.find(|id| !is_done(id) && !is_left_out(id, plan, history))
+    })
+}
+
+/// Whether the decision of that step was left out, as its pods fit nowhere else.
+fn is_left_out(id: &StepId, plan: &Plan, history: &History) -> bool {
+    let Some(step) = plan.steps.iter().find(|step| step.id == *id) else {
+        return false;
+    };
+    let mut group = plan.steps.iter().filter(|s| s.group == step.group);
+    group.any(|step| match history.state(&plan.fingerprint, &step.id) {
+        StepState::Refused(Refusal::Precondition { precondition, .. }) => {
+            matches!(*precondition, Precondition::PodsFitElsewhere { .. })
+        }
+        _ => false,
+    })
 }
 
 /// The scopes that were read are those of the plan.

@@ -316,7 +316,7 @@ impl<'a> Maker<'a> {
                 also: Vec::new(),
             };
             let id = self.step(&mut group, draft, before, index == last);
-            before = vec![id];
+            before = Waits::on(id);
         }
         if let Some(step) = self.steps.last() {
             let id = step.id.clone();
@@ -346,6 +346,7 @@ impl<'a> Maker<'a> {
             decision,
             number: self.group,
             steps: 0,
+            latest: None,
         }
     }
 
@@ -354,7 +355,7 @@ impl<'a> Maker<'a> {
         &mut self,
         group: &mut Group,
         draft: Draft,
-        depends_on: Vec<StepId>,
+        waits: Waits,
         last: bool,
     ) -> StepId {
         let Draft {
@@ -371,6 +372,7 @@ impl<'a> Maker<'a> {
             &action,
         )));
         group.steps += 1;
+        group.latest = Some(id.clone());
         let mut preconditions = Precondition::of(&action, self.inputs.snapshot);
         self.chains.forget_generations(&mut preconditions);
         self.chains.touch(&action);
@@ -383,7 +385,8 @@ impl<'a> Maker<'a> {
             subject: decision.subject.clone(),
             undo: action.undo(),
             action,
-            depends_on,
+            depends_on: waits.depends_on,
+            after: waits.after,
             preconditions,
             saves_per_month: decision.saves_per_month.filter(|_| last),
             estimated_seconds,
@@ -398,6 +401,8 @@ pub(super) struct Group {
     pub(super) decision: Decision,
     number: u32,
     steps: usize,
+    /// Its last step so far.
+    latest: Option<StepId>,
 }
 
 fn phase(decision: &Decision, builds_on: u8) -> Phase {
@@ -419,11 +424,28 @@ fn phase(decision: &Decision, builds_on: u8) -> Phase {
     }
 }
 
+/// What a step waits for.
+#[derive(Default)]
+pub(super) struct Waits {
+    depends_on: Vec<StepId>,
+    after: Vec<StepId>,
+}
+
+impl Waits {
+    fn on(step: StepId) -> Self {
+        Self {
+            depends_on: vec![step],
+            after: Vec::new(),
+        }
+    }
+}
+
 /// Which steps a step waits for beyond its own group.
 ///
 /// The packer's answers build on each other: each node is emptied on the
 /// cluster that the earlier ones leave. So they form one chain per cluster,
-/// and a link that is missing takes the rest with it. A resize or a sleep that
+/// and a link that is missing takes the rest with it, unless the rest is looked
+/// at again anyway. A resize or a sleep that
 /// is missing takes only what was found with it: the nodes before went by the
 /// requests and replicas of today.
 #[derive(Default)]
@@ -468,21 +490,46 @@ impl Chains {
         }
     }
 
-    pub(super) fn before(&self, decision: &Decision, phase: Phase) -> Vec<StepId> {
+    pub(super) fn before(&self, decision: &Decision, phase: Phase) -> Waits {
+        let mut waits = Waits::default();
+        if let Some(cluster) = cluster_of(&decision.subject) {
+            waits.depends_on.extend(self.link(cluster, phase));
+            waits.depends_on.extend(self.asked_about(cluster, phase));
+        }
+        waits
+    }
+
+    /// The same for a step of a group that is looked at again before it begins:
+    /// without those before, the cluster is as good a ground as any.
+    pub(super) fn before_looked_at(&self, group: &Group, phase: Phase) -> Waits {
+        let mut waits = Waits::default();
+        waits.depends_on.extend(group.latest.clone());
+        if let Some(cluster) = cluster_of(&group.decision.subject) {
+            let link = self.link(cluster, phase);
+            waits
+                .after
+                .extend(link.filter(|id| group.latest.as_ref() != Some(id)));
+            waits.depends_on.extend(self.asked_about(cluster, phase));
+        }
+        waits
+    }
+
+    /// The last step of the packer so far.
+    fn link(&self, cluster: &ClusterUid, phase: Phase) -> Option<StepId> {
+        let packs = matches!(phase, Phase::Pack { .. });
+        self.last_pack.get(cluster).filter(|_| packs).cloned()
+    }
+
+    /// What was counted on when the packer was asked.
+    fn asked_about(&self, cluster: &ClusterUid, phase: Phase) -> Vec<StepId> {
         let Phase::Pack { builds_on } = phase else {
             return Vec::new();
         };
-        let Some(cluster) = cluster_of(&decision.subject) else {
-            return Vec::new();
+        let of = |steps: &BTreeMap<ClusterUid, Vec<StepId>>, from: u8| {
+            let steps = steps.get(cluster).filter(|_| builds_on >= from);
+            steps.cloned().unwrap_or_default()
         };
-        let mut before: Vec<StepId> = self.last_pack.get(cluster).cloned().into_iter().collect();
-        if builds_on >= 1 {
-            before.extend(self.resizes.get(cluster).into_iter().flatten().cloned());
-        }
-        if builds_on >= 2 {
-            before.extend(self.sleeps.get(cluster).into_iter().flatten().cloned());
-        }
-        before
+        [of(&self.resizes, 1), of(&self.sleeps, 2)].concat()
     }
 
     pub(super) fn done(&mut self, id: &StepId, subject: &Subject, phase: Phase) {

@@ -190,6 +190,10 @@ pub struct Step {
     /// Steps that must have been done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<StepId>,
+    /// Steps that must be over: done, or left out because pods of their decision
+    /// fitted nowhere else when it was looked at again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<StepId>,
     /// What must still be so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preconditions: Vec<Precondition>,

@@ -2,7 +2,7 @@
 
 use super::make::{Draft, Group, Maker, Phase};
 use super::{Controller, DeclineReason, LaunchedNodes, Precondition, StepId};
-use crate::decision::{Action, Decision, PodMove, Subject};
+use crate::decision::{Action, Decision, Owner, PodMove, Subject};
 use crate::engines::Inputs;
 use crate::engines::bin_packing::{
     Closing, Eviction, Migration, Placement, Wave, closings, migration,
@@ -126,6 +126,14 @@ impl Maker<'_> {
         going: Vec<Decision>,
         phase: Phase,
     ) {
+        // What counts on launches, and scaling groups, whose nodes go in the order
+        // that keeps their zones balanced, go on only when all before is done.
+        let launches = way.waves.iter().any(|wave| !wave.launch.is_empty());
+        let bound = |action: &Action| match action {
+            Action::RemoveNode { via, .. } => !matches!(via, Owner::NodeClaim { .. }),
+            _ => false,
+        };
+        let mut bound_nodes: BTreeSet<NodeName> = BTreeSet::new();
         let mut groups: BTreeMap<NodeName, Group> = BTreeMap::new();
         for mut decision in going {
             let actions = std::mem::take(&mut decision.actions);
@@ -133,6 +141,9 @@ impl Maker<'_> {
                 continue;
             };
             let node = node.clone();
+            if launches || actions.iter().any(bound) {
+                bound_nodes.insert(node.clone());
+            }
             groups.insert(node, self.open(decision, actions.iter()));
         }
         let mut last: BTreeMap<NodeName, (usize, usize)> = BTreeMap::new();
@@ -154,7 +165,15 @@ impl Maker<'_> {
                     continue;
                 };
                 let is_last = last.get(&planned.of) == Some(&(place, index));
-                let pods = first.take().or_else(|| are_ready(cluster, planned.after));
+                let looked_at =
+                    wave.placement == Placement::Checked && !bound_nodes.contains(&planned.of);
+                let drains = matches!(planned.action, Action::DrainNode { .. });
+                let pods = if looked_at {
+                    first.clone().filter(|_| drains)
+                } else {
+                    first.take()
+                };
+                let pods = pods.or_else(|| are_ready(cluster, planned.after));
                 let mut also: Vec<Precondition> = pods.into_iter().collect();
                 // Nothing is closed or emptied before what it counts on is there.
                 let mut there = match &planned.action {
@@ -174,9 +193,13 @@ impl Maker<'_> {
                     wave: Some(number),
                     also,
                 };
-                let before = self.chains.before(&group.decision, phase);
+                let waits = if looked_at {
+                    self.chains.before_looked_at(group, phase)
+                } else {
+                    self.chains.before(&group.decision, phase)
+                };
                 let action = draft.action.clone();
-                let id = self.step(group, draft, before, is_last);
+                let id = self.step(group, draft, waits, is_last);
                 if let Action::LaunchNodes { cluster, launch } = &action {
                     let new = LaunchedNodes::of(cluster, launch, StepId(id.0.clone()), since);
                     let names = launch.nodes.iter().cloned();

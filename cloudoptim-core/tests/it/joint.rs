@@ -547,7 +547,8 @@ fn the_acts_on_a_cluster_stay_in_it_and_are_those_of_the_cluster_alone() {
                 "{}",
                 step.subject
             );
-            assert!(step.depends_on.iter().all(|id| ids.contains(id)));
+            let mut before = step.depends_on.iter().chain(&step.after);
+            assert!(before.all(|id| ids.contains(id)));
             if let Action::DrainNode { moves, .. } = &step.action {
                 let here = snapshot.cluster(&uid).unwrap().pods.items();
                 for moved in moves {

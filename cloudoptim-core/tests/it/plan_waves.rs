@@ -4,14 +4,14 @@
 use crate::bin_packing::{FORCED, plan_of_case, with_generated_ways};
 use crate::execute::Host;
 use chrono::TimeDelta;
-use cloudoptim_core::decision::{Action, Undo};
+use cloudoptim_core::decision::{Action, Owner, Undo};
 use cloudoptim_core::engines::bin_packing::{Elsewhere, Eviction, Migration, Placement as How};
 use cloudoptim_core::execute::{StepResult, undo};
 use cloudoptim_core::guard::Placement;
 use cloudoptim_core::journal::{End, Entry, History};
 use cloudoptim_core::memory::{Fault, FaultKind};
 use cloudoptim_core::model::*;
-use cloudoptim_core::plan::{Plan, Precondition, Step};
+use cloudoptim_core::plan::{Plan, Precondition, Step, StepId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a step does to which node.
@@ -119,7 +119,7 @@ fn waits_for(step: &Step) -> BTreeSet<Uid> {
 
 #[test]
 fn the_steps_of_generated_clusters_are_their_migrations() {
-    let (mut waves_seen, mut forced_seen) = (0, 0);
+    let (mut waves_seen, mut forced_seen, mut checked_seen) = (0, 0, 0);
     with_generated_ways(200, |cluster, way, plan| {
         let waves = by_wave(plan);
         let got: Vec<Vec<Does>> = waves
@@ -145,9 +145,33 @@ fn the_steps_of_generated_clusters_are_their_migrations() {
         forced_seen += way.waves.iter().filter(forced).count();
 
         // Each step waits for the one before, and each wave for the pods of the
-        // wave before.
-        for pair in plan.steps.windows(2) {
-            assert_eq!(pair[1].depends_on, [pair[0].id.clone()]);
+        // wave before. What is looked at again goes on without others.
+        let launches = way.waves.iter().any(|wave| !wave.launch.is_empty());
+        let bound = |step: &&Step| match &step.action {
+            Action::RemoveNode { via, .. } => !matches!(via, Owner::NodeClaim { .. }),
+            _ => launches,
+        };
+        let bound: BTreeSet<u32> = plan.steps.iter().filter(bound).map(|s| s.group).collect();
+        let looked_at = |step: &Step| {
+            let number = usize::try_from(step.wave.unwrap()).unwrap();
+            way.waves[number - 1].placement == How::Checked && !bound.contains(&step.group)
+        };
+        let mut latest: BTreeMap<u32, StepId> = BTreeMap::new();
+        for (before, step) in std::iter::once(None)
+            .chain(plan.steps.iter().map(Some))
+            .zip(&plan.steps)
+        {
+            let before = before.map(|step| &step.id);
+            let own = latest.insert(step.group, step.id.clone());
+            if looked_at(step) {
+                let others = before.filter(|id| own.as_ref() != Some(*id));
+                assert_eq!(step.depends_on, Vec::from_iter(own.clone()));
+                assert_eq!(step.after, Vec::from_iter(others.cloned()));
+                checked_seen += 1;
+            } else {
+                assert_eq!(step.depends_on, Vec::from_iter(before.cloned()));
+                assert_eq!(step.after, []);
+            }
         }
         let owner = |uid: &Uid| {
             let pod = cluster.pods.items().iter().find(|p| p.meta.uid == *uid);
@@ -159,7 +183,14 @@ fn the_steps_of_generated_clusters_are_their_migrations() {
                 .iter()
                 .filter_map(|e| owner(&e.uid))
                 .collect();
-            assert_eq!(waits_for(steps[0]), moved);
+            let drains = |s: &&&Step| matches!(does(s), Does::Evict(..));
+            if steps.iter().any(|step| looked_at(step)) {
+                let looked_at = steps.iter().filter(|step| looked_at(step));
+                let mut drains = looked_at.filter(drains);
+                assert!(drains.all(|step| waits_for(step) == moved));
+            } else {
+                assert_eq!(waits_for(steps[0]), moved);
+            }
         }
         // What a decision saves stands on its last step.
         let saves = plan.steps.iter().filter(|s| s.saves_per_month.is_some());
@@ -169,6 +200,58 @@ fn the_steps_of_generated_clusters_are_their_migrations() {
     });
     assert!(waves_seen > 100, "{waves_seen} waves");
     assert!(forced_seen > 5, "{forced_seen} forced waves");
+    assert!(
+        checked_seen > 5,
+        "{checked_seen} steps that are looked at again"
+    );
+}
+
+/// Says no for one node.
+#[derive(Debug)]
+struct NoRoomFor(&'static str);
+
+impl Placement for NoRoomFor {
+    fn fits_elsewhere(&self, _: &Cluster, node: &NodeName, _: &[Uid]) -> Result<(), String> {
+        match node.as_str() == self.0 {
+            true => Err("nowhere".to_owned()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// What is looked at again before it goes does not count on the others.
+#[test]
+fn a_node_that_fits_nowhere_else_any_more_stays_and_the_rest_goes_on() {
+    let island = |team: &str| {
+        let its = format!("taint={team} label=team:{team}");
+        let own = format!("tolerates={team} selector=team:{team}");
+        let stays = "ann=karpenter.sh/do-not-disrupt:true";
+        format!(
+            "node {team}1 4 16Gi {its}
+            node {team}2 4 16Gi {its} {stays}
+            node {team}3 4 16Gi {its} {stays}
+            pods {team}-a {team}1 1 2 2Gi {own}
+            pods {team}-b {team}2 2 1 2Gi {own}
+            pods {team}-c {team}3 2 1 2Gi {own}
+            pods {team}-d - 1 2 2Gi {own}\n"
+        )
+    };
+    let text = [island("x"), island("y")].concat();
+    let header = "migrate headroom=0 share=100";
+    for stays in ["x1", "y1"] {
+        let (world, plan) = plan_of_case(header, &text);
+        let after = plan.steps.iter().filter(|step| !step.after.is_empty());
+        assert!(after.count() > 1, "{}", plan.explain());
+        let host = Host::of(world, plan);
+        let report = host.report_by(&NoRoomFor(stays)).unwrap();
+        assert_eq!(report.end, End::Done, "{report:#?}");
+        let world = host.memory.world();
+        let nodes = world.clusters[0].nodes.items().iter();
+        let mut left: Vec<&str> = nodes.map(|n| n.meta.name.as_str()).collect();
+        left.retain(|name| name.ends_with('1'));
+        assert_eq!(left, [stays], "{report:#?}");
+        assert_eq!(unschedulable(&world), [] as [&str; 0]);
+    }
 }
 
 fn unschedulable(world: &Snapshot) -> Vec<String> {
