@@ -109,8 +109,8 @@ pub enum Placement {
     /// The scheduler, looked at before: whatever it chooses for the others of
     /// the wave, every pod finds a place, if those of earlier waves are where
     /// the decisions put them. Whoever carries this out asks again, about the
-    /// cluster as it is then; when the answer is no, the rest of the nodes stay
-    /// and are opened again. No pod is left out; some nodes may not go.
+    /// cluster as it is then; when the answer is no, that node stays and is
+    /// opened again. No pod is left out; some nodes may not go.
     Checked,
     /// The cordons: one node is left to choose. One eviction after the other,
     /// each when the pod before is ready again.

@@ -52,9 +52,9 @@ pub struct Simulation {
     pub occupied: Vec<NodeName>,
     /// Nodes that were removed, empty.
     pub removed: Vec<NodeName>,
-    /// The checked wave that was not begun, because a pod of it might have been
-    /// left out as things stood then. It ends the migration.
-    pub stopped: Option<u32>,
+    /// Nodes that stay, because a pod of theirs might have been left out as things
+    /// stood when their wave was looked at again.
+    pub left_out: BTreeSet<NodeName>,
     /// Where each evicted pod came to stand.
     pub places: BTreeMap<Uid, NodeName>,
 }
@@ -144,12 +144,16 @@ impl Run<'_> {
         }
         self.arrive();
         self.schedule();
-        if wave.placement == Placement::Checked && !self.is_safe(wave) {
-            self.out.stopped = Some(wave.number);
-            return false;
+        let stays = |run: &Self, node: &NodeName| run.out.left_out.contains(node);
+        let mut evictions: Vec<&Eviction> = wave.evictions.iter().collect();
+        evictions.retain(|eviction| !stays(self, &eviction.from));
+        if wave.placement == Placement::Checked && !self.is_safe(&evictions) {
+            let nodes = evictions.iter().map(|eviction| &eviction.from);
+            self.out.left_out.extend(nodes.cloned());
+            evictions.clear();
         }
         let mut evicted = Vec::new();
-        for eviction in &wave.evictions {
+        for eviction in evictions {
             evicted.extend(self.evict(wave, eviction));
             if forced {
                 self.schedule();
@@ -180,9 +184,9 @@ impl Run<'_> {
         self.out.pending.is_empty() && self.remove(wave)
     }
 
-    /// Whether every pod of the wave finds a place, as things stand.
-    fn is_safe(&self, wave: &Wave) -> bool {
-        let leaves = wave.evictions.iter().filter_map(|eviction| {
+    /// Whether every pod of these finds a place, as things stand.
+    fn is_safe(&self, evictions: &[&Eviction]) -> bool {
+        let leaves = evictions.iter().filter_map(|eviction| {
             let id = self.world.pod_by_uid(&eviction.uid)?;
             let stands = self.world.place(id)?;
             (Some(stands) == self.world.node_id(&eviction.from)).then_some(id)
@@ -220,6 +224,9 @@ impl Run<'_> {
 
     fn remove(&mut self, wave: &Wave) -> bool {
         for name in &wave.removed {
+            if self.out.left_out.contains(name) {
+                continue;
+            }
             let Some(node) = self.world.node_id(name) else {
                 continue;
             };
