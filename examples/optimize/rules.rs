@@ -1,6 +1,7 @@
-//! What the rules of the clusters cost.
+//! What the rules of the clusters cost, and what their pods would need anew.
 
-use cloudoptim_core::engines::bin_packing::{Pricing, constraint_prices};
+use cloudoptim_core::engines::bin_packing::solver::Effort;
+use cloudoptim_core::engines::bin_packing::{Pricing, Purchase, constraint_prices, green_field};
 use cloudoptim_core::engines::{EngineError, Inputs};
 use std::fmt::Write as _;
 
@@ -25,6 +26,9 @@ pub(crate) fn dearest(inputs: &Inputs<'_>, most: u32) -> Result<String, EngineEr
             out,
             "  and {rest} more; all that were tried together: {together}"
         );
+        let (anew, effort) = (Purchase::default(), Effort::default());
+        let answer = green_field(config, inputs, &cluster.uid, &anew, &effort)?;
+        let _ = writeln!(out, "Bought anew on demand: {answer}");
     }
     Ok(out)
 }

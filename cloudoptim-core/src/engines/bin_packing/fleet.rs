@@ -7,7 +7,7 @@ use super::solver::{
     Problem, Rule, ZoneSpread,
 };
 use super::trial::leaves_again;
-use crate::model::{MicroUsdPerHour, Node, OwnerIndex, Resources, WorkloadRef};
+use crate::model::{CapacityType, MicroUsdPerHour, Node, OwnerIndex, Resources, WorkloadRef};
 use crate::scheduling::traits::{Domain, Traits};
 use crate::scheduling::{NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +81,9 @@ pub(super) fn translate(
     let zones: Vec<String> = zones.into_iter().collect();
     let zone_index = |name: &str| zones.iter().position(|z| z == name);
 
-    let limited = shares.limited(world, stands, launchables);
+    let nodes = stands.iter().filter_map(|s| world.node(s.node));
+    let standing = stands.iter().flat_map(|s| world.pods_on(s.node));
+    let limited = shares.limited(world, nodes, standing, launchables);
     let mut classes = Classes {
         shared: world.shared_volumes(),
         ..Classes::default()
@@ -95,7 +97,7 @@ pub(super) fn translate(
         let mut here: BTreeMap<usize, u32> = BTreeMap::new();
         for pod in world.pods_on(stand.node) {
             let group = limited.of.get(&pod).copied();
-            let Some(class) = classes.class_of(world, pod, group) else {
+            let Some(class) = classes.class_of(world, pod, group, Buys::Any) else {
                 continue;
             };
             *here.entry(class).or_default() += 1;
@@ -142,45 +144,8 @@ pub(super) fn translate(
                 .collect(),
         })
         .collect();
-    let types = launchables
-        .iter()
-        .map(|l| NodeType {
-            id: l.id.clone(),
-            // The most of any zone; who does not fit in the others goes elsewhere.
-            capacity: l.zones.values().fold(
-                vec![0; dims.names.len()],
-                |most: Vec<u64>, (node, _)| {
-                    let here = dims.capacity(node, &l.daemons, l.ebs_limit);
-                    most.into_iter().zip(here).map(|(a, b)| a.max(b)).collect()
-                },
-            ),
-            devices: Vec::new(),
-            offerings: l
-                .zones
-                .iter()
-                .map(|(zone, (_, price))| Offering {
-                    zone: zone_index(zone),
-                    price: Some(*price),
-                    available: l.available.get(zone).copied(),
-                })
-                .collect(),
-        })
-        .collect();
-    let list = classes
-        .list
-        .iter()
-        .zip(accepted)
-        .enumerate()
-        .map(|(i, (class, mask))| Class {
-            id: format!("{i:06}"),
-            count: 0,
-            demand: dims.demand(&class.traits),
-            devices: None,
-            types: mask.types,
-            nodes: mask.nodes,
-            zones: mask.zones,
-        })
-        .collect();
+    let types = dims.types(launchables, &zones);
+    let list = dims.classes(&classes, accepted);
     Translated {
         fleet: Fleet {
             problem: Problem {
@@ -200,8 +165,85 @@ pub(super) fn translate(
     }
 }
 
+/// Pods that need nodes which are all new, as a problem.
+pub(super) struct Fresh {
+    pub(super) problem: Problem,
+    /// Rules that are stricter than what really holds.
+    pub(super) narrow_rules: Vec<usize>,
+    /// Pods by class.
+    pub(super) pods: BTreeMap<usize, Vec<PodId>>,
+    /// Pods with rules that the numbers cannot express.
+    pub(super) left: Vec<PodId>,
+    pub(super) zones: Vec<String>,
+}
+
+/// The pods, each with what may be bought for it, and what there is to buy.
+pub(super) fn fresh(
+    world: &World<'_>,
+    wanted: &[(PodId, Buys)],
+    launchables: &[Launchable],
+    shares: Shares<'_>,
+) -> Fresh {
+    let zones: BTreeSet<String> = launchables
+        .iter()
+        .flat_map(|l| l.zones.keys().cloned())
+        .collect();
+    let zones: Vec<String> = zones.into_iter().collect();
+    let all = wanted.iter().map(|(pod, _)| *pod);
+    let limited = shares.limited(world, std::iter::empty(), all, launchables);
+    let mut classes = Classes {
+        shared: world.shared_volumes(),
+        ..Classes::default()
+    };
+    let mut pods: BTreeMap<usize, Vec<PodId>> = BTreeMap::new();
+    let mut left = Vec::new();
+    for (pod, buys) in wanted {
+        let group = limited.of.get(pod).copied();
+        let class = classes.class_of(world, *pod, group, *buys);
+        let numbers = |c: &usize| classes.list.get(*c).is_some_and(|kind| !kind.stays);
+        match class.filter(numbers) {
+            Some(class) => pods.entry(class).or_default().push(*pod),
+            None => left.push(*pod),
+        }
+    }
+    let dims = Dims::new(&classes);
+    let accepted = accepted(world, &classes, &[], launchables, &zones);
+    let (mut rules, mut narrow_rules) = rules(world, &classes, &zones);
+    limited.rules(&classes, &mut rules, &mut narrow_rules);
+    let mut list = dims.classes(&classes, accepted);
+    for (class, pods) in &pods {
+        if let Some(class) = list.get_mut(*class) {
+            class.count = u32::try_from(pods.len()).unwrap_or(u32::MAX);
+        }
+    }
+    Fresh {
+        problem: Problem {
+            dims: dims.names.clone(),
+            types: dims.types(launchables, &zones),
+            zones: zones.clone(),
+            classes: list,
+            rules,
+            ..Problem::default()
+        },
+        narrow_rules,
+        pods,
+        left,
+        zones,
+    }
+}
+
+/// What may be bought for a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Buys {
+    /// Whatever takes it.
+    Any,
+    /// Nothing on spot.
+    OnDemand,
+}
+
 struct Kind {
     traits: Traits,
+    buys: Buys,
     /// A pod of it, to ask the world about.
     sample: PodId,
     /// A rule that the numbers cannot express: it stays where it is.
@@ -227,22 +269,24 @@ struct Limited {
 }
 
 impl Shares<'_> {
-    fn limited(&self, world: &World<'_>, stands: &[Stand], launchables: &[Launchable]) -> Limited {
+    fn limited<'n>(
+        &self,
+        world: &World<'_>,
+        nodes: impl Iterator<Item = &'n Node>,
+        all: impl Iterator<Item = PodId>,
+        launchables: &[Launchable],
+    ) -> Limited {
         if self.share.limits() == (false, false) {
             return Limited::default();
         }
         let mut largest = Resources::default();
-        for stand in stands {
-            if let Some(node) = world.node(stand.node) {
-                largest.raise_to(&node.allocatable);
-            }
-        }
+        nodes.for_each(|node| largest.raise_to(&node.allocatable));
         for (node, _) in launchables.iter().flat_map(|l| l.zones.values()) {
             largest.raise_to(&node.allocatable);
         }
         // The smallest pod of each workload, and all of its pods.
         let mut found: BTreeMap<WorkloadRef, (Resources, Vec<PodId>)> = BTreeMap::new();
-        for id in stands.iter().flat_map(|s| world.pods_on(s.node)) {
+        for id in all {
             let (Some(pod), Some(request)) = (world.pod(id), world.request(id)) else {
                 continue;
             };
@@ -306,9 +350,16 @@ struct Classes {
 }
 
 impl Classes {
-    fn class_of(&mut self, world: &World<'_>, pod: PodId, group: Option<usize>) -> Option<usize> {
+    fn class_of(
+        &mut self,
+        world: &World<'_>,
+        pod: PodId,
+        group: Option<usize>,
+        buys: Buys,
+    ) -> Option<usize> {
         let traits = world.traits(pod, &self.shared)?;
-        let key = format!("{:?} {:?} {group:?}", traits, world.standing(pod)?);
+        let standing = world.standing(pod)?;
+        let key = format!("{traits:?} {standing:?} {group:?} {buys:?}");
         if let Some(class) = self.index.get(&key) {
             return Some(*class);
         }
@@ -334,6 +385,7 @@ impl Classes {
         self.index.insert(key, self.list.len());
         self.list.push(Kind {
             traits,
+            buys,
             sample: pod,
             stays,
             group,
@@ -414,6 +466,48 @@ impl Dims {
     }
 }
 
+impl Dims {
+    fn types(&self, launchables: &[Launchable], zones: &[String]) -> Vec<NodeType> {
+        let types = launchables.iter().map(|l| NodeType {
+            id: l.id.clone(),
+            // The most of any zone; who does not fit in the others goes elsewhere.
+            capacity: l.zones.values().fold(
+                vec![0; self.names.len()],
+                |most: Vec<u64>, (node, _)| {
+                    let here = self.capacity(node, &l.daemons, l.ebs_limit);
+                    most.into_iter().zip(here).map(|(a, b)| a.max(b)).collect()
+                },
+            ),
+            devices: Vec::new(),
+            offerings: l
+                .zones
+                .iter()
+                .map(|(zone, (_, price))| Offering {
+                    zone: zones.iter().position(|z| z == zone),
+                    price: Some(*price),
+                    available: l.available.get(zone).copied(),
+                })
+                .collect(),
+        });
+        types.collect()
+    }
+
+    /// The classes, with nothing to place yet.
+    fn classes(&self, classes: &Classes, accepted: Vec<Accepted>) -> Vec<Class> {
+        let all = classes.list.iter().zip(accepted).enumerate();
+        all.map(|(i, (class, mask))| Class {
+            id: format!("{i:06}"),
+            count: 0,
+            demand: self.demand(&class.traits),
+            devices: None,
+            types: mask.types,
+            nodes: mask.nodes,
+            zones: mask.zones,
+        })
+        .collect()
+    }
+}
+
 /// More than any node has, and little enough to add up.
 const MOST: u64 = 1 << 50;
 
@@ -457,7 +551,7 @@ fn accepted(
                     zones: Mask::NONE,
                 };
             }
-            let key = format!("{:?}", world.standing(class.sample));
+            let key = format!("{:?} {:?}", class.buys, world.standing(class.sample));
             let (nodes, types, zones) = known
                 .entry(key)
                 .or_insert_with(|| {
@@ -475,7 +569,14 @@ fn accepted(
                         let name = name.map_or_else(String::new, |z| z.to_string());
                         at.extend(zones.iter().position(|z| *z == name));
                     }
-                    let taken: Vec<_> = new.iter().filter(|(_, _, node)| stand(*node)).collect();
+                    let buys = |node: NodeId| {
+                        let spot = |n: &Node| n.capacity_type() == Some(CapacityType::Spot);
+                        class.buys == Buys::Any || !wide.node(node).is_some_and(spot)
+                    };
+                    let taken = new
+                        .iter()
+                        .filter(|(_, _, node)| buys(*node) && stand(*node));
+                    let taken: Vec<_> = taken.collect();
                     at.extend(taken.iter().map(|(_, zone, _)| *zone));
                     (
                         Mask::only(nodes),

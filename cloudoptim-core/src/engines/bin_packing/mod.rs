@@ -16,7 +16,8 @@
 //!
 //! Why a pod cannot go to a node and why a node stays is told by
 //! [`explain_pod`] and [`explain_node`]; what a rule costs and what another
-//! input would save by [`constraint_prices`] and [`what_if`].
+//! input would save by [`constraint_prices`] and [`what_if`]; what the pods would
+//! need were there no node yet, on demand and on spot, by [`green_field`].
 //!
 //! Where the host [can launch](Config::launch_through), nodes go for new ones as
 //! well, any number for any number: within the limits of pools and groups, vCPU
@@ -37,6 +38,7 @@ mod constraint;
 mod elsewhere;
 mod explain;
 mod fleet;
+mod green_field;
 mod headroom;
 mod limits;
 mod migration;
@@ -59,6 +61,7 @@ pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };
 pub use fleet::Launchable;
+pub use green_field::{GreenField, NewNode, Purchase, SpotPercent, Unhoused, green_field};
 pub use headroom::Headroom;
 pub use limits::{LaunchLimit, StatedRoom};
 pub use migration::{

@@ -1,6 +1,7 @@
 //! Bin packing: scenarios in a few lines each, runs over time, and properties.
 
 pub(crate) mod build;
+mod green;
 mod migration;
 mod naive;
 mod naive_limits;
@@ -56,7 +57,9 @@ pub(crate) fn catalog() -> Catalog {
             Architecture::Amd64
         };
         let memory = Bytes(gib << 30);
-        table.instance_type(InstanceTypeInfo::new(name, vcpu, memory, arch));
+        let mut info = InstanceTypeInfo::new(name, vcpu, memory, arch);
+        info.burstable = name.starts_with('t');
+        table.instance_type(info);
         let price = MicroUsdPerHour(price);
         table.on_demand("us-east-1", name, price).unwrap();
         // Spot at a third, everywhere.

@@ -6,15 +6,17 @@
 //! what-if [budget= spread= anti= near= rules= marks= local= node-marks= bare]
 //!         [no-zone= no-type= no-family= type= family= cpu=<app>:<cpu>] [kind=Deployment]
 //! prices [most=]
+//! green [spot=<percent>] [spot-of=<app>:<percent>] [spot-price=<percent>] [types=<a,b>]
 //! ```
 
 use super::build::build;
 use super::settings::config;
-use super::{Scenario, catalog};
+use super::{Scenario, TYPES, catalog};
 use crate::cases::{Line, run_cases};
 use crate::fixtures::cpu;
 use cloudoptim_core::engines::bin_packing::{
-    Change, Config, Price, Pricing, constraint_prices, explain_node, explain_pod, what_if,
+    Change, Config, Price, Pricing, Purchase, constraint_prices, explain_node, explain_pod,
+    green_field, solver::Effort, what_if,
 };
 use cloudoptim_core::engines::{EngineError, Inputs};
 use cloudoptim_core::model::*;
@@ -126,12 +128,48 @@ fn answer(
             assert_eq!(answer, serde_json::from_str(&json).unwrap());
             vec![answer.to_string()]
         }
+        ("green", _) => {
+            let effort = Effort::default();
+            let answer = green_field(&config, inputs, uid, &purchase(header), &effort)?;
+            let json = serde_json::to_string(&answer).unwrap();
+            assert_eq!(answer, serde_json::from_str(&json).unwrap());
+            let nodes = answer.nodes.iter().map(|node| {
+                let pods: Vec<&str> = node.pods.iter().map(|p| p.name.as_str()).collect();
+                format!("{}: {}", node.offering, pods.join(" "))
+            });
+            std::iter::once(answer.to_string()).chain(nodes).collect()
+        }
         ("prices", _) => {
             let most = header.get("most").map_or(20, |n| n.parse().unwrap());
             prices(&config, scenario, most)
         }
         (other, _) => panic!("{other}?"),
     })
+}
+
+/// What may be bought; spot at a third of the price.
+fn purchase(header: &Line) -> Purchase {
+    let mut purchase = Purchase::default();
+    let percent = |text: &str| text.parse().unwrap();
+    if let Some(spot) = header.get("spot") {
+        purchase = purchase.with_spot_percent(percent(spot));
+    }
+    if let Some(of) = header.get("spot-of") {
+        let (app, of) = of.split_once(':').unwrap();
+        let workload = WorkloadRef::new("shop", "Deployment", app);
+        purchase = purchase.with_spot_percent_of(workload, percent(of));
+    }
+    if let Some(types) = header.get("types") {
+        purchase = purchase.with_instance_types(types.split(',').map(InstanceType::from));
+    }
+    let dear = header.get("spot-price").map_or(33, |p| p.parse().unwrap());
+    let prices = TYPES.iter().map(|(name, _, _, price)| OfferingPrice {
+        instance_type: (*name).into(),
+        zone_id: None,
+        capacity_type: CapacityType::Spot,
+        per_hour: MicroUsdPerHour(price * dear / 100),
+    });
+    purchase.with_spot_prices(prices.collect())
 }
 
 fn prices(config: &Config, scenario: &Scenario, most: u32) -> Vec<String> {
