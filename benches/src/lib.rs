@@ -5,7 +5,8 @@
 //! with prices. [`instance`] turns one into the numeric problem that the core
 //! solves and turns the answer back into "who goes where". [`check`] judges
 //! that answer pod by pod; it knows nothing of the solver. [`placement`] judges moves
-//! between the nodes of a cluster, [`launches`] nodes that come and go.
+//! between the nodes of a cluster, [`launches`] nodes that come and go, [`anew`]
+//! nodes that are all new.
 //!
 //! [`documents`] reads what users' tools print, as they have it on disk; [`dump`]
 //! makes such documents at any size. [`tables`] judges the embedded catalogue
@@ -13,6 +14,7 @@
 //! and streams of events made of them. With the feature `kubernetes`, `cluster`
 //! measures on a real control plane.
 
+pub mod anew;
 pub mod baseline;
 pub mod certificate;
 pub mod check;

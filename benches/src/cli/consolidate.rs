@@ -1,9 +1,11 @@
 //! `consolidate`: how much cheaper the nodes of a cluster could be, for how
 //! many moved pods.
 
+mod anew;
 mod baselines;
 mod decided;
 
+use self::anew::{Anew, anew};
 use self::baselines::{Baseline, Of};
 use self::decided::{Plan, plan};
 use super::{Usage, complain, json, number, value};
@@ -60,6 +62,7 @@ struct Options {
     node_share: u32,
     zone_share: u32,
     plan: bool,
+    anew: bool,
     baselines: bool,
     json: bool,
 }
@@ -117,6 +120,7 @@ impl Options {
                 "--node-share" => options.node_share = percent(&arg, &mut args)?,
                 "--zone-share" => options.zone_share = percent(&arg, &mut args)?,
                 "--plan" => options.plan = true,
+                "--anew" => options.anew = true,
                 "--baselines" => options.baselines = true,
                 "--json" => options.json = true,
                 _ if arg.starts_with("--") => {
@@ -196,6 +200,8 @@ struct Line {
     frontier: Vec<Point>,
     /// What the engine decides, its limits of launches kept.
     plan: Option<Plan>,
+    /// What the pods would need were there no node yet.
+    anew: Option<Anew>,
     seconds: f64,
     peak_rss_mb: Option<f64>,
     load_average: Option<f64>,
@@ -332,7 +338,13 @@ fn measure(
     } else {
         None
     };
+    let anew = if options.anew {
+        Some(anew(&config, &inputs, cluster)?)
+    } else {
+        None
+    };
     let violations = judged.iter().flatten().sum::<usize>();
+    let violations = violations + anew.as_ref().map_or(0, |a| a.violations);
     let violations = violations + plan.as_ref().map_or(0, |p| p.violations);
     let line = Line {
         instance: path.file_name().map_or_else(
@@ -362,6 +374,7 @@ fn measure(
         }),
         frontier: points(&answer, &judged, nodes),
         plan,
+        anew,
         seconds,
         peak_rss_mb: peak_rss_mb(),
         load_average: load_average(),
@@ -501,6 +514,7 @@ fn scene(
             })
             .collect(),
         plan: None,
+        anew: None,
         seconds,
         peak_rss_mb: peak_rss_mb(),
         load_average: load_average(),

@@ -77,6 +77,8 @@ options of consolidate:
   --zone-share N      the same for a zone (default 100)
   --plan              what the engine decides beside, launches through whoever
                       made the nodes, and its waves; both judged
+  --anew              what the pods would need were there no node yet, bought on
+                      demand; judged, too
   --baselines         a line after ours for Karpenter's consolidation, with its
                       Balanced policy too, the cluster autoscaler's threshold and
                       descheduler's HighNodeUtilization, told anew

@@ -1,6 +1,7 @@
 //! `consolidate`, on the sample cluster and on made-up ones.
 
 use crate::agreement::{cluster, known};
+use cloudoptim_benches::anew;
 use cloudoptim_benches::documents;
 use cloudoptim_benches::load::TypeRow;
 use cloudoptim_benches::placement::{Board, judge};
@@ -8,20 +9,23 @@ use cloudoptim_benches::policy::{End, broken};
 use cloudoptim_benches::scene::{Plan, Sizes};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
-use cloudoptim_core::engines::bin_packing::solver::{Place, RepackEffort, repack};
+use cloudoptim_core::engines::bin_packing::solver::{Effort, Place, RepackEffort, repack};
 use cloudoptim_core::engines::bin_packing::{
-    Config, Headroom, Launchable, Repacking, launchable_copies, repacking,
+    Config, Headroom, Launchable, NewNode, Purchase, Repacking, green_field, launchable_copies,
+    purchasable, repacking,
 };
 use cloudoptim_core::input::InputOptions;
 use cloudoptim_core::knowledge::{Gap, Knowledge, Provenance};
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::{
-    Bytes, CapacityType, Cluster, ConditionStatus, INSTANCE_TYPE_LABEL, MicroUsdPerHour, MilliCpu,
-    Node, NodeCondition, OfferingPrice, OwnerRef, Pod, PodPhase, Snapshot,
+    Bytes, CapacityType, Cloud, Cluster, ConditionStatus, INSTANCE_TYPE_LABEL, MicroUsdPerHour,
+    MilliCpu, Node, NodeCondition, OfferingPrice, OwnerRef, Pod, PodPhase, Snapshot, Zone,
+    ZoneName,
 };
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -199,6 +203,94 @@ fn repackings_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way() {
         moved > 200 && launched > 15,
         "{moved} moves, {launched} launched"
     );
+}
+
+/// A cloud with the zones in which the nodes are.
+fn cloud(snapshot: &mut Snapshot) {
+    let cluster = &snapshot.clusters[0];
+    let nodes = cluster.nodes.items().iter();
+    let names: BTreeSet<ZoneName> = nodes.filter_map(Node::zone_name).collect();
+    let zone = |(number, name)| Zone {
+        name,
+        id: format!("use1-az{number}").as_str().into(),
+        kind: String::new(),
+    };
+    let cloud = Cloud {
+        account: cluster.account.clone(),
+        region: "us-east-1".into(),
+        zones: known(names.into_iter().enumerate().map(zone).collect()),
+        ..Cloud::default()
+    };
+    snapshot.clusters[0].region = cloud.region.clone();
+    snapshot.clouds.push(cloud);
+}
+
+#[test]
+fn green_fields_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way() {
+    let (mut placed, mut spot, mut left) = (0, 0, 0);
+    for seed in 0..300 {
+        let (mut snapshot, overlay) = priced(seed);
+        cloud(&mut snapshot);
+        let inputs = Inputs {
+            snapshot: &snapshot,
+            overlay: &overlay,
+            catalog: &CATALOG,
+            policy: &Policy::default(),
+            ledgers: &Ledgers::default(),
+        };
+        let cluster = &snapshot.clusters[0];
+        let types = ["m6i.large", "c6i.xlarge", "r6i.2xlarge", "m7g.4xlarge"];
+        let risky = types.map(|name| OfferingPrice {
+            instance_type: name.into(),
+            zone_id: None,
+            capacity_type: CapacityType::Spot,
+            per_hour: MicroUsdPerHour(40_000),
+        });
+        let purchase = Purchase::default()
+            .with_instance_types(types.map(Into::into))
+            .with_spot_percent(u32::try_from(seed % 3).unwrap() * 50)
+            .with_spot_prices(risky.to_vec());
+        let (config, effort) = (Config::default(), Effort::quick());
+        let uid = &cluster.uid;
+        let kinds = purchasable(&config, &inputs, uid, &purchase).unwrap();
+        let answer = green_field(&config, &inputs, uid, &purchase, &effort).unwrap();
+        let (end, way) = anew::judge(cluster, &kinds, &answer);
+        assert!(way.is_empty(), "seed {seed}: {way:?} of {answer:#?}");
+        assert!(end.is_empty(), "seed {seed}: {end:?} of {answer:#?}");
+        assert!(
+            answer.lower_bound <= answer.cost,
+            "seed {seed}: {answer:#?}"
+        );
+        placed += answer.placed();
+        let on_spot = |new: &&NewNode| new.offering.capacity_type == CapacityType::Spot;
+        spot += answer.nodes.iter().filter(on_spot).count();
+        left += answer.left.values().map(Vec::len).sum::<usize>();
+    }
+    assert!(
+        placed > 500 && spot > 30,
+        "{placed} placed, {spot} nodes on spot, {left} left"
+    );
+}
+
+#[test]
+fn the_sample_bought_anew_is_cheaper_than_it_is_and_breaks_no_rule() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/shop");
+    let lines = harness(&[
+        "consolidate",
+        "--launch",
+        "nothing",
+        "--anew",
+        "--json",
+        shop,
+    ]);
+    let anew = &lines[0]["anew"];
+    assert_eq!(number(anew, "violations"), 0.0, "{anew}");
+    assert!(number(anew, "cost") < number(&lines[0], "cost"), "{anew}");
+    assert!(
+        number(anew, "lower_bound") <= number(anew, "cost"),
+        "{anew}"
+    );
+    assert!(number(anew, "placed") > 100.0, "{anew}");
 }
 
 /// The same with workloads of some pods each.

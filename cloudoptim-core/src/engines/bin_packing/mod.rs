@@ -61,7 +61,9 @@ pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };
 pub use fleet::Launchable;
-pub use green_field::{GreenField, NewNode, Purchase, SpotPercent, Unhoused, green_field};
+pub use green_field::{
+    GreenField, NewNode, Purchase, SpotPercent, Unhoused, green_field, purchasable,
+};
 pub use headroom::Headroom;
 pub use limits::{LaunchLimit, StatedRoom};
 pub use migration::{

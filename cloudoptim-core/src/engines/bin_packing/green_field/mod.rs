@@ -1,0 +1,313 @@
+//! The cheapest set of nodes for a cluster's pods, were there none yet.
+
+mod purchase;
+mod settle;
+
+pub use purchase::{Purchase, SpotPercent};
+
+use super::fleet::{Buys, Fresh, Launchable, Shares, fresh};
+use super::headroom::lay;
+use super::share::Share;
+use super::solver::{Effort, Problem, ProblemError, Solution, Stopped, solve};
+use super::trial::named;
+use super::{Config, cluster_of, missing};
+use crate::decision::{MissingEvidence, Offering};
+use crate::engines::{EngineError, EngineId, Inputs};
+use crate::model::{
+    Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName, OwnerIndex,
+    Pod, WorkloadRef, ZoneName,
+};
+use crate::scheduling::movability::Movers;
+use crate::scheduling::{Movability, PodId, World};
+use purchase::kinds;
+use serde::{Deserialize, Serialize};
+use settle::settle;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// The cheapest nodes found for a cluster's pods, were there none yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GreenField {
+    /// Cluster.
+    pub cluster: ClusterUid,
+    /// What its nodes cost now, those without a price left out.
+    pub cost_now: MicroUsdPerHour,
+    /// Nodes without a known price.
+    pub unpriced: u64,
+    /// What the new nodes cost.
+    pub cost: MicroUsdPerHour,
+    /// No set of nodes of these kinds holds the pods that fit some of them for
+    /// less.
+    pub lower_bound: MicroUsdPerHour,
+    /// Where the bound comes from.
+    pub proof: String,
+    /// The nodes.
+    pub nodes: Vec<NewNode>,
+    /// Pods that are on none, by reason.
+    pub left: BTreeMap<Unhoused, Vec<NamespacedName>>,
+    /// What they save against now; negative when they cost more. `None` when pods
+    /// are left or prices are not known: then the two are not about the same.
+    pub saves_per_month: Option<MicroUsdPerMonth>,
+    /// What is not known, and could change the answer.
+    pub missing: BTreeSet<MissingEvidence>,
+    /// Whether the work limit ended the search.
+    pub work_limit: bool,
+}
+
+/// A node to buy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NewNode {
+    /// Its name in this answer.
+    pub name: NodeName,
+    /// The kind, of those that are [`purchasable`].
+    pub kind: String,
+    /// Name of its zone.
+    pub zone: ZoneName,
+    /// Type, zone and capacity type.
+    pub offering: Offering,
+    /// Karpenter's pool whose labels and taints it has, where there are pools.
+    pub pool: Option<String>,
+    /// Price, with [`extra_per_node`](Config::extra_per_node).
+    pub price: MicroUsdPerHour,
+    /// Pods on it, DaemonSets' left out.
+    pub pods: Vec<NamespacedName>,
+}
+
+/// Why a pod is on none of the new nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Unhoused {
+    /// A rule of it is no number here: a share of a device, a claim that others
+    /// use, company or distance over another topology than nodes and zones.
+    RuleWithoutNumber,
+    /// No kind takes it, even empty: too large, other labels, taints, or zones.
+    FitsNothing,
+    /// Rules about who shares a node or a zone leave no place for it.
+    Rules,
+    /// The work limit came first.
+    NoneFound,
+}
+
+impl fmt::Display for Unhoused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RuleWithoutNumber => "have rules that are no numbers here",
+            Self::FitsNothing => "fit no kind of node",
+            Self::Rules => "have no place by rules about others",
+            Self::NoneFound => "are left by the work limit",
+        })
+    }
+}
+
+/// Searches for the cheapest nodes that hold the pods of a cluster by every hard
+/// rule of the scheduler, as if it had none yet: what a day zero would buy.
+///
+/// Pods that wait for a node count, those that end with theirs do not.
+/// [`Headroom`](super::Headroom) and the largest share of a workload on a node
+/// and in a zone are kept. Spreads count the zones in which the cluster has nodes
+/// now. Limits of pools, groups, quotas and subnets are left out. Each pod is put
+/// on its node once more by the scheduler's rules before the answer is given.
+///
+/// # Errors
+/// [`EngineError`] for settings out of range, a cluster that is not there, or
+/// objects that contradict each other.
+pub fn green_field(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &ClusterUid,
+    purchase: &Purchase,
+    effort: &Effort,
+) -> Result<GreenField, EngineError> {
+    config.validate()?;
+    purchase.validate()?;
+    let laid = inputs.laid();
+    let found = cluster_of(&laid, cluster)?;
+    let laid = lay(&config.headroom, found);
+    let cluster = laid.as_ref();
+    let mut out = GreenField {
+        cluster: cluster.uid.clone(),
+        ..GreenField::default()
+    };
+    for node in cluster.nodes.items() {
+        match inputs.node_price(cluster, node) {
+            Some(price) => out.cost_now += price,
+            None => out.unpriced += 1,
+        }
+    }
+    if let Some((part, state)) = missing(cluster) {
+        out.missing.insert(MissingEvidence::Part { part, state });
+    }
+    let kinds = kinds(config, inputs, cluster, purchase, &mut out.missing);
+    let world = World::new(cluster, &inputs.overlay.count_limits);
+    let owners = OwnerIndex::new(cluster);
+    let share = Share::new(cluster, &owners, config);
+    let shares = Shares {
+        share: &share,
+        owners: &owners,
+    };
+    let wanted = wanted(inputs, config, cluster, &world, &owners, purchase);
+    let launchables: Vec<Launchable> = kinds.iter().map(|k| k.launchable.clone()).collect();
+    let fresh = fresh(&world, &wanted, &launchables, shares);
+    let contradiction = |err: ProblemError| EngineError::Contradiction {
+        engine: EngineId::BinPacking,
+        message: err.to_string(),
+    };
+    let solution = solve(&fresh.problem, effort).map_err(contradiction)?;
+    (out.lower_bound, out.proof) = bound(&fresh, &solution, effort).map_err(contradiction)?;
+    out.work_limit = solution.proof.stopped == Stopped::WorkLimit;
+    for pod in &fresh.left {
+        out.leave(&world, *pod, Unhoused::RuleWithoutNumber);
+    }
+    settle(world, &fresh, &solution, &kinds, &mut out);
+    let known = out.unpriced == 0 && out.left.is_empty() && out.missing.is_empty();
+    out.saves_per_month = known.then(|| (out.cost_now - out.cost).per_month());
+    Ok(out)
+}
+
+impl GreenField {
+    /// Pods that are on one of the nodes.
+    pub fn placed(&self) -> u64 {
+        let pods: usize = self.nodes.iter().map(|node| node.pods.len()).sum();
+        u64::try_from(pods).unwrap_or(u64::MAX)
+    }
+
+    /// How many nodes there are of each kind, and what all of these cost.
+    pub fn kinds(&self) -> BTreeMap<&Offering, (u64, MicroUsdPerHour)> {
+        let mut kinds: BTreeMap<&Offering, (u64, MicroUsdPerHour)> = BTreeMap::new();
+        for node in &self.nodes {
+            let (count, cost) = kinds.entry(&node.offering).or_default();
+            *count += 1;
+            *cost += node.price;
+        }
+        kinds
+    }
+
+    fn leave(&mut self, world: &World<'_>, pod: PodId, why: Unhoused) {
+        let name = world.pod(pod).map(named);
+        self.left.entry(why).or_default().extend(name);
+    }
+}
+
+impl fmt::Display for GreenField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = self.kinds();
+        for (place, (offering, (count, _))) in kinds.iter().enumerate() {
+            let comma = if place > 0 { ", " } else { "" };
+            write!(f, "{comma}{count} × {offering}")?;
+        }
+        if kinds.is_empty() {
+            f.write_str("no node")?;
+        }
+        let (pods, cost, now) = (self.placed(), self.cost, self.cost_now);
+        write!(f, " for {pods} pods: {cost} instead of {now}")?;
+        write!(f, " (proven: at least {})", self.lower_bound)?;
+        for (why, pods) in &self.left {
+            let first = pods.first().map(ToString::to_string).unwrap_or_default();
+            write!(f, "; {} pods {why}, such as {first}", pods.len())?;
+        }
+        if self.unpriced > 0 {
+            write!(f, "; {} nodes of now have no known price", self.unpriced)?;
+        }
+        for missing in &self.missing {
+            write!(f, "; missing: {missing}")?;
+        }
+        match self.saves_per_month {
+            Some(saves) if saves < MicroUsdPerMonth::ZERO => write!(f, "; costs {}", -saves),
+            Some(saves) => write!(f, "; saves {saves}"),
+            None => f.write_str("; what that saves is not known"),
+        }
+    }
+}
+
+/// What [`green_field`] chooses from.
+///
+/// # Errors
+/// As [`green_field`].
+pub fn purchasable(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &ClusterUid,
+    purchase: &Purchase,
+) -> Result<Vec<Launchable>, EngineError> {
+    config.validate()?;
+    purchase.validate()?;
+    let laid = inputs.laid();
+    let cluster = cluster_of(&laid, cluster)?;
+    let kinds = kinds(config, inputs, cluster, purchase, &mut BTreeSet::new());
+    Ok(kinds.into_iter().map(|kind| kind.launchable).collect())
+}
+
+/// The pods that need a node, in order, each with what may be bought for it: the
+/// first of each workload may stand on spot, as many as its share has room for.
+fn wanted(
+    inputs: &Inputs<'_>,
+    config: &Config,
+    cluster: &Cluster,
+    world: &World<'_>,
+    owners: &OwnerIndex,
+    purchase: &Purchase,
+) -> Vec<(PodId, Buys)> {
+    let movers = Movers::new(cluster, inputs.now(), config.moves.clone());
+    let needs_node = |pod: &Pod| {
+        !matches!(
+            movers.judge(pod),
+            Movability::NotCounted
+                | Movability::Stays { .. }
+                | Movability::Leaving {
+                    placed_again: false
+                }
+        )
+    };
+    let mut pods: BTreeMap<WorkloadRef, BTreeMap<NamespacedName, PodId>> = BTreeMap::new();
+    for id in world.pods() {
+        let Some(pod) = world.pod(id).filter(|pod| needs_node(pod)) else {
+            continue;
+        };
+        pods.entry(owners.top(pod))
+            .or_default()
+            .insert(named(pod), id);
+    }
+    let mut wanted = Vec::new();
+    for (workload, pods) in pods {
+        let percent = u64::from(purchase.percent_of(&workload));
+        let count = u64::try_from(pods.len()).unwrap_or(u64::MAX);
+        let on_spot = usize::try_from(count.saturating_mul(percent) / 100).unwrap_or(usize::MAX);
+        let ids = pods.into_values().enumerate();
+        wanted.extend(ids.map(|(place, id)| {
+            let buys = if place < on_spot {
+                Buys::Any
+            } else {
+                Buys::OnDemand
+            };
+            (id, buys)
+        }));
+    }
+    wanted
+}
+
+/// The bound, without the rules that are stricter here than for the scheduler.
+fn bound(
+    fresh: &Fresh,
+    solution: &Solution,
+    effort: &Effort,
+) -> Result<(MicroUsdPerHour, String), ProblemError> {
+    let method = |solution: &Solution| format!("{:?} bound", solution.proof.method);
+    if fresh.narrow_rules.is_empty() {
+        return Ok((solution.lower_bound, method(solution)));
+    }
+    let rules = fresh.problem.rules.iter().enumerate();
+    let real = rules.filter(|(i, _)| !fresh.narrow_rules.contains(i));
+    let wider = Problem {
+        rules: real.map(|(_, rule)| rule.clone()).collect(),
+        ..fresh.problem.clone()
+    };
+    let wider = solve(&wider, &effort.clone().with_strategies(1))?;
+    let proof = format!(
+        "{}, spreads over nodes and host ports left out",
+        method(&wider)
+    );
+    Ok((wider.lower_bound, proof))
+}

@@ -1,0 +1,130 @@
+//! A solution in numbers as nodes with pods, by the scheduler's rules.
+
+use super::purchase::NewKind;
+use super::{GreenField, NewNode, Unhoused};
+use crate::decision::Offering;
+use crate::engines::bin_packing::fleet::Fresh;
+use crate::engines::bin_packing::solver::{Solution, UnplacedReason};
+use crate::engines::bin_packing::trial::{leaves_again, named};
+use crate::model::{HOSTNAME_LABEL, ZONE_ID_LABEL, ZoneId};
+use crate::scheduling::{NodeId, PodId, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Puts the pods on the new nodes by the scheduler's rules, one after the other.
+pub(super) fn settle(
+    mut world: World<'_>,
+    fresh: &Fresh,
+    solution: &Solution,
+    kinds: &[NewKind],
+    out: &mut GreenField,
+) {
+    let old: Vec<NodeId> = world.nodes().collect();
+    let everybody: Vec<PodId> = fresh.pods.values().flatten().copied().collect();
+    for pod in everybody.iter().chain(&fresh.left) {
+        world.remove_pod(*pod);
+    }
+    for node in old {
+        world.remove_node(node);
+    }
+    let mut pods: BTreeMap<usize, std::slice::Iter<'_, PodId>> = BTreeMap::new();
+    pods.extend(fresh.pods.iter().map(|(class, pods)| (*class, pods.iter())));
+    let mut bought: Vec<(NodeId, NewNode)> = Vec::new();
+    let mut queue: Vec<(PodId, Option<NodeId>)> = Vec::new();
+    for (number, new) in solution.nodes.iter().enumerate() {
+        let kind = kinds.get(new.node_type);
+        let zone = new.zone.and_then(|zone| fresh.zones.get(zone));
+        let Some((kind, zone)) = kind.zip(zone) else {
+            continue;
+        };
+        let Some((node, price)) = kind.launchable.zones.get(zone) else {
+            continue;
+        };
+        let mut node = node.clone();
+        node.meta.name = format!("new-{number:06}");
+        let labels = &mut node.meta.labels;
+        labels.insert(HOSTNAME_LABEL.to_owned(), node.meta.name.clone());
+        let zone_id = node.meta.label(ZONE_ID_LABEL).map(ZoneId::from);
+        let name = node.name();
+        let launchable = &kind.launchable;
+        let Some(id) = world.add_node(node, &launchable.daemons, launchable.ebs_limit) else {
+            continue;
+        };
+        out.cost += *price;
+        bought.push((
+            id,
+            NewNode {
+                name,
+                kind: launchable.id.clone(),
+                zone: zone.as_str().into(),
+                offering: Offering {
+                    instance_type: kind.instance_type.clone(),
+                    zone: zone_id,
+                    capacity_type: kind.capacity_type,
+                },
+                pool: kind.pool.clone(),
+                price: *price,
+                pods: Vec::new(),
+            },
+        ));
+        for item in &new.items {
+            let own = pods.entry(item.class).or_default();
+            let count = usize::try_from(item.count).unwrap_or(usize::MAX);
+            queue.extend(own.take(count).map(|pod| (*pod, Some(id))));
+        }
+    }
+    queue.extend(pods.into_values().flatten().map(|pod| (*pod, None)));
+    let bought_ids: Vec<NodeId> = bought.iter().map(|(id, _)| *id).collect();
+    let left = place(&mut world, queue, &bought_ids);
+    let why: BTreeMap<usize, UnplacedReason> = {
+        let unplaced = solution.unplaced.iter();
+        unplaced.map(|u| (u.class, u.reason)).collect()
+    };
+    for (class, pods) in &fresh.pods {
+        for pod in pods.iter().filter(|pod| left.contains(pod)) {
+            let why = match why.get(class) {
+                Some(UnplacedReason::FitsNothing) => Unhoused::FitsNothing,
+                Some(UnplacedReason::Rules) | None => Unhoused::Rules,
+                Some(_) => Unhoused::NoneFound,
+            };
+            out.leave(&world, *pod, why);
+        }
+    }
+    for (id, mut new) in bought {
+        let here = world.pods_on(id).into_iter();
+        new.pods = here.filter_map(|pod| world.pod(pod).map(named)).collect();
+        new.pods.sort();
+        out.nodes.push(new);
+    }
+}
+
+/// Places pods where they should go, or else where they fit; gives those that
+/// fit nowhere. One that needs company may have to wait for it.
+fn place(
+    world: &mut World<'_>,
+    mut queue: Vec<(PodId, Option<NodeId>)>,
+    nodes: &[NodeId],
+) -> BTreeSet<PodId> {
+    let takes = |world: &World<'_>, pod: PodId, node: NodeId| {
+        world.fits(pod, node) && leaves_again(world, pod, node).is_none()
+    };
+    for planned_only in [true, false] {
+        loop {
+            let before = queue.len();
+            queue.retain(|(pod, to)| {
+                let to = to.filter(|to| takes(world, *pod, *to));
+                let or_any = || {
+                    let mut nodes = nodes.iter().copied();
+                    nodes.find(|node| !planned_only && takes(world, *pod, *node))
+                };
+                match to.or_else(or_any) {
+                    Some(node) => !world.place_pod(*pod, node),
+                    None => true,
+                }
+            });
+            if queue.is_empty() || queue.len() == before {
+                break;
+            }
+        }
+    }
+    queue.into_iter().map(|(pod, _)| pod).collect()
+}
