@@ -216,12 +216,13 @@ fn cloud(snapshot: &mut Snapshot) {
         kind: String::new(),
     };
     let cloud = Cloud {
-        account: cluster.account.clone(),
+        account: "111122223333".into(),
         region: "us-east-1".into(),
         zones: known(names.into_iter().enumerate().map(zone).collect()),
         ..Cloud::default()
     };
-    snapshot.clusters[0].region = cloud.region.clone();
+    snapshot.clusters[0].account = Some(cloud.account.clone());
+    snapshot.clusters[0].region = Some(cloud.region.clone());
     snapshot.clouds.push(cloud);
 }
 
@@ -257,8 +258,9 @@ fn green_fields_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way()
         let (end, way) = anew::judge(cluster, &kinds, &answer);
         assert!(way.is_empty(), "seed {seed}: {way:?} of {answer:#?}");
         assert!(end.is_empty(), "seed {seed}: {end:?} of {answer:#?}");
+        let whole = answer.is_whole();
         assert!(
-            answer.lower_bound <= answer.cost,
+            !whole || answer.lower_bound <= answer.cost,
             "seed {seed}: {answer:#?}"
         );
         placed += answer.placed();

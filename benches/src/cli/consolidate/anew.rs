@@ -16,6 +16,7 @@ use std::io::{self, Write};
 pub(super) struct Anew {
     cost: f64,
     lower_bound: f64,
+    /// None when a pod is left that some kind takes.
     gap: Option<f64>,
     nodes: usize,
     placed: u64,
@@ -46,7 +47,7 @@ pub(super) fn anew(
     Ok(Anew {
         cost: answer.cost.usd(),
         lower_bound: answer.lower_bound.usd(),
-        gap: gap(answer.cost, answer.lower_bound),
+        gap: gap(answer.cost, answer.lower_bound).filter(|_| answer.is_whole()),
         nodes: answer.nodes.len(),
         placed: answer.placed(),
         left: left

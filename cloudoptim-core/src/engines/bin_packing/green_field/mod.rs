@@ -174,6 +174,13 @@ impl GreenField {
         u64::try_from(pods).unwrap_or(u64::MAX)
     }
 
+    /// Whether every pod that some kind takes is on a node: only then the cost and
+    /// its bound are about the same.
+    pub fn is_whole(&self) -> bool {
+        let beside = [Unhoused::RuleWithoutNumber, Unhoused::FitsNothing];
+        self.left.keys().all(|why| beside.contains(why))
+    }
+
     /// How many nodes there are of each kind, and what all of these cost.
     pub fn kinds(&self) -> BTreeMap<&Offering, (u64, MicroUsdPerHour)> {
         let mut kinds: BTreeMap<&Offering, (u64, MicroUsdPerHour)> = BTreeMap::new();
