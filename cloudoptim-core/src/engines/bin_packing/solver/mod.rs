@@ -13,6 +13,7 @@
 //!   [`Solution::unplaced`] with its reason.
 //! - A node type without a price is never opened; the proof counts such types.
 
+mod answer;
 mod balance;
 mod bin;
 mod bound;
