@@ -41,6 +41,7 @@ mod proportional;
 mod repack;
 mod room;
 mod search;
+mod small;
 mod solution;
 mod surrogate;
 mod zones;

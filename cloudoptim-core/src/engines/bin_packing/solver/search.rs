@@ -14,6 +14,7 @@ use super::model::Model;
 use super::pack::{self, Key, Pack, Pick, Scope};
 use super::problem::Problem;
 use super::proportional::{Setting, proportional};
+use super::small::{self, Small};
 use super::solution::{
     BoundMethod, Certificate, Effort, Note, Progress, Solution, Stopped, UnplacedReason, Work,
 };
@@ -55,6 +56,9 @@ const SPARES: [f64; 8] = [
     0.0, 0.000_1, 0.000_2, 0.000_4, 0.000_8, 0.001_6, 0.004, 0.012,
 ];
 
+/// Up to this many items, each zone is tried as the home of those that are free.
+const AT_HOME: u64 = 200;
+
 /// Up to this many types, first fit is tried on each of them.
 const FEW_TYPES: usize = 64;
 
@@ -83,6 +87,10 @@ struct Search<'a> {
     stopped: Stopped,
     /// No packing costs less.
     lower: MicroUsdPerHour,
+    /// What the best packing that the observer knows leaves out, and its cost.
+    told: Option<(u64, i64)>,
+    /// How many there are to place.
+    items: u64,
 }
 
 /// Solves a canonical problem.
@@ -106,18 +114,7 @@ pub(super) fn run(
         .map(|(i, n)| Bin::existing(&model, i, n))
         .collect();
     let nothing_open = open.is_empty();
-    let parts = if model.zoned {
-        let split = zones::split(problem, &model, &counts);
-        let zones = split.into_iter().enumerate();
-        zones
-            .map(|(zone, counts)| {
-                let here = open.iter().filter(|b| b.zone == Some(zone)).cloned();
-                Part::new(Some(zone), Pack::new(&model, counts, here.collect()))
-            })
-            .collect()
-    } else {
-        vec![Part::new(None, Pack::new(&model, counts, open))]
-    };
+    let parts = parts(problem, &model, &counts, &open, None);
     let mut search = Search {
         model: &model,
         effort,
@@ -128,6 +125,8 @@ pub(super) fn run(
         limit: u64::MAX,
         stopped: Stopped::Finished,
         lower: MicroUsdPerHour::ZERO,
+        told: None,
+        items: counts.iter().map(|n| u64::from(*n)).sum(),
     };
     // A first answer at once, then the bound, whose values guide the rest.
     let nothing = Bound::none(&model);
@@ -146,17 +145,60 @@ pub(super) fn run(
         search.configurations(problem, &mut bound);
         search.lower = bound.lower;
     }
-    if !search.done() {
+    let small = if nothing_open && !search.done() {
+        search.small(problem, &counts)
+    } else {
+        None
+    };
+    // Nothing is cheaper than the best that was gone through, or than what is
+    // known already.
+    let settled = small.as_ref().is_some_and(|small| {
+        small.complete && (small.pack.is_some() || search.reached().is_some())
+    });
+    if !search.done() && !settled {
         search.each_part(&bound, &mut |search, part, scope| {
             search.portfolio(part, scope)
         });
     }
-    let (mut pack, strategy) = search.join();
+    let (mut pack, mut strategy) = search.join();
     if model.zoned {
         settle(problem, &model, &mut pack);
+        if nothing_open && !settled {
+            search.homes(problem, &counts, &bound, &mut pack, &mut strategy);
+        }
+    }
+    let best = small.and_then(|small| small.pack);
+    if let Some(best) = best.filter(|best| best.rank(&model) < pack.rank(&model)) {
+        (pack, strategy) = (best, "every packing".to_owned());
+        // Whoever breaks off here is late: this is the end.
+        let _ = search.tell(pack.left.total, pack.cost(&model), &strategy);
     }
     let (stopped, work) = (search.stopped, search.work);
     assemble(problem, &model, &bound, pack, strategy, work, stopped)
+}
+
+/// What is packed by itself: each zone with its items, or everything.
+fn parts(
+    problem: &Problem,
+    model: &Model,
+    counts: &[u32],
+    open: &[Bin],
+    home: Option<usize>,
+) -> Vec<Part> {
+    if !model.zoned {
+        return vec![Part::new(
+            None,
+            Pack::new(model, counts.to_vec(), open.to_vec()),
+        )];
+    }
+    let split = zones::split(problem, model, counts, home);
+    let zones = split.into_iter().enumerate();
+    zones
+        .map(|(zone, counts)| {
+            let here = open.iter().filter(|b| b.zone == Some(zone)).cloned();
+            Part::new(Some(zone), Pack::new(model, counts, here.collect()))
+        })
+        .collect()
 }
 
 impl Search<'_> {
@@ -182,9 +224,18 @@ impl Search<'_> {
         }
     }
 
+    /// Items that no part has: the zones could not take them.
+    fn missing(&self) -> u64 {
+        let given = self.parts.iter().map(|p| p.start.left.total);
+        self.items - given.sum::<u64>()
+    }
+
     /// What the best packings of all parts cost; `None` while something is left
     /// out.
     fn reached(&self) -> Option<MicroUsdPerHour> {
+        if self.missing() > 0 {
+            return None;
+        }
         let waiting = self.parts.iter().filter(|p| p.start.left.total > 0);
         let costs = waiting.map(|part| {
             let (pack, _) = part.best.as_ref()?;
@@ -269,6 +320,46 @@ impl Search<'_> {
         if found.cut_short {
             let labels = found.work;
             bound.notes.push(Note::BoundLabelLimit { labels });
+        }
+    }
+
+    /// Goes through all packings, where items are few enough for that.
+    fn small(&mut self, problem: &Problem, counts: &[u32]) -> Option<Small> {
+        let budget = self.effort.placements.saturating_sub(self.work.placements) / 4;
+        let reached = self.reached().map(|cost| cost.0);
+        let found = small::cheapest(problem, self.model, counts, reached, budget)?;
+        self.work.placements += found.work;
+        Some(found)
+    }
+
+    /// Tries each zone as the home of whatever may choose, where items are so few
+    /// that a node in every zone is dear.
+    fn homes(
+        &mut self,
+        problem: &Problem,
+        counts: &[u32],
+        bound: &Bound,
+        best: &mut Pack,
+        strategy: &mut String,
+    ) {
+        if self.items > AT_HOME {
+            return;
+        }
+        for home in 0..problem.zones.len() {
+            let optimal = best.left.total == 0 && best.cost(self.model) <= self.lower.0;
+            if optimal || self.stopped != Stopped::Finished {
+                return;
+            }
+            self.parts = parts(problem, self.model, counts, &[], Some(home));
+            self.each_part(bound, &mut |search, part, scope| {
+                search.greedy(part, scope)?;
+                search.portfolio(part, scope)
+            });
+            let (mut pack, name) = self.join();
+            settle(problem, self.model, &mut pack);
+            if pack.rank(self.model) < best.rank(self.model) {
+                (*best, *strategy) = (pack, name);
+            }
         }
     }
 
@@ -518,21 +609,31 @@ impl Search<'_> {
         if self.parts.iter().any(waits) {
             return ControlFlow::Continue(());
         }
-        let (mut cost, mut unplaced) = (0, 0);
+        let (mut cost, mut unplaced) = (0, self.missing());
         for (pack, _) in self.parts.iter().filter_map(|p| p.best.as_ref()) {
             cost += pack.cost(self.model);
             unplaced += pack.left.total;
         }
+        self.tell(unplaced, cost, name)?;
+        if self.done() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Tells the observer of a packing of all parts, if it is the best so far.
+    fn tell(&mut self, unplaced: u64, cost: i64, strategy: &str) -> ControlFlow<()> {
+        if self.told.is_some_and(|told| told <= (unplaced, cost)) {
+            return ControlFlow::Continue(());
+        }
+        self.told = Some((unplaced, cost));
         let answer = (self.observe)(Progress {
             cost: MicroUsdPerHour(cost),
             unplaced,
-            strategy: name,
+            strategy,
         });
         if answer.is_break() {
             self.stopped = Stopped::Observer;
-        }
-        if self.done() {
-            return ControlFlow::Break(());
         }
         answer
     }
