@@ -288,7 +288,7 @@ impl<'a> Programme<'a> {
         }
         let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.
-        let uncertain = self.prove(budget)?;
+        let uncertain = self.prove(pivot_limit, budget)?;
         if self.devices {
             // Fluid fillings of types with devices are worth much more than whole
             // ones: hardly any bound is left.
@@ -298,7 +298,7 @@ impl<'a> Programme<'a> {
                 self.types[t].fluid = true;
             }
             cut_short |= !self.converge(pivot_limit, budget)?;
-            self.prove(budget + budget / 4)?;
+            self.prove(pivot_limit, budget + budget / 4)?;
         }
         Some(self.result(cut_short))
     }
@@ -368,14 +368,14 @@ impl<'a> Programme<'a> {
 
     /// Looks hard at every type, a few times while that finds anything. Returns
     /// the types that stay uncertain.
-    fn prove(&mut self, budget: u64) -> Option<Vec<usize>> {
+    fn prove(&mut self, pivot_limit: u64, budget: u64) -> Option<Vec<usize>> {
         let mut uncertain = Vec::new();
         let times = if self.devices { DEVICE_PROOFS } else { PROOFS };
         for _ in 0..times {
             if self.settled() {
                 return Some(Vec::new());
             }
-            let duals = self.duals(u64::MAX)?;
+            let duals = self.duals(pivot_limit)?;
             let all: Vec<usize> = (0..self.types.len()).collect();
             let round = self.price(&duals, &duals, Look::Hard, budget, &all);
             uncertain = round.uncertain;

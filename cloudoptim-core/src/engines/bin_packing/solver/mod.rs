@@ -24,6 +24,7 @@ mod devices;
 pub mod exact;
 mod existing;
 mod family;
+mod fewer;
 mod greedy;
 mod grid;
 mod hybrid;
@@ -44,6 +45,8 @@ mod search;
 mod small;
 mod solution;
 mod surrogate;
+mod swaps;
+mod tight;
 mod zones;
 
 pub use existing::{Existing, Misfit, Move};

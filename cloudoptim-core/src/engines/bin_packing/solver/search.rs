@@ -5,6 +5,7 @@ use super::answer::{assemble, reason};
 use super::bin::Bin;
 use super::bound::{self, Bound};
 use super::columns::{self, Programme};
+use super::fewer;
 use super::greedy::{self, Opens};
 use super::hybrid;
 use super::improve;
@@ -29,6 +30,8 @@ struct Part {
     best: Option<(Pack, String)>,
     /// The best packings before improvement, best first.
     elite: Vec<(Pack, String)>,
+    /// Nodes that were found to be as few as can be.
+    least: usize,
 }
 
 /// How many packings of a part are worth improving.
@@ -59,6 +62,10 @@ const SPARES: [f64; 8] = [
 /// Up to this many items, each zone is tried as the home of those that are free.
 const AT_HOME: u64 = 200;
 
+/// Entries of its inverse that a programme over whole fillings may change in all:
+/// a pivot goes through the square of the rows.
+const ENTRIES: u64 = 400_000_000;
+
 /// Up to this many types, first fit is tried on each of them.
 const FEW_TYPES: usize = 64;
 
@@ -69,6 +76,7 @@ impl Part {
             start,
             best: None,
             elite: Vec::new(),
+            least: usize::MAX,
         }
     }
 }
@@ -139,7 +147,8 @@ pub(super) fn run(
     search.work.pivots = bound.pivots;
     search.lower = bound.lower;
     search.each_part(&bound, &mut |search, part, scope| {
-        search.greedy(part, scope)
+        search.greedy(part, scope)?;
+        search.fewer(part)
     });
     if nothing_open && !search.done() {
         search.configurations(problem, &mut bound);
@@ -157,7 +166,8 @@ pub(super) fn run(
     });
     if !search.done() && !settled {
         search.each_part(&bound, &mut |search, part, scope| {
-            search.portfolio(part, scope)
+            search.portfolio(part, scope)?;
+            search.fewer(part)
         });
     }
     let (mut pack, mut strategy) = search.join();
@@ -277,7 +287,7 @@ impl Search<'_> {
             types: &types,
         };
         let plain = Pack::new(relaxed, left.clone(), Vec::new());
-        let pivots = self.effort.bound_pivots;
+        let pivots = self.pivots(some);
         let budget = self.effort.placements / 20;
         let mut programme = Programme::new(scope, &plain, &types, pivots, budget);
         for part in &self.parts {
@@ -447,6 +457,12 @@ impl Search<'_> {
         self.improve(part, scope)
     }
 
+    /// Pivots of a programme over whole fillings.
+    fn pivots(&self, rows: usize) -> u64 {
+        let entries = (rows * rows).max(1) as u64;
+        self.effort.bound_pivots.min(ENTRIES / entries)
+    }
+
     /// Whether a part has too many shapes for programmes over whole fillings.
     fn many(&self, part: usize) -> bool {
         let shapes = self.parts[part].start.left.shapes.iter();
@@ -507,7 +523,7 @@ impl Search<'_> {
         if shapes.iter().filter(|n| **n > 0).count() > columns::MAX_SHAPES {
             return ControlFlow::Continue(0.0);
         }
-        let pivots = self.effort.bound_pivots;
+        let pivots = self.pivots(shapes.iter().filter(|n| **n > 0).count());
         // Zones try twice; half is for what comes after.
         let tries = if self.parts.len() > 1 { 4 } else { 2 };
         let budget = self.limit.saturating_sub(self.work.placements) / tries;
@@ -563,6 +579,25 @@ impl Search<'_> {
             self.offer(part, pack, &format!("{name}, improved"))?;
         }
         ControlFlow::Continue(())
+    }
+
+    /// Brings the best packing of a part to fewer nodes, where all are of one type.
+    fn fewer(&mut self, part: usize) -> ControlFlow<()> {
+        let Part { best, least, .. } = &self.parts[part];
+        let best = best.as_ref().filter(|(pack, _)| pack.bins.len() < *least);
+        let Some((pack, name)) = best.cloned() else {
+            return ControlFlow::Continue(());
+        };
+        let name = format!("{name}, on fewer nodes");
+        let budget = self.limit.saturating_sub(self.work.placements);
+        let (found, work) = fewer::fewer(self.model, &pack, budget);
+        let nodes = found.as_ref().map_or(pack.bins.len(), |p| p.bins.len());
+        self.parts[part].least = nodes;
+        self.work.placements += work;
+        match found {
+            Some(pack) => self.offer(part, pack, &name),
+            None => ControlFlow::Continue(()),
+        }
     }
 
     /// Runs one strategy on a part and keeps its packing if it is better.
