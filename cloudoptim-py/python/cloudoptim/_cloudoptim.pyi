@@ -1081,6 +1081,12 @@ class Step:
         """What to do, in words."""
 
     @property
+    def after(self, /) -> list[str]:
+        """Ids of the steps that must be over: done, or left out because their
+        pods fitted nowhere else when it was looked at again.
+        """
+
+    @property
     def depends_on(self, /) -> list[str]:
         """Ids of the steps that must have been done."""
 

@@ -183,7 +183,8 @@ async fn c08_a_pod_that_does_not_end_ends_the_drain_and_its_grace_is_not_shorten
 /// How often the actor has listed the pods of that node, before its first eviction.
 fn looks(small: &Small, node: &str) -> usize {
     let events = small.plane.audit_of(ACTOR).unwrap();
-    let own = |e: &&AuditEvent| e.uri.contains("fieldSelector") && e.uri.ends_with(node);
+    let asks = |part: &str| part.starts_with("fieldSelector") && part.ends_with(node);
+    let own = |e: &&AuditEvent| e.uri.split(['?', '&']).any(asks);
     let evicts = |e: &&AuditEvent| e.uri.ends_with(&format!("{node}-0/eviction"));
     let before = events.iter().take_while(|e| !evicts(e));
     before.filter(own).count()

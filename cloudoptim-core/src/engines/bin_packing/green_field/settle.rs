@@ -74,7 +74,8 @@ pub(super) fn settle(
     }
     queue.extend(pods.into_values().flatten().map(|pod| (*pod, None)));
     let bought_ids: Vec<NodeId> = bought.iter().map(|(id, _)| *id).collect();
-    let left = place(&mut world, queue, &bought_ids);
+    let mut left = place(&mut world, queue, &bought_ids);
+    resettle(&mut world, &everybody, &bought_ids, &mut left);
     let why: BTreeMap<usize, UnplacedReason> = {
         let unplaced = solution.unplaced.iter();
         unplaced.map(|u| (u.class, u.reason)).collect()
@@ -97,6 +98,37 @@ pub(super) fn settle(
     }
 }
 
+/// How often pods that would not come back to where they stand are moved.
+const ROUNDS: usize = 4;
+
+/// Moves pods that would not come back to where they stand, now that all others
+/// are there, or takes them off.
+fn resettle(world: &mut World<'_>, pods: &[PodId], nodes: &[NodeId], left: &mut BTreeSet<PodId>) {
+    // Every round after the first few takes somebody off for good.
+    for round in 0..pods.len().saturating_add(ROUNDS) {
+        let unsettled = world.unsettled(pods);
+        if unsettled.is_empty() {
+            return;
+        }
+        for pod in unsettled {
+            world.remove_pod(pod);
+            let mut others = nodes.iter().filter(|_| round < ROUNDS);
+            match others.find(|node| takes(world, pod, **node)) {
+                Some(node) => {
+                    world.place_pod(pod, *node);
+                }
+                None => {
+                    left.insert(pod);
+                }
+            }
+        }
+    }
+}
+
+fn takes(world: &World<'_>, pod: PodId, node: NodeId) -> bool {
+    world.fits(pod, node) && leaves_again(world, pod, node).is_none()
+}
+
 /// Places pods where they should go, or else where they fit; gives those that
 /// fit nowhere. One that needs company may have to wait for it.
 fn place(
@@ -104,9 +136,6 @@ fn place(
     mut queue: Vec<(PodId, Option<NodeId>)>,
     nodes: &[NodeId],
 ) -> BTreeSet<PodId> {
-    let takes = |world: &World<'_>, pod: PodId, node: NodeId| {
-        world.fits(pod, node) && leaves_again(world, pod, node).is_none()
-    };
     for planned_only in [true, false] {
         loop {
             let before = queue.len();

@@ -132,10 +132,8 @@ struct Tries<'a> {
     zones: Vec<Zone>,
     /// What a set costs in this zone and those after it, rules left out.
     from: Vec<Vec<Option<i64>>>,
-    /// Rules about zones, counting what is given so far, and how far they were
-    /// from holding before.
+    /// Rules about zones, counting what is given so far.
     rules: ZoneRules,
-    broken: i64,
     /// The same before anything is given.
     before: ZoneRules,
     /// Sets of the zones that have theirs.
@@ -148,8 +146,8 @@ struct Tries<'a> {
 
 /// Goes through all packings of `counts` (by kind) on new nodes, where they are
 /// few; those that cost `below` or more do not count. `None` where they are too
-/// many for `budget`, or rules or short supplies make a node more than what it
-/// holds.
+/// many for `budget`, where rules or short supplies make a node more than what it
+/// holds, and where rules about zones are broken already.
 pub(super) fn cheapest(
     problem: &Problem,
     model: &Model,
@@ -174,6 +172,11 @@ pub(super) fn cheapest(
         return None;
     }
     let before = ZoneRules::new(problem, model);
+    // Beside a rule that is broken by what is there, whether another holds is
+    // more than a sum.
+    if before.total() > 0 {
+        return None;
+    }
     let mut rules = before.clone();
     let zones = places
         .iter()
@@ -184,7 +187,6 @@ pub(super) fn cheapest(
         sets: &sets,
         zones,
         from: Vec::new(),
-        broken: rules.total(),
         rules,
         before,
         given: Vec::new(),
@@ -216,7 +218,6 @@ impl Zone {
             .iter()
             .map(|k| taken(model.kinds[*k].shape))
             .collect();
-        let broken = zone.map_or(0, |z| rules.over_limits(z));
         out.least[0] = Some((0, 0));
         for set in 1..sets.len {
             let mut digits = sets.digits(set).zip(&possible);
@@ -233,7 +234,7 @@ impl Zone {
                 continue;
             };
             rules.give(&sets.items(set), z, 1);
-            if rules.over_limits(z) <= broken {
+            if rules.over_limits(z) == 0 {
                 out.least[set] = out.cheapest(sets, set);
             }
             rules.give(&sets.items(set), z, -1);
@@ -351,7 +352,7 @@ impl Tries<'_> {
             self.shift(at, part, 1);
             if at + 1 < self.zones.len() {
                 self.give(set - part, cost);
-            } else if self.rules.total() <= self.broken && self.creatable() {
+            } else if self.rules.total() == 0 && self.creatable() {
                 self.most = cost;
                 self.best = Some(self.given.clone());
             }
