@@ -173,9 +173,10 @@ pub(super) fn run(
     let (mut pack, mut strategy) = search.join();
     if model.zoned {
         settle(problem, &model, &mut pack);
-        if nothing_open && !settled {
-            search.homes(problem, &counts, &bound, &mut pack, &mut strategy);
-        }
+    }
+    pack.count_left(&model, &counts);
+    if model.zoned && nothing_open && !settled {
+        search.homes(problem, &counts, &bound, &mut pack, &mut strategy);
     }
     let best = small.and_then(|small| small.pack);
     if let Some(best) = best.filter(|best| best.rank(&model) < pack.rank(&model)) {
@@ -367,6 +368,7 @@ impl Search<'_> {
             });
             let (mut pack, name) = self.join();
             settle(problem, self.model, &mut pack);
+            pack.count_left(self.model, counts);
             if pack.rank(self.model) < best.rank(self.model) {
                 (*best, *strategy) = (pack, name);
             }
@@ -673,7 +675,8 @@ impl Search<'_> {
         answer
     }
 
-    /// The best packings of all parts in one, and where they came from.
+    /// The best packings of all parts in one, and where they came from. What they
+    /// leave out is not counted.
     fn join(&mut self) -> (Pack, String) {
         let mut names: Vec<String> = Vec::new();
         let mut all = Pack::new(self.model, vec![0; self.model.kinds.len()], Vec::new());
