@@ -13,7 +13,6 @@
 //!   [`Solution::unplaced`] with its reason.
 //! - A node type without a price is never opened; the proof counts such types.
 
-mod answer;
 mod balance;
 mod bin;
 mod bound;
@@ -24,7 +23,6 @@ mod devices;
 pub mod exact;
 mod existing;
 mod family;
-mod fewer;
 mod greedy;
 mod grid;
 mod hybrid;
@@ -42,11 +40,8 @@ mod proportional;
 mod repack;
 mod room;
 mod search;
-mod small;
 mod solution;
 mod surrogate;
-mod swaps;
-mod tight;
 mod zones;
 
 pub use existing::{Existing, Misfit, Move};
