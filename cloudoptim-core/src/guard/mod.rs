@@ -298,7 +298,15 @@ pub fn check(step: &Step, context: &Context<'_>) -> Result<Permit, Refusal> {
     figures(step, context)?;
     completeness(step, context)?;
     protect::unprotected(step, context.plan, context.fresh, context.limits)?;
-    for precondition in &step.preconditions {
+    // What is waited for comes first: the rest is judged on what it leads to.
+    let comes = |p: &&Precondition| {
+        matches!(
+            p,
+            Precondition::PodsAreReady { .. } | Precondition::NodesAreReady(_)
+        )
+    };
+    let (first, then): (Vec<_>, Vec<_>) = step.preconditions.iter().partition(comes);
+    for precondition in first.into_iter().chain(then) {
         let fresh = &context.fresh.snapshot;
         let plan = &context.plan.fingerprint;
         hold::holds(precondition, fresh, context.placement, plan).map_err(|unmet| {

@@ -219,23 +219,25 @@ impl Placement for NoRoomFor {
     }
 }
 
+/// Three nodes of a team's own, of which the first may go once it is looked at.
+fn island(team: &str) -> String {
+    let its = format!("taint={team} label=team:{team}");
+    let own = format!("tolerates={team} selector=team:{team}");
+    let stays = "ann=karpenter.sh/do-not-disrupt:true";
+    format!(
+        "node {team}1 4 16Gi {its}
+        node {team}2 4 16Gi {its} {stays}
+        node {team}3 4 16Gi {its} {stays}
+        pods {team}-a {team}1 1 2 2Gi {own}
+        pods {team}-b {team}2 2 1 2Gi {own}
+        pods {team}-c {team}3 2 1 2Gi {own}
+        pods {team}-d - 1 2 2Gi {own}\n"
+    )
+}
+
 /// What is looked at again before it goes does not count on the others.
 #[test]
 fn a_node_that_fits_nowhere_else_any_more_stays_and_the_rest_goes_on() {
-    let island = |team: &str| {
-        let its = format!("taint={team} label=team:{team}");
-        let own = format!("tolerates={team} selector=team:{team}");
-        let stays = "ann=karpenter.sh/do-not-disrupt:true";
-        format!(
-            "node {team}1 4 16Gi {its}
-            node {team}2 4 16Gi {its} {stays}
-            node {team}3 4 16Gi {its} {stays}
-            pods {team}-a {team}1 1 2 2Gi {own}
-            pods {team}-b {team}2 2 1 2Gi {own}
-            pods {team}-c {team}3 2 1 2Gi {own}
-            pods {team}-d - 1 2 2Gi {own}\n"
-        )
-    };
     let text = [island("x"), island("y")].concat();
     let header = "migrate headroom=0 share=100";
     for stays in ["x1", "y1"] {
@@ -252,6 +254,38 @@ fn a_node_that_fits_nowhere_else_any_more_stays_and_the_rest_goes_on() {
         assert_eq!(left, [stays], "{report:#?}");
         assert_eq!(unschedulable(&world), [] as [&str; 0]);
     }
+}
+
+/// Nor does it begin before the pods of the wave before are back: until then
+/// nobody knows whether it fits.
+#[test]
+fn what_is_waited_for_is_judged_before_what_fits() {
+    let text = [island("x"), island("y")].concat();
+    let (world, plan) = plan_of_case("migrate headroom=0 share=100", &text);
+    let drains = |s: &&Step| matches!(does(s), Does::Evict(..));
+    let second = plan.steps.iter().filter(drains).nth(1).unwrap().clone();
+    let Does::Evict(node, _) = does(&second) else {
+        panic!("{}", second.action);
+    };
+    let stays = ["x1", "y1"].into_iter().find(|n| *n == node.as_str());
+    let owners = waits_for(&second);
+    assert!(!owners.is_empty(), "{}", plan.explain());
+    let host = Host::of(world, plan);
+    host.memory.change(|world| {
+        for pod in world.clusters[0].pods.value_mut().unwrap() {
+            let own = pod.meta.controller();
+            if own.is_some_and(|o| owners.contains(&o.uid)) {
+                pod.status.ready = Some(false);
+            }
+        }
+    });
+    let report = host.report_by(&NoRoomFor(stays.unwrap())).unwrap();
+    let mut steps = report.steps.iter();
+    let result = steps.find(|s| s.0 == second.id).map(|s| &s.1);
+    let Some(StepResult::Refused { refusal }) = result else {
+        panic!("{result:?}");
+    };
+    assert!(refusal.to_string().contains("are ready again"), "{refusal}");
 }
 
 fn unschedulable(world: &Snapshot) -> Vec<String> {

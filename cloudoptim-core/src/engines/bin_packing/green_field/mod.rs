@@ -69,7 +69,8 @@ pub struct NewNode {
     pub offering: Offering,
     /// Karpenter's pool whose labels and taints it has, where there are pools.
     pub pool: Option<String>,
-    /// Price, with [`extra_per_node`](Config::extra_per_node).
+    /// Price, with the policy's [`extra_per_node`](Config::extra_per_node), as in
+    /// `cost_now`.
     pub price: MicroUsdPerHour,
     /// Pods on it, DaemonSets' left out.
     pub pods: Vec<NamespacedName>,

@@ -166,6 +166,13 @@ pub(super) fn kinds(
             state: "no node and no zone of the region is known".to_owned(),
         });
     }
+    if !cluster.node_pools.is_complete() {
+        // Their labels and taints decide who fits.
+        missing.insert(MissingEvidence::Part {
+            part: "node pools".to_owned(),
+            state: cluster.node_pools.to_string(),
+        });
+    }
     let pools = cluster.node_pools.items().iter();
     let pools: Vec<&NodePool> = pools.filter(|p| p.meta.deleted_at.is_none()).collect();
     let templates: Vec<Option<&NodePool>> = match pools.as_slice() {

@@ -49,7 +49,6 @@ pub(super) fn settle(
         let Some(id) = world.add_node(node, &launchable.daemons, launchable.ebs_limit) else {
             continue;
         };
-        out.cost += *price;
         bought.push((
             id,
             NewNode {
@@ -94,7 +93,11 @@ pub(super) fn settle(
         let here = world.pods_on(id).into_iter();
         new.pods = here.filter_map(|pod| world.pod(pod).map(named)).collect();
         new.pods.sort();
-        out.nodes.push(new);
+        // Who was to stand there may stand elsewhere.
+        if !new.pods.is_empty() {
+            out.cost += new.price;
+            out.nodes.push(new);
+        }
     }
 }
 
