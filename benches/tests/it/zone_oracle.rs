@@ -265,15 +265,10 @@ fn assignment(costs: &[ZoneCosts], sets: &[usize]) -> Assignment {
     }
 }
 
-/// Judges every seed, with so many pods; so many plans in a hundred are optimal.
-///
-/// The solver gives zones their pods before it knows nodes, evenly by load, and
-/// a handful of pods then pays for a node in each zone. Measured: 109 of 200 plans
-/// for 4 to 8 pods are optimal and the worst is 88 % over, 2 of 9 for 10 to 12
-/// and 40 %.
-fn compare(seeds: std::ops::RangeInclusive<u64>, pods: fn(u64) -> u64, least: u32) {
-    let (mut judged, mut reached, mut tight, mut impossible) = (0_u32, 0, 0, 0);
-    let mut over = 0.0_f64;
+/// Judges every seed, with so many pods. The solver goes through all packings of
+/// so few, in its own way, so each plan is optimal.
+fn compare(seeds: std::ops::RangeInclusive<u64>, pods: fn(u64) -> u64) {
+    let (mut judged, mut tight, mut impossible) = (0_u32, 0, 0);
     for seed in seeds {
         let instance = drawn(usize::try_from(pods(seed)).unwrap(), seed);
         let (problem, groups) = instance.problem();
@@ -293,38 +288,32 @@ fn compare(seeds: std::ops::RangeInclusive<u64>, pods: fn(u64) -> u64, least: u3
         assert!(certified <= solution.lower_bound);
         let (bound, cost) = (solution.lower_bound.0, solution.cost.0);
         assert!(bound <= optimal, "seed {seed}: {bound} > {optimal}");
-        assert!(optimal <= cost, "seed {seed}: {optimal} > {cost}");
+        assert_eq!(cost, optimal, "seed {seed}");
         judged += 1;
-        reached += u32::from(cost == optimal);
         tight += u32::from(certified.0 == optimal);
-        over = over.max(cost as f64 / optimal as f64 - 1.0);
     }
     let _ = std::io::Write::write_fmt(
         &mut std::io::stderr(),
         format_args!(
-            "{reached} of {judged} plans are optimal, {tight} bounds are the optimum, \
-             {impossible} impossible; worst {:.1} % over\n",
-            over * 100.0
+            "{judged} plans are optimal, {tight} bounds are the optimum, \
+             {impossible} impossible\n"
         ),
     );
     assert!(judged > 10 * impossible, "{judged} {impossible}");
-    let share = reached * 100 / judged;
-    assert!(share >= least, "{reached} of {judged}");
-    assert!(over < 1.0, "{over}");
 }
 
 #[test]
 fn bound_optimum_and_plan_are_in_order_with_zones() {
-    compare(1..=200, |seed| 4 + seed % 5, 50);
+    compare(1..=200, |seed| 4 + seed % 5);
 }
 
 #[test]
 fn the_same_holds_for_ten_to_twelve_pods_with_zones() {
-    compare(1..=9, |seed| 10 + seed % 3, 20);
+    compare(1..=9, |seed| 10 + seed % 3);
 }
 
 #[test]
 #[ignore = "takes minutes without optimisation"]
 fn the_same_holds_for_many_of_ten_to_twelve_pods_with_zones() {
-    compare(1..=150, |seed| 10 + seed % 3, 20);
+    compare(1..=150, |seed| 10 + seed % 3);
 }

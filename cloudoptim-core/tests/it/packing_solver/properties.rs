@@ -557,6 +557,28 @@ proptest! {
     }
 
     #[test]
+    fn a_tiny_packing_on_new_nodes_is_the_cheapest(
+        p in problem(Shape {
+            classes: 5,
+            per_class: 1,
+            zones: 3,
+            nodes: 0,
+            stock: false,
+            devices: false,
+            ..TINY
+        })
+    ) {
+        // Who may come first is judged more strictly by the solver.
+        let affinity = |r: &Rule| matches!(r, Rule::Affinity(_));
+        prop_assume!(!p.rules.iter().any(affinity));
+        let solution = solve(&p, &Effort::default()).unwrap();
+        if let Some(optimum) = exact::optimum(&p) {
+            prop_assert!(solution.unplaced.is_empty());
+            prop_assert_eq!(solution.cost, optimum);
+        }
+    }
+
+    #[test]
     fn bound_optimum_and_plan_are_in_order_with_zones(
         p in problem(Shape { zones: 2, per_class: 1, classes: 5, ..TINY })
     ) {

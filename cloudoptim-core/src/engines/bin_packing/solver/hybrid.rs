@@ -57,12 +57,25 @@ const DEVICE_PROOFS: usize = 40;
 /// How many types are looked at before all are.
 const PROMISING: usize = 24;
 
+/// A programme that falls by no more than this, relative, has stalled; after so
+/// many times in a row it is time to prove, where looking is exact in the end.
+const STALLED: f64 = 1e-5;
+const STALLS: u32 = 4;
+
+/// Types with devices that are looked at before all are, where a closer look is
+/// due, and how often in a row.
+const HOT: usize = 8;
+const HOT_PROOFS: usize = 12;
+
 /// A quick look passes over types that promise less than their price by this, as
 /// far as their last look tells.
 const DOUBT: f64 = 1e-3;
 
 /// Types with a new filling after which a round ends.
 const FOUND_PER_ROUND: usize = 3;
+
+/// The same where looking takes long.
+const FOUND_PER_PROOF: usize = 1;
 
 /// The same where one table tells of all of them.
 const FOUND_PER_TABLE: usize = 24;
@@ -127,6 +140,8 @@ struct Programme<'a> {
     family: Option<Family>,
     /// Types that promised most when all were looked at.
     promising: Vec<usize>,
+    /// Types with devices of which a closer look found a filling, the last first.
+    hot: Vec<usize>,
     master: Master,
     known: BTreeSet<Config>,
     configs: Vec<Config>,
@@ -237,6 +252,7 @@ impl<'a> Programme<'a> {
             types,
             family,
             promising: Vec::new(),
+            hot: Vec::new(),
             known: BTreeSet::new(),
             configs: Vec::new(),
             row_of,
@@ -288,7 +304,7 @@ impl<'a> Programme<'a> {
         }
         let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
         // Prove it; what stays uncertain is fluid, and the rest adapts.
-        let uncertain = self.prove(budget)?;
+        let uncertain = self.prove(pivot_limit, budget)?;
         if self.devices {
             // Fluid fillings of types with devices are worth much more than whole
             // ones: hardly any bound is left.
@@ -298,7 +314,7 @@ impl<'a> Programme<'a> {
                 self.types[t].fluid = true;
             }
             cut_short |= !self.converge(pivot_limit, budget)?;
-            self.prove(budget + budget / 4)?;
+            self.prove(pivot_limit, budget + budget / 4)?;
         }
         Some(self.result(cut_short))
     }
@@ -309,10 +325,24 @@ impl<'a> Programme<'a> {
         // Duals of late, to which prices lean: they jump less.
         let mut calm = self.centre.clone();
         let all: Vec<usize> = (0..self.types.len()).collect();
+        let mut last = f64::INFINITY;
+        let mut stalls = 0;
+        let patience = if self.devices { 0 } else { STALLS };
         loop {
             let duals = self.duals(pivot_limit)?;
+            let optimum = self.master.objective();
+            let stalled = optimum > last * (1.0 - STALLED);
+            stalls = if stalled { stalls + 1 } else { 0 };
+            last = optimum;
+            if self.devices && stalls > STALLS {
+                return Some(true);
+            }
             let mut added = false;
             for (lean, look) in LOOKS {
+                // What a quick look finds leads nowhere any more.
+                if stalls > patience && look == Look::Quick {
+                    continue;
+                }
                 if self.work >= budget || self.master.pivots >= pivot_limit {
                     return Some(false);
                 }
@@ -321,8 +351,11 @@ impl<'a> Programme<'a> {
                     .zip(&calm)
                     .map(|(dual, calm)| (1.0 - lean) * dual + lean * calm)
                     .collect();
-                if look == Look::Quick && !self.promising.is_empty() {
-                    let some = self.promising.clone();
+                let some = match look {
+                    Look::Quick => self.promising.clone(),
+                    Look::Close | Look::Hard => self.hot.clone(),
+                };
+                if !some.is_empty() {
                     added = self.price(&values, &duals, look, budget, &some).added;
                 }
                 if !added {
@@ -368,15 +401,23 @@ impl<'a> Programme<'a> {
 
     /// Looks hard at every type, a few times while that finds anything. Returns
     /// the types that stay uncertain.
-    fn prove(&mut self, budget: u64) -> Option<Vec<usize>> {
+    fn prove(&mut self, pivot_limit: u64, budget: u64) -> Option<Vec<usize>> {
         let mut uncertain = Vec::new();
         let times = if self.devices { DEVICE_PROOFS } else { PROOFS };
         for _ in 0..times {
             if self.settled() {
                 return Some(Vec::new());
             }
-            let duals = self.duals(u64::MAX)?;
             let all: Vec<usize> = (0..self.types.len()).collect();
+            let mut duals = self.duals(pivot_limit)?;
+            for _ in 0..HOT_PROOFS {
+                let hot = self.hot.clone();
+                let round = self.price(&duals, &duals, Look::Hard, budget, &hot);
+                if !round.added {
+                    break;
+                }
+                duals = self.duals(pivot_limit)?;
+            }
             let round = self.price(&duals, &duals, Look::Hard, budget, &all);
             uncertain = round.uncertain;
             if !round.added {
@@ -421,8 +462,10 @@ impl<'a> Programme<'a> {
                 relaxed.insert(i, (filling, bundled));
             }
         }
-        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let whole = types.len() == self.types.len();
+        if whole || look == Look::Quick {
+            order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        }
         if whole && types.len() > 2 * PROMISING {
             let some = order.iter().take(PROMISING);
             self.promising = some.map(|(_, i)| *i).collect();
@@ -510,13 +553,19 @@ impl<'a> Programme<'a> {
                 }
                 round.added |= some;
                 found += usize::from(some);
+                if some && self.devices && look != Look::Quick {
+                    self.hot.retain(|hot| *hot != i);
+                    self.hot.insert(0, i);
+                    self.hot.truncate(HOT);
+                }
             }
-            let enough = if table.is_some() {
-                FOUND_PER_TABLE
-            } else {
-                FOUND_PER_ROUND
+            let enough = match look {
+                Look::Hard if self.devices => FOUND_PER_PROOF,
+                Look::Hard => usize::MAX,
+                _ if table.is_some() => FOUND_PER_TABLE,
+                _ => FOUND_PER_ROUND,
             };
-            if found >= enough && look != Look::Hard {
+            if found >= enough {
                 return round;
             }
         }

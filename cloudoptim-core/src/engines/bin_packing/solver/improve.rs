@@ -51,7 +51,12 @@ pub(super) fn moved(model: &Model, bin: &Bin, ty: usize, offer: usize) -> Option
 }
 
 /// An empty node of a type with exactly these items, if they fit.
-fn fill_new(model: &Model, ty: usize, offer: usize, items: &[(usize, u32)]) -> Option<Bin> {
+pub(super) fn fill_new(
+    model: &Model,
+    ty: usize,
+    offer: usize,
+    items: &[(usize, u32)],
+) -> Option<Bin> {
     let mut order: Vec<(usize, u32)> = items.to_vec();
     // Company first, then those that need many or large devices.
     order.sort_by_key(|(k, _)| {

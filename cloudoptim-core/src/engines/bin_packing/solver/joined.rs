@@ -469,10 +469,20 @@ impl Join {
 
     /// Both together, if there is room.
     fn pair(&mut self, a: &Part, b: &Part) -> Option<Part> {
+        let takes = self.takes(a, b)?;
+        Some(self.both(a, b, takes))
+    }
+
+    /// What both take together, if there is room.
+    fn takes(&self, a: &Part, b: &Part) -> Option<[u64; 2]> {
         let mut takes = a.takes;
         for ((take, more), has) in takes.iter_mut().zip(b.takes).zip(self.capacity) {
             *take = take.checked_add(more).filter(|take| *take <= has)?;
         }
+        Some(takes)
+    }
+
+    fn both(&mut self, a: &Part, b: &Part, takes: [u64; 2]) -> Part {
         let way = match (a.way, b.way) {
             (NOTHING, way) | (way, NOTHING) => way,
             (a, b) => {
@@ -480,12 +490,12 @@ impl Join {
                 self.made.len() as u32 - 1
             }
         };
-        Some(Part {
+        Part {
             takes,
             value: a.value + b.value,
             loss: a.loss + b.loss,
             way,
-        })
+        }
     }
 
     /// All pairs that fit and lose little enough together, the first of each no
@@ -501,14 +511,20 @@ impl Join {
         order.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.way.cmp(&b.way)));
         let mut out: Vec<Part> = Vec::new();
         let least = least * (1.0 + SLACK);
+        let mut beaten = Beaten::new(self.capacity);
         for a in first.iter().filter(|a| a.loss <= least) {
             for b in &order {
                 self.work += 1;
                 if a.loss + b.loss > slack {
                     break;
                 }
-                out.extend(self.pair(a, b));
+                let takes = self.takes(a, b);
+                let good = takes.filter(|takes| !beaten.knows(*takes, a.value + b.value));
+                if let Some(takes) = good {
+                    out.push(self.both(a, b, takes));
+                }
             }
+            beaten.look_at(&mut out);
             if out.len() > PARTS || self.work > self.most {
                 return None;
             }
@@ -631,6 +647,74 @@ impl Join {
 fn order(a: &Part, b: &Part) -> Ordering {
     let by_value = b.value.total_cmp(&a.value);
     by_value.then(a.takes.cmp(&b.takes)).then(a.way.cmp(&b.way))
+}
+
+/// The best of the parts made so far, on a coarse grid of what they take: most
+/// parts that another one beats are not even kept until they are sorted.
+struct Beaten {
+    /// What a cell of the grid holds of each amount.
+    cell: [u64; 2],
+    /// The most that a part is worth that takes no more than so many whole cells.
+    best: Vec<f64>,
+    /// Parts that were looked at, and how many there are the next time.
+    seen: usize,
+    next: usize,
+}
+
+/// Cells of each amount.
+const CELLS: usize = 48;
+
+impl Beaten {
+    fn new(capacity: [u64; 2]) -> Self {
+        Self {
+            cell: capacity.map(|has| (has / CELLS as u64).max(1)),
+            best: vec![f64::NEG_INFINITY; (CELLS + 2) * (CELLS + 2)],
+            seen: 0,
+            next: 1024,
+        }
+    }
+
+    /// Whether a part that takes no more is worth as much.
+    fn knows(&self, takes: [u64; 2], value: f64) -> bool {
+        let [x, y] = [0, 1].map(|at| ((takes[at] / self.cell[at]) as usize).min(CELLS + 1));
+        self.best[x * (CELLS + 2) + y] >= value
+    }
+
+    /// Learns from `parts` when there are many new ones, and drops those that it
+    /// then knows to be beaten.
+    fn look_at(&mut self, parts: &mut Vec<Part>) {
+        if parts.len() < self.next {
+            return;
+        }
+        let width = CELLS + 2;
+        for part in parts.iter().skip(self.seen) {
+            let [x, y] = [0, 1].map(|at| part.takes[at].div_ceil(self.cell[at]) as usize);
+            if x < width && y < width {
+                let best = &mut self.best[x * width + y];
+                *best = best.max(part.value);
+            }
+        }
+        for at in 0..self.best.len() {
+            let (x, y) = (at / width, at % width);
+            let above = if x > 0 {
+                self.best[at - width]
+            } else {
+                f64::NEG_INFINITY
+            };
+            let left = if y > 0 {
+                self.best[at - 1]
+            } else {
+                f64::NEG_INFINITY
+            };
+            self.best[at] = self.best[at].max(above).max(left);
+        }
+        // A part does not beat itself: only what fills no whole number of cells
+        // may go.
+        let on_grid = |part: &Part| (0..2).all(|at| part.takes[at].is_multiple_of(self.cell[at]));
+        parts.retain(|part| on_grid(part) || !self.knows(part.takes, part.value));
+        self.seen = parts.len();
+        self.next = 2 * parts.len() + 1024;
+    }
 }
 
 /// What the parts take that were kept so far: for each amount of the first the

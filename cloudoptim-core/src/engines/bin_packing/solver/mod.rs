@@ -13,6 +13,7 @@
 //!   [`Solution::unplaced`] with its reason.
 //! - A node type without a price is never opened; the proof counts such types.
 
+mod answer;
 mod balance;
 mod bin;
 mod bound;
@@ -23,6 +24,7 @@ mod devices;
 pub mod exact;
 mod existing;
 mod family;
+mod fewer;
 mod greedy;
 mod grid;
 mod hybrid;
@@ -40,8 +42,11 @@ mod proportional;
 mod repack;
 mod room;
 mod search;
+mod small;
 mod solution;
 mod surrogate;
+mod swaps;
+mod tight;
 mod zones;
 
 pub use existing::{Existing, Misfit, Move};

@@ -151,6 +151,17 @@ impl Pack {
         self.bins.iter().map(|b| price(model, b)).sum()
     }
 
+    /// Counts anew what is left of `counts` (by kind) beside what was there before.
+    pub(super) fn count_left(&mut self, model: &Model, counts: &[u32]) {
+        let mut left = counts.to_vec();
+        for item in self.bins.iter().flat_map(|bin| &bin.items) {
+            if let Some(left) = left.get_mut(item.kind as usize) {
+                *left = left.saturating_sub(item.count);
+            }
+        }
+        self.left = Left::new(model, left);
+    }
+
     /// What makes one packing better than another: more placed, then cheaper,
     /// then fewer nodes.
     pub(super) fn rank(&self, model: &Model) -> (u64, i64, usize) {

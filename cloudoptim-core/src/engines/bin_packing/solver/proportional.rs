@@ -38,9 +38,18 @@ struct Share {
 }
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
-struct Draws(u64);
+pub(super) struct Draws(u64);
 
 impl Draws {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `n`, which is small.
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -57,7 +66,7 @@ impl Draws {
 /// Opens as many nodes as the fluid optimum has, and fills them.
 pub(super) fn proportional(scope: Scope<'_>, pack: &mut Pack, setting: Setting, seed: u64) {
     let model = scope.model;
-    let mut draws = Draws(seed);
+    let mut draws = Draws::new(seed);
     let mut shares = shares(scope, pack, &mut draws);
     let total: f64 = shares.iter().map(|s| s.usage).sum();
     if total < 1.0 {

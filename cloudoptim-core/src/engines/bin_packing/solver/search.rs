@@ -1,21 +1,23 @@
 //! From a canonical problem to a solution: bound, zones, portfolio,
 //! improvement, answer.
 
-use super::bin::{Bin, On};
+use super::answer::{assemble, reason};
+use super::bin::Bin;
 use super::bound::{self, Bound};
 use super::columns::{self, Programme};
+use super::fewer;
 use super::greedy::{self, Opens};
 use super::hybrid;
 use super::improve;
 use super::level::level;
 use super::merged::Merged;
 use super::model::Model;
-use super::pack::{self, Key, Pack, Pick, Scope, price};
+use super::pack::{self, Key, Pack, Pick, Scope};
 use super::problem::Problem;
 use super::proportional::{Setting, proportional};
+use super::small::{self, Small};
 use super::solution::{
-    BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Solution,
-    Stopped, Unplaced, UnplacedReason, Work,
+    BoundMethod, Certificate, Effort, Note, Progress, Solution, Stopped, UnplacedReason, Work,
 };
 use super::zones::{self, ZoneRules};
 use crate::model::MicroUsdPerHour;
@@ -28,6 +30,8 @@ struct Part {
     best: Option<(Pack, String)>,
     /// The best packings before improvement, best first.
     elite: Vec<(Pack, String)>,
+    /// Nodes that were found to be as few as can be.
+    least: usize,
 }
 
 /// How many packings of a part are worth improving.
@@ -55,6 +59,13 @@ const SPARES: [f64; 8] = [
     0.0, 0.000_1, 0.000_2, 0.000_4, 0.000_8, 0.001_6, 0.004, 0.012,
 ];
 
+/// Up to this many items, each zone is tried as the home of those that are free.
+const AT_HOME: u64 = 200;
+
+/// Entries of its inverse that a programme over whole fillings may change in all:
+/// a pivot goes through the square of the rows.
+const ENTRIES: u64 = 400_000_000;
+
 /// Up to this many types, first fit is tried on each of them.
 const FEW_TYPES: usize = 64;
 
@@ -65,6 +76,7 @@ impl Part {
             start,
             best: None,
             elite: Vec::new(),
+            least: usize::MAX,
         }
     }
 }
@@ -83,6 +95,10 @@ struct Search<'a> {
     stopped: Stopped,
     /// No packing costs less.
     lower: MicroUsdPerHour,
+    /// What the best packing that the observer knows leaves out, and its cost.
+    told: Option<(u64, i64)>,
+    /// How many there are to place.
+    items: u64,
 }
 
 /// Solves a canonical problem.
@@ -106,18 +122,7 @@ pub(super) fn run(
         .map(|(i, n)| Bin::existing(&model, i, n))
         .collect();
     let nothing_open = open.is_empty();
-    let parts = if model.zoned {
-        let split = zones::split(problem, &model, &counts);
-        let zones = split.into_iter().enumerate();
-        zones
-            .map(|(zone, counts)| {
-                let here = open.iter().filter(|b| b.zone == Some(zone)).cloned();
-                Part::new(Some(zone), Pack::new(&model, counts, here.collect()))
-            })
-            .collect()
-    } else {
-        vec![Part::new(None, Pack::new(&model, counts, open))]
-    };
+    let parts = parts(problem, &model, &counts, &open, None);
     let mut search = Search {
         model: &model,
         effort,
@@ -128,6 +133,8 @@ pub(super) fn run(
         limit: u64::MAX,
         stopped: Stopped::Finished,
         lower: MicroUsdPerHour::ZERO,
+        told: None,
+        items: counts.iter().map(|n| u64::from(*n)).sum(),
     };
     // A first answer at once, then the bound, whose values guide the rest.
     let nothing = Bound::none(&model);
@@ -140,23 +147,69 @@ pub(super) fn run(
     search.work.pivots = bound.pivots;
     search.lower = bound.lower;
     search.each_part(&bound, &mut |search, part, scope| {
-        search.greedy(part, scope)
+        search.greedy(part, scope)?;
+        search.fewer(part)
     });
     if nothing_open && !search.done() {
         search.configurations(problem, &mut bound);
         search.lower = bound.lower;
     }
-    if !search.done() {
+    let small = if nothing_open && !search.done() {
+        search.small(problem, &counts)
+    } else {
+        None
+    };
+    // Nothing is cheaper than the best that was gone through, or than what is
+    // known already.
+    let settled = small.as_ref().is_some_and(|small| {
+        small.complete && (small.pack.is_some() || search.reached().is_some())
+    });
+    if !search.done() && !settled {
         search.each_part(&bound, &mut |search, part, scope| {
-            search.portfolio(part, scope)
+            search.portfolio(part, scope)?;
+            search.fewer(part)
         });
     }
-    let (mut pack, strategy) = search.join();
+    let (mut pack, mut strategy) = search.join();
     if model.zoned {
         settle(problem, &model, &mut pack);
     }
+    pack.count_left(&model, &counts);
+    if model.zoned && nothing_open && !settled {
+        search.homes(problem, &counts, &bound, &mut pack, &mut strategy);
+    }
+    let best = small.and_then(|small| small.pack);
+    if let Some(best) = best.filter(|best| best.rank(&model) < pack.rank(&model)) {
+        (pack, strategy) = (best, "every packing".to_owned());
+        // Whoever breaks off here is late: this is the end.
+        let _ = search.tell(pack.left.total, pack.cost(&model), &strategy);
+    }
     let (stopped, work) = (search.stopped, search.work);
     assemble(problem, &model, &bound, pack, strategy, work, stopped)
+}
+
+/// What is packed by itself: each zone with its items, or everything.
+fn parts(
+    problem: &Problem,
+    model: &Model,
+    counts: &[u32],
+    open: &[Bin],
+    home: Option<usize>,
+) -> Vec<Part> {
+    if !model.zoned {
+        return vec![Part::new(
+            None,
+            Pack::new(model, counts.to_vec(), open.to_vec()),
+        )];
+    }
+    let split = zones::split(problem, model, counts, home);
+    let zones = split.into_iter().enumerate();
+    zones
+        .map(|(zone, counts)| {
+            let here = open.iter().filter(|b| b.zone == Some(zone)).cloned();
+            Part::new(Some(zone), Pack::new(model, counts, here.collect()))
+        })
+        .collect()
 }
 
 impl Search<'_> {
@@ -182,9 +235,18 @@ impl Search<'_> {
         }
     }
 
+    /// Items that no part has: the zones could not take them.
+    fn missing(&self) -> u64 {
+        let given = self.parts.iter().map(|p| p.start.left.total);
+        self.items - given.sum::<u64>()
+    }
+
     /// What the best packings of all parts cost; `None` while something is left
     /// out.
     fn reached(&self) -> Option<MicroUsdPerHour> {
+        if self.missing() > 0 {
+            return None;
+        }
         let waiting = self.parts.iter().filter(|p| p.start.left.total > 0);
         let costs = waiting.map(|part| {
             let (pack, _) = part.best.as_ref()?;
@@ -226,7 +288,7 @@ impl Search<'_> {
             types: &types,
         };
         let plain = Pack::new(relaxed, left.clone(), Vec::new());
-        let pivots = self.effort.bound_pivots;
+        let pivots = self.pivots(some);
         let budget = self.effort.placements / 20;
         let mut programme = Programme::new(scope, &plain, &types, pivots, budget);
         for part in &self.parts {
@@ -269,6 +331,47 @@ impl Search<'_> {
         if found.cut_short {
             let labels = found.work;
             bound.notes.push(Note::BoundLabelLimit { labels });
+        }
+    }
+
+    /// Goes through all packings, where items are few enough for that.
+    fn small(&mut self, problem: &Problem, counts: &[u32]) -> Option<Small> {
+        let budget = self.effort.placements.saturating_sub(self.work.placements) / 4;
+        let reached = self.reached().map(|cost| cost.0);
+        let found = small::cheapest(problem, self.model, counts, reached, budget)?;
+        self.work.placements += found.work;
+        Some(found)
+    }
+
+    /// Tries each zone as the home of whatever may choose, where items are so few
+    /// that a node in every zone is dear.
+    fn homes(
+        &mut self,
+        problem: &Problem,
+        counts: &[u32],
+        bound: &Bound,
+        best: &mut Pack,
+        strategy: &mut String,
+    ) {
+        if self.items > AT_HOME {
+            return;
+        }
+        for home in 0..problem.zones.len() {
+            let optimal = best.left.total == 0 && best.cost(self.model) <= self.lower.0;
+            if optimal || self.stopped != Stopped::Finished {
+                return;
+            }
+            self.parts = parts(problem, self.model, counts, &[], Some(home));
+            self.each_part(bound, &mut |search, part, scope| {
+                search.greedy(part, scope)?;
+                search.portfolio(part, scope)
+            });
+            let (mut pack, name) = self.join();
+            settle(problem, self.model, &mut pack);
+            pack.count_left(self.model, counts);
+            if pack.rank(self.model) < best.rank(self.model) {
+                (*best, *strategy) = (pack, name);
+            }
         }
     }
 
@@ -356,6 +459,12 @@ impl Search<'_> {
         self.improve(part, scope)
     }
 
+    /// Pivots of a programme over whole fillings.
+    fn pivots(&self, rows: usize) -> u64 {
+        let entries = (rows * rows).max(1) as u64;
+        self.effort.bound_pivots.min(ENTRIES / entries)
+    }
+
     /// Whether a part has too many shapes for programmes over whole fillings.
     fn many(&self, part: usize) -> bool {
         let shapes = self.parts[part].start.left.shapes.iter();
@@ -416,7 +525,7 @@ impl Search<'_> {
         if shapes.iter().filter(|n| **n > 0).count() > columns::MAX_SHAPES {
             return ControlFlow::Continue(0.0);
         }
-        let pivots = self.effort.bound_pivots;
+        let pivots = self.pivots(shapes.iter().filter(|n| **n > 0).count());
         // Zones try twice; half is for what comes after.
         let tries = if self.parts.len() > 1 { 4 } else { 2 };
         let budget = self.limit.saturating_sub(self.work.placements) / tries;
@@ -474,6 +583,25 @@ impl Search<'_> {
         ControlFlow::Continue(())
     }
 
+    /// Brings the best packing of a part to fewer nodes, where all are of one type.
+    fn fewer(&mut self, part: usize) -> ControlFlow<()> {
+        let Part { best, least, .. } = &self.parts[part];
+        let best = best.as_ref().filter(|(pack, _)| pack.bins.len() < *least);
+        let Some((pack, name)) = best.cloned() else {
+            return ControlFlow::Continue(());
+        };
+        let name = format!("{name}, on fewer nodes");
+        let budget = self.limit.saturating_sub(self.work.placements);
+        let (found, work) = fewer::fewer(self.model, &pack, budget);
+        let nodes = found.as_ref().map_or(pack.bins.len(), |p| p.bins.len());
+        self.parts[part].least = nodes;
+        self.work.placements += work;
+        match found {
+            Some(pack) => self.offer(part, pack, &name),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
     /// Runs one strategy on a part and keeps its packing if it is better.
     fn consider(
         &mut self,
@@ -518,26 +646,37 @@ impl Search<'_> {
         if self.parts.iter().any(waits) {
             return ControlFlow::Continue(());
         }
-        let (mut cost, mut unplaced) = (0, 0);
+        let (mut cost, mut unplaced) = (0, self.missing());
         for (pack, _) in self.parts.iter().filter_map(|p| p.best.as_ref()) {
             cost += pack.cost(self.model);
             unplaced += pack.left.total;
         }
+        self.tell(unplaced, cost, name)?;
+        if self.done() {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Tells the observer of a packing of all parts, if it is the best so far.
+    fn tell(&mut self, unplaced: u64, cost: i64, strategy: &str) -> ControlFlow<()> {
+        if self.told.is_some_and(|told| told <= (unplaced, cost)) {
+            return ControlFlow::Continue(());
+        }
+        self.told = Some((unplaced, cost));
         let answer = (self.observe)(Progress {
             cost: MicroUsdPerHour(cost),
             unplaced,
-            strategy: name,
+            strategy,
         });
         if answer.is_break() {
             self.stopped = Stopped::Observer;
         }
-        if self.done() {
-            return ControlFlow::Break(());
-        }
         answer
     }
 
-    /// The best packings of all parts in one, and where they came from.
+    /// The best packings of all parts in one, and where they came from. What they
+    /// leave out is not counted.
     fn join(&mut self) -> (Pack, String) {
         let mut names: Vec<String> = Vec::new();
         let mut all = Pack::new(self.model, vec![0; self.model.kinds.len()], Vec::new());
@@ -626,143 +765,4 @@ pub(super) fn area_values(model: &Model) -> Vec<f64> {
                 .sum()
         })
         .collect()
-}
-
-/// Writes a packing down as a solution, in canonical order.
-fn assemble(
-    problem: &Problem,
-    model: &Model,
-    bound: &Bound,
-    pack: Pack,
-    strategy: String,
-    work: Work,
-    stopped: Stopped,
-) -> Solution {
-    // Kinds stand for classes: hand their items out in order.
-    let mut classes: Vec<Vec<(usize, u32)>> = model
-        .kinds
-        .iter()
-        .map(|k| {
-            let mut list: Vec<(usize, u32)> =
-                k.classes.iter().copied().filter(|(_, n)| *n > 0).collect();
-            list.reverse();
-            list
-        })
-        .collect();
-    let cost: i64 = pack.bins.iter().map(|b| price(model, b)).sum();
-    let mut bins = pack.bins;
-    bins.retain(|b| !b.is_empty());
-    bins.sort_by_cached_key(|b| {
-        let mut items = b.items.clone();
-        items.sort_unstable();
-        (b.on, items)
-    });
-    let mut nodes = Vec::new();
-    let mut reused = Vec::new();
-    for bin in &bins {
-        let mut items = bin.items.clone();
-        items.sort_unstable();
-        let mut placed: Vec<Placed> = Vec::new();
-        for item in items {
-            let mut count = item.count;
-            let list = &mut classes[item.kind as usize];
-            while count > 0 {
-                let Some(last) = list.last_mut() else { break };
-                let n = count.min(last.1);
-                placed.push(Placed {
-                    class: last.0,
-                    count: n,
-                    devices: (0..64).filter(|i| (item.devices >> i) & 1 == 1).collect(),
-                });
-                last.1 -= n;
-                count -= n;
-                if last.1 == 0 {
-                    list.pop();
-                }
-            }
-        }
-        placed.sort_unstable();
-        match bin.on {
-            On::Node(node) => reused.push(Reused {
-                node: node as usize,
-                items: placed,
-            }),
-            On::New { ty, offer } => {
-                let t = &model.types[ty as usize];
-                let offer = t.offers[offer as usize];
-                nodes.push(NewNode {
-                    node_type: t.source,
-                    offering: offer.offering,
-                    zone: offer.zone,
-                    price: offer.price,
-                    items: placed,
-                });
-            }
-        }
-    }
-    let mut unplaced = Vec::new();
-    let mut fits_nothing = 0;
-    for (kind, list) in classes.iter().enumerate() {
-        for (class, count) in list.iter().rev() {
-            let reason = reason(problem, model, kind);
-            if reason == UnplacedReason::FitsNothing {
-                fits_nothing += count;
-            }
-            unplaced.push(Unplaced {
-                class: *class,
-                count: *count,
-                reason,
-            });
-        }
-    }
-    unplaced.sort_unstable();
-    let mut notes = bound.notes.clone();
-    if fits_nothing > 0 {
-        notes.push(Note::ItemsFitNothing {
-            items: fits_nothing,
-        });
-    }
-    let cost = MicroUsdPerHour(cost);
-    let fits_all = unplaced
-        .iter()
-        .all(|u| u.reason == UnplacedReason::FitsNothing);
-    Solution {
-        nodes,
-        reused,
-        unplaced,
-        cost,
-        lower_bound: bound.lower,
-        proof: Proof {
-            method: bound.method,
-            certificate: bound.certificate.clone(),
-            stopped: if fits_all && cost == bound.lower {
-                Stopped::Optimal
-            } else {
-                stopped
-            },
-            strategy,
-            notes,
-        },
-        work,
-    }
-}
-
-/// Why items of a kind were left over.
-fn reason(problem: &Problem, model: &Model, kind: usize) -> UnplacedReason {
-    let k = &model.kinds[kind];
-    let on_type = model.types.iter().any(|t| t.fits[k.shape] > 0);
-    let shape = &model.shapes[k.shape];
-    let on_node = problem.nodes.iter().enumerate().any(|(i, n)| {
-        !n.closed
-            && shape.nodes.contains(i)
-            && n.zone.is_none_or(|z| shape.zones.contains(z))
-            && shape.demand.iter().zip(&n.free).all(|(d, f)| d <= f)
-    });
-    if !on_type && !on_node {
-        UnplacedReason::FitsNothing
-    } else if !k.touches.is_empty() || k.zoned {
-        UnplacedReason::Rules
-    } else {
-        UnplacedReason::NoneLeft
-    }
 }

@@ -20,6 +20,14 @@ pub(super) struct ZoneRules {
     rules_of: Vec<Vec<usize>>,
 }
 
+/// Items that come to a zone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) zone: usize,
+    pub(super) kind: usize,
+    pub(super) count: u32,
+}
+
 #[derive(Debug, Clone)]
 struct Counted {
     asks: Asks,
@@ -136,7 +144,7 @@ impl ZoneRules {
                 }
                 let first = |kinds: &[bool]| (0..kinds.len()).find(|k| kinds[*k] && held(zone, *k));
                 // Of a limit, what is counted may leave as well.
-                let limit = matches!(rule.asks, Asks::Limit { .. });
+                let limit = rule.is_limit();
                 let kind =
                     first(&rule.with_kinds).or_else(|| first(&rule.of_kinds).filter(|_| limit));
                 if let Some(kind) = kind {
@@ -145,6 +153,64 @@ impl ZoneRules {
             }
         }
         worst.map(|(_, zone, kind)| (zone, kind))
+    }
+
+    /// Counts items of kinds in `zone`, or with a `sign` of -1 no more.
+    pub(super) fn give(&mut self, items: &[(usize, u32)], zone: usize, sign: i64) {
+        for (kind, count) in items {
+            self.shift(*kind, zone, sign * i64::from(*count));
+        }
+    }
+
+    /// By how many items limits are broken in a zone.
+    pub(super) fn over_limits(&self, zone: usize) -> i64 {
+        let limits = self.rules.iter().filter(|r| r.is_limit());
+        limits.map(|r| r.excess_in(zone)).sum()
+    }
+
+    /// Whether everyone finds the company that they ask for, if they come in some
+    /// order: an affinity lets the first of its own in where there is none
+    /// anywhere yet. Who will have no other company comes before those who do.
+    pub(super) fn admits_in_some_order(mut self, arrivals: Vec<Arrival>) -> bool {
+        let mut waiting: Vec<(Arrival, bool)> = arrivals
+            .iter()
+            .map(|a| (*a, self.starts(a, &arrivals)))
+            .collect();
+        while !waiting.is_empty() {
+            let mut lonely = waiting.iter();
+            let next = lonely
+                .position(|(a, starts)| *starts && self.welcomes(a, true))
+                .or_else(|| waiting.iter().position(|(a, _)| self.welcomes(a, false)))
+                .or_else(|| waiting.iter().position(|(a, _)| self.welcomes(a, true)));
+            let Some(next) = next else { return false };
+            let (arrival, _) = waiting.remove(next);
+            self.shift(arrival.kind, arrival.zone, i64::from(arrival.count));
+        }
+        true
+    }
+
+    /// Whether an arrival finds no company but its own, where all are there.
+    fn starts(&self, arrival: &Arrival, all: &[Arrival]) -> bool {
+        self.asked(arrival).any(|r| {
+            let company =
+                |a: &Arrival| a.zone == arrival.zone && r.of_kinds[a.kind] && !r.with_kinds[a.kind];
+            r.of[arrival.zone] == 0 && !all.iter().any(company)
+        })
+    }
+
+    /// Whether there is company for an arrival, or it may be the `first`.
+    fn welcomes(&self, arrival: &Arrival, first: bool) -> bool {
+        self.asked(arrival).all(|r| {
+            let starts = first && r.of_kinds[arrival.kind] && r.of.iter().all(|n| *n == 0);
+            r.of[arrival.zone] > 0 || starts
+        })
+    }
+
+    /// The affinities of an arrival.
+    fn asked(&self, arrival: &Arrival) -> impl Iterator<Item = &Counted> {
+        let kind = arrival.kind;
+        let rules = self.rules_of[kind].iter().map(|r| &self.rules[*r]);
+        rules.filter(move |r| r.is_affinity() && r.with_kinds[kind])
     }
 
     /// Whether one more item of `kind` in `zone` keeps what it asks for
@@ -156,8 +222,7 @@ impl ZoneRules {
         self.shift(kind, zone, 1);
         let ok = self.rules_of[kind].iter().all(|r| {
             let r = &self.rules[*r];
-            let limit = matches!(r.asks, Asks::Limit { .. });
-            !(r.with_kinds[kind] || limit) || r.excess_in(zone) == 0
+            !(r.with_kinds[kind] || r.is_limit()) || r.excess_in(zone) == 0
         });
         self.shift(kind, zone, -1);
         ok
@@ -195,11 +260,17 @@ impl Counted {
     fn is_affinity(&self) -> bool {
         matches!(self.asks, Asks::Affinity)
     }
+
+    fn is_limit(&self) -> bool {
+        matches!(self.asks, Asks::Limit { .. })
+    }
 }
 
 struct Splitter<'a> {
     model: &'a Model,
     zones: usize,
+    /// Where everything goes that may.
+    home: Option<usize>,
     rules: ZoneRules,
     /// Zones that may take a kind.
     allowed: Vec<u64>,
@@ -210,17 +281,26 @@ struct Splitter<'a> {
 }
 
 /// Distributes `counts` (by kind) over the zones of a problem with zones: by
-/// zone and kind, those that no zone may take left out.
-pub(super) fn split(problem: &Problem, model: &Model, counts: &[u32]) -> Vec<Vec<u32>> {
+/// zone and kind, those that no zone may take left out. What may choose its zone
+/// goes `home`, if there is one, else it is spread evenly.
+pub(super) fn split(
+    problem: &Problem,
+    model: &Model,
+    counts: &[u32],
+    home: Option<usize>,
+) -> Vec<Vec<u32>> {
     let zones = problem.zones.len();
     let mut splitter = Splitter::new(problem, model, zones);
+    splitter.home = home;
     let mut todo = counts.to_vec();
     let groups = splitter.groups(&todo);
     splitter.place_groups(&groups, &mut todo);
     splitter.place_counted(&mut todo);
     splitter.place_free(problem, &mut todo);
     splitter.repair(&groups);
-    splitter.balance(problem, &groups);
+    if home.is_none() {
+        splitter.balance(problem, &groups);
+    }
     splitter.counts
 }
 
@@ -254,6 +334,7 @@ impl<'a> Splitter<'a> {
         Self {
             model,
             zones,
+            home: None,
             rules: ZoneRules::new(problem, model),
             allowed,
             size: model.kinds.iter().map(|k| values[k.shape]).collect(),
@@ -267,6 +348,10 @@ impl<'a> Splitter<'a> {
         let slot = &mut self.counts[zone][kind];
         *slot = (i64::from(*slot) + count) as u32;
         self.rules.shift(kind, zone, count);
+    }
+
+    fn away(&self, zone: usize) -> bool {
+        self.home.is_some_and(|home| home != zone)
     }
 
     fn allows(&self, kind: usize, zone: usize) -> bool {
@@ -326,7 +411,7 @@ impl<'a> Splitter<'a> {
         });
         for g in order {
             let group = &groups[g];
-            let mut best: Option<(i64, f64, usize)> = None;
+            let mut best: Option<((i64, bool, f64), usize)> = None;
             for zone in 0..self.zones {
                 if !group.iter().all(|k| self.allows(*k, zone)) {
                     continue;
@@ -339,18 +424,19 @@ impl<'a> Splitter<'a> {
                 for k in group {
                     self.shift(*k, zone, -i64::from(todo[*k]));
                 }
-                if best.is_none_or(|(e, l, _)| (excess, before) < (e, l)) {
-                    best = Some((excess, before, zone));
+                let key = (excess, self.away(zone), before);
+                if best.is_none_or(|(least, _)| key < least) {
+                    best = Some((key, zone));
                 }
             }
             for k in group {
                 let count = std::mem::take(&mut todo[*k]);
-                if let Some((_, _, zone)) = best {
+                if let Some((_, zone)) = best {
                     self.shift(*k, zone, i64::from(count));
                 }
             }
             // Company from outside the group: bring one item of it along.
-            let Some((_, _, zone)) = best else { continue };
+            let Some((_, zone)) = best else { continue };
             for r in 0..self.rules.rules.len() {
                 let rule = &self.rules.rules[r];
                 if !rule.is_affinity() || rule.excess_in(zone) == 0 {
@@ -379,7 +465,7 @@ impl<'a> Splitter<'a> {
         order.sort_by_key(|k| (!counted(self, *k), self.allowed[*k].count_ones(), *k));
         for kind in order {
             for _ in 0..std::mem::take(&mut todo[kind]) {
-                let mut best: Option<(i64, i64, f64, usize)> = None;
+                let mut best: Option<(i64, i64, bool, f64, usize)> = None;
                 for zone in 0..self.zones {
                     if !self.allows(kind, zone) {
                         continue;
@@ -392,12 +478,12 @@ impl<'a> Splitter<'a> {
                         .sum();
                     // Spreads need not hold in between, only in the end.
                     let blocked = self.limits_break(kind, zone);
-                    let key = (blocked, held, self.load[zone], zone);
+                    let key = (blocked, held, self.away(zone), self.load[zone], zone);
                     if best.is_none_or(|b| key < b) {
                         best = Some(key);
                     }
                 }
-                if let Some((0, _, _, zone)) = best {
+                if let Some((0, .., zone)) = best {
                     self.shift(kind, zone, 1);
                 }
             }
@@ -421,13 +507,17 @@ impl<'a> Splitter<'a> {
         (after - before).max(0)
     }
 
-    /// Free items follow the load, or go to the cheapest zone when zones
-    /// differ in price.
+    /// Free items go home, or follow the load, or go to the cheapest zone when
+    /// zones differ in price.
     fn place_free(&mut self, problem: &Problem, todo: &mut [u32]) {
         let price = zone_prices(self.model, problem.zones.len());
         for (kind, todo) in todo.iter_mut().enumerate() {
             let count = std::mem::take(todo);
             if count == 0 {
+                continue;
+            }
+            if let Some(home) = self.home.filter(|home| self.allows(kind, *home)) {
+                self.shift(kind, home, i64::from(count));
                 continue;
             }
             let open: Vec<usize> = (0..self.zones).filter(|z| self.allows(kind, *z)).collect();
