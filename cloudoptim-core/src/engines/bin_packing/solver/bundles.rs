@@ -366,7 +366,7 @@ impl Bundler {
         slack: f64,
         most: usize,
     ) -> Vec<(Bundle, f64)> {
-        let device = relaxed.duals.last().copied().unwrap_or(0.0) / f64::from(self.devices);
+        let device = relaxed.device(self.devices);
         let beyond = |i: usize| self.beyond(search, values, &relaxed.duals, i);
         let mut found: Vec<(Bundle, f64)> = Vec::new();
         for bundle in &self.single {
@@ -676,10 +676,14 @@ pub(super) mod tests {
         let mut found = 0;
         let mut in_tables = 0;
         for seed in 1..=300 {
-            let (problem, by_class) = problem(seed, 2);
+            // None at all on some: other types of the problem may have devices.
+            let devices = seed as usize % 3;
+            let (problem, by_class) = problem(seed, devices);
             let (search, pricer, values) = search(&problem, &by_class);
             let mut bundler = Bundler::new(&search, &pricer).unwrap();
-            let best = brute(&search, &values, 0, &mut vec![10, 12, 1000, 1000]);
+            let mut free = vec![10, 12];
+            free.resize(2 + devices, 1000);
+            let best = brute(&search, &values, 0, &mut free);
             let relaxed = bundler.relax(&search, &values);
             assert!(relaxed.value >= best - 1e-6, "seed {seed}");
             let tabled = bundler.tabled(&search, &relaxed, &values, best * 0.5, 6);
