@@ -430,17 +430,17 @@ impl Search<'_> {
                 self.configs = all;
             }
         }
-        let won = |(_, name): &(Pack, String)| name.starts_with("columns");
-        if self.parts[part].best.as_ref().is_some_and(won) {
-            // No rule was ever better where the programme was.
-            return self.improve(part, scope);
-        }
         // First fit on each type, as long as there are few.
         let used = (0..types).filter(|t| types <= FEW_TYPES || scope.bound.usage[*t] > 0.0);
         for t in used {
             self.consider(part, scope, "first fit, one type", &mut |pack| {
                 greedy::first_fit(scope, pack, Opens::Type(t));
             })?;
+        }
+        let won = |(_, name): &(Pack, String)| name.starts_with("columns");
+        if self.parts[part].best.as_ref().is_some_and(won) {
+            // No other rule was ever better where the programme was.
+            return self.improve(part, scope);
         }
         self.consider(part, scope, "one node each", &mut |pack| {
             greedy::one_each(scope, pack);
