@@ -54,7 +54,7 @@ struct Options {
     types: Option<PathBuf>,
     launch: Option<Launch>,
     scene: Option<String>,
-    nodes: usize,
+    nodes: Option<usize>,
     keep: f64,
     seed: u64,
     move_price: Option<MicroUsdPerHour>,
@@ -67,13 +67,18 @@ struct Options {
     json: bool,
 }
 
+/// Nodes of a made-up cluster; pods and workloads of one that is scaled down.
+const NODES: usize = 1_000;
+const PODS: usize = 2_000;
+const WORKLOADS: usize = 40;
+
 /// What a move is worth when nobody says: two cents for an eviction, over a week.
 const MOVE_PRICE: MicroUsdPerHour = MicroUsdPerHour(20_000 / 168);
 
 impl Options {
     fn parse(args: Vec<String>) -> Result<Self, Usage> {
         let mut options = Self {
-            nodes: 1_000,
+            nodes: None,
             keep: 0.7,
             seed: 1,
             node_share: 100,
@@ -98,7 +103,7 @@ impl Options {
                     });
                 }
                 "--scene" => options.scene = Some(value(&arg, &mut args)?),
-                "--nodes" => options.nodes = number(&arg, &mut args)?,
+                "--nodes" => options.nodes = Some(number(&arg, &mut args)?),
                 "--keep" => {
                     options.keep = number(&arg, &mut args)?;
                     if !(0.0..=1.0).contains(&options.keep) {
@@ -417,9 +422,13 @@ fn scene(
         });
         found.collect()
     };
+    let size = options.nodes.unwrap_or(match name {
+        "scaled-down" => PODS,
+        _ => NODES,
+    });
     let four = ["m6i.2xlarge", "c6i.2xlarge", "r6i.xlarge", "m7i.4xlarge"];
     let plan = |types: Vec<TypeRow>, sizes: Sizes| scene::Plan {
-        nodes: options.nodes,
+        nodes: size,
         types,
         sizes,
         keep: options.keep,
@@ -427,14 +436,16 @@ fn scene(
         spread_every: 0,
         seed: options.seed,
     };
-    // Amd64 types of general use up to 4xlarge, as one would allow a pool.
+    // Types up to 4xlarge, as one would allow a pool: those that were named, or
+    // amd64 ones of general use.
     let small: Vec<TypeRow> = known
         .iter()
         .filter(|t| {
             let family = t.name.split('.').next().unwrap_or_default();
             t.cpu_milli <= 16_000
                 && t.gpus.is_empty()
-                && ["c6i", "c7i", "m6i", "m7i", "r6i", "r7i"].contains(&family)
+                && (!types.is_empty()
+                    || ["c6i", "c7i", "m6i", "m7i", "r6i", "r7i"].contains(&family))
         })
         .cloned()
         .collect();
@@ -444,8 +455,8 @@ fn scene(
         "rightsized" => plan(named(&four)?, Sizes::Rightsized).scene(),
         _ => scaled_down(
             &small,
-            40,
-            options.nodes / 20,
+            WORKLOADS,
+            size / WORKLOADS,
             options.keep,
             4,
             options.seed,
@@ -472,10 +483,7 @@ fn scene(
         .collect();
     let count = |p: &solver::Point| nodes - p.removed.len() + p.bought.len();
     let line = Line {
-        instance: format!(
-            "{name}-{}-{}-seed{}",
-            options.nodes, options.keep, options.seed
-        ),
+        instance: format!("{name}-{size}-{}-seed{}", options.keep, options.seed),
         cluster: "made up".to_owned(),
         pods: scene.pods.len(),
         nodes_before: nodes,

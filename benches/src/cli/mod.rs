@@ -86,7 +86,7 @@ options of consolidate:
                       mixed (four types), rightsized (four types, a size for
                       each workload) or scaled-down (as an autoscaler left it)
   --nodes N           how many nodes it has (default 1000); of scaled-down, how
-                      many pods before the scaling down
+                      many pods before the scaling down (default 2000)
   --keep PART         the part of its pods that is left (default 0.7)
   --seed N            seed of the scene (default 1)
 
