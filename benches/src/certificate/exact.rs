@@ -55,7 +55,7 @@ pub(super) struct Most {
 
 /// The most that fits, or the price when that is more; `None` when it would take
 /// too long.
-pub(super) fn most(room: &Room<'_>, shares: &[Share], budget: &mut Budget) -> Option<Most> {
+pub(super) fn most(room: &Room, shares: &[Share], budget: &mut Budget) -> Option<Most> {
     if !room.of.devices.is_empty()
         && let Some(found) = super::lists::most(room, budget)
     {
@@ -97,7 +97,7 @@ struct Branch<'a> {
 
 /// Depth-first over how many of each item, most value for its shares first.
 /// Branches that cannot be worth more than the price are not looked into.
-pub(super) fn branch(room: &Room<'_>, shares: &[Share]) -> Option<Most> {
+pub(super) fn branch(room: &Room, shares: &[Share]) -> Option<Most> {
     let part = |item: &Item, share: &Share| {
         let (num, den) = room.part(item, share.of, share.rounding);
         num as f64 / den as f64
@@ -205,7 +205,7 @@ fn takes(item: &Item, dim: usize) -> u64 {
 }
 
 /// What a node has of a resource, likewise.
-fn has(room: &Room<'_>, dim: usize) -> u64 {
+fn has(room: &Room, dim: usize) -> u64 {
     let capacity = room.of.capacity.get(dim).copied();
     capacity.unwrap_or_else(|| room.of.devices.iter().map(|d| u64::from(d.milli)).sum())
 }
@@ -222,7 +222,7 @@ struct Side {
 
 /// Sides of a table of at most so many cells. Units are the greatest divisor of
 /// all requests, doubled where that rounds least away.
-fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Option<Vec<Side>> {
+fn sides(items: &[&Item], room: &Room, shares: &[Share], cells: u64) -> Option<Vec<Side>> {
     let amounts = room.of.capacity.len();
     let carried = |dim: usize| -> f64 {
         let resource = if dim < amounts {
@@ -283,7 +283,7 @@ fn sides(items: &[&Item], room: &Room<'_>, shares: &[Share], cells: u64) -> Opti
 
 /// Dynamic programming over what is used of up to three resources.
 pub(super) fn table(
-    room: &Room<'_>,
+    room: &Room,
     shares: &[Share],
     cells: u64,
     budget: &mut Budget,
@@ -352,7 +352,7 @@ pub(super) fn table(
     })
 }
 
-fn most_of(item: &Item, room: &Room<'_>) -> u64 {
+fn most_of(item: &Item, room: &Room) -> u64 {
     let dims = item
         .demand
         .iter()
@@ -363,7 +363,7 @@ fn most_of(item: &Item, room: &Room<'_>) -> u64 {
 
 /// Items that may be taken without end (a limit of `None`), and those of which
 /// only so many.
-fn groups<'a>(items: &[&'a Item], room: &Room<'_>) -> Vec<(Option<u64>, Vec<&'a Item>)> {
+fn groups<'a>(items: &[&'a Item], room: &Room) -> Vec<(Option<u64>, Vec<&'a Item>)> {
     let mut free = Vec::new();
     let mut out = Vec::new();
     let mut limited: BTreeMap<usize, Vec<&Item>> = BTreeMap::new();

@@ -41,7 +41,7 @@ struct Piece<'a> {
 }
 
 struct Lists<'a> {
-    room: &'a Room<'a>,
+    room: &'a Room,
     pieces: Vec<Piece<'a>>,
     devices: u64,
     cells: usize,
@@ -55,7 +55,7 @@ struct Lists<'a> {
 
 /// `None` where devices are unequal or shared by halves, where there are limits,
 /// and where it would take too long.
-pub(super) fn most(room: &Room<'_>, budget: &mut Budget) -> Option<Most> {
+pub(super) fn most(room: &Room, budget: &mut Budget) -> Option<Most> {
     let mut lists = Lists::new(room)?;
     lists.set_prices()?;
     let bound: f64 = lists.prices.iter().sum::<f64>() + lists.device * lists.devices as f64;
@@ -71,7 +71,7 @@ pub(super) fn most(room: &Room<'_>, budget: &mut Budget) -> Option<Most> {
 }
 
 impl<'a> Lists<'a> {
-    fn new(room: &'a Room<'a>) -> Option<Self> {
+    fn new(room: &'a Room) -> Option<Self> {
         let devices = &room.of.devices;
         let milli = devices.first().map_or(0, |d| u64::from(d.milli));
         if devices.iter().any(|d| u64::from(d.milli) != milli) {
@@ -528,7 +528,7 @@ mod tests {
     }
 
     /// The most that fits, by trying everything; amounts, then each device.
-    fn brute(room: &Room<'_>, from: usize, free: &mut Vec<u64>) -> u64 {
+    fn brute(room: &Room, from: usize, free: &mut Vec<u64>) -> u64 {
         let mut best = 0;
         for (at, item) in room.items.iter().enumerate().skip(from) {
             if item.demand.iter().zip(free.iter()).any(|(d, f)| d > f) {

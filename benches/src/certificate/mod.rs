@@ -75,8 +75,9 @@ struct Item {
 }
 
 /// A type with what it can hold.
-struct Room<'a> {
-    of: &'a NodeType,
+struct Room {
+    /// With capacities cut down to what the items can take.
+    of: NodeType,
     /// Lowest price, × 2^[`Certificate::SCALE_BITS`].
     price: u128,
     items: Vec<Item>,
@@ -99,7 +100,7 @@ pub fn certify(problem: &Problem, solution: &Solution) -> Certified {
     }
     let mut allowed: Vec<Option<u64>> = vec![None; problem.classes.len()];
     let mut budget = exact::Budget::default();
-    let mut rooms: Vec<(usize, Room<'_>)> = (0..problem.types.len())
+    let mut rooms: Vec<(usize, Room)> = (0..problem.types.len())
         .filter_map(|t| Some((t, Room::new(problem, t, &certificate.class_values)?)))
         .collect();
     // Small types first: they are the quick ones to price exactly.
@@ -158,9 +159,9 @@ fn gcd(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-impl<'a> Room<'a> {
+impl Room {
     /// `None` for a type that is not on sale or takes nothing of value.
-    fn new(problem: &'a Problem, t: usize, values: &[u64]) -> Option<Self> {
+    fn new(problem: &Problem, t: usize, values: &[u64]) -> Option<Self> {
         let of = &problem.types[t];
         let on_sale = || of.offerings.iter().filter(|o| o.available != Some(0));
         let price = on_sale().filter_map(|o| o.price).min()?;
@@ -211,6 +212,15 @@ impl<'a> Room<'a> {
             item.count += u64::from(class.count);
             item.value = item.value.max(values[c]);
             item.classes.push(c);
+        }
+        // All that fits is made of whole requests.
+        let mut of = of.clone();
+        for (dim, has) in of.capacity.iter_mut().enumerate() {
+            let step = items.values().fold(0, |step, item| {
+                gcd(step, u128::from(item.demand.get(dim).copied().unwrap_or(0)))
+            });
+            let over = u128::from(*has).checked_rem(step).unwrap_or(0);
+            *has -= u64::try_from(over).unwrap_or(0);
         }
         (!items.is_empty()).then(|| Self {
             of,
@@ -391,7 +401,7 @@ mod tests {
     }
 
     /// The most that fits, by trying everything.
-    fn brute(room: &Room<'_>, at: usize, free: &[u64], limited: u64) -> u128 {
+    fn brute(room: &Room, at: usize, free: &[u64], limited: u64) -> u128 {
         let Some(item) = room.items.get(at) else {
             return 0;
         };

@@ -13,7 +13,7 @@ const PIVOTS: usize = 2_000;
 
 /// Shares of the optimal duals, rounded up. Their sum is what a node holds at
 /// most; whether it really bounds each item is for the caller to check.
-pub(super) fn shares(room: &Room<'_>) -> Vec<Share> {
+pub(super) fn shares(room: &Room) -> Vec<Share> {
     let rows = rows(room);
     let parts: Vec<Vec<f64>> = rows
         .iter()
@@ -39,7 +39,7 @@ pub(super) fn shares(room: &Room<'_>) -> Vec<Share> {
 }
 
 /// Resources and roundings in which some item takes more than by its amount.
-fn rows(room: &Room<'_>) -> Vec<(ShareOf, u32)> {
+fn rows(room: &Room) -> Vec<(ShareOf, u32)> {
     let dims = (0..room.of.capacity.len()).map(|r| (ShareOf::Dim(r), ROUNDINGS));
     let limits = room.limits.keys().map(|l| (ShareOf::Limit(*l), 0));
     let all = dims

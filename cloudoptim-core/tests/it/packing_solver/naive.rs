@@ -237,6 +237,21 @@ fn rules(
     }
 }
 
+/// What is left of amounts when only whole requests of some classes go in.
+fn on_grid(problem: &Problem, amounts: &[u64], takes: impl Fn(&Class) -> bool) -> Vec<u64> {
+    let some = || problem.classes.iter().filter(|c| c.count > 0 && takes(c));
+    let whole = |(r, amount): (usize, &u64)| {
+        // The largest that no request is needed in part for.
+        let divides = |step: &u64| some().all(|class| class.demand[r].is_multiple_of(*step));
+        let largest = some().map(|class| class.demand[r]).filter(|d| *d > 0).min();
+        match largest.and_then(|least| (1..=least).rev().find(divides)) {
+            Some(step) => amount / step * step,
+            None => *amount,
+        }
+    };
+    amounts.iter().enumerate().map(whole).collect()
+}
+
 /// Everything wrong with the proof of a lower bound: the certificate is read
 /// as its documentation says, in integers.
 pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
@@ -272,9 +287,9 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
     for split in &certificate.splits {
         let sum: u128 = split.shares.iter().map(|s| u128::from(s.amount)).sum();
         let (capacity, devices): (Vec<u64>, Vec<u32>) = match split.on {
-            SplitOn::Type(t) => {
-                covered[t] = true;
-                let t = &problem.types[t];
+            SplitOn::Type(number) => {
+                covered[number] = true;
+                let t = &problem.types[number];
                 let on_sale = t.offerings.iter().filter(|o| o.available != Some(0));
                 let price = on_sale.filter_map(|o| o.price).min();
                 let price = u128::from(price.map_or(0, |p| p.0.unsigned_abs()));
@@ -282,15 +297,24 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
                     faults.push(format!("the shares of {} exceed its price", t.id));
                 }
                 (
-                    t.capacity.clone(),
+                    on_grid(problem, &t.capacity, |class| class.types.contains(number)),
                     t.devices.iter().map(|d| d.milli).collect(),
                 )
             }
             SplitOn::Existing => {
                 existing_covered = true;
                 held = sum;
+                let free = open.iter().map(|n| {
+                    let node = &problem.nodes[*n];
+                    let here = |class: usize| node.present.iter().any(|(c, _)| *c == class);
+                    on_grid(problem, &node.free, |class| {
+                        let index = problem.classes.iter().position(|c| c.id == class.id);
+                        class.nodes.contains(*n) || index.is_some_and(here)
+                    })
+                });
+                let free: Vec<Vec<u64>> = free.collect();
                 let capacity = (0..problem.dims.len())
-                    .map(|r| open.iter().map(|n| problem.nodes[*n].free[r]).sum())
+                    .map(|r| free.iter().map(|free| free[r]).sum())
                     .collect();
                 let devices = open
                     .iter()

@@ -304,6 +304,31 @@ impl Bin {
         self.count_out(&model.kinds[kind].touches, count);
     }
 
+    /// [`Bin::release_present`] for items without devices, giving back what they
+    /// took.
+    pub(super) fn lift_present(&mut self, model: &Model, kind: usize, count: u32) {
+        self.release_present(model, kind, count);
+        let shape = &model.shapes[model.kinds[kind].shape];
+        for (demand, free) in shape.demand.iter().zip(&mut self.free) {
+            *free = free.saturating_add(demand.saturating_mul(u64::from(count)));
+        }
+    }
+
+    /// Takes items back that [`Bin::lift_present`] let go; whether there is room.
+    pub(super) fn return_present(&mut self, model: &Model, kind: usize, count: u32) -> bool {
+        let shape = &model.shapes[model.kinds[kind].shape];
+        let takes = |demand: &u64| demand.saturating_mul(u64::from(count));
+        let mut both = shape.demand.iter().zip(&self.free);
+        if both.any(|(demand, free)| takes(demand) > *free) {
+            return false;
+        }
+        for (demand, free) in shape.demand.iter().zip(&mut self.free) {
+            *free -= takes(demand);
+        }
+        self.count_in(&model.kinds[kind].touches, count);
+        true
+    }
+
     /// Number of items put on it.
     pub(super) fn len(&self) -> u32 {
         self.items.iter().map(|i| i.count).sum()

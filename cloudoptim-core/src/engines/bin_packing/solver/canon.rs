@@ -1,5 +1,6 @@
 //! One order for every way of writing the same problem down.
 
+use super::grid::gcd;
 use super::problem::{
     Affinity, Class, CountLimit, DeviceRequest, ExistingNode, Mask, NodeType, Problem, Rule,
     ZoneSpread,
@@ -66,7 +67,52 @@ fn set(classes: &[usize], new_of: &[usize]) -> Vec<usize> {
     out
 }
 
+/// By amount, what all demands of the counted classes that are taken are multiples
+/// of; 0 where there is none.
+fn steps(classes: &[Class], dims: usize, takes: &dyn Fn(usize, &Class) -> bool) -> Vec<u64> {
+    let mut steps = vec![0; dims];
+    for (c, class) in classes.iter().enumerate() {
+        if class.count == 0 || !takes(c, class) {
+            continue;
+        }
+        for (step, demand) in steps.iter_mut().zip(&class.demand) {
+            *step = gcd(*step, *demand);
+        }
+        if steps.iter().all(|step| *step == 1) {
+            break;
+        }
+    }
+    steps
+}
+
+fn cut(amounts: &mut [u64], steps: &[u64]) {
+    for (amount, step) in amounts.iter_mut().zip(steps) {
+        *amount -= amount.checked_rem(*step).unwrap_or(0);
+    }
+}
+
 impl Canonical {
+    /// The same with capacities cut down to what the counted classes can take: a
+    /// multiple of the greatest number that all of their demands are multiples of.
+    /// No item ever gets what is above that, and bounds are the sharper for it.
+    pub(super) fn on_grid(mut self) -> Self {
+        let problem = &mut self.problem;
+        let classes = &problem.classes;
+        let dims = problem.dims.len();
+        for (t, of) in problem.types.iter_mut().enumerate() {
+            let takes = |_: usize, class: &Class| class.types.contains(t);
+            cut(&mut of.capacity, &steps(classes, dims, &takes));
+        }
+        for (n, node) in problem.nodes.iter_mut().enumerate() {
+            let present = &node.present;
+            let takes = |c: usize, class: &Class| {
+                class.nodes.contains(n) || present.iter().any(|(here, _)| *here == c)
+            };
+            cut(&mut node.free, &steps(classes, dims, &takes));
+        }
+        self
+    }
+
     /// `problem` must be valid.
     pub(super) fn new(problem: &Problem) -> Self {
         let dims = order_by(problem.dims.len(), |i| problem.dims[i].clone());

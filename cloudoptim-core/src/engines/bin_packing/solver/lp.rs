@@ -170,7 +170,15 @@ impl Master {
             // The surplus of a row improves when its dual is negative.
             reduced * self.right[column - SURPLUS].abs().max(1.0) / scale
         } else {
-            reduced / self.costs[column].abs().max(1e-6)
+            // What costs nothing is measured by what its rows give and take: by
+            // itself rounding would look like a gain without end.
+            let cost = self.costs[column].abs();
+            let terms = || {
+                let entries = self.column(column).iter();
+                entries.map(|(r, a)| (a * self.y[*r as usize]).abs()).sum()
+            };
+            let measure: f64 = if cost > 0.0 { cost } else { terms() };
+            reduced / measure.max(1e-6)
         }
     }
 

@@ -88,7 +88,7 @@ pub fn solve_observed(
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Solution, ProblemError> {
     problem.validate()?;
-    let canonical = canon::Canonical::new(problem);
+    let canonical = canon::Canonical::new(problem).on_grid();
     let solution = search::run(&canonical.problem, effort, observe);
     Ok(canonical.back(solution))
 }

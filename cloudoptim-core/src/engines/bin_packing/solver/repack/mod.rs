@@ -56,7 +56,7 @@ pub struct Holding {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RepackEffort {
-    /// Prices per move to try, at least 2. Default 16.
+    /// Prices per move to try, at least 2. Default 24.
     pub levels: u32,
     /// Simplex pivots of each level. Default 4,000.
     pub pivots: u64,
@@ -70,7 +70,7 @@ pub struct RepackEffort {
 impl Default for RepackEffort {
     fn default() -> Self {
         Self {
-            levels: 16,
+            levels: 24,
             pivots: 4_000,
             placements: 200_000_000,
             prefix_candidates: 100,

@@ -23,6 +23,9 @@ const MAX_LOOKS: usize = 48;
 /// programme is solved over the prices of resources.
 const MAX_GROUPS: usize = 120;
 
+/// By how much right sides are made uneven.
+const UNEVEN: f64 = 1e-6;
+
 /// Nodes of a look that the programme tells apart by their price.
 const STEPS: usize = 12;
 
@@ -214,8 +217,12 @@ impl<'a> Relaxation<'a> {
                 steps.push((look, mean, part.len() as f64));
             }
         }
-        let mut right: Vec<f64> = self.groups.iter().map(|g| g.count.max(1e-6)).collect();
-        right.extend(std::iter::repeat_n(0.0, l));
+        // Equal right sides, and those of zero, make the simplex method step in
+        // place; the bound is judged by the true ones.
+        let uneven = |row: usize| UNEVEN * ((row % 97 + 1) as f64) / 97.0;
+        let counts = self.groups.iter().map(|g| g.count.max(1e-6)).enumerate();
+        let mut right: Vec<f64> = counts.map(|(row, n)| n * (1.0 + uneven(row))).collect();
+        right.extend((g..g + l).map(|row| -uneven(row)));
         right.extend(steps.iter().map(|s| -s.2));
         right.push(-1.0);
         let pool_row = right.len() - 1;

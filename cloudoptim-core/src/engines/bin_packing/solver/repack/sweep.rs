@@ -18,7 +18,7 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
             class.count = class.count.saturating_add(*n);
         }
     }
-    let canonical = Canonical::new(&counted);
+    let canonical = Canonical::new(&counted).on_grid();
     let (class_of, node_of) = canonical.inverse();
     let mut holdings = vec![Holding::default(); fleet.holdings.len()];
     for (holding, node) in fleet.holdings.iter().zip(&node_of) {
@@ -100,6 +100,22 @@ fn back(canonical: &Canonical, point: &mut Point) {
     canonical.bought_back(&mut point.bought);
 }
 
+/// Which part of all work one price per move may take to deal items out anew.
+const REGROUPING: u64 = 128;
+
+/// Prices per move to begin with, each a quarter of the one before.
+const CHEAP_LEVELS: u32 = 6;
+
+/// Items are dealt out anew where a trial is further than one part in so many
+/// above what is proven.
+const CLOSE: i128 = 3_000;
+
+/// Over how many nodes items are dealt out at once, and how many nodes are tried
+/// in place of one.
+const FEW: usize = 40;
+const CROWD: usize = 160;
+const INSTEAD: usize = 3;
+
 /// Points of the search over prefixes that the frontier may show.
 const PREFIX_STOPS: usize = 8;
 
@@ -123,8 +139,13 @@ impl Sweep<'_> {
             self.keep(&empties, "empty nodes");
         }
         let mut relaxation = Relaxation::new(base.fleet, self.relaxed, &base.removable);
-        for per_move in [0, self.top()] {
+        let top = self.top();
+        for per_move in [0, top] {
             self.level(&mut relaxation, per_move);
+        }
+        // Most of what is to be saved is saved where moves are cheap.
+        for halvings in (2..2 + 2 * CHEAP_LEVELS).step_by(2) {
+            self.level(&mut relaxation, top >> halvings);
         }
         while self.levels.len() < self.effort.levels as usize
             && !self.over()
@@ -229,6 +250,7 @@ impl Sweep<'_> {
         };
         let one_look = level.flow.len() <= 2;
         let mut longest: Option<usize> = None;
+        let mut best: Option<Trial> = None;
         for (fit, quota) in [
             (Fit::Tight, Some(&quota)),
             (Fit::Tight, None),
@@ -247,9 +269,22 @@ impl Sweep<'_> {
             self.singles(level, &order, &mut trial, fit);
             let per_move = MicroUsdPerHour(level.per_move);
             self.keep(&trial, &format!("fluid, {per_move} a move"));
+            better(&mut best, trial, level.per_move);
         }
         if level.bought > 1e-6 {
-            self.replacements(level, &order, goal, &quota);
+            let trial = self.replacements(level, &order, goal, &quota);
+            if let Some(trial) = trial {
+                better(&mut best, trial, level.per_move);
+            }
+        }
+        // What is proven to be about as good as can be is left alone.
+        let open = |trial: &Trial| {
+            let moves = i128::from(trial.moved) * i128::from(level.per_move);
+            let total = i128::from(trial.cost) + moves;
+            (total - i128::from(level.lower)) * CLOSE > total
+        };
+        if let Some(mut trial) = best.filter(open) {
+            self.regroup(level, &mut trial);
         }
     }
 
@@ -325,7 +360,13 @@ impl Sweep<'_> {
     }
 
     /// Prefixes with new nodes for what the others do not take.
-    fn replacements(&mut self, level: &Level, order: &[usize], goal: usize, quota: &Quota<'_>) {
+    fn replacements(
+        &mut self,
+        level: &Level,
+        order: &[usize],
+        goal: usize,
+        quota: &Quota<'_>,
+    ) -> Option<Trial> {
         let base = self.base;
         let quick = Effort::quick();
         let total =
@@ -359,14 +400,14 @@ impl Sweep<'_> {
                     best = Some((k, trial));
                 }
             }
-            let Some((k, _)) = &best else { return };
+            let (k, _) = best.as_ref()?;
             if step == 1 {
                 break;
             }
             around = *k;
             step = (step / 4).max(1);
         }
-        let Some((k, quick_one)) = best else { return };
+        let (k, quick_one) = best?;
         let careful = Effort::default()
             .with_placements(4_000_000)
             .with_bound_labels(0)
@@ -383,7 +424,34 @@ impl Sweep<'_> {
             MicroUsdPerHour(level.per_move)
         );
         self.keep(&trial, &found_by);
-        self.rest(trial, &format!("{found_by}, then prefixes"));
+        self.rest(trial.clone(), &format!("{found_by}, then prefixes"));
+        Some(trial)
+    }
+
+    /// One node after the other goes, or a cheaper one comes in its place, and what
+    /// stands on it and on others is dealt out anew, as long as that pays.
+    fn regroup(&mut self, level: &Level, trial: &mut Trial) {
+        let base = self.base;
+        let before = trial.work;
+        let limit = before + self.effort.placements / REGROUPING;
+        let per_move = MicroUsdPerHour(level.per_move);
+        let found_by = format!("dealt out anew, {per_move} a move");
+        loop {
+            let mut some = false;
+            for node in trial.by_waste(base, &level.certified) {
+                if trial.work >= limit || trial.gone[node] {
+                    continue;
+                }
+                if regroup_one(base, trial, node, level.per_move) {
+                    some = true;
+                    self.keep(trial, &found_by);
+                }
+            }
+            if !some || trial.work >= limit {
+                break;
+            }
+        }
+        self.work += trial.work - before;
     }
 
     /// What the search over prefixes makes of a trial.
@@ -480,4 +548,25 @@ impl Sweep<'_> {
             work_limit: self.work >= self.effort.placements,
         }
     }
+}
+
+/// Keeps the better of two trials at a price per move.
+fn better(best: &mut Option<Trial>, trial: Trial, per_move: i64) {
+    let total = |t: &Trial| i128::from(t.cost) + i128::from(t.moved) * i128::from(per_move);
+    if best.as_ref().is_none_or(|b| total(&trial) < total(b)) {
+        *best = Some(trial);
+    }
+}
+
+/// Whether a node goes, or a cheaper one comes in its place.
+fn regroup_one(base: &Base<'_>, trial: &mut Trial, node: usize, per_move: i64) -> bool {
+    let others = trial.roomy(base, node, FEW, CROWD);
+    let lacking = trial.lacking(base, node, &others);
+    if lacking.iter().all(|lacks| *lacks == 0) && trial.regroup(base, node, &others, None, per_move)
+    {
+        return true;
+    }
+    let instead = trial.instead(base, &lacking, trial.price(base, node));
+    let mut first = instead.into_iter().take(INSTEAD);
+    first.any(|(_, new)| trial.regroup(base, node, &others, Some(new), per_move))
 }

@@ -157,7 +157,7 @@ impl Trial {
             nodes,
             classes,
         };
-        let canonical = Canonical::new(&problem);
+        let canonical = Canonical::new(&problem).on_grid();
         let solution = search::run(&canonical.problem, effort, &mut |_| {
             ControlFlow::Continue(())
         });
@@ -192,6 +192,7 @@ impl Trial {
         self.bins.extend(bin);
         self.gone.push(false);
         self.arrived.push(arrived);
+        self.departed.push(Vec::new());
         // It may have room for what had none before.
         self.full.fill(false);
     }

@@ -1,7 +1,9 @@
 //! A fleet in which nodes are emptied in thought.
 
 mod buy;
+mod deal;
 mod place;
+mod regroup;
 
 use super::super::bin::Bin;
 use super::super::model::Model;
@@ -65,6 +67,10 @@ pub(super) struct Trial {
     pub(super) removed: Vec<usize>,
     /// Kinds and counts that came to each node.
     arrived: Vec<Vec<(usize, u32)>>,
+    /// Kinds and counts that left a node of the fleet that stays. Whoever lets
+    /// some leave ([`Trial::regroup`]) comes last: nodes are not taken away by
+    /// other ways after that.
+    departed: Vec<Vec<(usize, u32)>>,
     /// Nodes bought; they come after those of the fleet in all lists by node.
     pub(super) bought: Vec<Bought>,
     /// What the fleet costs.
@@ -186,6 +192,7 @@ impl<'a> Base<'a> {
             gone: vec![false; self.bins.len()],
             removed: Vec::new(),
             arrived: vec![Vec::new(); self.bins.len()],
+            departed: vec![Vec::new(); self.bins.len()],
             bought: Vec::new(),
             cost: self.cost_before,
             moved: 0,
@@ -418,6 +425,33 @@ impl Trial {
         base.items.get(node).copied().unwrap_or(0) + arrived.sum::<u64>()
     }
 
+    /// Node, class and count of the items that leave: all of the nodes that go, in
+    /// the order in which they do, then some of those that stay.
+    fn leaving(&self, base: &Base<'_>) -> Vec<(usize, usize, u32)> {
+        let own = base.price.len();
+        let mut out = Vec::new();
+        for node in self.removed.iter().filter(|n| **n < own) {
+            let movable = base.fleet.holdings[*node].movable.iter();
+            out.extend(movable.map(|(class, n)| (*node, *class, *n)));
+        }
+        for (node, departed) in self.departed.iter().enumerate().take(own) {
+            if self.gone[node] {
+                continue;
+            }
+            let mut rest: BTreeMap<usize, u32> = departed.iter().copied().collect();
+            for (class, n) in &base.fleet.holdings[node].movable {
+                let kind = base.model.kind_of_class[*class];
+                if let Some(left) = rest.get_mut(&kind) {
+                    let some = (*n).min(*left);
+                    *left -= some;
+                    out.push((node, *class, some));
+                }
+            }
+        }
+        out.retain(|(.., n)| *n > 0);
+        out
+    }
+
     /// The trial as a point, in canonical indices.
     pub(super) fn point(&self, base: &Base<'_>, found_by: &str) -> Point {
         let model = base.model;
@@ -456,33 +490,31 @@ impl Trial {
             list.reverse();
         }
         let mut moves: BTreeMap<(usize, usize, Place), u32> = BTreeMap::new();
-        for node in self.removed.iter().filter(|n| **n < own) {
-            for (class, count) in &base.fleet.holdings[*node].movable {
-                let list = &mut places[model.kind_of_class[*class]];
-                let mut rest = *count;
-                while rest > 0 {
-                    let Some((place, room, devices)) = list.last_mut() else {
-                        break;
-                    };
-                    let n = rest.min(*room);
-                    *moves.entry((*node, *class, *place)).or_default() += n;
-                    if let Place::Bought(index) = *place {
-                        let items = &mut bought[index].items;
-                        let same = |i: &&mut Placed| i.class == *class && i.devices == *devices;
-                        match items.iter_mut().find(same) {
-                            Some(item) => item.count += n,
-                            None => items.push(Placed {
-                                class: *class,
-                                count: n,
-                                devices: devices.clone(),
-                            }),
-                        }
+        for (node, class, count) in self.leaving(base) {
+            let list = &mut places[model.kind_of_class[class]];
+            let mut rest = count;
+            while rest > 0 {
+                let Some((place, room, devices)) = list.last_mut() else {
+                    break;
+                };
+                let n = rest.min(*room);
+                *moves.entry((node, class, *place)).or_default() += n;
+                if let Place::Bought(index) = *place {
+                    let items = &mut bought[index].items;
+                    let same = |i: &&mut Placed| i.class == class && i.devices == *devices;
+                    match items.iter_mut().find(same) {
+                        Some(item) => item.count += n,
+                        None => items.push(Placed {
+                            class,
+                            count: n,
+                            devices: devices.clone(),
+                        }),
                     }
-                    rest -= n;
-                    *room -= n;
-                    if *room == 0 {
-                        list.pop();
-                    }
+                }
+                rest -= n;
+                *room -= n;
+                if *room == 0 {
+                    list.pop();
                 }
             }
         }
