@@ -452,37 +452,63 @@ impl Carrier<'_, '_> {
             ..RepackingPoint::default()
         };
         let mut saved = MicroUsdPerHour::ZERO;
-        for index in &point.removed {
-            let Some(stand) = stands.get(*index) else {
-                continue;
-            };
-            let moves = plan.remove(index).unwrap_or_default();
-            match self.empty(&mut world, &mut share, stand.node, moves, &going) {
-                Some(done) => {
-                    let from = world.node(stand.node).map(Node::name).unwrap_or_default();
-                    for (pod, to, name) in done {
-                        if let Some(new) = launched.iter_mut().find(|l| l.1 == Some(to)) {
-                            new.2 += 1;
-                        }
-                        let Some(pod) = world.pod(pod) else { continue };
-                        // One that waits for a node is nobody's move.
-                        if pod.node().is_some() {
-                            out.moves.push(Moved {
-                                pod: named(pod),
-                                uid: pod.meta.uid.clone(),
-                                from: from.clone(),
-                                to: name,
-                            });
-                        }
+        let mut came =
+            |out: &mut RepackingPoint, done: Vec<(PodId, NodeId, NodeName)>, from: &NodeName| {
+                for (pod, to, name) in done {
+                    if let Some(new) = launched.iter_mut().find(|l| l.1 == Some(to)) {
+                        new.2 += 1;
                     }
-                    out.removed.push(from);
-                    saved += stand.price.unwrap_or_default();
+                    let Some(pod) = self.world.pod(pod) else {
+                        continue;
+                    };
+                    // One that waits for a node is nobody's move.
+                    if pod.node().is_some() {
+                        out.moves.push(Moved {
+                            pod: named(pod),
+                            uid: pod.meta.uid.clone(),
+                            from: from.clone(),
+                            to: name,
+                        });
+                    }
                 }
-                None => {
-                    going.remove(&stand.node);
-                    if shut.contains(&stand.node) {
-                        world.close_node(stand.node);
-                    }
+            };
+        let mut waiting: Vec<usize> = point.removed.clone();
+        let mut shifts = self.shifts(point, &mut plan);
+        // Nodes go as soon as there is room; pods of nodes that stay make some, and
+        // some of those have to wait for room themselves.
+        loop {
+            let before = (waiting.len(), shifts.len());
+            shifts.retain(|(from, pod, to)| {
+                let Some(done) = self.shift(&mut world, &mut share, *from, *pod, *to) else {
+                    return true;
+                };
+                let name = world.node(*from).map(Node::name).unwrap_or_default();
+                came(&mut out, vec![done], &name);
+                false
+            });
+            waiting.retain(|index| {
+                let Some(stand) = stands.get(*index) else {
+                    return false;
+                };
+                let moves = plan.get(index).cloned().unwrap_or_default();
+                let from = world.node(stand.node).map(Node::name).unwrap_or_default();
+                let Some(done) = self.empty(&mut world, &mut share, stand.node, moves, &going)
+                else {
+                    return true;
+                };
+                came(&mut out, done, &from);
+                out.removed.push(from);
+                saved += stand.price.unwrap_or_default();
+                false
+            });
+            if waiting.is_empty() {
+                break;
+            }
+            if (waiting.len(), shifts.len()) == before {
+                // The first stays, and may take what the others have.
+                let stays = stands.get(waiting.remove(0)).map(|s| s.node);
+                if let Some(node) = stays.filter(|node| going.remove(node) && shut.contains(node)) {
+                    world.close_node(node);
                 }
             }
         }
@@ -493,6 +519,60 @@ impl Carrier<'_, '_> {
         out.cost = before - saved + bought;
         out.moved = u64::try_from(out.moves.len()).unwrap_or(u64::MAX);
         out
+    }
+
+    /// Moves of pods off nodes that stay: from, pod, to.
+    fn shifts(
+        &self,
+        point: &Point,
+        plan: &mut BTreeMap<usize, Vec<(PodId, Option<NodeId>)>>,
+    ) -> Vec<(NodeId, PodId, NodeId)> {
+        let stay = |from: &usize| !point.removed.contains(from);
+        let from: Vec<usize> = plan.keys().copied().filter(stay).collect();
+        let mut out = Vec::new();
+        for index in from {
+            let Some(stand) = self.stands.get(index) else {
+                continue;
+            };
+            let moves = plan.remove(&index).unwrap_or_default().into_iter();
+            out.extend(moves.filter_map(|(pod, to)| Some((stand.node, pod, to?))));
+        }
+        out
+    }
+
+    /// Moves a pod off a node that stays, if its target takes it now and nobody
+    /// is left where a rule would not have it any more.
+    fn shift(
+        &self,
+        world: &mut World<'_>,
+        share: &mut Share,
+        from: NodeId,
+        pod: PodId,
+        to: NodeId,
+    ) -> Option<(PodId, NodeId, NodeName)> {
+        let of = self.workload(pod);
+        let (left, name) = (world.node(from)?.name(), world.node(to)?.name());
+        let refuses = of.as_ref().is_some_and(|of| {
+            let refused = share.refuses(of, &left, &name);
+            refused.is_some()
+        });
+        if refuses {
+            return None;
+        }
+        let unsettled = world.unsettled(&[pod]);
+        world.remove_pod(pod);
+        if world.fits(pod, to) && leaves_again(world, pod, to).is_none() {
+            world.place_pod(pod, to);
+            if world.unsettled(&[pod]).is_subset(&unsettled) {
+                if let Some(of) = &of {
+                    share.moved(of, &left, &name);
+                }
+                return Some((pod, to, name));
+            }
+            world.remove_pod(pod);
+        }
+        world.place_pod(pod, from);
+        None
     }
 
     /// Whose pod it is. Where the scheduler puts one that waits is no move of ours.

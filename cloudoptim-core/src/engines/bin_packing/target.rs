@@ -27,6 +27,8 @@ fn effort() -> RepackEffort {
         pivots: 2_000,
         placements: 20_000_000,
         prefix_candidates: 100,
+        // A plan empties nodes; what stands on the others stays.
+        from_kept: false,
     }
 }
 

@@ -65,6 +65,8 @@ pub struct RepackEffort {
     /// Nodes that the search over prefixes looks at in one round. Default 100,
     /// as Karpenter.
     pub prefix_candidates: u32,
+    /// Whether items of nodes that stay may move, too. Default true.
+    pub from_kept: bool,
 }
 
 impl Default for RepackEffort {
@@ -74,6 +76,7 @@ impl Default for RepackEffort {
             pivots: 4_000,
             placements: 200_000_000,
             prefix_candidates: 100,
+            from_kept: true,
         }
     }
 }

@@ -283,7 +283,8 @@ impl Sweep<'_> {
             let total = i128::from(trial.cost) + moves;
             (total - i128::from(level.lower)) * CLOSE > total
         };
-        if let Some(mut trial) = best.filter(open) {
+        let allowed = self.effort.from_kept;
+        if let Some(mut trial) = best.filter(|trial| allowed && open(trial)) {
             self.regroup(level, &mut trial);
         }
     }
