@@ -364,8 +364,9 @@ fn found(
 
 /// The operator's own rules about where pods may come to, which are about no
 /// node more than another.
-fn of_operator(config: &Config, cluster: &Cluster) -> Vec<(Key, Found)> {
-    let (on_nodes, in_zones) = Share::new(cluster, &OwnerIndex::new(cluster), config).limits();
+fn of_operator(config: &Config, inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<(Key, Found)> {
+    let owners = OwnerIndex::new(cluster);
+    let (on_nodes, in_zones) = Share::new(cluster, &owners, config, inputs).limits();
     let rooms: BTreeSet<&Headroom> = config.headroom.iter().collect();
     let shares = [(on_nodes, Key::NodeShare), (in_zones, Key::ZoneShare)];
     let shares = shares.into_iter().filter(|(limits, _)| *limits);
@@ -434,7 +435,7 @@ pub fn constraint_prices(
     if config.launch_through.contains(&LaunchThrough::NodePools) {
         rules.push((Key::NodeSize, Found::default()));
     }
-    rules.extend(of_operator(config, laid));
+    rules.extend(of_operator(config, inputs, laid));
     let limits = base.binding.iter().cloned();
     rules.extend(limits.map(|limit| (Key::Limit(limit), Found::default())));
     for (key, found) in rules {
