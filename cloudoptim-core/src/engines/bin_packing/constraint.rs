@@ -8,7 +8,7 @@ use super::share::Share;
 use super::solver::RepackEffort;
 use super::what_if::{Base, Side};
 use super::{Config, cluster_of};
-use crate::decision::{LaunchThrough, MissingEvidence};
+use crate::decision::MissingEvidence;
 use crate::engines::{EngineError, Inputs};
 use crate::model::{
     Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName, OwnerIndex,
@@ -174,6 +174,7 @@ enum Key {
     NodeRules(WorkloadRef),
     Limit(LaunchLimit),
     NodeSize,
+    MinNodes,
     NodeShare,
     ZoneShare,
     Headroom(Headroom),
@@ -193,6 +194,7 @@ impl Key {
             Self::NodeRules(workload) => Change::DropNodeRules { workload },
             Self::Limit(limit) => Change::LiftLimit { limit },
             Self::NodeSize => Change::LiftNodeSize,
+            Self::MinNodes => Change::LiftMinNodes,
             Self::NodeShare => Change::LiftNodeShare,
             Self::ZoneShare => Change::LiftZoneShare,
             Self::Headroom(headroom) => Change::LiftHeadroom { headroom },
@@ -381,8 +383,8 @@ fn of_operator(config: &Config, inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<(
 /// as it is.
 ///
 /// Where nodes [can be launched](Config::launch_through), so are the limits that
-/// leave no room for more of them, known or not, and their greatest size. Other
-/// rules are: budgets that let a pod not go now, marks against disruption on
+/// leave no room for more of them, known or not, their greatest size, and the
+/// fewest nodes that they leave. Other rules are: budgets that let a pod not go now, marks against disruption on
 /// pods and nodes, local data, keeping bare pods, and each workload's hard
 /// spreads, pod affinities and node rules; and the operator's own: the most of a
 /// workload on one node and in one zone, and room for pods that are not there
@@ -432,8 +434,9 @@ pub fn constraint_prices(
     let mut tried = 0;
     let mut rules = self::found(config, inputs, laid, &base.side);
     // What is about launches is about no node that is there.
-    if config.launch_through.contains(&LaunchThrough::NodePools) {
+    if !config.launch_through.is_empty() {
         rules.push((Key::NodeSize, Found::default()));
+        rules.push((Key::MinNodes, Found::default()));
     }
     rules.extend(of_operator(config, inputs, laid));
     let limits = base.binding.iter().cloned();

@@ -44,6 +44,7 @@ mod green_field;
 mod headroom;
 mod limits;
 mod migration;
+mod min_nodes;
 mod on_spot;
 mod owner;
 mod pool;
