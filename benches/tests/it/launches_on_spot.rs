@@ -361,10 +361,7 @@ fn assert_told(case: &Case, decisions: &[Decision], seed: u64) -> [u32; 2] {
                 assert_eq!(risk.map(|r| r.0), Some(case.risk[kind]), "seed {seed}");
                 let via = launch.via.to_string();
                 let named = |pool: &&str| via == format!("node pool {pool}");
-                assert!(
-                    case.spot_pools.iter().any(|p| named(p)),
-                    "seed {seed}: {via}"
-                );
+                assert!(case.spot_pools.iter().any(named), "seed {seed}: {via}");
             } else {
                 count[0] += nodes;
                 assert_eq!(risk, None, "seed {seed}");
