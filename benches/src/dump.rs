@@ -94,7 +94,8 @@ pub fn first_fit(pods: &[Pod], nodes: usize, node_type: &NodeType) -> Vec<Option
         .collect()
 }
 
-/// Writes a `List` with namespaces, nodes, deployments, replica sets and pods.
+/// Writes a `List` with namespaces, nodes, deployments, replica sets, pods and
+/// disruption budgets.
 ///
 /// # Errors
 /// Those of `out`.
@@ -144,6 +145,10 @@ pub fn write(cluster: &Cluster, out: &mut dyn Write) -> io::Result<Written> {
         let (compact, printed) = list.item(pod_object(owner, pod, place, &mut random))?;
         written.pod_bytes_min = written.pod_bytes_min.min(compact);
         written.pod_bytes_printed += printed;
+    }
+    // Behind the pods, whose names come from the same stream of chances.
+    for ((_, replicas), owner) in sizes.iter().flatten().zip(owners.iter().flatten()) {
+        list.item(budget(owner, *replicas, &mut random))?;
     }
     list.out.write_all(
         b"\n    ],\n    \"kind\": \"List\",\n    \"metadata\": {\n        \"resourceVersion\": \"\"\n    }\n}\n",
@@ -590,6 +595,23 @@ fn replica_set(owner: &Owner, pod: &Pod, replicas: usize) -> Value {
         "status": {
             "availableReplicas": replicas, "fullyLabeledReplicas": replicas,
             "observedGeneration": 1, "readyReplicas": replicas, "replicas": replicas,
+        },
+    })
+}
+
+/// One replica at a time, as charts of many services have it.
+fn budget(owner: &Owner, replicas: usize, random: &mut Random) -> Value {
+    json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+        "metadata": {
+            "creationTimestamp": owner.created, "generation": 1, "labels": owner.labels(),
+            "name": owner.app, "namespace": owner.namespace, "resourceVersion": "90212",
+            "uid": uid(random),
+        },
+        "spec": { "maxUnavailable": 1, "selector": owner.selector() },
+        "status": {
+            "currentHealthy": replicas, "desiredHealthy": replicas.saturating_sub(1),
+            "disruptionsAllowed": 1, "expectedPods": replicas, "observedGeneration": 1,
         },
     })
 }

@@ -253,6 +253,11 @@ impl<'s> Yard<'s> {
                 self.says(&what, 1, Some(0));
             }
         }
+        let spot = launch.offering.capacity_type == CapacityType::Spot;
+        let names = |key: &str| pool.requirements.iter().any(|r| r.key == key);
+        if spot && !names("karpenter.sh/capacity-type") {
+            self.says(&format!("nodes of pool {name} on spot"), 1, Some(0));
+        }
         let Some(limits) = &pool.limits else { return };
         let claims = &self.cluster.node_claims;
         let known = claims.is_complete()

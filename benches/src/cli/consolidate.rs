@@ -687,5 +687,8 @@ fn print(line: &Line) -> io::Result<()> {
             p.found_by
         )?;
     }
-    Ok(())
+    match &line.plan {
+        Some(plan) => decided::print(plan, &mut out),
+        None => Ok(()),
+    }
 }

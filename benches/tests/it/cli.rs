@@ -468,6 +468,32 @@ fn a_dump_is_what_was_asked_for_and_loads() {
 }
 
 #[test]
+fn a_dump_is_consolidated_and_its_plan_says_what_is_missing() {
+    let folder = folder("dump_plan");
+    let (pods, out) = (folder.join("pods_x.csv"), folder.join("out.json"));
+    fs::write(&pods, OPENB).unwrap();
+    let dump = ["dump", "--pods", "25", "--nodes", "3", "--node-type"];
+    let args = ["m6i.xlarge", "--out", text(&out), text(&pods)];
+    let output = harness(&[&dump[..], &args].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let output = harness(&["consolidate", "--plan", text(&out)]);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let line = lines(&output).remove(0);
+    assert_eq!(line["missing"], serde_json::Value::Null);
+    assert_eq!((&line["violations"], &line["kept"]), (&0.into(), &0.into()));
+    assert!(line["cost"].as_f64().unwrap() < line["cost_before"].as_f64().unwrap());
+    // Nobody says how large the group of the nodes is: nothing goes in a plan.
+    let plan = &line["plan"];
+    assert_eq!(plan["removed"], 0);
+    assert_eq!(plan["saves_usd_per_month"], 0.0);
+    let missing = plan["missing"].as_object().unwrap();
+    assert!(
+        missing.keys().any(|m| m.contains("node groups")),
+        "{missing:?}"
+    );
+}
+
+#[test]
 fn a_dump_needs_a_type_of_the_catalogue_and_an_openb_file() {
     let folder = folder("dump_bad");
     let (pods, out) = (folder.join("pods_x.csv"), folder.join("out.json"));

@@ -21,29 +21,29 @@ use cloudoptim_core::policy::Policy;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-const KINDS: [(&str, u64); 4] = [
+pub(crate) const KINDS: [(&str, u64); 4] = [
     ("m6i.large", 2),
     ("m6i.xlarge", 4),
     ("m6i.2xlarge", 8),
     ("m6i.4xlarge", 16),
 ];
-const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
-const IDS: [&str; 3] = ["use1-az4", "use1-az6", "use1-az1"];
+pub(crate) const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
+pub(crate) const IDS: [&str; 3] = ["use1-az4", "use1-az6", "use1-az1"];
 static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::embedded().unwrap());
 const QUOTA: &str = "L-1216C47A";
 
-struct Draw(Random);
+pub(crate) struct Draw(pub(crate) Random);
 
 impl Draw {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.0.below(usize::try_from(n).unwrap()) as u64
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    fn of<T: Clone>(&mut self, list: &[T]) -> T {
+    pub(crate) fn of<T: Clone>(&mut self, list: &[T]) -> T {
         list[self.0.below(list.len())].clone()
     }
 }
@@ -71,7 +71,7 @@ impl Case {
 
 /// A node of a type, by its owner: a pool, the group `fixed`, or the scaling
 /// group `own`.
-fn node(name: &str, kind: usize, zone: usize, owner: &str) -> Node {
+pub(crate) fn node(name: &str, kind: usize, zone: usize, owner: &str) -> Node {
     let mut node = Node::default();
     node.meta.name = name.to_owned();
     node.meta.uid = name.into();
@@ -109,7 +109,7 @@ fn node(name: &str, kind: usize, zone: usize, owner: &str) -> Node {
     node
 }
 
-fn pod(app: usize, number: usize, on: &str, cpu: u64) -> Pod {
+pub(crate) fn pod(app: usize, number: usize, on: &str, cpu: u64) -> Pod {
     let mut pod = Pod::default();
     pod.meta.namespace = "shop".to_owned();
     pod.meta.name = format!("app{app}-{number}");

@@ -9,6 +9,7 @@ mod checker;
 mod cli;
 mod consolidate;
 mod launches;
+mod launches_on_spot;
 mod oracle;
 mod readers;
 mod zone_oracle;

@@ -30,6 +30,7 @@ enum Fate {
 struct Cell {
     fate: Fate,
     name: String,
+    /// With the capacity type where it is launched.
     instance_type: String,
     /// CPU and memory that are asked for, in per mille of what the node has;
     /// `None` where it is not known.
@@ -147,7 +148,10 @@ impl Fleet {
                 side.cells.push(Cell {
                     fate: Fate::Comes,
                     name: String::new(),
-                    instance_type: offering.instance_type.to_string(),
+                    instance_type: format!(
+                        "{}, {}",
+                        offering.instance_type, offering.capacity_type
+                    ),
                     filled: None,
                 });
             }

@@ -4,7 +4,7 @@ use super::format::{counted, dollars, span};
 use super::page::Page;
 use super::summary::Summary;
 use crate::decision::Action;
-use crate::model::{ClusterUid, MicroUsdPerMonth, NodeName};
+use crate::model::{CapacityType, ClusterUid, MicroUsdPerMonth, NodeName};
 use crate::plan::{Plan, Step};
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(super) struct Wave<'a> {
     pub(super) closed: u64,
     /// Pods that leave, by node.
     pub(super) leave: BTreeMap<&'a NodeName, u64>,
-    pub(super) launched: u64,
+    pub(super) launched: BTreeMap<CapacityType, u64>,
     pub(super) gone: Vec<&'a NodeName>,
     pub(super) seconds: u64,
     /// Saved by this wave and those before.
@@ -64,7 +64,10 @@ impl<'a> Wave<'a> {
         self.seconds = self.seconds.saturating_add(step.estimated_seconds);
         self.saved += step.saves_per_month.unwrap_or_default();
         match &step.action {
-            Action::LaunchNodes { launch, .. } => self.launched += u64::from(launch.count),
+            Action::LaunchNodes { launch, .. } => {
+                let capacity = launch.offering.capacity_type;
+                *self.launched.entry(capacity).or_default() += u64::from(launch.count);
+            }
             Action::CordonNode { node, .. } => self.cordoned.push(node),
             Action::UncordonNode { node, .. } => {
                 self.cordoned.retain(|n| *n != node);
@@ -132,11 +135,9 @@ fn table(page: &mut Page, waves: &[Wave<'_>]) {
             "</td><td class=\"wide\">",
         );
         let mut first = Vec::new();
-        if wave.launched > 0 {
-            first.push(format!(
-                "launch {}",
-                counted(wave.launched, "node", "nodes")
-            ));
+        for (capacity, count) in &wave.launched {
+            let (one, more) = (format!("{capacity} node"), format!("{capacity} nodes"));
+            first.push(format!("launch {}", counted(*count, &one, &more)));
         }
         if !wave.cordoned.is_empty() {
             let nodes = wave.cordoned.len() as u64;

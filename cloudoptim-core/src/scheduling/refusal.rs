@@ -215,6 +215,13 @@ pub enum Refusal {
         /// The most.
         max: u32,
     },
+    /// A rule of the operator about how much of a workload is on spot.
+    OnDemandShare {
+        /// Whose pods it counts.
+        of: WorkloadRef,
+        /// The most of them that may stand on spot.
+        max: u32,
+    },
     /// A gate holds the pod back.
     Gated {
         /// Gate.
@@ -252,6 +259,7 @@ impl Refusal {
             Self::OperatingSystem { .. } => "operating_system",
             Self::CountLimit { .. } => "count_limit",
             Self::ZoneShare { .. } => "zone_share",
+            Self::OnDemandShare { .. } => "on_demand_share",
             Self::Gated { .. } => "gated",
             Self::ResourceClaims { .. } => "resource_claims",
         }
@@ -367,6 +375,12 @@ impl fmt::Display for Refusal {
                 would_be,
                 max,
             } => write!(f, "{would_be} pods of {of} would be in {zone}, {max} may"),
+            Self::OnDemandShare { of, max } => {
+                write!(
+                    f,
+                    "of {of} at most {max} pods may be on spot, and not this one"
+                )
+            }
             Self::Gated { gate } => write!(f, "the scheduling gate {gate} holds it back"),
             Self::ResourceClaims { claims } => write!(
                 f,

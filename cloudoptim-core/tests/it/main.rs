@@ -35,6 +35,7 @@ mod properties;
 mod quantity;
 #[cfg(all(feature = "report", feature = "catalog"))]
 mod report;
+#[cfg(all(feature = "report", feature = "catalog"))]
 mod report_packing;
 mod rightsizing;
 mod scheduling;

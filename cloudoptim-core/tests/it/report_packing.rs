@@ -291,7 +291,7 @@ fn boxes_show_what_is_asked_for_before_and_after() {
                 Offering {
                     instance_type: "m6i.large".into(),
                     zone: None,
-                    capacity_type: CapacityType::OnDemand,
+                    capacity_type: CapacityType::Spot,
                 },
                 2,
                 Owner::NodePool {
@@ -317,7 +317,7 @@ fn boxes_show_what_is_asked_for_before_and_after() {
     assert_eq!(nodes.matches("<title>node-1 ").count(), 1);
     assert_eq!(
         nodes
-            .matches("<svg class=\"comes\"><title>a new node")
+            .matches("<svg class=\"comes\"><title>a new node \u{b7} m6i.large, spot</title>")
             .count(),
         2
     );

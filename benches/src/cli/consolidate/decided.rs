@@ -3,23 +3,29 @@
 use crate::launches::{excesses, waves, whole};
 use crate::policy::{End, broken};
 use crate::process::Watch;
-use cloudoptim_core::decision::LaunchThrough;
+use cloudoptim_core::decision::{Decision, Launch, LaunchThrough, Subject};
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::{Config, decide, migration};
-use cloudoptim_core::model::Cluster;
+use cloudoptim_core::model::{CapacityType, Cluster, MicroUsdPerMonth, NodeName};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-/// A plan with launches, as far as the limits of the account are known.
+/// A plan with launches, as far as the limits of the account are known: what has
+/// a safe way.
 #[derive(Debug, Serialize)]
 pub(super) struct Plan {
     saves_usd_per_month: f64,
-    moves: u64,
+    moves: usize,
     removed: usize,
     launched: u64,
+    /// Of these, on spot.
+    on_spot: u64,
     waves: usize,
     /// Nodes that are decided to go and have no safe way.
     left_out: usize,
+    /// What is not known and keeps nodes or launches out, with how often.
+    missing: BTreeMap<String, u64>,
     pub(super) violations: usize,
     seconds: f64,
 }
@@ -49,20 +55,53 @@ pub(super) fn plan(
     for violation in own.iter().take(5) {
         let _ = writeln!(io::stderr(), "violation of the plan: {violation}");
     }
-    let mut decisions = output.decisions.iter().filter(|d| !d.is_keep());
-    let saves = decisions.clone().filter_map(|d| d.saves_per_month);
+    let acts = || output.decisions.iter().filter(|d| !d.is_keep());
+    let left_out: BTreeSet<&NodeName> = way.left_out.iter().map(|l| &l.node).collect();
+    let goes = |d: &&Decision| match &d.subject {
+        Subject::Node { node, .. } => !left_out.contains(node),
+        _ => true,
+    };
+    let saves: MicroUsdPerMonth = acts().filter(goes).filter_map(|d| d.saves_per_month).sum();
+    let launches = || steps.iter().flat_map(|s| &s.launch);
+    let count = |launches: &mut dyn Iterator<Item = &&Launch>| -> u64 {
+        launches.map(|l| u64::from(l.count)).sum()
+    };
+    let spot = |l: &&&Launch| l.offering.capacity_type == CapacityType::Spot;
+    let mut missing: BTreeMap<String, u64> = BTreeMap::new();
+    for not_judged in &output.not_judged {
+        let count = missing.entry(not_judged.missing.to_string()).or_default();
+        *count = count.saturating_add(not_judged.count);
+    }
     Ok(Plan {
-        saves_usd_per_month: saves.map(|s| s.usd()).sum(),
-        moves: output.figures.iter().map(|f| f.moves).sum(),
-        removed: end.iter().map(|s| s.remove.len()).sum(),
-        launched: end
-            .iter()
-            .flat_map(|s| &s.launch)
-            .map(|l| u64::from(l.count))
-            .sum(),
+        saves_usd_per_month: saves.usd(),
+        moves: way.waves.iter().map(|wave| wave.evictions.len()).sum(),
+        removed: steps.iter().map(|s| s.remove.len()).sum(),
+        launched: count(&mut launches()),
+        on_spot: count(&mut launches().filter(spot)),
         waves: way.waves.len(),
         left_out: way.left_out.len(),
-        violations: over.len() + own.len() + usize::from(decisions.any(|d| d.actions.is_empty())),
+        missing,
+        violations: over.len() + own.len() + acts().filter(|d| d.actions.is_empty()).count(),
         seconds,
     })
+}
+
+/// A line for people, and one for each thing that is missing.
+pub(super) fn print(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "the engine: {} nodes go for {} launched ({} on spot) and {} moves in {} waves, saves {:.2} USD a month; {} more have no safe way; {} violations",
+        plan.removed,
+        plan.launched,
+        plan.on_spot,
+        plan.moves,
+        plan.waves,
+        plan.saves_usd_per_month,
+        plan.left_out,
+        plan.violations
+    )?;
+    for (missing, count) in &plan.missing {
+        writeln!(out, "  not known: {missing} ({count})")?;
+    }
+    Ok(())
 }

@@ -107,6 +107,8 @@ pub enum Change {
     },
     /// Nodes of any size may be launched.
     LiftNodeSize,
+    /// A plan with launches may leave any number of nodes.
+    LiftMinNodes,
     /// Any part of a workload may come to one node.
     LiftNodeShare,
     /// Any part of a workload may come to one zone.
@@ -182,6 +184,7 @@ impl Change {
             }
             Self::LiftLimit { limit } => limit.to_string(),
             Self::LiftNodeSize => "the most vCPUs of a launched node".to_owned(),
+            Self::LiftMinNodes => "the fewest nodes after launches".to_owned(),
             Self::LiftNodeShare => "the most of a workload on one node".to_owned(),
             Self::LiftZoneShare => "the most of a workload in one zone".to_owned(),
             Self::LiftHeadroom { headroom } => headroom.to_string(),
@@ -347,6 +350,10 @@ impl Question {
             }
             Change::LiftNodeSize => {
                 self.config.max_node_vcpus = u32::MAX;
+                true
+            }
+            Change::LiftMinNodes => {
+                self.config.min_nodes = 0;
                 true
             }
             Change::LiftNodeShare => {

@@ -2,9 +2,10 @@
 
 use super::headroom::Headroom;
 use super::limits::StatedRoom;
+use super::on_spot::{Spot, SpotPercent};
 use crate::decision::LaunchThrough;
 use crate::engines::{EngineError, EngineId};
-use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, OfferingPrice};
+use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, OfferingPrice, WorkloadRef};
 use crate::scheduling::movability::MovePolicy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -93,6 +94,20 @@ pub struct Config {
     /// many before. Default 3: one in each of three zones, as EKS's guide to
     /// reliability has it.
     pub min_nodes: u32,
+    /// How much of a workload may stand on spot by our moves, in percent of its
+    /// pods, rounded down; never more than can be lost at once, nor pods of
+    /// workloads that are [not suitable](crate::engines::spot). Default 0: nothing
+    /// is launched on spot, and nodes on spot that are there take what the
+    /// scheduler lets them take. With more, no pod comes to any node on spot beyond
+    /// it, and none leaves its node that the scheduler could bring there.
+    pub spot_percent: u32,
+    /// The same for single workloads.
+    pub spot_percent_of: Vec<SpotPercent>,
+    /// What an hour on spot costs with the risk of each pool in it, as the spot
+    /// engine's reasons tell (`risk_adjusted`). Nothing else is launched on spot:
+    /// a price alone says nothing of interruptions. What is above the price is
+    /// the risk, and no risk is one that is not known. Default none.
+    pub spot_prices: Vec<OfferingPrice>,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -120,6 +135,9 @@ impl Default for Config {
             assume_no_commitments: false,
             max_node_vcpus: 64,
             min_nodes: 3,
+            spot_percent: 0,
+            spot_percent_of: Vec::new(),
+            spot_prices: Vec::new(),
             moves: MovePolicy::default(),
         }
     }
@@ -234,6 +252,35 @@ impl Config {
         self
     }
 
+    /// Sets how much of a workload may stand on spot.
+    #[must_use]
+    pub const fn with_spot_percent(mut self, percent: u32) -> Self {
+        self.spot_percent = percent;
+        self
+    }
+
+    /// Sets how much of one workload may stand on spot.
+    #[must_use]
+    pub fn with_spot_percent_of(mut self, workload: WorkloadRef, percent: u32) -> Self {
+        self.spot_percent_of.push(SpotPercent { workload, percent });
+        self
+    }
+
+    /// Sets what an hour on spot costs with its risk.
+    #[must_use]
+    pub fn with_spot_prices(mut self, prices: Vec<OfferingPrice>) -> Self {
+        self.spot_prices = prices;
+        self
+    }
+
+    pub(super) fn spot(&self) -> Spot<'_> {
+        Spot {
+            percent: self.spot_percent,
+            percent_of: &self.spot_percent_of,
+            prices: &self.spot_prices,
+        }
+    }
+
     /// Sets what a node costs beside its list price.
     #[must_use]
     pub const fn with_extra_per_node(mut self, extra: MicroUsdPerHour) -> Self {
@@ -326,6 +373,6 @@ impl Config {
                 "price_per_move must not be negative, got {got}"
             )));
         }
-        Ok(())
+        self.spot().validate()
     }
 }

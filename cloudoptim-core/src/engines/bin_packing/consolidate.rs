@@ -139,7 +139,7 @@ pub(super) fn consolidate(
         .filter(|c| c.stays.iter().any(|r| matches!(r, Reason::Young { .. })))
         .map(|c| c.node.name())
         .collect();
-    let share = Share::new(cluster, &owners, config);
+    let share = Share::new(cluster, &owners, config, inputs);
     candidates.sort_by_cached_key(|c| order(c, |pod| share.is_alone(&owners.top(pod))));
     let room = Room::new(&world, &candidates, config);
     let limits = Limits::new(config, inputs, cluster, cloud);
@@ -481,7 +481,7 @@ impl<'l> Launches<'l> {
 
     /// What has to be launched for these moves and is not launched yet, and
     /// what that costs.
-    fn take(&mut self, moves: &[PodMove]) -> (Vec<Launch>, MicroUsdPerHour) {
+    fn take(&mut self, moves: &[PodMove]) -> (Vec<(Launch, Option<Reason>)>, MicroUsdPerHour) {
         let mut cost = MicroUsdPerHour::ZERO;
         let mut alike: BTreeMap<(usize, &str), (Vec<NodeName>, Resources)> = BTreeMap::new();
         for name in moves.iter().filter_map(|m| m.to.as_ref()) {
@@ -498,7 +498,9 @@ impl<'l> Launches<'l> {
             .filter_map(|((ware, zone), (mut names, least))| {
                 names.sort();
                 let ware = self.shop.wares.get(ware)?;
-                Some(ware.launch(zone, names, least))
+                let launch = ware.launch(zone, names, least);
+                let reason = ware.reason(zone, &launch);
+                Some((launch, reason))
             });
         (launches.collect(), cost)
     }
@@ -568,13 +570,15 @@ fn act(cluster: &Cluster, going: Going<'_, '_>, launches: &mut Launches<'_>) -> 
             onto: count(onto.len()),
         }
     };
-    let mut actions: Vec<Action> = launched
-        .into_iter()
-        .map(|launch| Action::LaunchNodes {
+    let mut reasons = vec![reason];
+    let mut actions: Vec<Action> = Vec::new();
+    for (launch, reason) in launched {
+        reasons.extend(reason);
+        actions.push(Action::LaunchNodes {
             cluster: cluster.uid.clone(),
             launch: Box::new(launch),
-        })
-        .collect();
+        });
+    }
     actions.push(Action::CordonNode {
         cluster: cluster.uid.clone(),
         node: node.clone(),
@@ -597,6 +601,6 @@ fn act(cluster: &Cluster, going: Going<'_, '_>, launches: &mut Launches<'_>) -> 
         subject,
         actions,
         Some(price.per_month() - cost.per_month()),
-        vec![reason.into()],
+        reasons.into_iter().map(Into::into).collect(),
     )
 }

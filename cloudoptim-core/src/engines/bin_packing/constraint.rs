@@ -8,7 +8,7 @@ use super::share::Share;
 use super::solver::RepackEffort;
 use super::what_if::{Base, Side};
 use super::{Config, cluster_of};
-use crate::decision::{LaunchThrough, MissingEvidence};
+use crate::decision::MissingEvidence;
 use crate::engines::{EngineError, Inputs};
 use crate::model::{
     Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName, OwnerIndex,
@@ -174,6 +174,7 @@ enum Key {
     NodeRules(WorkloadRef),
     Limit(LaunchLimit),
     NodeSize,
+    MinNodes,
     NodeShare,
     ZoneShare,
     Headroom(Headroom),
@@ -193,6 +194,7 @@ impl Key {
             Self::NodeRules(workload) => Change::DropNodeRules { workload },
             Self::Limit(limit) => Change::LiftLimit { limit },
             Self::NodeSize => Change::LiftNodeSize,
+            Self::MinNodes => Change::LiftMinNodes,
             Self::NodeShare => Change::LiftNodeShare,
             Self::ZoneShare => Change::LiftZoneShare,
             Self::Headroom(headroom) => Change::LiftHeadroom { headroom },
@@ -364,8 +366,9 @@ fn found(
 
 /// The operator's own rules about where pods may come to, which are about no
 /// node more than another.
-fn of_operator(config: &Config, cluster: &Cluster) -> Vec<(Key, Found)> {
-    let (on_nodes, in_zones) = Share::new(cluster, &OwnerIndex::new(cluster), config).limits();
+fn of_operator(config: &Config, inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<(Key, Found)> {
+    let owners = OwnerIndex::new(cluster);
+    let (on_nodes, in_zones) = Share::new(cluster, &owners, config, inputs).limits();
     let rooms: BTreeSet<&Headroom> = config.headroom.iter().collect();
     let shares = [(on_nodes, Key::NodeShare), (in_zones, Key::ZoneShare)];
     let shares = shares.into_iter().filter(|(limits, _)| *limits);
@@ -380,8 +383,8 @@ fn of_operator(config: &Config, cluster: &Cluster) -> Vec<(Key, Found)> {
 /// as it is.
 ///
 /// Where nodes [can be launched](Config::launch_through), so are the limits that
-/// leave no room for more of them, known or not, and their greatest size. Other
-/// rules are: budgets that let a pod not go now, marks against disruption on
+/// leave no room for more of them, known or not, their greatest size, and the
+/// fewest nodes that they leave. Other rules are: budgets that let a pod not go now, marks against disruption on
 /// pods and nodes, local data, keeping bare pods, and each workload's hard
 /// spreads, pod affinities and node rules; and the operator's own: the most of a
 /// workload on one node and in one zone, and room for pods that are not there
@@ -431,10 +434,11 @@ pub fn constraint_prices(
     let mut tried = 0;
     let mut rules = self::found(config, inputs, laid, &base.side);
     // What is about launches is about no node that is there.
-    if config.launch_through.contains(&LaunchThrough::NodePools) {
+    if !config.launch_through.is_empty() {
         rules.push((Key::NodeSize, Found::default()));
+        rules.push((Key::MinNodes, Found::default()));
     }
-    rules.extend(of_operator(config, laid));
+    rules.extend(of_operator(config, inputs, laid));
     let limits = base.binding.iter().cloned();
     rules.extend(limits.map(|limit| (Key::Limit(limit), Found::default())));
     for (key, found) in rules {

@@ -88,6 +88,15 @@ pub(super) fn translate(
         shared: world.shared_volumes(),
         ..Classes::default()
     };
+    // The search takes classes in this order where they are equal: those with
+    // less to choose from come first.
+    let buys = |id: PodId| world.pod(id).map_or(Buys::Any, |p| shares.share.buys(p));
+    for pod in stands.iter().flat_map(|s| world.pods_on(s.node)) {
+        if buys(pod) == Buys::OnDemand {
+            let group = limited.of.get(&pod).copied();
+            classes.class_of(world, pod, group, Buys::OnDemand);
+        }
+    }
     let mut present: Vec<BTreeMap<usize, u32>> = Vec::with_capacity(stands.len());
     let mut pods: BTreeMap<(usize, usize), Vec<PodId>> = BTreeMap::new();
     let may_go = stands.iter().enumerate().filter(|(_, s)| s.removable);
@@ -97,7 +106,7 @@ pub(super) fn translate(
         let mut here: BTreeMap<usize, u32> = BTreeMap::new();
         for pod in world.pods_on(stand.node) {
             let group = limited.of.get(&pod).copied();
-            let Some(class) = classes.class_of(world, pod, group, Buys::Any) else {
+            let Some(class) = classes.class_of(world, pod, group, buys(pod)) else {
                 continue;
             };
             *here.entry(class).or_default() += 1;
@@ -560,8 +569,13 @@ fn accepted(
                             && leaves_again(&wide, class.sample, node).is_none()
                     };
                     let mut at: BTreeSet<usize> = BTreeSet::new();
+                    let buys = |node: NodeId| {
+                        let spot = |n: &Node| n.capacity_type() == Some(CapacityType::Spot);
+                        class.buys == Buys::Any || !wide.node(node).is_some_and(spot)
+                    };
+                    let takes = |node: NodeId| buys(node) && stand(node);
                     let nodes: Vec<usize> = (0..stands.len())
-                        .filter(|i| stands[*i].open && stand(stands[*i].node))
+                        .filter(|i| stands[*i].open && takes(stands[*i].node))
                         .collect();
                     for i in &nodes {
                         let node = world.node(stands[*i].node);
@@ -569,13 +583,7 @@ fn accepted(
                         let name = name.map_or_else(String::new, |z| z.to_string());
                         at.extend(zones.iter().position(|z| *z == name));
                     }
-                    let buys = |node: NodeId| {
-                        let spot = |n: &Node| n.capacity_type() == Some(CapacityType::Spot);
-                        class.buys == Buys::Any || !wide.node(node).is_some_and(spot)
-                    };
-                    let taken = new
-                        .iter()
-                        .filter(|(_, _, node)| buys(*node) && stand(*node));
+                    let taken = new.iter().filter(|(_, _, node)| takes(*node));
                     let taken: Vec<_> = taken.collect();
                     at.extend(taken.iter().map(|(_, zone, _)| *zone));
                     (

@@ -22,6 +22,8 @@
 //! Where the host [can launch](Config::launch_through), nodes go for new ones as
 //! well, any number for any number: within the limits of pools and groups, vCPU
 //! quotas, subnets and reservations, of which what is not known leaves no room.
+//! On spot only what is [let there](Config::spot_percent), at a price with its
+//! risk.
 //!
 //! The figures carry a proven lower bound: no set of nodes of the kinds that
 //! the cluster runs now, and of those that could be launched, holds these pods
@@ -42,6 +44,8 @@ mod green_field;
 mod headroom;
 mod limits;
 mod migration;
+mod min_nodes;
+mod on_spot;
 mod owner;
 mod pool;
 mod reason;
@@ -61,9 +65,7 @@ pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };
 pub use fleet::Launchable;
-pub use green_field::{
-    GreenField, NewNode, Purchase, SpotPercent, Unhoused, green_field, purchasable,
-};
+pub use green_field::{GreenField, NewNode, Purchase, Unhoused, green_field, purchasable};
 pub use headroom::Headroom;
 pub use limits::{LaunchLimit, StatedRoom};
 pub use migration::{
@@ -71,6 +73,7 @@ pub use migration::{
     migration, simulate,
 };
 pub(crate) use migration::{Closing, closings};
+pub use on_spot::SpotPercent;
 pub use reason::Reason;
 pub use repacking::{
     Launched, Moved, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,

@@ -1,8 +1,8 @@
 //! Reasons.
 
 use super::headroom::Headroom;
-use crate::decision::Owner;
-use crate::model::{MicroUsdPerMonth, NamespacedName};
+use crate::decision::{Offering, Owner};
+use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, NamespacedName};
 use crate::scheduling::{EvictionRefusal, NotTarget, Pin, Refusals};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,19 @@ pub enum Reason {
         onto: u64,
         /// How many of these are launched.
         launched: u64,
+    },
+    /// What is launched for it.
+    Launches {
+        /// Type, zone and capacity type.
+        offering: Offering,
+        /// How many.
+        nodes: u32,
+        /// What each costs.
+        price: MicroUsdPerHour,
+        /// What the risk of losing one adds to that, as it counts here; on spot
+        /// only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        risk: Option<MicroUsdPerHour>,
     },
     /// A part of the snapshot is missing or may have holes.
     PartMissing {
@@ -196,6 +209,7 @@ impl Reason {
         "empty",
         "pods_fit_elsewhere",
         "pods_fit_with_launches",
+        "launches",
         "part_missing",
         "not_in_service",
         "protected",
@@ -243,6 +257,18 @@ impl fmt::Display for Reason {
                 f,
                 "its {pods} pods fit on {onto} other nodes, of which {launched} are launched"
             ),
+            Self::Launches {
+                offering,
+                nodes,
+                price,
+                risk,
+            } => {
+                write!(f, "it launches {nodes} × {offering} at {price} each")?;
+                match risk {
+                    Some(risk) => write!(f, ", and {risk} for the risk of losing it"),
+                    None => Ok(()),
+                }
+            }
             Self::PartMissing { part, state } => write!(f, "{part} is {state}"),
             Self::NotInService { why } => why.fmt(f),
             Self::Protected { pin } => write!(f, "the node asks to be left alone: {pin}"),

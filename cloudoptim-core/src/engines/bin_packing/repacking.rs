@@ -145,7 +145,7 @@ pub(super) fn solve(
     let cluster = laid.as_ref();
     let mut world = World::new(cluster, &inputs.overlay.count_limits);
     let owners = OwnerIndex::new(cluster);
-    let share = Share::new(cluster, &owners, config);
+    let share = Share::new(cluster, &owners, config, inputs);
     let shares = Shares {
         share: &share,
         owners: &owners,
@@ -614,10 +614,10 @@ impl Carrier<'_, '_> {
             let count = done.len();
             for (pod, to) in rest {
                 let of = self.workload(pod);
+                let who = of.as_ref().zip(world.pod(pod));
                 let refuses = |to: NodeId| {
                     let name = world.node(to).map(Node::name).unwrap_or_default();
-                    of.as_ref()
-                        .is_some_and(|of| share.refuses(of, &from, &name).is_some())
+                    who.is_some_and(|(of, pod)| share.refuses(pod, of, &from, &name).is_some())
                 };
                 let to = to.filter(|to| {
                     world.fits(pod, *to) && leaves_again(world, pod, *to).is_none() && !refuses(*to)

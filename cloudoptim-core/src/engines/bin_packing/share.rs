@@ -1,13 +1,17 @@
 //! How much of a workload may come to one place: concentration.
 
 use super::Config;
+use super::fleet::Buys;
 use super::headroom::is_placeholder;
-use crate::model::{Cluster, Node, NodeName, OwnerIndex, WorkloadRef, ZoneName};
+use super::on_spot::OnSpot;
+use crate::engines::Inputs;
+use crate::model::{Cluster, Node, NodeName, OwnerIndex, Pod, WorkloadRef, ZoneName};
 use crate::scheduling::Refusal;
 use std::collections::BTreeMap;
 
 /// How many pods of each workload stand on each node and in each zone, and how
-/// many our moves may bring there. What is there already may be more.
+/// many our moves may bring there, and who of them may come to spot. What is there
+/// already may be more.
 #[derive(Debug, Clone)]
 pub(super) struct Share {
     total: BTreeMap<WorkloadRef, u32>,
@@ -18,10 +22,16 @@ pub(super) struct Share {
     zones: BTreeMap<NodeName, ZoneName>,
     node_percent: u32,
     zone_percent: u32,
+    on_spot: OnSpot,
 }
 
 impl Share {
-    pub(super) fn new(cluster: &Cluster, owners: &OwnerIndex, config: &Config) -> Self {
+    pub(super) fn new(
+        cluster: &Cluster,
+        owners: &OwnerIndex,
+        config: &Config,
+        inputs: &Inputs<'_>,
+    ) -> Self {
         let mut share = Self {
             total: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -30,6 +40,7 @@ impl Share {
             zones: BTreeMap::new(),
             node_percent: config.max_workload_share_percent,
             zone_percent: config.max_workload_zone_share_percent,
+            on_spot: OnSpot::new(config, inputs, cluster, owners),
         };
         for node in cluster.nodes.items() {
             share.came(node);
@@ -51,11 +62,17 @@ impl Share {
         share
     }
 
-    /// Takes note of a node's zone.
+    /// Takes note of a node.
     pub(super) fn came(&mut self, node: &Node) {
+        self.on_spot.came(node);
         if let Some(zone) = node.zone_name() {
             self.zones.insert(node.name(), zone);
         }
+    }
+
+    /// What may be bought for a pod.
+    pub(super) fn buys(&self, pod: &Pod) -> Buys {
+        self.on_spot.buys(pod)
     }
 
     /// Whether a workload has one pod only.
@@ -94,10 +111,14 @@ impl Share {
     /// Why one more pod of the workload may not come to the node.
     pub(super) fn refuses(
         &self,
+        pod: &Pod,
         workload: &WorkloadRef,
         from: &NodeName,
         to: &NodeName,
     ) -> Option<Refusal> {
+        if let Some(refusal) = self.on_spot.refuses(pod, workload, to) {
+            return Some(refusal);
+        }
         if let Some(max) = self.node_max(workload) {
             let there = self.on.get(&(workload.clone(), to.clone()));
             let would_be = there.copied().unwrap_or(0).saturating_add(1);

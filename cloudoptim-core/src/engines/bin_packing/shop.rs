@@ -1,20 +1,22 @@
 //! What can be launched in a cluster, and through whom.
 //!
 //! Karpenter's pools offer the types of the families that the cluster runs now,
-//! as far as their requirements allow, on demand, in the zones where the cluster
-//! has nodes. Groups offer copies of their nodes, when they have one type and
-//! one zone: else they choose themselves what comes.
+//! as far as their requirements allow, in the zones where the cluster has nodes:
+//! on demand, and on spot where the pool names it and the settings let anything
+//! come there. Groups offer copies of their nodes, when they have one type and
+//! one zone: else they choose themselves what comes. What is on spot has its risk
+//! in the price; where that is not known, nobody offers it.
 
-use super::Config;
 use super::fleet::Launchable;
 use super::limits::{LaunchLimit, Limits, Short, Uses, group_name};
 use super::owner::owner_of;
+use super::{Config, Reason};
 use crate::catalog::{InstanceTypeInfo, NodeOverheads};
 use crate::decision::{
     Launch, LaunchThrough, MissingEvidence, NodeShape, Offering, Owner, Subject, is_planned,
 };
-use crate::engines::{Inputs, NotJudged};
-use crate::ledger::PoolEventKind;
+use crate::engines::{Inputs, NotJudged, spot};
+use crate::ledger::{PoolEvent, PoolEventKind};
 use crate::model::{
     CapacityType, Cloud, Cluster, HOSTNAME_LABEL, InstanceType, MicroUsdPerHour, Node, NodeName,
     NodePool, Resources, ZoneId, ZoneName,
@@ -31,10 +33,54 @@ pub(super) struct Ware {
     instance_type: String,
     capacity: CapacityType,
     zone_ids: BTreeMap<String, ZoneId>,
+    /// What the risk adds to the price, by zone name; on spot only.
+    risks: BTreeMap<String, MicroUsdPerHour>,
     group_size: Option<u32>,
 }
 
 impl Ware {
+    fn new(
+        launchable: Launchable,
+        via: Owner,
+        instance_type: &str,
+        capacity: CapacityType,
+    ) -> Self {
+        Self {
+            launchable,
+            via,
+            instance_type: instance_type.to_owned(),
+            capacity,
+            zone_ids: BTreeMap::new(),
+            risks: BTreeMap::new(),
+            group_size: None,
+        }
+    }
+
+    /// Offers it in a zone, where it counts with its risk.
+    fn offer(
+        &mut self,
+        zone: String,
+        node: Node,
+        price: MicroUsdPerHour,
+        risk: Option<MicroUsdPerHour>,
+    ) {
+        let all = price + risk.unwrap_or_default();
+        self.risks.extend(risk.map(|risk| (zone.clone(), risk)));
+        self.launchable.zones.insert(zone, (node, all));
+    }
+
+    /// What is launched, and what each of it costs.
+    pub(super) fn reason(&self, zone: &str, launch: &Launch) -> Option<Reason> {
+        let (_, all) = self.launchable.zones.get(zone)?;
+        let risk = self.risks.get(zone).copied();
+        Some(Reason::Launches {
+            offering: launch.offering.clone(),
+            nodes: launch.count,
+            price: *all - risk.unwrap_or_default(),
+            risk,
+        })
+    }
+
     /// A launch of nodes of it, under these names.
     pub(super) fn launch(&self, zone: &str, names: Vec<NodeName>, least: Resources) -> Launch {
         let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
@@ -80,16 +126,18 @@ impl Shop {
             inputs,
             cluster,
             cloud,
-            max_vcpus: config.max_node_vcpus,
+            config,
+            on_spot: config.spot().is_wanted(),
             wares: Vec::new(),
             missing: BTreeMap::new(),
             binding: BTreeSet::new(),
         };
+        maker.know_events();
         if through.contains(&LaunchThrough::NodePools) {
             maker.pools();
         }
         maker.groups(through);
-        maker.leave_out_short(config);
+        maker.leave_out_short();
         maker.leave_out_full(limits);
         let subject = Subject::Cluster {
             cluster: cluster.uid.clone(),
@@ -118,7 +166,9 @@ struct Maker<'m> {
     inputs: &'m Inputs<'m>,
     cluster: &'m Cluster,
     cloud: Option<&'m Cloud>,
-    max_vcpus: u32,
+    config: &'m Config,
+    /// Whether anything may be launched on spot.
+    on_spot: bool,
     wares: Vec<Ware>,
     missing: BTreeMap<MissingEvidence, u64>,
     /// Limits of which more room would let more be launched.
@@ -155,66 +205,113 @@ impl Maker<'_> {
     }
 
     fn pool(&mut self, pool: &NodePool) {
-        let (inputs, cluster, cloud) = (self.inputs, self.cluster, self.cloud);
-        let nodes = cluster.nodes.items().iter();
+        let inputs = self.inputs;
+        let nodes = self.cluster.nodes.items().iter();
         let families: BTreeSet<&str> = nodes
             .filter_map(|n| inputs.catalog.instance_type(n.instance_type()?))
             .map(|info| info.family())
             .collect();
         let zones = self.zones();
-        let daemons = |node: &Node| {
-            daemon_overhead(
-                node,
-                cluster.workloads.items(),
-                cluster.limit_ranges.items(),
-                cluster.runtime_classes.items(),
-            )
-        };
-        let capacity = CapacityType::OnDemand;
         let types = inputs.catalog.instance_types();
-        let most = self.max_vcpus;
+        let most = self.config.max_node_vcpus;
         let fits =
             |i: &&InstanceTypeInfo| families.contains(i.family()) && !i.mac && i.vcpu <= most;
         for info in types.filter(fits) {
-            let name = info.name.as_str();
-            let id = format!("{} {name}", pool.meta.name);
-            let mut kind = Launchable::new(id, Resources::default(), info.ebs_attach_limit);
-            let mut zone_ids = BTreeMap::new();
-            for (zone, zone_id) in &zones {
-                let overheads = NodeOverheads::default();
-                let at = Some((zone, zone_id));
-                let mut node = hypothetical_node(name, info, at, capacity, Some(pool), &overheads);
-                if !pool_allows(pool, &node) {
-                    continue;
-                }
-                node.meta.labels.remove(HOSTNAME_LABEL);
-                let listed = || {
-                    let price = inputs.price(cloud, name, Some(zone_id), capacity)?;
-                    Some(price + inputs.policy.bin_packing.extra_per_node)
-                };
-                let stated = inputs.marginal(name, Some(zone_id), capacity);
-                let Some(price) = stated.or_else(listed) else {
-                    let of = format!("{name} in {zone}, on demand");
-                    self.miss(MissingEvidence::Price { of });
-                    continue;
-                };
-                kind.daemons.raise_to(&daemons(&node));
-                zone_ids.insert(zone.to_string(), zone_id.clone());
-                kind.zones.insert(zone.to_string(), (node, price));
-            }
-            if !kind.zones.is_empty() {
-                self.wares.push(Ware {
-                    launchable: kind,
-                    via: Owner::NodePool {
-                        name: pool.meta.name.clone(),
-                    },
-                    instance_type: name.to_owned(),
-                    capacity,
-                    zone_ids,
-                    group_size: None,
-                });
+            self.kind(pool, info, CapacityType::OnDemand, &zones);
+            let rules_out = spot::rules_out(&inputs.policy.spot, info);
+            if self.on_spot && spot::names_spot(pool) && !rules_out {
+                self.kind(pool, info, CapacityType::Spot, &zones);
             }
         }
+    }
+
+    /// One type of a pool, in all zones where it may be launched and its price
+    /// is known.
+    fn kind(
+        &mut self,
+        pool: &NodePool,
+        info: &InstanceTypeInfo,
+        capacity: CapacityType,
+        zones: &[(ZoneName, ZoneId)],
+    ) {
+        let cluster = self.cluster;
+        let name = info.name.as_str();
+        let of_pool = format!("{} {name}", pool.meta.name);
+        let id = match capacity {
+            CapacityType::OnDemand => of_pool,
+            other => format!("{of_pool} {other}"),
+        };
+        let launchable = Launchable::new(id, Resources::default(), info.ebs_attach_limit);
+        let via = Owner::NodePool {
+            name: pool.meta.name.clone(),
+        };
+        let mut ware = Ware::new(launchable, via, name, capacity);
+        for (zone, zone_id) in zones {
+            let overheads = NodeOverheads::default();
+            let at = Some((zone, zone_id));
+            let mut node = hypothetical_node(name, info, at, capacity, Some(pool), &overheads);
+            if !pool_allows(pool, &node) {
+                continue;
+            }
+            node.meta.labels.remove(HOSTNAME_LABEL);
+            let offering = Offering {
+                instance_type: info.name.clone(),
+                zone: Some(zone_id.clone()),
+                capacity_type: capacity,
+            };
+            let Some((price, risk)) = self.price(&offering, &format!("{name} in {zone}")) else {
+                continue;
+            };
+            ware.launchable.daemons.raise_to(&daemon_overhead(
+                &node,
+                cluster.workloads.items(),
+                cluster.limit_ranges.items(),
+                cluster.runtime_classes.items(),
+            ));
+            ware.zone_ids.insert(zone.to_string(), zone_id.clone());
+            ware.offer(zone.to_string(), node, price, risk);
+        }
+        if !ware.launchable.zones.is_empty() {
+            self.wares.push(ware);
+        }
+    }
+
+    /// What a node of an offering costs, and what its risk adds to that; the
+    /// offering is left out when one of the two is not known.
+    fn price(
+        &mut self,
+        offering: &Offering,
+        of: &str,
+    ) -> Option<(MicroUsdPerHour, Option<MicroUsdPerHour>)> {
+        let Offering {
+            instance_type,
+            zone,
+            capacity_type,
+        } = offering;
+        let (inputs, name, zone) = (self.inputs, instance_type.as_str(), zone.as_ref());
+        let listed = inputs.price(self.cloud, name, zone, *capacity_type);
+        let stated = inputs.marginal(name, zone, *capacity_type);
+        let extra = inputs.policy.bin_packing.extra_per_node;
+        let Some(price) = stated.or_else(|| listed.map(|price| price + extra)) else {
+            let how = match capacity_type {
+                CapacityType::OnDemand => "on demand",
+                _ => "on spot",
+            };
+            let of = format!("{of}, {how}");
+            self.miss(MissingEvidence::Price { of });
+            return None;
+        };
+        if *capacity_type != CapacityType::Spot {
+            return Some((price, None));
+        }
+        let with_risk = zone.and_then(|zone| self.config.spot().price(name, zone));
+        let risk = with_risk.zip(listed).map(|(with, without)| with - without);
+        let Some(risk) = risk.filter(|risk| *risk > MicroUsdPerHour::ZERO) else {
+            let of = format!("{of}, on spot with its risk");
+            self.miss(MissingEvidence::Price { of });
+            return None;
+        };
+        Some((price, Some(risk)))
     }
 
     /// Groups that can be asked, by the first of their nodes in service.
@@ -242,7 +339,7 @@ impl Maker<'_> {
         let confirm = |what: &str| MissingEvidence::Confirmation {
             of: format!("which {what} {owner} launches: it chooses itself"),
         };
-        let (size, types, zones) = match &owner {
+        let (size, types, zones, agreed) = match &owner {
             Owner::NodeGroup { name, .. } => {
                 let groups = cloud.node_groups.items().iter();
                 let mut groups = groups.filter(|g| g.cluster == self.cluster.name);
@@ -254,7 +351,12 @@ impl Maker<'_> {
                 let zones: BTreeSet<String> = own
                     .filter_map(|s| s.zone_id.as_ref().map(ToString::to_string))
                     .collect();
-                (group.desired, &group.instance_types, zones)
+                (
+                    group.desired,
+                    &group.instance_types,
+                    zones,
+                    Some(group.capacity_type),
+                )
             }
             Owner::AutoScalingGroup { name } => {
                 let mut groups = cloud.auto_scaling_groups.items().iter();
@@ -262,7 +364,7 @@ impl Maker<'_> {
                     return;
                 };
                 let zones = group.zones.iter().map(ToString::to_string).collect();
-                (group.desired, &group.instance_types, zones)
+                (group.desired, &group.instance_types, zones, None)
             }
             _ => return,
         };
@@ -282,23 +384,44 @@ impl Maker<'_> {
             return self.miss(confirm("zone"));
         }
         let info = self.inputs.catalog.instance_type(instance_type);
-        if info.is_some_and(|i| i.vcpu > self.max_vcpus) {
+        if info.is_some_and(|i| i.vcpu > self.config.max_node_vcpus) {
             return;
         }
         let Some(capacity) = node.capacity_type() else {
             return self.miss(confirm("capacity type"));
         };
-        let Some(price) = self.inputs.marginal_price(self.cluster, node) else {
-            return self.miss(MissingEvidence::Price {
-                of: format!("nodes of {owner}"),
-            });
+        let on_spot = capacity == CapacityType::Spot;
+        if agreed.is_some_and(|of_group| (of_group == CapacityType::Spot) != on_spot) {
+            return self.miss(confirm("capacity type"));
+        }
+        let zone_id = cloud.zone_id(&zone).cloned();
+        let (price, risk) = if on_spot {
+            let offering = Offering {
+                instance_type: instance_type.into(),
+                zone: zone_id.clone(),
+                capacity_type: capacity,
+            };
+            if !self.on_spot {
+                return;
+            }
+            match self.price(&offering, &format!("nodes of {owner}")) {
+                Some(price) => price,
+                None => return,
+            }
+        } else {
+            let Some(price) = self.inputs.marginal_price(self.cluster, node) else {
+                return self.miss(MissingEvidence::Price {
+                    of: format!("nodes of {owner}"),
+                });
+            };
+            (price, None)
         };
         let mut copy = node.clone();
         copy.meta.labels.remove(HOSTNAME_LABEL);
         copy.meta.annotations.clear();
         copy.meta.owners.clear();
         copy.provider_id = None;
-        let mut kind = Launchable::new(
+        let launchable = Launchable::new(
             format!("{owner} {instance_type}"),
             daemon_overhead(
                 &copy,
@@ -308,25 +431,46 @@ impl Maker<'_> {
             ),
             info.and_then(|i| i.ebs_attach_limit),
         );
-        let id = cloud.zone_id(&zone).cloned();
-        kind.zones.insert(zone.to_string(), (copy, price));
-        self.wares.push(Ware {
-            instance_type: instance_type.to_owned(),
-            launchable: kind,
-            via: owner,
-            capacity,
-            zone_ids: id.map(|id| (zone.to_string(), id)).into_iter().collect(),
-            group_size: Some(size),
-        });
+        let mut ware = Ware::new(launchable, owner, instance_type, capacity);
+        ware.group_size = Some(size);
+        let ids = zone_id.map(|id| (zone.to_string(), id));
+        ware.zone_ids.extend(ids);
+        ware.offer(zone.to_string(), copy, price, risk);
+        self.wares.push(ware);
     }
 
-    /// Takes out what was not to be had a short time ago.
-    fn leave_out_short(&mut self, config: &Config) {
+    /// For how long the spot engine does not use a pool after an event.
+    fn quarantine(&self) -> TimeDelta {
+        TimeDelta::hours(i64::from(self.inputs.policy.spot.quarantine_hours))
+    }
+
+    /// Launches nothing on spot when nobody says where it was taken back.
+    fn know_events(&mut self) {
+        if self.on_spot && self.inputs.ledgers.pool_events.is_none() {
+            self.on_spot = false;
+            let now = self.inputs.now();
+            let possible_from = now.checked_add_signed(self.quarantine());
+            self.miss(MissingEvidence::Ledger {
+                ledger: "pool_events".to_owned(),
+                possible_from: possible_from.unwrap_or(now),
+            });
+        }
+    }
+
+    /// Takes out what was not to be had a short time ago, and on spot what was
+    /// taken back.
+    fn leave_out_short(&mut self) {
         let now = self.inputs.now();
-        let pause = TimeDelta::minutes(i64::from(config.cooldown_minutes));
+        let pause = TimeDelta::minutes(i64::from(self.config.cooldown_minutes));
+        let quarantine = self.quarantine();
         let events = self.inputs.ledgers.pool_events.iter().flatten();
+        let refused =
+            |e: &PoolEvent| e.kind == PoolEventKind::InsufficientCapacity && now - e.at < pause;
+        let lost = |e: &PoolEvent| {
+            e.offering.capacity_type == CapacityType::Spot && now - e.at < quarantine
+        };
         let short: Vec<&Offering> = events
-            .filter(|e| e.kind == PoolEventKind::InsufficientCapacity && now - e.at < pause)
+            .filter(|e| refused(e) || lost(e))
             .map(|e| &e.offering)
             .collect();
         for ware in &mut self.wares {

@@ -162,7 +162,7 @@ impl Trial<'_, '_> {
                 let because = NotTarget::Young;
                 let young = self.young.contains(node);
                 let young = young.then_some(Refusal::NotTarget { because });
-                young.or_else(|| share.refuses(&workload, &name, node))
+                young.or_else(|| share.refuses(pod, &workload, &name, node))
             };
             let wanted = self.target.and_then(|t| t.to.get(pod.meta.uid.as_str()));
             let wanted = wanted.and_then(|to| Some((world.node_id(to)?, to.clone())));

@@ -3,7 +3,9 @@
 use super::change::{Change, Direction, Question};
 use super::commitments::Prices;
 use super::constraint::holds;
+use super::fleet::Launchable;
 use super::limits::LaunchLimit;
+use super::min_nodes::{MinNodes, node_prices};
 use super::repacking::solve;
 use super::solver::RepackEffort;
 use super::{Config, cluster_of};
@@ -12,6 +14,7 @@ use crate::engines::{EngineError, Inputs};
 use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NodeName};
 use crate::version::Version;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -330,14 +333,33 @@ fn answer(
     effort: &RepackEffort,
 ) -> Result<(Side, Vec<NodeName>, Vec<MissingEvidence>), EngineError> {
     let inputs = question.inputs(inputs);
-    let (repacking, left) = solve(
-        &question.config,
-        &inputs,
-        &question.cluster,
-        &question.launchables,
-        effort,
-        &question.leave,
-    )?;
+    let with = |launchables: &[Launchable]| {
+        let (config, cluster) = (&question.config, &question.cluster);
+        solve(
+            config,
+            &inputs,
+            cluster,
+            launchables,
+            effort,
+            &question.leave,
+        )
+    };
+    let (mut repacking, mut left) = with(&question.launchables)?;
+    let config = &question.config;
+    let min_nodes = MinNodes::new(&question.cluster, config.min_nodes);
+    let last = repacking.points.last();
+    // Where nobody can be asked for nodes, nothing is launched.
+    if !config.launch_through.is_empty() && !last.is_none_or(|p| min_nodes.are_left(p)) {
+        let (without, left_without) = with(&[])?;
+        let prices = node_prices(&question.cluster, &Prices::new(&inputs, &question.cluster));
+        // Zones that are to be left have other prices, and all nodes go or none.
+        let stays = question.leave.is_empty();
+        let fewer = stays.then(|| min_nodes.cheapest(&repacking, &prices));
+        repacking.points = without.points;
+        repacking.points.extend(fewer.flatten());
+        repacking.points.sort_by_key(|p| Reverse((p.cost, p.moved)));
+        left = left_without;
+    }
     let mut side = Side {
         cost_now: repacking.cost_before,
         cost: repacking.cost_before,

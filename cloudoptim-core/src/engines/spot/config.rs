@@ -158,6 +158,14 @@ setters!(
 );
 
 impl Config {
+    /// Replicas of a workload of that size that stay on demand.
+    pub(super) fn on_demand_base_of(&self, replicas: u32) -> u32 {
+        let share = (u64::from(replicas) * u64::from(self.on_demand_base_percent)).div_ceil(100);
+        u32::try_from(share)
+            .unwrap_or(u32::MAX)
+            .max(self.on_demand_base)
+    }
+
     /// The longest grace period that fits into a notice.
     pub const fn longest_grace_seconds(&self) -> u32 {
         self.notice_seconds

@@ -3,8 +3,8 @@
 use crate::catalog::InstanceTypeInfo;
 use crate::model::{
     ARCH_LABEL, CapacityType, Cloud, Cluster, InstanceType, Labels, NODE_GROUP_LABEL,
-    NODE_POOL_LABEL, Operator, Requirement, Taint, TaintEffect, ZONE_ID_LABEL, ZONE_LABEL, ZoneId,
-    ZoneName,
+    NODE_POOL_LABEL, NodePool, Operator, Requirement, Taint, TaintEffect, ZONE_ID_LABEL,
+    ZONE_LABEL, ZoneId, ZoneName,
 };
 use crate::model::{NodeSelectorTerm, PodSpec};
 
@@ -24,16 +24,22 @@ pub(super) struct Launcher<'a> {
     types: Option<&'a [InstanceType]>,
 }
 
+/// Whether a node pool may launch on spot: Karpenter launches on demand only
+/// unless a pool names spot.
+pub(crate) fn names_spot(pool: &NodePool) -> bool {
+    let capacity = pool.requirements.iter().find(|r| r.key == CAPACITY_LABEL);
+    capacity.is_some_and(|r| r.matches(Some("spot")))
+}
+
 /// Reads who may launch in a cluster, in name order.
 pub(super) fn launchers<'a>(cluster: &'a Cluster, cloud: Option<&'a Cloud>) -> Vec<Launcher<'a>> {
     let pools = cluster.node_pools.items().iter().map(|pool| {
         let capacity = pool.requirements.iter().find(|r| r.key == CAPACITY_LABEL);
-        // Karpenter launches on demand only unless a pool names spot.
-        let allows = |value: &str| capacity.map(|r| r.matches(Some(value)));
+        let on_demand = capacity.map(|r| r.matches(Some("on-demand")));
         Launcher {
             name: format!("node pool {}", pool.meta.name),
-            spot: allows("spot").unwrap_or(false),
-            on_demand: allows("on-demand").unwrap_or(true),
+            spot: names_spot(pool),
+            on_demand: on_demand.unwrap_or(true),
             karpenter: true,
             requirements: &pool.requirements,
             labels: &pool.labels,

@@ -50,16 +50,19 @@ mod risk;
 mod suitability;
 
 pub use config::Config;
+pub(crate) use launch::names_spot;
+pub(crate) use pools::rules_out;
 pub use reason::Reason;
 pub use risk::{AdvisorPrior, BandMeans, Estimate, PoolFacts, RiskBasis, RiskFactors, RiskModel};
+pub(crate) use suitability::most_on_spot;
 
 use super::{Engine, EngineError, EngineId, EngineOutput, Inputs, NotJudged};
 use crate::decision::{Action, Decision, MissingEvidence, Offering, SpotPoolShare, Subject};
 use crate::knowledge::Knowledge;
 use crate::ledger::PoolEvent;
 use crate::model::{
-    CapacityType, Cloud, Cluster, InstanceType, MicroUsdPerHour, OwnerIndex, PodDisruptionBudget,
-    Snapshot, WorkloadKind, WorkloadRef,
+    CapacityType, Cloud, Cluster, InstanceType, MicroUsdPerHour, PodDisruptionBudget, Snapshot,
+    WorkloadRef,
 };
 use chrono::TimeDelta;
 use commitments::Commitments;
@@ -240,26 +243,6 @@ impl<'r, 'a> Run<'r, 'a> {
         }
     }
 
-    fn candidates(&self) -> BTreeMap<WorkloadRef, Candidate<'a>> {
-        let owners = OwnerIndex::new(self.cluster);
-        let mut all: BTreeMap<WorkloadRef, Candidate<'a>> = BTreeMap::new();
-        for workload in self.cluster.workloads.items() {
-            let reference = workload.reference();
-            let top = owners.top_of(workload);
-            if top == reference {
-                all.entry(reference).or_default().workload = Some(workload);
-            } else if matches!(top.kind, WorkloadKind::Other(_)) {
-                all.entry(top).or_default().owns_workloads = true;
-            }
-        }
-        for pod in self.cluster.pods.items() {
-            if !pod.is_finished() && !pod.is_terminating() && !pod.is_mirror() {
-                all.entry(owners.top(pod)).or_default().pods.push(pod);
-            }
-        }
-        all
-    }
-
     fn decide(&self) -> Vec<Decision> {
         let mut shared = Shared {
             commitments: self
@@ -268,7 +251,7 @@ impl<'r, 'a> Run<'r, 'a> {
             free_milli_vcpu: quota::free_milli_vcpu(self.inputs.catalog, self.cloud),
             allowed: Allowed::default(),
         };
-        self.candidates()
+        suitability::candidates(self.cluster)
             .iter()
             .map(|(reference, candidate)| self.decide_one(&mut shared, reference, candidate))
             .collect()
@@ -351,7 +334,7 @@ impl<'r, 'a> Run<'r, 'a> {
         let subject = Some(Subject::Cluster {
             cluster: self.cluster.uid.clone(),
         });
-        let count = u64::try_from(self.candidates().len()).unwrap_or(u64::MAX);
+        let count = u64::try_from(suitability::candidates(self.cluster).len()).unwrap_or(u64::MAX);
         let mut all: Vec<_> = self
             .evidence()
             .into_iter()
@@ -401,7 +384,7 @@ impl<'r, 'a> Run<'r, 'a> {
             notes.extend(obstacles);
             return Err(notes);
         }
-        let base = self.base(fit.replicas);
+        let base = self.config.on_demand_base_of(fit.replicas);
         let can_lose = fit.replicas.saturating_sub(fit.minimum);
         if can_lose == 0 || base >= fit.replicas {
             let reason = Reason::NoRoom {
@@ -489,14 +472,6 @@ impl<'r, 'a> Run<'r, 'a> {
                 Err(with(notes, *reason))
             }
         }
-    }
-
-    fn base(&self, replicas: u32) -> u32 {
-        let share =
-            (u64::from(replicas) * u64::from(self.config.on_demand_base_percent)).div_ceil(100);
-        u32::try_from(share)
-            .unwrap_or(u32::MAX)
-            .max(self.config.on_demand_base)
     }
 
     /// Replicas in pools whose spot price is known to be no lower than on demand.

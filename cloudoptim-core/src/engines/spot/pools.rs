@@ -414,6 +414,11 @@ pub(super) fn is_of(event: &PoolEvent, offering: &Offering) -> bool {
         && (event.offering.zone.is_none() || event.offering.zone == offering.zone)
 }
 
+/// Whether a type is not used on spot, whatever it costs.
+pub(crate) fn rules_out(config: &Config, info: &InstanceTypeInfo) -> bool {
+    !info.spot || !kind_of(config, info, u32::MAX).is_empty()
+}
+
 fn kind_of(config: &Config, info: &InstanceTypeInfo, max_vcpu: u32) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if info.vcpu > max_vcpu {

@@ -4,10 +4,11 @@ use super::config::Config;
 use super::reason::Reason;
 use super::requests;
 use crate::model::{
-    IntOrPercent, Labels, NodeSelectorTerm, Pod, PodDisruptionBudget, PodSpec, PodVolumeSource,
-    Resources, Workload, WorkloadKind, WorkloadRef,
+    Cluster, IntOrPercent, Labels, NodeSelectorTerm, OwnerIndex, Pod, PodDisruptionBudget, PodSpec,
+    PodVolumeSource, Resources, Workload, WorkloadKind, WorkloadRef,
 };
 use crate::policy::Policy;
+use std::collections::BTreeMap;
 
 /// A workload with what hangs on it.
 #[derive(Debug, Default)]
@@ -61,6 +62,45 @@ const LOCAL_DISK_LABELS: [&str; 2] = [
     "karpenter.k8s.aws/instance-local-nvme",
     "eks.amazonaws.com/instance-local-nvme",
 ];
+
+/// The workloads of a cluster with what hangs on them.
+pub(super) fn candidates(cluster: &Cluster) -> BTreeMap<WorkloadRef, Candidate<'_>> {
+    let owners = OwnerIndex::new(cluster);
+    let mut all: BTreeMap<WorkloadRef, Candidate<'_>> = BTreeMap::new();
+    for workload in cluster.workloads.items() {
+        let reference = workload.reference();
+        let top = owners.top_of(workload);
+        if top == reference {
+            all.entry(reference).or_default().workload = Some(workload);
+        } else if matches!(top.kind, WorkloadKind::Other(_)) {
+            all.entry(top).or_default().owns_workloads = true;
+        }
+    }
+    for pod in cluster.pods.items() {
+        if !pod.is_finished() && !pod.is_terminating() && !pod.is_mirror() {
+            all.entry(owners.top(pod)).or_default().pods.push(pod);
+        }
+    }
+    all
+}
+
+/// Replicas of each suitable workload that may stand on spot wherever that is:
+/// when all of them are lost at once, its minimum is left, and its base on
+/// demand in any case.
+pub(crate) fn most_on_spot(
+    config: &Config,
+    policy: &Policy,
+    cluster: &Cluster,
+) -> BTreeMap<WorkloadRef, u32> {
+    let budgets: Vec<_> = cluster.disruption_budgets.items().iter().collect();
+    let all = candidates(cluster).into_iter();
+    let suitable = all.filter_map(|(reference, candidate)| {
+        let fit = judge(config, policy, &reference, &candidate, &budgets).ok()?;
+        let stay = fit.minimum.max(config.on_demand_base_of(fit.replicas));
+        Some((reference, fit.replicas.saturating_sub(stay)))
+    });
+    suitable.collect()
+}
 
 /// Judges a workload: every reason that speaks against spot, or what it needs.
 pub(super) fn judge(

@@ -4,6 +4,7 @@
 //! decide [headroom=5] [age=30] [cooldown=30] [min-saving=5] [share=50] [max-nodes=100]
 //!        [launch] [surge=10] [vcpus=1000] [addresses=1000] [addresses-each=] [extra=<dollars per hour>]
 //!        [marginal=<type>:<dollars per hour>] [max-vcpus=64] [min-nodes=3]
+//!        [spot=0] [spot-of=<app>:<percent>] [spot-price=40 or ?] [spot-vcpus=1000]
 //!        [zone-share=100] [room=<pods>:<cpu>:<memory>[:<pool>[:<zone>]]]
 //!        [flight=10] [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
@@ -12,12 +13,13 @@
 //!       spread= domains= grace= port= claim= held= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] [heeds-taints] …
 //! pods  <app> <node or -> <count> <cpu> <memory> …    <app>-<node>-1, -2, …
 //! pdb   <name> [app=] [min= | max=] [allowed=] [policy=] [replicas=]
-//! pool  <name> [policy= after= budget= schedule= duration= reason= startup= cpu= memory= nodes= types=a,b label=k:v]
-//! group <name> min= desired= [max=] [cluster=] [asg=] [type=] [zone=]
+//! pool  <name> [policy= after= budget= schedule= duration= reason= startup= cpu= memory= nodes= types=a,b label=k:v taint=key[:effect]] [spot | spot-only]
+//! group <name> min= desired= [max=] [cluster=] [asg=] [type=] [zone=] [spot]
 //! asg   <name> min= desired= [max=] [type=] [zones=a,b] [suspended=]
 //! quota <code> <vCPUs> used=
 //! subnet <zone> <free addresses> [lasting]    with instances of the nodes above
 //! short <type> <minutes ago>              a launch was refused
+//! lost <type> <minutes ago>               an instance on spot was taken back
 //! reserved <type> <count>                 a capacity reservation in zone a
 //! plan <id> <dollars per hour> [rate=700] [used=1000] [family=]    a Savings Plan
 //! other <type>                            a running instance that is no node
@@ -26,7 +28,7 @@
 //! price <type> <dollars per hour>         the account's own
 //! limit <app> max= [with=<app>]           a rule of the operator
 //! removed <node>                          by an earlier pass
-//! unknown | partial <part>
+//! unknown | partial <part>                of the snapshot, or `events`
 //! ```
 
 use super::{NOW, Scenario};
@@ -416,6 +418,19 @@ fn add_pool(line: &Line, cluster: &mut Cluster) {
             values: types.split(',').map(str::to_owned).collect(),
         });
     }
+    let capacity: &[&str] = match (line.has("spot"), line.has("spot-only")) {
+        (true, _) => &["spot", "on-demand"],
+        (_, true) => &["spot"],
+        _ => &[],
+    };
+    if !capacity.is_empty() {
+        pool.requirements.push(Requirement {
+            key: "karpenter.sh/capacity-type".to_owned(),
+            operator: Operator::In,
+            values: capacity.iter().map(ToString::to_string).collect(),
+        });
+    }
+    pool.taints.extend(line.get("taint").map(taint));
     pool.labels
         .extend(line.get("label").into_iter().flat_map(pairs));
     push(&mut cluster.node_pools, pool);
@@ -555,6 +570,10 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                     max_size: number(line, "max").unwrap_or(99),
                     instance_types: line.get("type").map(Into::into).into_iter().collect(),
                     subnets: line.get("zone").map(subnet).into_iter().collect(),
+                    capacity_type: match line.has("spot") {
+                        true => CapacityType::Spot,
+                        false => CapacityType::OnDemand,
+                    },
                     ..Default::default()
                 };
                 if let Some(short) = line.get("zone") {
@@ -624,6 +643,15 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                 at: at(NOW) - TimeDelta::minutes(line.word(2).parse().unwrap()),
                 instance: None,
             }),
+            "lost" => events.push(PoolEvent {
+                offering: Offering {
+                    capacity_type: CapacityType::Spot,
+                    ..Offering::on_demand(line.word(1), None)
+                },
+                kind: PoolEventKind::InterruptionNotice,
+                at: at(NOW) - TimeDelta::minutes(line.word(2).parse().unwrap()),
+                instance: None,
+            }),
             "price" => {
                 let dollars: f64 = line.word(2).parse().unwrap();
                 let price = OfferingPrice {
@@ -652,6 +680,8 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
         }
     }
     add_workloads(&mut cluster, replicas);
+    let no_events = losses.iter().any(|(part, _)| *part == "events");
+    losses.retain(|(part, _)| *part != "events");
     for (part, demote) in losses {
         forget(&mut cluster, &mut cloud, part, demote);
     }
@@ -664,7 +694,7 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                 at: at(NOW) - ago,
             }]
         }),
-        pool_events: Some(events),
+        pool_events: (!no_events).then_some(events),
         ..Default::default()
     };
     Scenario {

@@ -645,6 +645,7 @@ fn the_generated_clusters_are_worth_looking_at() {
         "commitments_unknown",
         // Nobody can be asked for nodes there.
         "pods_fit_with_launches",
+        "launches",
     ];
     let missing: Vec<_> = Reason::CODES
         .iter()

@@ -1,5 +1,6 @@
 //! From the first line of a case to the settings of the engine.
 
+use super::TYPES;
 use super::build::{number, zone};
 use crate::cases::Line;
 use crate::fixtures::*;
@@ -59,6 +60,27 @@ pub(crate) fn config(header: &Line) -> Config {
             per_hour: micro(dollars.parse().unwrap()),
             ..Default::default()
         }]);
+    }
+    if let Some(percent) = number(header, "spot") {
+        config = config.with_spot_percent(percent);
+        let vcpus = number(header, "spot-vcpus").unwrap_or(1_000);
+        let free = &mut config.stated_room.free_vcpus;
+        free.insert("L-34B43A08".to_owned(), vcpus);
+    }
+    if let Some((app, percent)) = header.get("spot-of").and_then(|of| of.split_once(':')) {
+        let workload = WorkloadRef::new("shop", "Deployment", app);
+        config = config.with_spot_percent_of(workload, percent.parse().unwrap());
+    }
+    // With its risk; a third of the price on demand without.
+    let dear = header.get("spot-price").unwrap_or("40");
+    if let Ok(percent) = dear.parse::<i64>() {
+        let prices = TYPES.iter().map(|(name, _, _, price)| OfferingPrice {
+            instance_type: (*name).into(),
+            zone_id: None,
+            capacity_type: CapacityType::Spot,
+            per_hour: MicroUsdPerHour(price * percent / 100),
+        });
+        config = config.with_spot_prices(prices.collect());
     }
     config.max_node_vcpus = number(header, "max-vcpus").unwrap_or(config.max_node_vcpus);
     config.min_nodes = number(header, "min-nodes").unwrap_or(config.min_nodes);

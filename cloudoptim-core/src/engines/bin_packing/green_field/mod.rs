@@ -3,7 +3,7 @@
 mod purchase;
 mod settle;
 
-pub use purchase::{Purchase, SpotPercent};
+pub use purchase::Purchase;
 
 use super::fleet::{Buys, Fresh, Launchable, Shares, fresh};
 use super::headroom::lay;
@@ -144,7 +144,7 @@ pub fn green_field(
     let kinds = kinds(config, inputs, cluster, purchase, &mut out.missing);
     let world = World::new(cluster, &inputs.overlay.count_limits);
     let owners = OwnerIndex::new(cluster);
-    let share = Share::new(cluster, &owners, config);
+    let share = Share::new(cluster, &owners, config, inputs);
     let shares = Shares {
         share: &share,
         owners: &owners,
@@ -280,7 +280,7 @@ fn wanted(
     }
     let mut wanted = Vec::new();
     for (workload, pods) in pods {
-        let percent = u64::from(purchase.percent_of(&workload));
+        let percent = u64::from(purchase.spot().percent_of(&workload));
         let count = u64::try_from(pods.len()).unwrap_or(u64::MAX);
         let on_spot = usize::try_from(count.saturating_mul(percent) / 100).unwrap_or(usize::MAX);
         let ids = pods.into_values().enumerate();

@@ -4,10 +4,11 @@ use crate::catalog::{InstanceTypeInfo, NodeOverheads};
 use crate::decision::MissingEvidence;
 use crate::engines::bin_packing::Config;
 use crate::engines::bin_packing::fleet::Launchable;
-use crate::engines::{EngineError, EngineId, Inputs};
+use crate::engines::bin_packing::on_spot::{Spot, SpotPercent};
+use crate::engines::{EngineError, Inputs};
 use crate::model::{
-    CapacityType, Cluster, HOSTNAME_LABEL, InstanceType, MicroUsdPerHour, Node, NodePool,
-    OfferingPrice, Resources, WorkloadRef, ZoneId, ZoneName,
+    CapacityType, Cluster, HOSTNAME_LABEL, InstanceType, Node, NodePool, OfferingPrice, Resources,
+    WorkloadRef, ZoneId, ZoneName,
 };
 use crate::scheduling::capacity::{daemon_overhead, hypothetical_node, pool_allows};
 use serde::{Deserialize, Serialize};
@@ -41,16 +42,6 @@ pub struct Purchase {
     pub spot_prices: Vec<OfferingPrice>,
 }
 
-/// How much of one workload may stand on spot.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpotPercent {
-    /// Workload.
-    pub workload: WorkloadRef,
-    /// Percent of its pods, 0 to 100.
-    pub percent: u32,
-}
-
 impl Purchase {
     /// Sets [`Self::instance_types`].
     #[must_use]
@@ -81,50 +72,15 @@ impl Purchase {
     }
 
     pub(super) fn validate(&self) -> Result<(), EngineError> {
-        let bad = |message: String| {
-            Err(EngineError::BadSetting {
-                engine: EngineId::BinPacking,
-                message,
-            })
-        };
-        if self.spot_percent > 100 {
-            let got = self.spot_percent;
-            return bad(format!("spot_percent must be from 0 to 100, got {got}"));
-        }
-        if let Some(of) = self.spot_percent_of.iter().find(|of| of.percent > 100) {
-            return bad(format!(
-                "spot_percent_of {} must be from 0 to 100, got {}",
-                of.workload, of.percent
-            ));
-        }
-        for price in &self.spot_prices {
-            let of = &price.instance_type;
-            if price.capacity_type != CapacityType::Spot {
-                let got = price.capacity_type;
-                return bad(format!("spot_prices of {of} must be of spot, got {got:?}"));
-            }
-            if price.per_hour <= MicroUsdPerHour::ZERO {
-                let got = price.per_hour;
-                return bad(format!("spot_prices of {of} must be above 0, got {got}"));
-            }
-        }
-        Ok(())
+        self.spot().validate()
     }
 
-    pub(super) fn percent_of(&self, workload: &WorkloadRef) -> u32 {
-        let mut own = self.spot_percent_of.iter();
-        let own = own.find(|of| of.workload == *workload);
-        own.map_or(self.spot_percent, |of| of.percent)
-    }
-
-    fn spot_price(&self, instance_type: &str, zone: &ZoneId) -> Option<MicroUsdPerHour> {
-        let of_type = |p: &&OfferingPrice| p.instance_type.as_str() == instance_type;
-        let of_zone = |at: Option<&ZoneId>| {
-            let mut prices = self.spot_prices.iter().filter(of_type);
-            prices.find(|p| p.zone_id.as_ref() == at)
-        };
-        let found = of_zone(Some(zone)).or_else(|| of_zone(None));
-        found.map(|price| price.per_hour)
+    pub(super) fn spot(&self) -> Spot<'_> {
+        Spot {
+            percent: self.spot_percent,
+            percent_of: &self.spot_percent_of,
+            prices: &self.spot_prices,
+        }
     }
 }
 
@@ -223,7 +179,7 @@ fn kind(
     let mut launchable = Launchable::new(id, Resources::default(), info.ebs_attach_limit);
     for (zone, zone_id) in zones {
         let price = match capacity_type {
-            CapacityType::Spot => purchase.spot_price(name, zone_id),
+            CapacityType::Spot => purchase.spot().price(name, zone_id),
             _ => inputs.price(cloud, name, Some(zone_id), capacity_type),
         };
         let Some(price) = price else {

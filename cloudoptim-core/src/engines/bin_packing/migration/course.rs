@@ -11,7 +11,7 @@ use crate::decision::{Launch, is_planned};
 use crate::engines::bin_packing::limits::Limits;
 use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::guard::lookup::{pool, says_leave_it};
-use crate::model::{NODE_POOL_LABEL, NodeName, Pod};
+use crate::model::{NODE_POOL_LABEL, NodeName, Pod, WorkloadRef};
 use crate::plan::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
 use crate::scheduling::crowd::{Crowd, Reserve, Total};
 use crate::scheduling::{NodeId, PodId, World};
@@ -59,6 +59,8 @@ pub(super) struct Course<'g, 'a> {
     pub(super) launched: BTreeSet<usize>,
     /// Nodes whose real names are not known: no cordon can name them.
     pub(super) unnamed: BTreeSet<NodeId>,
+    /// Pods of each workload that may have left on demand for spot.
+    pub(super) left_on_demand: BTreeMap<WorkloadRef, u32>,
 }
 
 /// What stands in the way of an attempt.
@@ -103,6 +105,7 @@ impl<'g, 'a> Course<'g, 'a> {
             launch: Vec::new(),
             launched: BTreeSet::new(),
             unnamed: BTreeSet::new(),
+            left_on_demand: BTreeMap::new(),
         };
         let nodes = course.world.nodes();
         let unnamed = nodes.filter(|id| {
@@ -301,7 +304,8 @@ impl<'g, 'a> Course<'g, 'a> {
         {
             return Err(Refused::Here);
         }
-        if self.open.budgets.can_evict(step.pod).is_err() {
+        if self.open.budgets.can_evict(step.pod).is_err() || !self.keeps_on_demand(step.mover, None)
+        {
             return Err(Refused::Here);
         }
         self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
@@ -330,6 +334,7 @@ impl<'g, 'a> Course<'g, 'a> {
         // It was asked above.
         let _ = self.open.budgets.take(step.pod);
         self.open.graces.push(grace_seconds(step.pod));
+        self.leaves_on_demand(step.mover, None);
         self.world.remove_pod(id);
         Ok(())
     }
@@ -382,7 +387,8 @@ impl<'g, 'a> Course<'g, 'a> {
         } else {
             leaves_again(&self.world, id, target).is_none() && self.world.fits(id, target)
         };
-        if !fits || !self.world.may_be_chosen_for(id) {
+        let chosen = self.world.may_be_chosen_for(id) && self.keeps_on_demand(step.mover, None);
+        if !fits || !chosen {
             return Err(Refused::Here);
         }
         self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
@@ -390,6 +396,7 @@ impl<'g, 'a> Course<'g, 'a> {
         self.open.steps.push((step.index, step.place, Some(target)));
         self.open.graces.push(grace_seconds(step.pod));
         self.open.alone = true;
+        self.leaves_on_demand(step.mover, None);
         self.world.remove_pod(id);
         Ok(())
     }
@@ -422,6 +429,9 @@ impl<'g, 'a> Course<'g, 'a> {
         target: NodeId,
         closed: &[NodeId],
     ) -> Result<(), Refused> {
+        if !self.keeps_on_demand(step.mover, Some(target)) {
+            return Err(Refused::Here);
+        }
         self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
         let id = step.mover.id;
         closed.iter().for_each(|node| self.world.cordon_node(*node));
@@ -435,6 +445,7 @@ impl<'g, 'a> Course<'g, 'a> {
         }
         let reserved = self.reserved(step.mover);
         self.reserve.remove(&self.world, id, reserved);
+        self.leaves_on_demand(step.mover, Some(target));
         if self.crowd.contains(id) {
             // It comes again when it likes: perhaps it did already.
             self.world.remove_pod(id);
@@ -536,6 +547,9 @@ impl<'g, 'a> Course<'g, 'a> {
     }
 
     fn obstacle(&mut self, step: &Step<'g, 'a>) -> Obstacle {
+        if let Some(obstacle) = self.on_demand_obstacle(step.mover) {
+            return obstacle;
+        }
         let pod = named(step.pod);
         let Some(target) = self.to(step.mover) else {
             return Obstacle::NoTarget { pod };

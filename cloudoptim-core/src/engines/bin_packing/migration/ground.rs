@@ -4,11 +4,12 @@ use super::course::{Course, Mode};
 use super::{LeftOut, Obstacle, Way};
 use crate::decision::{Action, Decision, Launch, Owner, PodMove, Subject, is_planned};
 use crate::engines::bin_packing::limits::Limits;
+use crate::engines::bin_packing::on_spot::OnSpot;
 use crate::engines::bin_packing::pool::Pools;
 use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::engines::bin_packing::{Config, missing};
 use crate::engines::{EngineError, EngineId, Inputs};
-use crate::model::{Cluster, MicroUsdPerMonth, Node, NodeName};
+use crate::model::{Cluster, MicroUsdPerMonth, Node, NodeName, OwnerIndex};
 use crate::scheduling::crowd::{Crowd, Total};
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Budgets, Movability, NodeId, PodId, World};
@@ -57,6 +58,8 @@ pub(super) struct Ground<'a> {
     pub(super) leaving: Vec<PodId>,
     pub(super) pools: Pools<'a>,
     pub(super) limits: Limits<'a>,
+    pub(super) owners: OwnerIndex,
+    pub(super) on_spot: OnSpot,
     /// The first part without which nothing can be proven, and its state.
     missing: Option<(String, String)>,
     pub(super) settle_seconds: u64,
@@ -101,6 +104,7 @@ impl<'a> Ground<'a> {
             }
         }
         let unsure = unsure(&world, &movers);
+        let owners = OwnerIndex::new(cluster);
         let leaving = leaving(&world, &movers);
         Ok(Self {
             config,
@@ -111,6 +115,8 @@ impl<'a> Ground<'a> {
             leaving,
             pools: Pools::new(cluster, now),
             limits: Limits::new(config, inputs, cluster, inputs.snapshot.cloud_of(cluster)),
+            on_spot: OnSpot::new(config, inputs, cluster, &owners),
+            owners,
             missing: missing(cluster),
             settle_seconds: u64::from(inputs.policy.plan.settle_seconds),
             world,

@@ -18,6 +18,10 @@
 //! are taken together: when what is left of them does not pay for the launches,
 //! none of them goes.
 //!
+//! Of a workload with a [share of spot](super::Config::spot_percent) no more pods
+//! leave on demand than may, whatever the scheduler chooses: one beyond that goes
+//! only where nothing on spot would take it, or is forced.
+//!
 //! All nodes that go are cordoned before the first eviction: pools count
 //! disruptions, and a cordon is none. A wave begins when every pod of the wave
 //! before is ready again and its nodes are gone. What others do meanwhile
@@ -30,6 +34,7 @@ mod closing;
 mod course;
 mod ground;
 mod obstacle;
+mod on_demand;
 mod open;
 mod round;
 mod simulate;

@@ -1,6 +1,6 @@
 //! Why a node has no safe way to be emptied.
 
-use crate::model::{MicroUsdPerMonth, NamespacedName, NodeName};
+use crate::model::{MicroUsdPerMonth, NamespacedName, NodeName, WorkloadRef};
 use crate::scheduling::{EvictionRefusal, Refusals};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -36,6 +36,16 @@ pub enum Obstacle {
     ToleratesCordon {
         /// Pod.
         pod: NamespacedName,
+    },
+    /// The scheduler could bring a pod from on demand to spot, of whose workload
+    /// no more may come there.
+    CouldComeToSpot {
+        /// Pod.
+        pod: NamespacedName,
+        /// Its workload.
+        of: Box<WorkloadRef>,
+        /// The most of its pods that may be on spot.
+        max: u32,
     },
     /// A disruption budget keeps a pod.
     BudgetBlocks {
@@ -89,6 +99,7 @@ impl Obstacle {
         "unsettled",
         "no_target",
         "tolerates_cordon",
+        "could_come_to_spot",
         "budget_blocks",
         "pool_forbids",
         "part_missing",
@@ -104,6 +115,7 @@ impl Obstacle {
             Self::Unsettled { .. } => "unsettled",
             Self::NoTarget { .. } => "no_target",
             Self::ToleratesCordon { .. } => "tolerates_cordon",
+            Self::CouldComeToSpot { .. } => "could_come_to_spot",
             Self::BudgetBlocks { .. } => "budget_blocks",
             Self::PoolForbids { .. } => "pool_forbids",
             Self::PartMissing { .. } => "part_missing",
@@ -133,6 +145,10 @@ impl fmt::Display for Obstacle {
             Self::ToleratesCordon { pod } => {
                 write!(f, "a cordon does not keep pod {pod} away")
             }
+            Self::CouldComeToSpot { pod, of, max } => write!(
+                f,
+                "pod {pod} could come to spot, and of {of} at most {max} may: a taint there or a selector of its own would keep it away"
+            ),
             Self::BudgetBlocks { pod, why } => write!(f, "pod {pod} may not be evicted: {why}"),
             Self::PoolForbids { pool, setting } => {
                 write!(f, "pool {pool} says {setting} at that time")
