@@ -552,11 +552,8 @@ impl Carrier<'_, '_> {
     ) -> Option<(PodId, NodeId, NodeName)> {
         let of = self.workload(pod);
         let (left, name) = (world.node(from)?.name(), world.node(to)?.name());
-        let refuses = of.as_ref().is_some_and(|of| {
-            let refused = share.refuses(of, &left, &name);
-            refused.is_some()
-        });
-        if refuses {
+        let who = of.as_ref().zip(self.world.pod(pod));
+        if who.is_some_and(|(of, pod)| share.refuses(pod, of, &left, &name).is_some()) {
             return None;
         }
         let unsettled = world.unsettled(&[pod]);
