@@ -2,7 +2,7 @@
 
 use super::bin::Bin;
 use super::model::Model;
-use super::pack::{Lens, Pack, Pick, Scope, add_shape, fill, insert};
+use super::pack::{Lens, Pack, Pick, Scope, add_shape, fill, fill_in, insert};
 use std::cmp::Reverse;
 
 /// Opens the node that gives the most value for its price, again and again.
@@ -12,6 +12,10 @@ use std::cmp::Reverse;
 pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[f64]) {
     let model = scope.model;
     let lenses: Vec<Lens> = scope.types.iter().map(|t| Lens::new(scope, *t)).collect();
+    let orders: Vec<Vec<usize>> = match pick {
+        Pick::Order(key) => lenses.iter().map(|lens| lens.order(key, values)).collect(),
+        _ => Vec::new(),
+    };
     // The last ratio of a type bounds its next one closely enough, since what
     // is left only shrinks: types are looked at again only while they lead.
     let mut ratios: Vec<(f64, usize)> = Vec::new();
@@ -36,15 +40,11 @@ pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[
             };
             let mut bin = Bin::new(model, t, offer);
             let lens = &lenses[entry.1];
-            fill(
-                scope,
-                lens,
-                pick,
-                values,
-                &mut bin,
-                &mut pack.left,
-                &mut pack.work,
-            );
+            let (left, work) = (&mut pack.left, &mut pack.work);
+            match orders.get(entry.1) {
+                Some(order) => fill_in(model, lens, order, &mut bin, left, work),
+                None => fill(scope, lens, pick, values, &mut bin, left, work),
+            }
             let contents = bin.contents();
             for (kind, count) in &contents {
                 pack.left.give(model, *kind, *count);

@@ -474,12 +474,11 @@ impl Join {
     }
 
     /// What both take together, if there is room.
+    #[inline]
     fn takes(&self, a: &Part, b: &Part) -> Option<[u64; 2]> {
-        let mut takes = a.takes;
-        for ((take, more), has) in takes.iter_mut().zip(b.takes).zip(self.capacity) {
-            *take = take.checked_add(more).filter(|take| *take <= has)?;
-        }
-        Some(takes)
+        let x = a.takes[0].checked_add(b.takes[0])?;
+        let y = a.takes[1].checked_add(b.takes[1])?;
+        (x <= self.capacity[0] && y <= self.capacity[1]).then_some([x, y])
     }
 
     fn both(&mut self, a: &Part, b: &Part, takes: [u64; 2]) -> Part {
@@ -507,8 +506,8 @@ impl Join {
         slack: f64,
         least: f64,
     ) -> Option<Vec<Part>> {
-        let mut order: Vec<&Part> = second.iter().collect();
-        order.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.way.cmp(&b.way)));
+        let mut order: Vec<Part> = second.to_vec();
+        order.sort_unstable_by(|a, b| a.loss.total_cmp(&b.loss).then(a.way.cmp(&b.way)));
         let mut out: Vec<Part> = Vec::new();
         let least = least * (1.0 + SLACK);
         let mut beaten = Beaten::new(self.capacity);
@@ -534,8 +533,10 @@ impl Join {
 
     /// Drops parts that another one beats: it takes no more and is worth no less.
     fn undominated(&mut self, mut parts: Vec<Part>) -> Vec<Part> {
-        parts.sort_unstable_by(order);
         self.work += parts.len() as u64;
+        // Sorting takes longer than a look at the grid.
+        Beaten::new(self.capacity).look_at(&mut parts);
+        parts.sort_unstable_by(order);
         let mut stairs = Stairs::default();
         parts.retain(|part| stairs.keep(part));
         parts
@@ -644,6 +645,7 @@ impl Join {
 }
 
 /// The most valuable first, then what takes least.
+#[inline]
 fn order(a: &Part, b: &Part) -> Ordering {
     let by_value = b.value.total_cmp(&a.value);
     by_value.then(a.takes.cmp(&b.takes)).then(a.way.cmp(&b.way))
@@ -652,32 +654,36 @@ fn order(a: &Part, b: &Part) -> Ordering {
 /// The best of the parts made so far, on a coarse grid of what they take: most
 /// parts that another one beats are not even kept until they are sorted.
 struct Beaten {
-    /// What a cell of the grid holds of each amount.
-    cell: [u64; 2],
-    /// The most that a part is worth that takes no more than so many whole cells.
+    /// What a cell of the grid holds of each amount, as a power of two.
+    cell: [u32; 2],
+    /// The most that a part is worth that takes no more than so many whole cells;
+    /// nothing before the first look.
     best: Vec<f64>,
     /// Parts that were looked at, and how many there are the next time.
     seen: usize,
     next: usize,
 }
 
-/// Cells of each amount.
-const CELLS: usize = 48;
+/// Cells of each amount: at least half of these, and no more.
+const CELLS: usize = 64;
 
 impl Beaten {
     fn new(capacity: [u64; 2]) -> Self {
         Self {
-            cell: capacity.map(|has| (has / CELLS as u64).max(1)),
-            best: vec![f64::NEG_INFINITY; (CELLS + 2) * (CELLS + 2)],
+            cell: capacity.map(|has| (has / CELLS as u64).checked_ilog2().map_or(0, |n| n + 1)),
+            best: Vec::new(),
             seen: 0,
             next: 1024,
         }
     }
 
     /// Whether a part that takes no more is worth as much.
+    #[inline]
     fn knows(&self, takes: [u64; 2], value: f64) -> bool {
-        let [x, y] = [0, 1].map(|at| ((takes[at] / self.cell[at]) as usize).min(CELLS + 1));
-        self.best[x * (CELLS + 2) + y] >= value
+        let x = ((takes[0] >> self.cell[0]) as usize).min(CELLS + 1);
+        let y = ((takes[1] >> self.cell[1]) as usize).min(CELLS + 1);
+        let best = self.best.get(x * (CELLS + 2) + y);
+        best.is_some_and(|best| *best >= value)
     }
 
     /// Learns from `parts` when there are many new ones, and drops those that it
@@ -687,8 +693,9 @@ impl Beaten {
             return;
         }
         let width = CELLS + 2;
+        self.best.resize(width * width, f64::NEG_INFINITY);
         for part in parts.iter().skip(self.seen) {
-            let [x, y] = [0, 1].map(|at| part.takes[at].div_ceil(self.cell[at]) as usize);
+            let [x, y] = [0, 1].map(|at| part.takes[at].div_ceil(1 << self.cell[at]) as usize);
             if x < width && y < width {
                 let best = &mut self.best[x * width + y];
                 *best = best.max(part.value);
@@ -710,7 +717,8 @@ impl Beaten {
         }
         // A part does not beat itself: only what fills no whole number of cells
         // may go.
-        let on_grid = |part: &Part| (0..2).all(|at| part.takes[at].is_multiple_of(self.cell[at]));
+        let on_grid =
+            |part: &Part| (0..2).all(|at| part.takes[at].is_multiple_of(1 << self.cell[at]));
         parts.retain(|part| on_grid(part) || !self.knows(part.takes, part.value));
         self.seen = parts.len();
         self.next = 2 * parts.len() + 1024;

@@ -5,6 +5,8 @@
 //! Both work in floating point. Nothing they say is believed: plans are checked
 //! in integers and bounds are certified in integers.
 
+use super::sums;
+
 const EPS: f64 = 1e-9;
 
 /// Rows `Σ a x ≥ b`, columns with costs, to be minimised.
@@ -124,9 +126,7 @@ impl Master {
             let cost = self.cost(*column);
             if cost != 0.0 {
                 let row = &self.inverse[i * self.rows..(i + 1) * self.rows];
-                for (y, a) in y.iter_mut().zip(row) {
-                    *y += cost * a;
-                }
+                sums::take_times(&mut y, -cost, row);
             }
         }
         y
@@ -158,9 +158,7 @@ impl Master {
         if column >= SURPLUS {
             return self.y[column - SURPLUS];
         }
-        let entries = self.column(column).iter();
-        let value: f64 = entries.map(|(r, a)| a * self.y[*r as usize]).sum();
-        self.costs[column] - value
+        self.costs[column] - along(self.column(column), &self.y)
     }
 
     /// How much a column promises, in comparable terms; the least is the best.
@@ -269,8 +267,7 @@ impl Master {
                 let alpha: f64 = if j >= SURPLUS {
                     -line[j - SURPLUS]
                 } else {
-                    let entries = self.column(j).iter();
-                    entries.map(|(r, a)| a * line[*r as usize]).sum()
+                    along(self.column(j), line)
                 };
                 if alpha < -EPS {
                     let ratio = self.reduced(j).max(0.0) / -alpha;
@@ -322,9 +319,7 @@ impl Master {
             return lines.map(|line| -line[row]).collect();
         }
         let entries = self.column(entering);
-        lines
-            .map(|line| entries.iter().map(|(r, a)| a * line[*r as usize]).sum())
-            .collect()
+        lines.map(|line| along(entries, line)).collect()
     }
 
     /// Brings a column in as far as it goes; says how far.
@@ -367,9 +362,7 @@ impl Master {
         let change = self.reduced(entering) / pivot;
         let (before, rest) = self.inverse.split_at_mut(leaving * n);
         let (line, after) = rest.split_at_mut(n);
-        for (y, a) in self.y.iter_mut().zip(line.iter()) {
-            *y += change * a;
-        }
+        sums::take_times(&mut self.y, -change, line);
         for a in line.iter_mut() {
             *a /= pivot;
         }
@@ -382,9 +375,7 @@ impl Master {
                     continue;
                 }
                 if filled.len() * 3 > n {
-                    for (a, b) in row.iter_mut().zip(line.iter()) {
-                        *a -= factor * b;
-                    }
+                    sums::take_times(row, factor, line);
                 } else {
                     for j in &filled {
                         row[*j] -= factor * line[*j];
@@ -425,7 +416,7 @@ impl Master {
     fn refresh(&mut self) {
         let lines = self.inverse.chunks_exact(self.rows.max(1));
         for (x, line) in self.x.iter_mut().zip(lines) {
-            *x = line.iter().zip(&self.right).map(|(a, b)| a * b).sum();
+            *x = sums::dot(line, &self.right);
         }
     }
 
@@ -477,18 +468,10 @@ impl Master {
                 if row == column || factor == 0.0 {
                     continue;
                 }
-                for (x, y) in a[row * n + column..(row + 1) * n]
-                    .iter_mut()
-                    .zip(&pivot_a[column..])
-                {
-                    *x -= factor * y;
-                }
-                for (x, y) in inverse[row * n..(row + 1) * n]
-                    .iter_mut()
-                    .zip(&pivot_inverse)
-                {
-                    *x -= factor * y;
-                }
+                let rest = &mut a[row * n + column..(row + 1) * n];
+                sums::take_times(rest, factor, &pivot_a[column..]);
+                let own = &mut inverse[row * n..(row + 1) * n];
+                sums::take_times(own, factor, &pivot_inverse);
             }
         }
         self.inverse = inverse;
@@ -496,6 +479,16 @@ impl Master {
         self.y = self.duals();
         Ok(())
     }
+}
+
+/// What the entries of a column come to along a line of values by row.
+#[inline]
+fn along(entries: &[(u32, f64)], line: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for (row, a) in entries {
+        sum += a * line[*row as usize];
+    }
+    sum
 }
 
 /// `max v·z` under `Σ parts z ≤ 1` in every row, `z ≥ 0`: what the best
@@ -566,16 +559,14 @@ impl Knapsack {
             for (i, column) in self.basis.iter().enumerate() {
                 if *column < slack && v[*column] != 0.0 {
                     let line = &self.inverse[i * n..(i + 1) * n];
-                    for (y, a) in y.iter_mut().zip(line) {
-                        *y += v[*column] * a;
-                    }
+                    sums::take_times(&mut y, -v[*column], line);
                 }
             }
             let mut best = (1e-10 * scale, usize::MAX);
             for (j, (column, value)) in self.columns.iter().zip(v).enumerate() {
-                let taken: f64 = column.iter().zip(&y).map(|(a, y)| a * y).sum();
-                if value - taken > best.0 {
-                    best = (value - taken, j);
+                let over = value - sums::dot(column, &y);
+                if over > best.0 {
+                    best = (over, j);
                 }
             }
             for (row, dual) in y.iter().enumerate() {
@@ -594,7 +585,7 @@ impl Knapsack {
         // than the rows carry.
         let mut lift: f64 = 1.0;
         for (column, value) in self.columns.iter().zip(v) {
-            let carried: f64 = column.iter().zip(&y).map(|(a, y)| a * y).sum();
+            let carried = sums::dot(column, &y);
             if *value > carried && carried > 0.0 {
                 lift = lift.max(value / carried);
             }
@@ -625,11 +616,7 @@ impl Knapsack {
                 if entering >= slack {
                     line[entering - slack]
                 } else {
-                    self.columns[entering]
-                        .iter()
-                        .zip(line)
-                        .map(|(a, b)| a * b)
-                        .sum()
+                    sums::dot(&self.columns[entering], line)
                 }
             })
             .collect();
@@ -661,9 +648,8 @@ impl Knapsack {
         let line: Vec<f64> = self.inverse[leaving * n..(leaving + 1) * n].to_vec();
         for (i, factor) in direction.iter().enumerate() {
             if i != leaving && *factor != 0.0 {
-                for (a, b) in self.inverse[i * n..(i + 1) * n].iter_mut().zip(&line) {
-                    *a -= factor * b;
-                }
+                let own = &mut self.inverse[i * n..(i + 1) * n];
+                sums::take_times(own, *factor, &line);
             }
         }
         for (i, x) in self.x.iter_mut().enumerate() {

@@ -44,6 +44,7 @@ mod room;
 mod search;
 mod small;
 mod solution;
+mod sums;
 mod surrogate;
 mod swaps;
 mod tight;
