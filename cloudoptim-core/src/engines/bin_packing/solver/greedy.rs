@@ -126,6 +126,7 @@ pub(super) fn first_fit(scope: Scope<'_>, pack: &mut Pack, opens: Opens) {
 fn open_for(scope: Scope<'_>, pack: &mut Pack, kind: usize, opens: Opens, most: u32) {
     let model = scope.model;
     let shape = model.kinds[kind].shape;
+    let mut last: Option<(usize, usize)> = None;
     while pack.left.kinds[kind] > 0 {
         let cheapest = || {
             (0..model.types.len())
@@ -133,7 +134,13 @@ fn open_for(scope: Scope<'_>, pack: &mut Pack, kind: usize, opens: Opens, most: 
                 .filter_map(|t| pack.stock.cheapest(scope, t).map(|(offer, _)| (t, offer)))
                 .min_by_key(|(t, offer)| (model.types[*t].offers[*offer].price, *t))
         };
+        // What was chosen last is chosen again while there is some of it.
+        let again = last.filter(|(t, offer)| {
+            let now = pack.stock.cheapest(scope, *t);
+            now.is_some_and(|(now, _)| now == *offer)
+        });
         let chosen = match opens {
+            _ if again.is_some() => again,
             Opens::Type(t) if model.types[t].fits[shape] > 0 => pack
                 .stock
                 .cheapest(scope, t)
@@ -141,6 +148,7 @@ fn open_for(scope: Scope<'_>, pack: &mut Pack, kind: usize, opens: Opens, most: 
                 .or_else(cheapest),
             _ => cheapest(),
         };
+        last = chosen;
         let Some((t, offer)) = chosen else { return };
         let mut bin = Bin::new(model, t, offer);
         pack.work += 1;

@@ -12,7 +12,6 @@
 use super::bundles::{Bundler, Relaxed};
 use super::labels::Priced;
 use super::pricing::Search;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Parts that a list may have, before those that others beat go.
@@ -290,7 +289,8 @@ impl Bundler {
             for item in parts {
                 for to in *n..=self.devices {
                     let from = &whole[(to - n) as usize];
-                    let more = join.pairs(from, std::slice::from_ref(item), slack, slack)?;
+                    let item = std::slice::from_ref(item);
+                    let more = join.pairs(from, item, slack, slack, None)?;
                     whole[to as usize].extend(more);
                 }
             }
@@ -310,7 +310,7 @@ impl Bundler {
             let mut all = without.clone();
             let mut last = without;
             while !last.is_empty() {
-                last = join.pairs(&last, item, spare.beside(0), slack)?;
+                last = join.pairs(&last, item, spare.beside(0), slack, None)?;
                 all.extend_from_slice(&last);
             }
             without = join.undominated(all);
@@ -325,7 +325,8 @@ impl Bundler {
                 // The first are those that lose least.
                 let all = spare.beside(n);
                 let few = if a == b { all / 2.0 } else { all };
-                let joined = join.pairs(&singles[a as usize], &singles[b as usize], all, few)?;
+                let (a, b) = (&singles[a as usize], &singles[b as usize]);
+                let joined = join.pairs(a, b, all, few, None)?;
                 join.undominated(joined)
             };
             singles.push(list);
@@ -341,20 +342,22 @@ impl Bundler {
                 };
                 let ones = &singles[(half - n) as usize];
                 let all = slack - spare.singles(rest);
-                first.extend(join.pairs(ones, list, all, few)?);
+                first.extend(join.pairs(ones, list, all, few, None)?);
             } else if !list.is_empty() {
                 let others = &singles[(self.devices - n) as usize];
-                let second = join.pairs(others, &without, slack - least(list), slack)?;
+                let wanted = Promise::new(join.capacity, list, target);
+                let all = slack - least(list);
+                let second = join.pairs(others, &without, all, slack, Some(&wanted))?;
                 join.meet(list, &second, target, &mut best);
             }
         }
-        let first = join.undominated(first);
         if first.is_empty() {
             return Some(best);
         }
         let all = slack - least(&first);
-        let second = join.pairs(&singles[rest as usize], &without, all, slack)?;
-        let second = join.undominated(second);
+        let wanted = Promise::new(join.capacity, &first, target);
+        let ones = &singles[rest as usize];
+        let second = join.pairs(ones, &without, all, slack, Some(&wanted))?;
         join.meet(&first, &second, target, &mut best);
         Some(best)
     }
@@ -423,6 +426,7 @@ impl Join {
             let with = &still[at * width..][..width];
             let after = &still[(at + 1) * width..][..width];
             let mut from = 0;
+            let before = labels.len();
             loop {
                 let to = labels.len();
                 for label in from..to {
@@ -448,17 +452,12 @@ impl Join {
                 }
                 from = to;
             }
+            let same = labels.len() == before;
             labels.retain(|(free, gain, _)| gain + after[*free] >= device - slack);
-            labels.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| order(&a.2, &b.2)));
-            let mut stairs = Stairs::default();
-            let mut last = usize::MAX;
-            labels.retain(|(free, _, part)| {
-                if *free != last {
-                    stairs = Stairs::default();
-                    last = *free;
-                }
-                stairs.keep(part)
-            });
+            if same {
+                continue;
+            }
+            labels = undominated(labels);
         }
         let parts = labels.into_iter().map(|(_, gain, part)| Part {
             loss: (device - gain).max(0.0),
@@ -498,13 +497,15 @@ impl Join {
     }
 
     /// All pairs that fit and lose little enough together, the first of each no
-    /// more than `least`. `None` when they are too many.
+    /// more than `least`; of these, those that are `wanted`. `None` when they are
+    /// too many.
     fn pairs(
         &mut self,
         first: &[Part],
         second: &[Part],
         slack: f64,
         least: f64,
+        wanted: Option<&Promise>,
     ) -> Option<Vec<Part>> {
         let mut order: Vec<Part> = second.to_vec();
         order.sort_unstable_by(|a, b| a.loss.total_cmp(&b.loss).then(a.way.cmp(&b.way)));
@@ -517,9 +518,12 @@ impl Join {
                 if a.loss + b.loss > slack {
                     break;
                 }
-                let takes = self.takes(a, b);
-                let good = takes.filter(|takes| !beaten.knows(*takes, a.value + b.value));
-                if let Some(takes) = good {
+                let Some(takes) = self.takes(a, b) else {
+                    continue;
+                };
+                let value = a.value + b.value;
+                let good = wanted.is_none_or(|list| list.wants(takes, value));
+                if good && !beaten.knows(takes, value) {
                     out.push(self.both(a, b, takes));
                 }
             }
@@ -536,10 +540,23 @@ impl Join {
         self.work += parts.len() as u64;
         // Sorting takes longer than a look at the grid.
         Beaten::new(self.capacity).look_at(&mut parts);
-        parts.sort_unstable_by(order);
+        let mut order: Vec<(u64, u32)> = (0..)
+            .zip(&parts)
+            .map(|(at, part)| (dear_first(part.value), at))
+            .collect();
+        let takes = |at: u32| (parts[at as usize].takes, parts[at as usize].way);
+        order.sort_unstable_by(|a, b| {
+            let by_value = a.0.cmp(&b.0);
+            by_value.then_with(|| takes(a.1).cmp(&takes(b.1)))
+        });
         let mut stairs = Stairs::default();
-        parts.retain(|part| stairs.keep(part));
-        parts
+        let mut kept = Vec::new();
+        for (_, at) in order {
+            if stairs.keep(&parts[at as usize]) {
+                kept.push(parts[at as usize]);
+            }
+        }
+        kept
     }
 
     /// For each of `first` the best of `second` that fits beside it, where that
@@ -551,6 +568,13 @@ impl Join {
         target: f64,
         best: &mut Vec<(f64, u32, u32)>,
     ) {
+        // Few parts can be in what is worth more than the target; of these, those
+        // that another one beats go.
+        self.work += (first.len() + second.len()) as u64;
+        let wanted = Promise::new(self.capacity, second, target);
+        let first = first.iter().filter(|p| wanted.wants(p.takes, p.value));
+        let first = self.undominated(first.copied().collect());
+        let second = self.undominated(second.to_vec());
         let mut heights: Vec<u64> = second.iter().map(|p| p.takes[1]).collect();
         heights.sort_unstable();
         heights.dedup();
@@ -644,11 +668,46 @@ impl Join {
     }
 }
 
-/// The most valuable first, then what takes least.
+/// Drops labels on one device that another one beats, which leaves as much of it
+/// free.
+fn undominated(labels: Vec<(usize, f64, Part)>) -> Vec<(usize, f64, Part)> {
+    let mut order: Vec<(usize, u64, u32)> = (0..)
+        .zip(&labels)
+        .map(|(at, (free, _, part))| (*free, dear_first(part.value), at))
+        .collect();
+    let takes = |at: u32| {
+        let part = &labels[at as usize].2;
+        (part.takes, part.way)
+    };
+    order.sort_unstable_by(|a, b| {
+        let by_value = (a.0, a.1).cmp(&(b.0, b.1));
+        by_value.then_with(|| takes(a.2).cmp(&takes(b.2)))
+    });
+    let mut stairs = Stairs::default();
+    let mut last = usize::MAX;
+    let mut kept = Vec::new();
+    for (free, _, at) in order {
+        if free != last {
+            stairs.clear();
+            last = free;
+        }
+        if stairs.keep(&labels[at as usize].2) {
+            kept.push(labels[at as usize]);
+        }
+    }
+    kept
+}
+
+/// The order of numbers as that of whole ones, the greatest first.
 #[inline]
-fn order(a: &Part, b: &Part) -> Ordering {
-    let by_value = b.value.total_cmp(&a.value);
-    by_value.then(a.takes.cmp(&b.takes)).then(a.way.cmp(&b.way))
+fn dear_first(value: f64) -> u64 {
+    let bits = value.to_bits();
+    let rising = if bits >> 63 == 1 {
+        !bits
+    } else {
+        bits | 1 << 63
+    };
+    !rising
 }
 
 /// The best of the parts made so far, on a coarse grid of what they take: most
@@ -695,7 +754,8 @@ impl Beaten {
         let width = CELLS + 2;
         self.best.resize(width * width, f64::NEG_INFINITY);
         for part in parts.iter().skip(self.seen) {
-            let [x, y] = [0, 1].map(|at| part.takes[at].div_ceil(1 << self.cell[at]) as usize);
+            let x = part.takes[0].div_ceil(1 << self.cell[0]) as usize;
+            let y = part.takes[1].div_ceil(1 << self.cell[1]) as usize;
             if x < width && y < width {
                 let best = &mut self.best[x * width + y];
                 *best = best.max(part.value);
@@ -717,30 +777,118 @@ impl Beaten {
         }
         // A part does not beat itself: only what fills no whole number of cells
         // may go.
-        let on_grid =
-            |part: &Part| (0..2).all(|at| part.takes[at].is_multiple_of(1 << self.cell[at]));
-        parts.retain(|part| on_grid(part) || !self.knows(part.takes, part.value));
+        let masks = self.cell.map(|cell| (1 << cell) - 1);
+        let on_grid = |part: &Part| part.takes[0] & masks[0] == 0 && part.takes[1] & masks[1] == 0;
+        let mut kept = 0;
+        for at in 0..parts.len() {
+            let part = parts[at];
+            if on_grid(&part) || !self.knows(part.takes, part.value) {
+                parts[kept] = part;
+                kept += 1;
+            }
+        }
+        parts.truncate(kept);
         self.seen = parts.len();
         self.next = 2 * parts.len() + 1024;
+    }
+}
+
+/// The most that parts of a list are worth, on a grid of what they take: no less
+/// than the best of those that take no more than so much is worth.
+struct Promise {
+    capacity: [u64; 2],
+    /// What a cell holds of each amount, as a power of two, and cells in a row.
+    cell: [u32; 2],
+    width: usize,
+    best: Vec<f64>,
+    target: f64,
+}
+
+impl Promise {
+    fn new(capacity: [u64; 2], parts: &[Part], target: f64) -> Self {
+        // About as many cells as parts.
+        let side = 1u64 << (parts.len().max(1).ilog2() / 2).clamp(2, 10);
+        let cell = capacity.map(|has| (has / side).checked_ilog2().map_or(0, |n| n + 1));
+        let cells = [0, 1].map(|at| (capacity[at] >> cell[at]) as usize + 1);
+        let width = cells[1];
+        let mut best = vec![f64::NEG_INFINITY; cells[0] * width];
+        for part in parts {
+            let at = (part.takes[0] >> cell[0]) as usize * width;
+            let best = &mut best[at + (part.takes[1] >> cell[1]) as usize];
+            *best = best.max(part.value);
+        }
+        for at in 0..best.len() {
+            if at % width > 0 {
+                best[at] = best[at].max(best[at - 1]);
+            }
+            if at >= width {
+                best[at] = best[at].max(best[at - width]);
+            }
+        }
+        Self {
+            capacity,
+            cell,
+            width,
+            best,
+            target,
+        }
+    }
+
+    /// Whether such a part may be worth more than the target beside one of the
+    /// list.
+    #[inline]
+    fn wants(&self, takes: [u64; 2], value: f64) -> bool {
+        let x = (self.capacity[0] - takes[0]) >> self.cell[0];
+        let y = (self.capacity[1] - takes[1]) >> self.cell[1];
+        value + self.best[x as usize * self.width + y as usize] > self.target
     }
 }
 
 /// What the parts take that were kept so far: for each amount of the first the
 /// least of the second, falling.
 #[derive(Debug, Default)]
-struct Stairs(Vec<(u64, u64)>);
+struct Stairs {
+    first: Vec<u64>,
+    second: Vec<u64>,
+}
 
 impl Stairs {
-    /// Whether no part before takes as little of both; parts come in [`order`].
+    fn clear(&mut self) {
+        self.first.clear();
+        self.second.clear();
+    }
+
+    /// Whether no part before takes as little of both; parts come the most
+    /// valuable first, then by what they take.
     fn keep(&mut self, part: &Part) -> bool {
         let [x, y] = part.takes;
-        let at = self.0.partition_point(|step| step.0 <= x);
-        if at > 0 && self.0.get(at - 1).is_some_and(|step| step.1 <= y) {
+        // Steps that take no more of the first.
+        let (mut at, mut end) = (0, self.first.len());
+        while at < end {
+            let middle = (at + end) / 2;
+            if self.first[middle] <= x {
+                at = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        if at > 0 && self.second[at - 1] <= y {
             return false;
         }
-        let from = at - usize::from(at > 0 && self.0.get(at - 1).is_some_and(|s| s.0 == x));
-        let to = self.0.partition_point(|step| step.0 <= x || step.1 >= y);
-        self.0.splice(from..to, [(x, y)]);
+        let from = at - usize::from(at > 0 && self.first[at - 1] == x);
+        let mut to = at;
+        while self.second.get(to).is_some_and(|step| *step >= y) {
+            to += 1;
+        }
+        if from == to {
+            self.first.insert(from, x);
+            self.second.insert(from, y);
+        } else {
+            self.first[from] = x;
+            self.second[from] = y;
+            self.first.drain(from + 1..to);
+            self.second.drain(from + 1..to);
+        }
         true
     }
 }

@@ -107,6 +107,7 @@ impl Master {
         self.basic.push(false);
     }
 
+    #[inline]
     fn column(&self, column: usize) -> &[(u32, f64)] {
         &self.entries[self.starts[column]..self.starts[column + 1]]
     }
@@ -154,6 +155,7 @@ impl Master {
     }
 
     /// Reduced cost of a column or a surplus.
+    #[inline]
     fn reduced(&self, column: usize) -> f64 {
         if column >= SURPLUS {
             return self.y[column - SURPLUS];
@@ -162,6 +164,7 @@ impl Master {
     }
 
     /// How much a column promises, in comparable terms; the least is the best.
+    #[inline]
     fn score(&self, column: usize, scale: f64) -> f64 {
         let reduced = self.reduced(column);
         if column >= SURPLUS {
@@ -182,12 +185,19 @@ impl Master {
 
     /// Columns that improve, the best first, as many as are worth keeping.
     fn candidates(&self, scale: f64) -> Vec<usize> {
-        let all = (0..self.costs.len()).chain(SURPLUS..SURPLUS + self.rows);
-        let mut found: Vec<(f64, usize)> = all
-            .filter(|j| !self.is_basic(*j))
-            .map(|j| (self.score(j, scale), j))
-            .filter(|(score, _)| *score < -1e-9)
-            .collect();
+        let mut found: Vec<(f64, usize)> = Vec::new();
+        let mut look_at = |j: usize| {
+            let score = self.score(j, scale);
+            if score < -1e-9 && !self.is_basic(j) {
+                found.push((score, j));
+            }
+        };
+        for j in 0..self.costs.len() {
+            look_at(j);
+        }
+        for row in 0..self.rows {
+            look_at(SURPLUS + row);
+        }
         let by = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if found.len() > CANDIDATES {
             found.select_nth_unstable_by(CANDIDATES, by);
