@@ -114,6 +114,11 @@ impl Stock {
             .map(|(i, (_, left))| (i, left.unwrap_or(u32::MAX)))
     }
 
+    /// Whether there is an end to an offering.
+    pub(super) fn ends(&self, ty: usize, offer: usize) -> bool {
+        self.0[ty][offer].is_some()
+    }
+
     pub(super) fn take(&mut self, ty: usize, offer: usize, count: u32) {
         if let Some(left) = &mut self.0[ty][offer] {
             *left -= count;
@@ -209,8 +214,9 @@ pub(super) enum Key {
 pub(super) struct Lens {
     /// Shapes that the type accepts and that are wanted.
     pub(super) shapes: Vec<usize>,
-    /// Part of the node that one item takes of each resource, devices last.
-    parts: Vec<Vec<f64>>,
+    /// Part of the node that one item takes of each resource, devices last; one
+    /// shape after the other.
+    parts: Vec<f64>,
     /// Weight of each resource.
     weights: Vec<f64>,
     capacity: Vec<f64>,
@@ -231,20 +237,15 @@ impl Lens {
             .collect();
         let parts = shapes
             .iter()
-            .map(|s| {
+            .flat_map(|s| {
                 let shape = &model.shapes[*s];
                 let devices = shape
                     .devices
                     .as_ref()
                     .map_or(0.0, |d| f64::from(d.count) * f64::from(d.milli));
-                shape
-                    .demand
-                    .iter()
-                    .map(|d| *d as f64)
-                    .chain([devices])
-                    .zip(&capacity)
-                    .map(|(d, c)| if *c > 0.0 { d / c } else { 0.0 })
-                    .collect()
+                let demand = shape.demand.iter().map(|d| *d as f64);
+                let amounts = demand.chain([devices]).zip(&capacity);
+                amounts.map(|(d, c)| if *c > 0.0 { d / c } else { 0.0 })
             })
             .collect();
         let known: f64 = scope.bound.weights[ty].iter().sum();
@@ -261,8 +262,16 @@ impl Lens {
         }
     }
 
-    /// What is free on a bin, as parts of the capacity.
-    fn free(&self, bin: &Bin, out: &mut Vec<f64>) {
+    /// What one item takes.
+    #[inline]
+    fn parts(&self, i: usize) -> &[f64] {
+        let width = self.capacity.len();
+        &self.parts[i * width..(i + 1) * width]
+    }
+
+    /// What is free on a bin, as parts of the capacity; the inverse where the
+    /// scarcest counts most.
+    fn free(&self, bin: &Bin, pick: Pick, out: &mut Vec<f64>) {
         out.clear();
         out.extend_from_slice(&self.capacity);
         for (at, part) in out.iter_mut().enumerate() {
@@ -275,11 +284,14 @@ impl Lens {
             } else {
                 0.0
             };
+            if pick == Pick::Scarce {
+                *part = 1.0 / part.max(1e-9);
+            }
         }
     }
 
     fn size(&self, i: usize) -> f64 {
-        sums::dot(&self.parts[i], &self.weights)
+        sums::dot(self.parts(i), &self.weights)
     }
 
     /// Indices into `shapes` in the order of `key`, first things first.
@@ -287,7 +299,7 @@ impl Lens {
         let rank = |i: usize, size: f64| match key {
             Key::Value => values[self.shapes[i]],
             Key::Size => size,
-            Key::Widest => self.parts[i].iter().fold(0.0_f64, |a, b| a.max(*b)),
+            Key::Widest => self.parts(i).iter().fold(0.0_f64, |a, b| a.max(*b)),
         };
         let mut order: Vec<(f64, f64, usize)> = (0..self.shapes.len())
             .map(|i| (rank(i, self.size(i)), self.size(i), i))
@@ -299,20 +311,13 @@ impl Lens {
         order.into_iter().map(|(.., i)| i).collect()
     }
 
+    /// How well an item suits a bin with so much [`Lens::free`].
     fn score(&self, i: usize, pick: Pick, free: &[f64], values: &[f64]) -> f64 {
-        let parts = &self.parts[i];
+        let parts = self.parts(i);
         let (free, weights) = (&free[..parts.len()], &self.weights[..parts.len()]);
         match pick {
             Pick::Order(_) => 0.0,
-            Pick::Scarce => {
-                let mut load = 0.0;
-                for (at, p) in parts.iter().enumerate() {
-                    if *p > 0.0 {
-                        load += p / free[at].max(1e-9);
-                    }
-                }
-                values[self.shapes[i]] / load.max(1e-12)
-            }
+            Pick::Scarce => values[self.shapes[i]] / sums::dot(parts, free).max(1e-12),
             Pick::Dot => {
                 let mut dot = 0.0;
                 for (at, p) in parts.iter().enumerate() {
@@ -422,7 +427,7 @@ pub(super) fn fill(
         .collect();
     let mut free: Vec<f64> = Vec::new();
     while !open.is_empty() {
-        lens.free(bin, &mut free);
+        lens.free(bin, pick, &mut free);
         let mut best: Option<(f64, usize)> = None;
         let mut kept = 0;
         for at in 0..open.len() {
