@@ -36,6 +36,7 @@ mod lp;
 mod merged;
 mod model;
 mod pack;
+mod parts;
 mod pricing;
 mod problem;
 mod proportional;
