@@ -2,6 +2,7 @@
 
 use super::model::{Kind, Model, Touch};
 use super::problem::{DeviceRequest, ExistingNode, Mask};
+use super::sums;
 
 /// What a bin is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,16 +127,10 @@ impl Bin {
     pub(super) fn room_alone(&self, model: &Model, kind: usize, want: u32) -> u32 {
         let k = &model.kinds[kind];
         let shape = &model.shapes[k.shape];
-        let mut room = u64::from(want);
-        for (demand, free) in shape.demand.iter().zip(&self.free) {
-            if *demand > *free {
-                return 0;
-            }
-            if *demand > 0 && demand.saturating_mul(room) > *free {
-                room = free / demand;
-            }
+        let mut room = sums::room(&shape.demand, &self.free, u64::from(want)) as u32;
+        if room == 0 {
+            return 0;
         }
-        let mut room = room as u32;
         if !k.touches.is_empty() {
             room = room.min(self.rule_room(model, k));
         }
@@ -244,9 +239,7 @@ impl Bin {
     pub(super) fn add(&mut self, model: &Model, kind: usize, count: u32) {
         let k = &model.kinds[kind];
         let shape = &model.shapes[k.shape];
-        for (demand, free) in shape.demand.iter().zip(&mut self.free) {
-            *free -= demand * u64::from(count);
-        }
+        sums::take(&mut self.free, &shape.demand, u64::from(count));
         self.count_in(&k.touches, count);
         match &shape.devices {
             None => self.note(kind, 0, count),
@@ -281,9 +274,7 @@ impl Bin {
         let item = self.items[index];
         let k = &model.kinds[item.kind as usize];
         let shape = &model.shapes[k.shape];
-        for (demand, free) in shape.demand.iter().zip(&mut self.free) {
-            *free += demand * u64::from(count);
-        }
+        sums::give(&mut self.free, &shape.demand, u64::from(count));
         if let Some(request) = &shape.devices {
             for (bit, device) in self.devices.iter_mut().enumerate() {
                 if (item.devices >> bit) & 1 == 1 {

@@ -67,6 +67,8 @@ struct TypePricer {
     pricer: Pricer,
     lens: Lens,
     search: Search,
+    /// What it promised, by its price, when it was last searched in vain.
+    vain: f64,
 }
 
 /// The programme for one part of the problem.
@@ -134,6 +136,7 @@ impl<'a> Programme<'a> {
                     lens: Lens::new(scope, t),
                     search: Search::new(model, t, own, pricer.knapsack.columns().to_vec()),
                     pricer,
+                    vain: 0.0,
                 })
             })
             .collect();
@@ -290,6 +293,9 @@ impl<'a> Programme<'a> {
         let before = self.pivots - master.pivots.min(self.pivots);
         let spent_by = |master: &Master| before + master.pivots;
         self.centre_bound = f64::NEG_INFINITY;
+        for pricer in &mut self.pricers {
+            pricer.vain = 0.0;
+        }
         for round in 0..=rounds {
             let ok = master.solve(self.pivot_limit.saturating_sub(spent_by(&master)));
             self.pivots = spent_by(&master);
@@ -303,13 +309,14 @@ impl<'a> Programme<'a> {
             let duals = master.duals();
             let objective = master.objective();
             let mut fresh = Vec::new();
-            for (smoothing, nodes) in searches {
+            for (at, (smoothing, nodes)) in searches.iter().enumerate() {
+                let last = at + 1 == searches.len();
                 let values: Vec<f64> = duals
                     .iter()
                     .zip(&self.centre)
                     .map(|(d, c)| (1.0 - smoothing) * d.max(0.0) + smoothing * c)
                     .collect();
-                fresh = self.generate(left, &values, &duals, *nodes);
+                fresh = self.generate(left, &values, &duals, *nodes, last);
                 if !fresh.is_empty() {
                     break;
                 }
@@ -331,8 +338,17 @@ impl<'a> Programme<'a> {
     }
 
     /// Looks for fillings that are worth more than their price at `values`
-    /// (or at the true `duals`). Returns those that are new.
-    fn generate(&mut self, left: &[u32], values: &[f64], duals: &[f64], nodes: u64) -> Vec<usize> {
+    /// (or at the true `duals`). Returns those that are new. Types that promise
+    /// no more than when they were last searched in vain wait until the others
+    /// have nothing, and until the `last` look.
+    fn generate(
+        &mut self,
+        left: &[u32],
+        values: &[f64],
+        duals: &[f64],
+        nodes: u64,
+        last: bool,
+    ) -> Vec<usize> {
         let mut promising: Vec<(f64, usize, Filling)> = Vec::new();
         let mut scale: f64 = 1.0;
         self.work += self.pricers.len() as u64;
@@ -360,15 +376,26 @@ impl<'a> Programme<'a> {
         for (row, s) in self.shapes.iter().enumerate() {
             by_shape[*s] = values[row];
         }
+        let (promising, doubtful): (Vec<_>, Vec<_>) = promising
+            .into_iter()
+            .partition(|(worth, i, _)| *worth > self.pricers[*i].vain);
         let mut fresh = Vec::new();
         let mut hits = 0;
-        for (_, i, filling) in promising {
+        let sure = promising.len();
+        let rest = doubtful.into_iter().filter(|_| last);
+        for (at, (worth, i, filling)) in promising.into_iter().chain(rest).enumerate() {
+            if at == sure && !fresh.is_empty() {
+                break;
+            }
             if hits == self.types_per_round || self.work >= self.budget {
                 break;
             }
             let mut found = self.guess(i, &filling, left, &by_shape, duals);
             if found.is_empty() {
                 found.extend(self.search(i, &filling, left, &by_shape, duals, nodes));
+                if found.is_empty() {
+                    self.pricers[i].vain = worth;
+                }
             }
             hits += usize::from(!found.is_empty());
             for config in found {

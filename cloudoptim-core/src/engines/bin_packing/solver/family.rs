@@ -147,12 +147,7 @@ impl Family {
                     continue;
                 }
                 let from = &above[(row - item.rows) * width..][..width - item.columns];
-                for (to, from) in own[item.columns..].iter_mut().zip(from) {
-                    let with = from + value;
-                    if with > *to {
-                        *to = with;
-                    }
-                }
+                raise(&mut own[item.columns..], from, *value);
                 work += from.len() as u64;
             }
         }
@@ -268,6 +263,17 @@ impl Table {
             columns -= item.columns;
         }
         counts.into_iter().collect()
+    }
+}
+
+/// Raises each number to that beside it and `by`, where that is more. Every one
+/// is written, so that several are done at once.
+fn raise(to: &mut [f32], from: &[f32], by: f32) {
+    let n = to.len().min(from.len());
+    let from = &from[..n];
+    for (i, to) in to[..n].iter_mut().enumerate() {
+        let with = from[i] + by;
+        *to = if with > *to { with } else { *to };
     }
 }
 

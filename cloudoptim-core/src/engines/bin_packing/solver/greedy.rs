@@ -2,7 +2,7 @@
 
 use super::bin::Bin;
 use super::model::Model;
-use super::pack::{Lens, Pack, Pick, Scope, add_shape, fill, insert};
+use super::pack::{Lens, Pack, Pick, Scope, add_shape, fill, fill_in, insert};
 use std::cmp::Reverse;
 
 /// Opens the node that gives the most value for its price, again and again.
@@ -12,6 +12,10 @@ use std::cmp::Reverse;
 pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[f64]) {
     let model = scope.model;
     let lenses: Vec<Lens> = scope.types.iter().map(|t| Lens::new(scope, *t)).collect();
+    let orders: Vec<Vec<usize>> = match pick {
+        Pick::Order(key) => lenses.iter().map(|lens| lens.order(key, values)).collect(),
+        _ => Vec::new(),
+    };
     // The last ratio of a type bounds its next one closely enough, since what
     // is left only shrinks: types are looked at again only while they lead.
     let mut ratios: Vec<(f64, usize)> = Vec::new();
@@ -36,15 +40,11 @@ pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[
             };
             let mut bin = Bin::new(model, t, offer);
             let lens = &lenses[entry.1];
-            fill(
-                scope,
-                lens,
-                pick,
-                values,
-                &mut bin,
-                &mut pack.left,
-                &mut pack.work,
-            );
+            let (left, work) = (&mut pack.left, &mut pack.work);
+            match orders.get(entry.1) {
+                Some(order) => fill_in(model, lens, order, &mut bin, left, work),
+                None => fill(scope, lens, pick, values, &mut bin, left, work),
+            }
             let contents = bin.contents();
             for (kind, count) in &contents {
                 pack.left.give(model, *kind, *count);
@@ -126,6 +126,7 @@ pub(super) fn first_fit(scope: Scope<'_>, pack: &mut Pack, opens: Opens) {
 fn open_for(scope: Scope<'_>, pack: &mut Pack, kind: usize, opens: Opens, most: u32) {
     let model = scope.model;
     let shape = model.kinds[kind].shape;
+    let mut last: Option<(usize, usize)> = None;
     while pack.left.kinds[kind] > 0 {
         let cheapest = || {
             (0..model.types.len())
@@ -133,7 +134,13 @@ fn open_for(scope: Scope<'_>, pack: &mut Pack, kind: usize, opens: Opens, most: 
                 .filter_map(|t| pack.stock.cheapest(scope, t).map(|(offer, _)| (t, offer)))
                 .min_by_key(|(t, offer)| (model.types[*t].offers[*offer].price, *t))
         };
+        // What was chosen last is chosen again while there is some of it.
+        let again = last.filter(|(t, offer)| {
+            let now = pack.stock.cheapest(scope, *t);
+            now.is_some_and(|(now, _)| now == *offer)
+        });
         let chosen = match opens {
+            _ if again.is_some() => again,
             Opens::Type(t) if model.types[t].fits[shape] > 0 => pack
                 .stock
                 .cheapest(scope, t)
@@ -141,6 +148,7 @@ fn open_for(scope: Scope<'_>, pack: &mut Pack, kind: usize, opens: Opens, most: 
                 .or_else(cheapest),
             _ => cheapest(),
         };
+        last = chosen;
         let Some((t, offer)) = chosen else { return };
         let mut bin = Bin::new(model, t, offer);
         pack.work += 1;

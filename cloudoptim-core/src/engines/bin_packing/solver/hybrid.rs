@@ -43,7 +43,7 @@ const PRICINGS: usize = 6;
 /// one after the other until something is found.
 const QUICK: [f64; 2] = [0.0625, 0.125];
 const CLOSE: [f64; 3] = [0.125, 0.25, 0.5];
-const HARD: [f64; 2] = [0.25, 1.0];
+const HARD: [f64; 3] = [0.25, 0.5, 1.0];
 
 /// Work on lists to be joined, in labels.
 const LISTS: u64 = 4_000;
@@ -127,6 +127,30 @@ struct Type {
     ratio: f64,
     /// Whether a table can tell its best filling.
     tables: bool,
+    /// The last look that found nothing, the values that it was at, and its bound.
+    vain: Option<(Look, Vec<f64>, f64)>,
+    /// What the last hard look cost.
+    hard: u64,
+}
+
+impl Type {
+    /// What a look at these values would say, if it is known to find nothing.
+    fn known(&self, look: Look, own: &[f64]) -> Option<Priced> {
+        let (before, values, upper) = self.vain.as_ref()?;
+        (*before == look && values == own).then(|| Priced {
+            upper: *upper,
+            ..Priced::default()
+        })
+    }
+
+    /// Remembers what a look cost, and that it found nothing if so.
+    fn learn(&mut self, look: Look, own: Vec<f64>, priced: &Priced) {
+        if look == Look::Hard {
+            self.hard = priced.work;
+        }
+        let nothing = priced.counts.is_empty() && priced.others.is_empty();
+        self.vain = nothing.then_some((look, own, priced.upper));
+    }
 }
 
 struct Programme<'a> {
@@ -213,6 +237,8 @@ impl<'a> Programme<'a> {
                         fluid: false,
                         ratio: 1.0,
                         tables: model.types[ty].devices.is_empty(),
+                        vain: None,
+                        hard: 0,
                     }
                 })
             })
@@ -411,7 +437,9 @@ impl<'a> Programme<'a> {
             let all: Vec<usize> = (0..self.types.len()).collect();
             let mut duals = self.duals(pivot_limit)?;
             for _ in 0..HOT_PROOFS {
-                let hot = self.hot.clone();
+                // Those that take long wait until the others have nothing.
+                let mut hot = self.hot.clone();
+                hot.sort_by_key(|i| self.types[*i].hard);
                 let round = self.price(&duals, &duals, Look::Hard, budget, &hot);
                 if !round.added {
                     break;
@@ -524,7 +552,9 @@ impl<'a> Programme<'a> {
                 let tabled = tabled.and_then(|(family, table)| {
                     family.priced(table, i, &t.search, &by_shape, target)
                 });
-                let priced = match (tabled, bundled, &t.bundler) {
+                let known = t.known(look, &own).filter(|_| table.is_none());
+                let anew = known.is_none();
+                let priced = match (known.or(tabled), bundled, &t.bundler) {
                     (Some(priced), ..) => priced,
                     (_, Some(bundled), Some(bundler)) => {
                         bundled_price(t, bundler, bundled, look_at, look, spare)
@@ -539,6 +569,9 @@ impl<'a> Programme<'a> {
                 scale = scale.min(t.price / upper);
                 let (ty, price) = (t.ty, t.price);
                 self.types[i].ratio = upper / price / worth;
+                if anew {
+                    self.types[i].learn(look, own, &priced);
+                }
                 if upper > price * (1.0 + UNCERTAIN) {
                     round.uncertain.push(i);
                 }

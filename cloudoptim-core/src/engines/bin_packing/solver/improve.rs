@@ -105,7 +105,10 @@ fn right_size(scope: Scope<'_>, pack: &mut Pack) -> u64 {
                 pack.bins[i] = bin;
                 pack.stock.take(*t, *new_offer, 1);
                 pack.stock.give(ty as usize, offer as usize, 1);
-                offers = on_offer(scope, pack);
+                let ends = pack.stock.ends(*t, *new_offer);
+                if ends || pack.stock.ends(ty as usize, offer as usize) {
+                    offers = on_offer(scope, pack);
+                }
                 changed += 1;
                 break;
             }
@@ -268,16 +271,20 @@ fn merge(scope: Scope<'_>, pack: &mut Pack) -> u64 {
                     fill_new(model, *t, *o, &items).map(|bin| (*t, *o, bin))
                 });
             let Some((t, o, bin)) = found else { continue };
+            let mut ends = pack.stock.ends(t, o);
             for index in [i, j] {
                 if let On::New { ty, offer } = pack.bins[index].on {
                     pack.stock.give(ty as usize, offer as usize, 1);
+                    ends |= pack.stock.ends(ty as usize, offer as usize);
                 }
             }
             pack.stock.take(t, o, 1);
             pack.bins[i] = bin;
             gone[j] = true;
             changed += 1;
-            offers = on_offer(scope, pack);
+            if ends {
+                offers = on_offer(scope, pack);
+            }
         }
     }
     let mut keep = gone.into_iter().map(|g| !g);

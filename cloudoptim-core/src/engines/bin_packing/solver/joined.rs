@@ -11,8 +11,8 @@
 
 use super::bundles::{Bundler, Relaxed};
 use super::labels::Priced;
+use super::parts::{Beaten, Part, Promise, Stairs, dear_first};
 use super::pricing::Search;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Parts that a list may have, before those that others beat go.
@@ -29,16 +29,6 @@ const SLACK: f64 = 1e-9;
 
 /// The empty part.
 const NOTHING: u32 = u32::MAX;
-
-/// A part of a node.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    takes: [u64; 2],
-    value: f64,
-    loss: f64,
-    /// Where its making is told.
-    way: u32,
-}
 
 /// How a part was made.
 #[derive(Debug, Clone, Copy)]
@@ -290,7 +280,8 @@ impl Bundler {
             for item in parts {
                 for to in *n..=self.devices {
                     let from = &whole[(to - n) as usize];
-                    let more = join.pairs(from, std::slice::from_ref(item), slack, slack)?;
+                    let item = std::slice::from_ref(item);
+                    let more = join.pairs(from, item, slack, slack, None)?;
                     whole[to as usize].extend(more);
                 }
             }
@@ -310,7 +301,7 @@ impl Bundler {
             let mut all = without.clone();
             let mut last = without;
             while !last.is_empty() {
-                last = join.pairs(&last, item, spare.beside(0), slack)?;
+                last = join.pairs(&last, item, spare.beside(0), slack, None)?;
                 all.extend_from_slice(&last);
             }
             without = join.undominated(all);
@@ -325,7 +316,8 @@ impl Bundler {
                 // The first are those that lose least.
                 let all = spare.beside(n);
                 let few = if a == b { all / 2.0 } else { all };
-                let joined = join.pairs(&singles[a as usize], &singles[b as usize], all, few)?;
+                let (a, b) = (&singles[a as usize], &singles[b as usize]);
+                let joined = join.pairs(a, b, all, few, None)?;
                 join.undominated(joined)
             };
             singles.push(list);
@@ -341,20 +333,22 @@ impl Bundler {
                 };
                 let ones = &singles[(half - n) as usize];
                 let all = slack - spare.singles(rest);
-                first.extend(join.pairs(ones, list, all, few)?);
+                first.extend(join.pairs(ones, list, all, few, None)?);
             } else if !list.is_empty() {
                 let others = &singles[(self.devices - n) as usize];
-                let second = join.pairs(others, &without, slack - least(list), slack)?;
+                let wanted = Promise::new(join.capacity, list, target);
+                let all = slack - least(list);
+                let second = join.pairs(others, &without, all, slack, Some(&wanted))?;
                 join.meet(list, &second, target, &mut best);
             }
         }
-        let first = join.undominated(first);
         if first.is_empty() {
             return Some(best);
         }
         let all = slack - least(&first);
-        let second = join.pairs(&singles[rest as usize], &without, all, slack)?;
-        let second = join.undominated(second);
+        let wanted = Promise::new(join.capacity, &first, target);
+        let ones = &singles[rest as usize];
+        let second = join.pairs(ones, &without, all, slack, Some(&wanted))?;
         join.meet(&first, &second, target, &mut best);
         Some(best)
     }
@@ -423,6 +417,7 @@ impl Join {
             let with = &still[at * width..][..width];
             let after = &still[(at + 1) * width..][..width];
             let mut from = 0;
+            let before = labels.len();
             loop {
                 let to = labels.len();
                 for label in from..to {
@@ -448,17 +443,12 @@ impl Join {
                 }
                 from = to;
             }
+            let same = labels.len() == before;
             labels.retain(|(free, gain, _)| gain + after[*free] >= device - slack);
-            labels.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| order(&a.2, &b.2)));
-            let mut stairs = Stairs::default();
-            let mut last = usize::MAX;
-            labels.retain(|(free, _, part)| {
-                if *free != last {
-                    stairs = Stairs::default();
-                    last = *free;
-                }
-                stairs.keep(part)
-            });
+            if same {
+                continue;
+            }
+            labels = undominated(labels);
         }
         let parts = labels.into_iter().map(|(_, gain, part)| Part {
             loss: (device - gain).max(0.0),
@@ -474,12 +464,11 @@ impl Join {
     }
 
     /// What both take together, if there is room.
+    #[inline]
     fn takes(&self, a: &Part, b: &Part) -> Option<[u64; 2]> {
-        let mut takes = a.takes;
-        for ((take, more), has) in takes.iter_mut().zip(b.takes).zip(self.capacity) {
-            *take = take.checked_add(more).filter(|take| *take <= has)?;
-        }
-        Some(takes)
+        let x = a.takes[0].checked_add(b.takes[0])?;
+        let y = a.takes[1].checked_add(b.takes[1])?;
+        (x <= self.capacity[0] && y <= self.capacity[1]).then_some([x, y])
     }
 
     fn both(&mut self, a: &Part, b: &Part, takes: [u64; 2]) -> Part {
@@ -499,16 +488,18 @@ impl Join {
     }
 
     /// All pairs that fit and lose little enough together, the first of each no
-    /// more than `least`. `None` when they are too many.
+    /// more than `least`; of these, those that are `wanted`. `None` when they are
+    /// too many.
     fn pairs(
         &mut self,
         first: &[Part],
         second: &[Part],
         slack: f64,
         least: f64,
+        wanted: Option<&Promise>,
     ) -> Option<Vec<Part>> {
-        let mut order: Vec<&Part> = second.iter().collect();
-        order.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.way.cmp(&b.way)));
+        let mut order: Vec<Part> = second.to_vec();
+        order.sort_unstable_by(|a, b| a.loss.total_cmp(&b.loss).then(a.way.cmp(&b.way)));
         let mut out: Vec<Part> = Vec::new();
         let least = least * (1.0 + SLACK);
         let mut beaten = Beaten::new(self.capacity);
@@ -518,9 +509,12 @@ impl Join {
                 if a.loss + b.loss > slack {
                     break;
                 }
-                let takes = self.takes(a, b);
-                let good = takes.filter(|takes| !beaten.knows(*takes, a.value + b.value));
-                if let Some(takes) = good {
+                let Some(takes) = self.takes(a, b) else {
+                    continue;
+                };
+                let value = a.value + b.value;
+                let good = wanted.is_none_or(|list| list.wants(takes, value));
+                if good && !beaten.knows(takes, value) {
                     out.push(self.both(a, b, takes));
                 }
             }
@@ -534,11 +528,26 @@ impl Join {
 
     /// Drops parts that another one beats: it takes no more and is worth no less.
     fn undominated(&mut self, mut parts: Vec<Part>) -> Vec<Part> {
-        parts.sort_unstable_by(order);
         self.work += parts.len() as u64;
+        // Sorting takes longer than a look at the grid.
+        Beaten::new(self.capacity).look_at(&mut parts);
+        let mut order: Vec<(u64, u32)> = (0..)
+            .zip(&parts)
+            .map(|(at, part)| (dear_first(part.value), at))
+            .collect();
+        let takes = |at: u32| (parts[at as usize].takes, parts[at as usize].way);
+        order.sort_unstable_by(|a, b| {
+            let by_value = a.0.cmp(&b.0);
+            by_value.then_with(|| takes(a.1).cmp(&takes(b.1)))
+        });
         let mut stairs = Stairs::default();
-        parts.retain(|part| stairs.keep(part));
-        parts
+        let mut kept = Vec::new();
+        for (_, at) in order {
+            if stairs.keep(&parts[at as usize]) {
+                kept.push(parts[at as usize]);
+            }
+        }
+        kept
     }
 
     /// For each of `first` the best of `second` that fits beside it, where that
@@ -550,6 +559,13 @@ impl Join {
         target: f64,
         best: &mut Vec<(f64, u32, u32)>,
     ) {
+        // Few parts can be in what is worth more than the target; of these, those
+        // that another one beats go.
+        self.work += (first.len() + second.len()) as u64;
+        let wanted = Promise::new(self.capacity, second, target);
+        let first = first.iter().filter(|p| wanted.wants(p.takes, p.value));
+        let first = self.undominated(first.copied().collect());
+        let second = self.undominated(second.to_vec());
         let mut heights: Vec<u64> = second.iter().map(|p| p.takes[1]).collect();
         heights.sort_unstable();
         heights.dedup();
@@ -643,98 +659,34 @@ impl Join {
     }
 }
 
-/// The most valuable first, then what takes least.
-fn order(a: &Part, b: &Part) -> Ordering {
-    let by_value = b.value.total_cmp(&a.value);
-    by_value.then(a.takes.cmp(&b.takes)).then(a.way.cmp(&b.way))
-}
-
-/// The best of the parts made so far, on a coarse grid of what they take: most
-/// parts that another one beats are not even kept until they are sorted.
-struct Beaten {
-    /// What a cell of the grid holds of each amount.
-    cell: [u64; 2],
-    /// The most that a part is worth that takes no more than so many whole cells.
-    best: Vec<f64>,
-    /// Parts that were looked at, and how many there are the next time.
-    seen: usize,
-    next: usize,
-}
-
-/// Cells of each amount.
-const CELLS: usize = 48;
-
-impl Beaten {
-    fn new(capacity: [u64; 2]) -> Self {
-        Self {
-            cell: capacity.map(|has| (has / CELLS as u64).max(1)),
-            best: vec![f64::NEG_INFINITY; (CELLS + 2) * (CELLS + 2)],
-            seen: 0,
-            next: 1024,
+/// Drops labels on one device that another one beats, which leaves as much of it
+/// free.
+fn undominated(labels: Vec<(usize, f64, Part)>) -> Vec<(usize, f64, Part)> {
+    let mut order: Vec<(usize, u64, u32)> = (0..)
+        .zip(&labels)
+        .map(|(at, (free, _, part))| (*free, dear_first(part.value), at))
+        .collect();
+    let takes = |at: u32| {
+        let part = &labels[at as usize].2;
+        (part.takes, part.way)
+    };
+    order.sort_unstable_by(|a, b| {
+        let by_value = (a.0, a.1).cmp(&(b.0, b.1));
+        by_value.then_with(|| takes(a.2).cmp(&takes(b.2)))
+    });
+    let mut stairs = Stairs::default();
+    let mut last = usize::MAX;
+    let mut kept = Vec::new();
+    for (free, _, at) in order {
+        if free != last {
+            stairs.clear();
+            last = free;
+        }
+        if stairs.keep(&labels[at as usize].2) {
+            kept.push(labels[at as usize]);
         }
     }
-
-    /// Whether a part that takes no more is worth as much.
-    fn knows(&self, takes: [u64; 2], value: f64) -> bool {
-        let [x, y] = [0, 1].map(|at| ((takes[at] / self.cell[at]) as usize).min(CELLS + 1));
-        self.best[x * (CELLS + 2) + y] >= value
-    }
-
-    /// Learns from `parts` when there are many new ones, and drops those that it
-    /// then knows to be beaten.
-    fn look_at(&mut self, parts: &mut Vec<Part>) {
-        if parts.len() < self.next {
-            return;
-        }
-        let width = CELLS + 2;
-        for part in parts.iter().skip(self.seen) {
-            let [x, y] = [0, 1].map(|at| part.takes[at].div_ceil(self.cell[at]) as usize);
-            if x < width && y < width {
-                let best = &mut self.best[x * width + y];
-                *best = best.max(part.value);
-            }
-        }
-        for at in 0..self.best.len() {
-            let (x, y) = (at / width, at % width);
-            let above = if x > 0 {
-                self.best[at - width]
-            } else {
-                f64::NEG_INFINITY
-            };
-            let left = if y > 0 {
-                self.best[at - 1]
-            } else {
-                f64::NEG_INFINITY
-            };
-            self.best[at] = self.best[at].max(above).max(left);
-        }
-        // A part does not beat itself: only what fills no whole number of cells
-        // may go.
-        let on_grid = |part: &Part| (0..2).all(|at| part.takes[at].is_multiple_of(self.cell[at]));
-        parts.retain(|part| on_grid(part) || !self.knows(part.takes, part.value));
-        self.seen = parts.len();
-        self.next = 2 * parts.len() + 1024;
-    }
-}
-
-/// What the parts take that were kept so far: for each amount of the first the
-/// least of the second, falling.
-#[derive(Debug, Default)]
-struct Stairs(Vec<(u64, u64)>);
-
-impl Stairs {
-    /// Whether no part before takes as little of both; parts come in [`order`].
-    fn keep(&mut self, part: &Part) -> bool {
-        let [x, y] = part.takes;
-        let at = self.0.partition_point(|step| step.0 <= x);
-        if at > 0 && self.0.get(at - 1).is_some_and(|step| step.1 <= y) {
-            return false;
-        }
-        let from = at - usize::from(at > 0 && self.0.get(at - 1).is_some_and(|s| s.0 == x));
-        let to = self.0.partition_point(|step| step.0 <= x || step.1 >= y);
-        self.0.splice(from..to, [(x, y)]);
-        true
-    }
+    kept
 }
 
 #[cfg(test)]

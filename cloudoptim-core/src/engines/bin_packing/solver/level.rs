@@ -12,6 +12,9 @@
 use super::bin::Bin;
 use super::lp::{Column, Master};
 use super::pack::{Pack, Scope};
+use super::sums;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 
 /// Nodes that are levelled together; where there are more, each such group
 /// gets its share of everything.
@@ -59,6 +62,9 @@ pub(super) fn level(scope: Scope<'_>, pack: &mut Pack, spare: f64) -> bool {
         .collect();
     let mut turn = 0;
     for kind in order {
+        for group in &mut groups {
+            group.begin(scope, pack, kind);
+        }
         let mut misses = 0;
         while pack.left.kinds[kind] > 0 && misses < groups.len() {
             let at = turn % groups.len();
@@ -106,7 +112,7 @@ fn exchange(scope: Scope<'_>, pack: &mut Pack, from: usize) {
 fn exchanged(scope: Scope<'_>, pack: &mut Pack, from: usize, kind: usize, tries: &mut u64) -> bool {
     let model = scope.model;
     let demand = |kind: usize| &model.shapes[model.kinds[kind].shape].demand;
-    let fits = |bin: &Bin, kind: usize| demand(kind).iter().zip(&bin.free).all(|(d, f)| d <= f);
+    let fits = |bin: &Bin, kind: usize| sums::fits(demand(kind), &bin.free);
     let value = |kind: usize| scope.bound.values[model.kinds[kind].shape];
     for at in from..pack.bins.len() {
         let bin = &pack.bins[at];
@@ -388,6 +394,43 @@ struct Group {
     /// Price of each type, and the part of it that each amount carries.
     prices: Vec<f64>,
     weights: Vec<f64>,
+    /// What one item of the present kind takes, by type.
+    parts: Vec<f64>,
+    /// By how much it raises the potential of a node of each type: so much for
+    /// each level, and so much at least.
+    slopes: Vec<f64>,
+    bases: Vec<f64>,
+    /// Nodes that may take one, where it raises the potential least first.
+    ready: BinaryHeap<Ready>,
+}
+
+/// A node, and by how much an item would raise its potential.
+#[derive(Debug, Clone, Copy)]
+struct Ready {
+    raises: f64,
+    node: usize,
+}
+
+impl PartialEq for Ready {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ready {}
+
+impl PartialOrd for Ready {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ready {
+    /// The least is the greatest: it is taken first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let least = other.raises.total_cmp(&self.raises);
+        least.then(other.node.cmp(&self.node))
+    }
 }
 
 impl Group {
@@ -423,56 +466,84 @@ impl Group {
             weights: weights.map(|(t, d)| scope.bound.weights[t][d]).collect(),
             types,
             dims,
+            parts: Vec::new(),
+            slopes: Vec::new(),
+            bases: Vec::new(),
+            ready: BinaryHeap::new(),
         }
     }
 
-    /// Puts one item where it raises the potential least.
-    fn place(&mut self, scope: Scope<'_>, pack: &mut Pack, kind: usize) -> bool {
+    /// Gets ready for items of `kind`.
+    fn begin(&mut self, scope: Scope<'_>, pack: &mut Pack, kind: usize) {
         let model = scope.model;
         let shape = &model.shapes[model.kinds[kind].shape];
-        let width = self.dims.len();
-        let parts = self.types.iter().flat_map(|ty| {
+        self.parts.clear();
+        self.slopes.clear();
+        self.bases.clear();
+        for (at, ty) in self.types.iter().enumerate() {
             let capacity = &model.types[*ty].capacity;
-            let part = |dim: &usize| shape.demand[*dim] as f64 / (capacity[*dim] as f64).max(1.0);
-            self.dims.iter().map(part)
-        });
-        let parts: Vec<f64> = parts.collect();
+            let from = self.parts.len();
+            for dim in &self.dims {
+                let part = shape.demand[*dim] as f64 / (capacity[*dim] as f64).max(1.0);
+                self.parts.push(part);
+            }
+            // The potential is the square of the mean level and those of the
+            // distances to it: (1 - EVEN) mean² + EVEN × the mean square.
+            let weights = &self.weights[from..];
+            let parts = &self.parts[from..];
+            let mean = sums::dot(parts, weights);
+            let mut square = 0.0;
+            for (d, part) in parts.iter().enumerate() {
+                let raise = (1.0 - EVEN) * mean + EVEN * part;
+                self.slopes.push(self.prices[at] * 2.0 * weights[d] * raise);
+                square += weights[d] * part * part;
+            }
+            let base = (1.0 - EVEN) * mean * mean + EVEN * square;
+            self.bases.push(self.prices[at] * base);
+        }
         pack.work += 1 + self.bins.len() as u64 / 8;
-        let mut best: Option<(f64, usize)> = None;
-        for (i, at) in self.of.iter().copied().enumerate() {
-            let levels = &self.levels[i * width..(i + 1) * width];
-            let own = at * width..(at + 1) * width;
-            let (parts, weights) = (&parts[own.clone()], &self.weights[own]);
-            // Squares of the mean level and of the distances to it.
-            let potential = |with: f64| {
-                let (mut mean, mut square) = (0.0, 0.0);
-                for ((part, weight), level) in parts.iter().zip(weights).zip(levels) {
-                    let level = level + with * part;
-                    mean += weight * level;
-                    square += weight * level * level;
-                }
-                mean * mean + EVEN * (square - mean * mean)
-            };
-            let score = self.prices[at] * (potential(1.0) - potential(0.0));
-            if best.is_some_and(|(least, _)| score >= least) {
+        let mut ready = std::mem::take(&mut self.ready).into_vec();
+        ready.clear();
+        for node in 0..self.bins.len() {
+            if sums::fits(&shape.demand, &self.bins[node].free) {
+                ready.push(self.ready(node));
+            }
+        }
+        self.ready = BinaryHeap::from(ready);
+    }
+
+    fn ready(&self, node: usize) -> Ready {
+        let (at, width) = (self.of[node], self.dims.len());
+        let slopes = &self.slopes[at * width..(at + 1) * width];
+        let levels = &self.levels[node * width..(node + 1) * width];
+        Ready {
+            raises: self.bases[at] + sums::dot(slopes, levels),
+            node,
+        }
+    }
+
+    /// Puts one item of the kind that it is ready for where it raises the
+    /// potential least.
+    fn place(&mut self, scope: Scope<'_>, pack: &mut Pack, kind: usize) -> bool {
+        let model = scope.model;
+        let width = self.dims.len();
+        while let Some(Ready { node, .. }) = self.ready.pop() {
+            pack.work += 1;
+            let bin = &mut self.bins[node];
+            if !bin.accepts(model, kind) || bin.room(model, kind, 1) == 0 {
                 continue;
             }
-            let bin = &self.bins[i];
-            let fits = shape.demand.iter().zip(&bin.free).all(|(d, f)| d <= f);
-            if fits && bin.accepts(model, kind) && bin.room(model, kind, 1) > 0 {
-                best = Some((score, i));
-            }
+            bin.add(model, kind, 1);
+            pack.left.take(model, kind, 1);
+            let at = self.of[node];
+            let levels = &mut self.levels[node * width..(node + 1) * width];
+            sums::take_times(levels, -1.0, &self.parts[at * width..(at + 1) * width]);
+            // Only this node has changed.
+            let again = self.ready(node);
+            self.ready.push(again);
+            return true;
         }
-        let Some((_, i)) = best else { return false };
-        self.bins[i].add(model, kind, 1);
-        pack.left.take(model, kind, 1);
-        let at = self.of[i];
-        let levels = &mut self.levels[i * width..(i + 1) * width];
-        let parts = &parts[at * width..(at + 1) * width];
-        for (level, part) in levels.iter_mut().zip(parts) {
-            *level += part;
-        }
-        true
+        false
     }
 }
 

@@ -5,6 +5,8 @@
 //! Both work in floating point. Nothing they say is believed: plans are checked
 //! in integers and bounds are certified in integers.
 
+use super::sums;
+
 const EPS: f64 = 1e-9;
 
 /// Rows `Σ a x ≥ b`, columns with costs, to be minimised.
@@ -105,6 +107,7 @@ impl Master {
         self.basic.push(false);
     }
 
+    #[inline]
     fn column(&self, column: usize) -> &[(u32, f64)] {
         &self.entries[self.starts[column]..self.starts[column + 1]]
     }
@@ -124,9 +127,7 @@ impl Master {
             let cost = self.cost(*column);
             if cost != 0.0 {
                 let row = &self.inverse[i * self.rows..(i + 1) * self.rows];
-                for (y, a) in y.iter_mut().zip(row) {
-                    *y += cost * a;
-                }
+                sums::take_times(&mut y, -cost, row);
             }
         }
         y
@@ -154,16 +155,16 @@ impl Master {
     }
 
     /// Reduced cost of a column or a surplus.
+    #[inline]
     fn reduced(&self, column: usize) -> f64 {
         if column >= SURPLUS {
             return self.y[column - SURPLUS];
         }
-        let entries = self.column(column).iter();
-        let value: f64 = entries.map(|(r, a)| a * self.y[*r as usize]).sum();
-        self.costs[column] - value
+        self.costs[column] - along(self.column(column), &self.y)
     }
 
     /// How much a column promises, in comparable terms; the least is the best.
+    #[inline]
     fn score(&self, column: usize, scale: f64) -> f64 {
         let reduced = self.reduced(column);
         if column >= SURPLUS {
@@ -192,12 +193,19 @@ impl Master {
 
     /// Columns that improve, the best first, as many as are worth keeping.
     fn candidates(&self, scale: f64) -> Vec<usize> {
-        let all = (0..self.costs.len()).chain(SURPLUS..SURPLUS + self.rows);
-        let mut found: Vec<(f64, usize)> = all
-            .filter(|j| !self.is_basic(*j))
-            .map(|j| (self.score(j, scale), j))
-            .filter(|(score, _)| *score < -1e-9)
-            .collect();
+        let mut found: Vec<(f64, usize)> = Vec::new();
+        let mut look_at = |j: usize| {
+            let score = self.score(j, scale);
+            if score < -1e-9 && !self.is_basic(j) {
+                found.push((score, j));
+            }
+        };
+        for j in 0..self.costs.len() {
+            look_at(j);
+        }
+        for row in 0..self.rows {
+            look_at(SURPLUS + row);
+        }
         let by = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if found.len() > CANDIDATES {
             found.select_nth_unstable_by(CANDIDATES, by);
@@ -277,8 +285,7 @@ impl Master {
                 let alpha: f64 = if j >= SURPLUS {
                     -line[j - SURPLUS]
                 } else {
-                    let entries = self.column(j).iter();
-                    entries.map(|(r, a)| a * line[*r as usize]).sum()
+                    along(self.column(j), line)
                 };
                 if alpha < -EPS {
                     let ratio = self.reduced(j).max(0.0) / -alpha;
@@ -330,9 +337,7 @@ impl Master {
             return lines.map(|line| -line[row]).collect();
         }
         let entries = self.column(entering);
-        lines
-            .map(|line| entries.iter().map(|(r, a)| a * line[*r as usize]).sum())
-            .collect()
+        lines.map(|line| along(entries, line)).collect()
     }
 
     /// Brings a column in as far as it goes; says how far.
@@ -375,9 +380,7 @@ impl Master {
         let change = self.reduced(entering) / pivot;
         let (before, rest) = self.inverse.split_at_mut(leaving * n);
         let (line, after) = rest.split_at_mut(n);
-        for (y, a) in self.y.iter_mut().zip(line.iter()) {
-            *y += change * a;
-        }
+        sums::take_times(&mut self.y, -change, line);
         for a in line.iter_mut() {
             *a /= pivot;
         }
@@ -390,9 +393,7 @@ impl Master {
                     continue;
                 }
                 if filled.len() * 3 > n {
-                    for (a, b) in row.iter_mut().zip(line.iter()) {
-                        *a -= factor * b;
-                    }
+                    sums::take_times(row, factor, line);
                 } else {
                     for j in &filled {
                         row[*j] -= factor * line[*j];
@@ -433,7 +434,7 @@ impl Master {
     fn refresh(&mut self) {
         let lines = self.inverse.chunks_exact(self.rows.max(1));
         for (x, line) in self.x.iter_mut().zip(lines) {
-            *x = line.iter().zip(&self.right).map(|(a, b)| a * b).sum();
+            *x = sums::dot(line, &self.right);
         }
     }
 
@@ -485,18 +486,10 @@ impl Master {
                 if row == column || factor == 0.0 {
                     continue;
                 }
-                for (x, y) in a[row * n + column..(row + 1) * n]
-                    .iter_mut()
-                    .zip(&pivot_a[column..])
-                {
-                    *x -= factor * y;
-                }
-                for (x, y) in inverse[row * n..(row + 1) * n]
-                    .iter_mut()
-                    .zip(&pivot_inverse)
-                {
-                    *x -= factor * y;
-                }
+                let rest = &mut a[row * n + column..(row + 1) * n];
+                sums::take_times(rest, factor, &pivot_a[column..]);
+                let own = &mut inverse[row * n..(row + 1) * n];
+                sums::take_times(own, factor, &pivot_inverse);
             }
         }
         self.inverse = inverse;
@@ -504,6 +497,16 @@ impl Master {
         self.y = self.duals();
         Ok(())
     }
+}
+
+/// What the entries of a column come to along a line of values by row.
+#[inline]
+fn along(entries: &[(u32, f64)], line: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for (row, a) in entries {
+        sum += a * line[*row as usize];
+    }
+    sum
 }
 
 /// `max v·z` under `Σ parts z ≤ 1` in every row, `z ≥ 0`: what the best
@@ -574,16 +577,14 @@ impl Knapsack {
             for (i, column) in self.basis.iter().enumerate() {
                 if *column < slack && v[*column] != 0.0 {
                     let line = &self.inverse[i * n..(i + 1) * n];
-                    for (y, a) in y.iter_mut().zip(line) {
-                        *y += v[*column] * a;
-                    }
+                    sums::take_times(&mut y, -v[*column], line);
                 }
             }
             let mut best = (1e-10 * scale, usize::MAX);
             for (j, (column, value)) in self.columns.iter().zip(v).enumerate() {
-                let taken: f64 = column.iter().zip(&y).map(|(a, y)| a * y).sum();
-                if value - taken > best.0 {
-                    best = (value - taken, j);
+                let over = value - sums::dot(column, &y);
+                if over > best.0 {
+                    best = (over, j);
                 }
             }
             for (row, dual) in y.iter().enumerate() {
@@ -602,7 +603,7 @@ impl Knapsack {
         // than the rows carry.
         let mut lift: f64 = 1.0;
         for (column, value) in self.columns.iter().zip(v) {
-            let carried: f64 = column.iter().zip(&y).map(|(a, y)| a * y).sum();
+            let carried = sums::dot(column, &y);
             if *value > carried && carried > 0.0 {
                 lift = lift.max(value / carried);
             }
@@ -633,11 +634,7 @@ impl Knapsack {
                 if entering >= slack {
                     line[entering - slack]
                 } else {
-                    self.columns[entering]
-                        .iter()
-                        .zip(line)
-                        .map(|(a, b)| a * b)
-                        .sum()
+                    sums::dot(&self.columns[entering], line)
                 }
             })
             .collect();
@@ -669,9 +666,8 @@ impl Knapsack {
         let line: Vec<f64> = self.inverse[leaving * n..(leaving + 1) * n].to_vec();
         for (i, factor) in direction.iter().enumerate() {
             if i != leaving && *factor != 0.0 {
-                for (a, b) in self.inverse[i * n..(i + 1) * n].iter_mut().zip(&line) {
-                    *a -= factor * b;
-                }
+                let own = &mut self.inverse[i * n..(i + 1) * n];
+                sums::take_times(own, *factor, &line);
             }
         }
         for (i, x) in self.x.iter_mut().enumerate() {

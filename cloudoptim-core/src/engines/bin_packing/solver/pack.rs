@@ -4,6 +4,7 @@
 use super::bin::{Bin, On};
 use super::bound::Bound;
 use super::model::Model;
+use super::sums;
 
 /// The part of a problem that one strategy works on: everything, or one zone.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +114,11 @@ impl Stock {
             .map(|(i, (_, left))| (i, left.unwrap_or(u32::MAX)))
     }
 
+    /// Whether there is an end to an offering.
+    pub(super) fn ends(&self, ty: usize, offer: usize) -> bool {
+        self.0[ty][offer].is_some()
+    }
+
     pub(super) fn take(&mut self, ty: usize, offer: usize, count: u32) {
         if let Some(left) = &mut self.0[ty][offer] {
             *left -= count;
@@ -208,8 +214,9 @@ pub(super) enum Key {
 pub(super) struct Lens {
     /// Shapes that the type accepts and that are wanted.
     pub(super) shapes: Vec<usize>,
-    /// Part of the node that one item takes of each resource, devices last.
-    parts: Vec<Vec<f64>>,
+    /// Part of the node that one item takes of each resource, devices last; one
+    /// shape after the other.
+    parts: Vec<f64>,
     /// Weight of each resource.
     weights: Vec<f64>,
     capacity: Vec<f64>,
@@ -230,20 +237,15 @@ impl Lens {
             .collect();
         let parts = shapes
             .iter()
-            .map(|s| {
+            .flat_map(|s| {
                 let shape = &model.shapes[*s];
                 let devices = shape
                     .devices
                     .as_ref()
                     .map_or(0.0, |d| f64::from(d.count) * f64::from(d.milli));
-                shape
-                    .demand
-                    .iter()
-                    .map(|d| *d as f64)
-                    .chain([devices])
-                    .zip(&capacity)
-                    .map(|(d, c)| if *c > 0.0 { d / c } else { 0.0 })
-                    .collect()
+                let demand = shape.demand.iter().map(|d| *d as f64);
+                let amounts = demand.chain([devices]).zip(&capacity);
+                amounts.map(|(d, c)| if *c > 0.0 { d / c } else { 0.0 })
             })
             .collect();
         let known: f64 = scope.bound.weights[ty].iter().sum();
@@ -260,61 +262,80 @@ impl Lens {
         }
     }
 
-    fn free(&self, bin: &Bin) -> Vec<f64> {
-        bin.free
-            .iter()
-            .map(|f| *f as f64)
-            .chain([bin.free_devices() as f64])
-            .zip(&self.capacity)
-            .map(|(f, c)| if *c > 0.0 { f / c } else { 0.0 })
-            .collect()
+    /// What one item takes.
+    #[inline]
+    fn parts(&self, i: usize) -> &[f64] {
+        let width = self.capacity.len();
+        &self.parts[i * width..(i + 1) * width]
+    }
+
+    /// What is free on a bin, as parts of the capacity; the inverse where the
+    /// scarcest counts most.
+    fn free(&self, bin: &Bin, pick: Pick, out: &mut Vec<f64>) {
+        out.clear();
+        out.extend_from_slice(&self.capacity);
+        for (at, part) in out.iter_mut().enumerate() {
+            let free = match bin.free.get(at) {
+                Some(free) => *free,
+                None => bin.free_devices(),
+            };
+            *part = if *part > 0.0 {
+                free as f64 / *part
+            } else {
+                0.0
+            };
+            if pick == Pick::Scarce {
+                *part = 1.0 / part.max(1e-9);
+            }
+        }
     }
 
     fn size(&self, i: usize) -> f64 {
-        self.parts[i]
-            .iter()
-            .zip(&self.weights)
-            .map(|(p, w)| p * w)
-            .sum()
+        sums::dot(self.parts(i), &self.weights)
     }
 
     /// Indices into `shapes` in the order of `key`, first things first.
-    fn order(&self, key: Key, values: &[f64]) -> Vec<usize> {
-        let rank = |i: &usize| match key {
-            Key::Value => values[self.shapes[*i]],
-            Key::Size => self.size(*i),
-            Key::Widest => self.parts[*i].iter().fold(0.0_f64, |a, b| a.max(*b)),
+    pub(super) fn order(&self, key: Key, values: &[f64]) -> Vec<usize> {
+        let rank = |i: usize, size: f64| match key {
+            Key::Value => values[self.shapes[i]],
+            Key::Size => size,
+            Key::Widest => self.parts(i).iter().fold(0.0_f64, |a, b| a.max(*b)),
         };
-        let mut order: Vec<usize> = (0..self.shapes.len()).collect();
+        let mut order: Vec<(f64, f64, usize)> = (0..self.shapes.len())
+            .map(|i| (rank(i, self.size(i)), self.size(i), i))
+            .collect();
         order.sort_by(|a, b| {
-            rank(b)
-                .total_cmp(&rank(a))
-                .then_with(|| self.size(*b).total_cmp(&self.size(*a)))
-                .then(a.cmp(b))
+            let by_rank = b.0.total_cmp(&a.0);
+            by_rank.then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2))
         });
-        order
+        order.into_iter().map(|(.., i)| i).collect()
     }
 
+    /// How well an item suits a bin with so much [`Lens::free`].
     fn score(&self, i: usize, pick: Pick, free: &[f64], values: &[f64]) -> f64 {
-        let parts = &self.parts[i];
-        let weighted = parts.iter().zip(free).zip(&self.weights);
+        let parts = self.parts(i);
+        let (free, weights) = (&free[..parts.len()], &self.weights[..parts.len()]);
         match pick {
             Pick::Order(_) => 0.0,
-            Pick::Scarce => {
-                let load: f64 = parts
-                    .iter()
-                    .zip(free)
-                    .map(|(p, f)| if *p > 0.0 { p / f.max(1e-9) } else { 0.0 })
-                    .sum();
-                values[self.shapes[i]] / load.max(1e-12)
+            Pick::Scarce => values[self.shapes[i]] / sums::dot(parts, free).max(1e-12),
+            Pick::Dot => {
+                let mut dot = 0.0;
+                for (at, p) in parts.iter().enumerate() {
+                    dot += weights[at] * p * free[at];
+                }
+                dot
             }
-            Pick::Dot => weighted.map(|((p, f), w)| w * p * f).sum(),
-            Pick::L2 => -weighted
-                .map(|((p, f), w)| w * (f - p) * (f - p))
-                .sum::<f64>(),
+            Pick::L2 => {
+                let mut square = 0.0;
+                for (at, p) in parts.iter().enumerate() {
+                    square += weights[at] * (free[at] - p) * (free[at] - p);
+                }
+                -square
+            }
             Pick::Balance(size) => {
                 let (mut dot, mut pp, mut ff) = (0.0, 0.0, 0.0);
-                for ((p, f), w) in weighted {
+                for (at, p) in parts.iter().enumerate() {
+                    let (f, w) = (free[at], weights[at]);
                     dot += w * p * f;
                     pp += w * p * p;
                     ff += w * f * f;
@@ -368,6 +389,24 @@ pub(super) fn add_kinds(
     added
 }
 
+/// As many items as fit of each shape, in an order of the lens.
+pub(super) fn fill_in(
+    model: &Model,
+    lens: &Lens,
+    order: &[usize],
+    bin: &mut Bin,
+    left: &mut Left,
+    work: &mut u64,
+) {
+    for i in order {
+        let shape = lens.shapes[*i];
+        let available = left.shapes[shape];
+        if available > 0 {
+            add_shape(model, bin, left, shape, available, work);
+        }
+    }
+}
+
 /// Fills a bin of the lens's type until nothing more fits.
 pub(super) fn fill(
     scope: Scope<'_>,
@@ -380,37 +419,31 @@ pub(super) fn fill(
 ) {
     let model = scope.model;
     if let Pick::Order(key) = pick {
-        for i in lens.order(key, values) {
-            let shape = lens.shapes[i];
-            let available = left.shapes[shape];
-            if available > 0 {
-                add_shape(model, bin, left, shape, available, work);
-            }
-        }
+        fill_in(model, lens, &lens.order(key, values), bin, left, work);
         return;
     }
     let mut open: Vec<usize> = (0..lens.shapes.len())
         .filter(|i| left.shapes[lens.shapes[*i]] > 0)
         .collect();
+    let mut free: Vec<f64> = Vec::new();
     while !open.is_empty() {
-        let free = lens.free(bin);
+        lens.free(bin, pick, &mut free);
         let mut best: Option<(f64, usize)> = None;
-        open.retain(|i| {
-            let shape = lens.shapes[*i];
-            let fits = left.shapes[shape] > 0
-                && model.shapes[shape]
-                    .demand
-                    .iter()
-                    .zip(&bin.free)
-                    .all(|(d, f)| d <= f);
-            if fits {
-                let score = lens.score(*i, pick, &free, values);
-                if best.is_none_or(|(b, _)| score > b) {
-                    best = Some((score, *i));
-                }
+        let mut kept = 0;
+        for at in 0..open.len() {
+            let i = open[at];
+            let shape = lens.shapes[i];
+            if left.shapes[shape] == 0 || !sums::fits(&model.shapes[shape].demand, &bin.free) {
+                continue;
             }
-            fits
-        });
+            open[kept] = i;
+            kept += 1;
+            let score = lens.score(i, pick, &free, values);
+            if best.is_none_or(|(b, _)| score > b) {
+                best = Some((score, i));
+            }
+        }
+        open.truncate(kept);
         *work += open.len() as u64;
         let Some((_, i)) = best else { break };
         if add_shape(model, bin, left, lens.shapes[i], 1, work) == 0 {
@@ -465,13 +498,10 @@ pub(super) fn waste(model: &Model, bin: &Bin, demand: &[u64]) -> f64 {
         On::New { ty, .. } => &model.types[ty as usize].capacity,
         On::Node(_) => &bin.free,
     };
-    demand
-        .iter()
-        .zip(&bin.free)
-        .zip(capacity)
-        .map(|((d, f), c)| {
-            let rest = (*f - (*d).min(*f)) as f64 / (*c as f64).max(1.0);
-            rest * rest
-        })
-        .sum()
+    let mut waste = 0.0;
+    for (dim, free) in bin.free.iter().enumerate() {
+        let rest = free.saturating_sub(demand[dim]) as f64 / (capacity[dim] as f64).max(1.0);
+        waste += rest * rest;
+    }
+    waste
 }

@@ -2,6 +2,7 @@
 
 use super::model::Model;
 use super::problem::DeviceRequest;
+use super::sums;
 use std::ops::Range;
 
 /// Fillings of one type by shapes.
@@ -77,7 +78,7 @@ impl Search {
         let mut order: Vec<(f64, f64, usize)> = (0..self.shapes.len())
             .filter(|i| values[*i] > 0.0 && left[*i] > 0)
             .map(|i| {
-                let carried: f64 = self.parts[i].iter().zip(duals).map(|(p, y)| p * y).sum();
+                let carried = sums::dot(&self.parts[i], duals);
                 (values[i] / carried.max(1e-300), carried, i)
             })
             .collect();
@@ -208,16 +209,12 @@ impl State<'_> {
         usable.fill(0.0);
         for c in open {
             let parts = &self.search.parts[c.index];
-            for (u, p) in usable.iter_mut().zip(parts) {
-                *u += p * f64::from(c.most);
-            }
+            sums::take_times(usable, -f64::from(c.most), parts);
         }
-        let mut rest: f64 = duals
-            .iter()
-            .zip(&self.rows)
-            .zip(usable.iter())
-            .map(|((y, free), usable)| y * free.min(*usable).max(0.0))
-            .sum();
+        let mut rest = 0.0;
+        for (row, y) in duals.iter().enumerate() {
+            rest += y * self.rows[row].min(usable[row]).max(0.0);
+        }
         let mut bound = 0.0;
         for c in open {
             let n = f64::from(c.most);
@@ -239,16 +236,10 @@ impl State<'_> {
     fn fit(&self, i: usize) -> u32 {
         let d = self.search.dims;
         let mut most = u64::from(self.left[i]);
-        for (demand, free) in self.search.demand[i * d..(i + 1) * d]
-            .iter()
-            .zip(&self.free)
-        {
-            if demand > free {
-                return 0;
-            }
-            if *demand > 0 {
-                most = most.min(free / demand);
-            }
+        let demand = &self.search.demand[i * d..(i + 1) * d];
+        most = sums::room(demand, &self.free, most);
+        if most == 0 {
+            return 0;
         }
         for limit in &self.search.limits[i] {
             most = most.min(u64::from(self.room[*limit]));
@@ -281,12 +272,8 @@ impl State<'_> {
         }
         let d = self.search.dims;
         let demand = &self.search.demand[i * d..(i + 1) * d];
-        for (demand, free) in demand.iter().zip(&mut self.free) {
-            *free -= demand * u64::from(count);
-        }
-        for (row, part) in self.rows.iter_mut().zip(&self.search.parts[i]) {
-            *row -= part * f64::from(count);
-        }
+        sums::take(&mut self.free, demand, u64::from(count));
+        sums::take_times(&mut self.rows, f64::from(count), &self.search.parts[i]);
         for limit in &self.search.limits[i] {
             self.room[*limit] -= count;
         }
@@ -296,12 +283,8 @@ impl State<'_> {
     fn give(&mut self, i: usize, count: u32, devices: Option<Vec<(usize, u32)>>) {
         let d = self.search.dims;
         let demand = &self.search.demand[i * d..(i + 1) * d];
-        for (demand, free) in demand.iter().zip(&mut self.free) {
-            *free += demand * u64::from(count);
-        }
-        for (row, part) in self.rows.iter_mut().zip(&self.search.parts[i]) {
-            *row += part * f64::from(count);
-        }
+        sums::give(&mut self.free, demand, u64::from(count));
+        sums::take_times(&mut self.rows, -f64::from(count), &self.search.parts[i]);
         for limit in &self.search.limits[i] {
             self.room[*limit] += count;
         }

@@ -50,6 +50,10 @@ const IDLE_SETTINGS: u32 = 10;
 /// not packed again.
 const GOOD_ZONE: f64 = 1.5e-3;
 
+/// A whole packing that costs no more than this above the bound, as a part of it,
+/// is not packed again either.
+const GOOD: f64 = 2e-4;
+
 /// Where limits on what shares a node carry more of the cost than this, nodes are
 /// not filled by amounts alone.
 const LIMITED: f64 = 0.01;
@@ -429,6 +433,10 @@ impl Search<'_> {
                 self.columns(part, scope, "columns")?;
                 self.configs = all;
             }
+        }
+        if self.parts.len() == 1 && !self.within(GOOD) {
+            // What the first packing holds teaches the programme another way.
+            self.columns(part, scope, "columns again")?;
         }
         // First fit on each type, as long as there are few.
         let used = (0..types).filter(|t| types <= FEW_TYPES || scope.bound.usage[*t] > 0.0);
