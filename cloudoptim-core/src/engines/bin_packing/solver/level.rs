@@ -204,7 +204,8 @@ fn open(scope: Scope<'_>, pack: &mut Pack, spare: f64) -> Option<Vec<(usize, usi
             waste: 0.0,
         });
     }
-    let counts = cheapest(&mut choices, &need)?;
+    let mut counts = cheapest(&mut choices, &need)?;
+    cheapen(&choices, &need, &mut counts);
     let nodes: u32 = counts.iter().sum();
     if pack.left.total as f64 <= ITEMS * f64::from(nodes) {
         return None;
@@ -316,6 +317,45 @@ fn cheapest(choices: &mut [Choice], need: &[f64]) -> Option<Vec<u32>> {
         }
     }
     best.map(|(_, counts)| counts)
+}
+
+/// Puts a cheaper node in the place of one, or none, as long as all that is needed
+/// stays covered: what saves most first.
+fn cheapen(choices: &[Choice], need: &[f64], counts: &mut [u32]) {
+    let mut over: Vec<f64> = need.iter().map(|n| -n).collect();
+    for (choice, n) in choices.iter().zip(counts.iter()) {
+        for (over, c) in over.iter_mut().zip(&choice.capacity) {
+            *over += c * f64::from(*n);
+        }
+    }
+    loop {
+        let mut best: Option<(f64, usize, Option<usize>)> = None;
+        for (from, old) in choices.iter().enumerate().filter(|(i, _)| counts[*i] > 0) {
+            let stays = |new: Option<&Choice>| {
+                let mut rows = over.iter().zip(&old.capacity).enumerate();
+                rows.all(|(r, (over, c))| over - c + new.map_or(0.0, |n| n.capacity[r]) >= 0.0)
+            };
+            let cheaper = choices.iter().enumerate();
+            let cheaper = cheaper.filter(|(i, new)| new.price < old.price && counts[*i] < new.most);
+            let ways = cheaper.map(|(i, new)| (old.price - new.price, Some(i)));
+            for (saves, to) in ways.chain([(old.price, None)]) {
+                if best.is_none_or(|b| saves > b.0) && stays(to.map(|i| &choices[i])) {
+                    best = Some((saves, from, to));
+                }
+            }
+        }
+        let Some((_, from, to)) = best else { return };
+        counts[from] -= 1;
+        for (over, c) in over.iter_mut().zip(&choices[from].capacity) {
+            *over -= c;
+        }
+        if let Some(to) = to {
+            counts[to] += 1;
+            for (over, c) in over.iter_mut().zip(&choices[to].capacity) {
+                *over += c;
+            }
+        }
+    }
 }
 
 /// Depth first over how many nodes of each choice.

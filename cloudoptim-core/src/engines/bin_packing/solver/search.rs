@@ -41,6 +41,9 @@ const ELITE: usize = 4;
 /// proportional packing has nothing to add.
 const PROPORTIONAL: f64 = 1e-3;
 
+/// The same for nodes that are filled evenly, once all items are on some.
+const LEVELLED: f64 = 5e-4;
+
 /// Settings of the proportional packing to try, and how many in a row may bring
 /// nothing.
 const SETTINGS: u64 = 40;
@@ -493,8 +496,10 @@ impl Search<'_> {
                 all = !some || pack.left.total == 0;
                 greedy::by_ratio(scope, pack, Pick::Order(Key::Size), &scope.bound.values);
             })?;
-            if all {
-                break; // with more to spare it costs more
+            // With more to spare it costs more; but which whole nodes are opened is
+            // a search of its own, and may have missed.
+            if all && self.within(LEVELLED) {
+                break;
             }
         }
         ControlFlow::Continue(())

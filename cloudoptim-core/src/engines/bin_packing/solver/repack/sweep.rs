@@ -271,7 +271,10 @@ impl Sweep<'_> {
             self.keep(&trial, &format!("fluid, {per_move} a move"));
             better(&mut best, trial, level.per_move);
         }
-        if level.bought > 1e-6 {
+        // Where moves cost nothing it is tried whatever the programme says: among
+        // optima that cost the same it may have found the one that buys nothing.
+        let free = level.per_move == 0 && !base.fleet.problem.types.is_empty();
+        if free || level.bought > 1e-6 {
             let trial = self.replacements(level, &order, goal, &quota);
             if let Some(trial) = trial {
                 better(&mut best, trial, level.per_move);
@@ -491,15 +494,20 @@ impl Sweep<'_> {
     }
 
     fn keep(&mut self, trial: &Trial, found_by: &str) {
-        let beaten = |p: &Point| p.cost.0 <= trial.cost && p.moved <= trial.moved;
+        let beaten = |p: &Point| p.cost.0 < trial.cost && p.moved <= trial.moved;
         if !self.points.iter().any(beaten) {
             self.offer(trial.point(self.base, found_by));
         }
     }
 
-    /// Keeps a point that no other is as good as.
+    /// Keeps a point that no other is as good as; of two that cost and move the
+    /// same, the one with fewer new nodes.
     fn offer(&mut self, point: Point) {
-        let beats = |a: &Point, b: &Point| a.cost <= b.cost && a.moved <= b.moved;
+        let beats = |a: &Point, b: &Point| {
+            let same = a.cost == b.cost && a.moved == b.moved;
+            let fewer = !same || a.bought.len() <= b.bought.len();
+            a.cost <= b.cost && a.moved <= b.moved && fewer
+        };
         if self.points.iter().any(|p| beats(p, &point)) {
             return;
         }
