@@ -584,17 +584,38 @@ pub fn judge(
         let d = &kind.daemons;
         board.launch(node, [d.cpu.0, d.memory.0, d.pods]);
     }
-    for node in &point.removed {
-        board.cordon(node.as_str());
-        let moves: Vec<_> = point.moves.iter().filter(|m| m.from == *node).collect();
-        for moved in &moves {
-            board.lift(moved.uid.as_str());
+    let mut nodes = point.removed.iter();
+    let mut moves = point.moves.iter().peekable();
+    loop {
+        match moves.peek() {
+            Some(moved) if !point.removed.contains(&moved.from) => {
+                // Off a node that stays.
+                board.lift(moved.uid.as_str());
+                way.extend(board.arrive(moved.uid.as_str(), moved.to.as_str()));
+                moves.next();
+            }
+            _ => {
+                // The next that goes, with its own moves or none.
+                let Some(node) = nodes.next() else { break };
+                board.cordon(node.as_str());
+                let own = std::iter::from_fn(|| moves.next_if(|m| m.from == *node));
+                let own: Vec<_> = own.collect();
+                for moved in &own {
+                    board.lift(moved.uid.as_str());
+                }
+                for moved in own {
+                    way.extend(board.arrive(moved.uid.as_str(), moved.to.as_str()));
+                }
+                way.extend(board.remove(node.as_str()));
+            }
         }
-        for moved in moves {
-            way.extend(board.arrive(moved.uid.as_str(), moved.to.as_str()));
-        }
-        way.extend(board.remove(node.as_str()));
     }
+    // Moves that no node's turn came for are in no order that can be followed.
+    way.extend(moves.map(|m| Violation {
+        of: m.uid.to_string(),
+        node: m.from.to_string(),
+        rule: "moves when its node has gone".to_owned(),
+    }));
     let end = board.robust().difference(before).cloned().collect();
     (end, way)
 }
