@@ -20,6 +20,9 @@ pub(in super::super) enum Instead {
     New(usize, usize),
 }
 
+/// Price, zone and capacity of a node: nodes that are alike in all are one to choose.
+type Look = (i64, Option<usize>, Vec<u64>);
+
 /// A node that is dealt to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
@@ -162,7 +165,7 @@ impl Trial {
         undo: &mut Undo,
     ) -> Option<Vec<(usize, u32)>> {
         let model = base.model;
-        let (loose, bound): (Vec<(usize, u32)>, Vec<(usize, u32)>) = self
+        let (loose, bound): (Vec<_>, Vec<_>) = self
             .items_on(base, going)
             .into_iter()
             .partition(|(kind, _)| base.dealt(*kind));
@@ -321,7 +324,7 @@ impl Trial {
                 }
             }
         }
-        let Some((At::Instead(instead), seat)) = at.iter().zip(deal.seats()).last() else {
+        let Some((At::Instead(instead), seat)) = at.iter().zip(deal.seats()).next_back() else {
             return true;
         };
         let here = kinds.iter().copied().zip(seat.count.iter().copied());
@@ -527,7 +530,7 @@ impl Trial {
         };
         let mut found: Vec<(i64, Instead)> = Vec::new();
         // Of nodes that are alike the one from which most went comes back.
-        let mut alike: BTreeMap<(i64, Option<usize>, Vec<u64>), (u64, usize)> = BTreeMap::new();
+        let mut alike: BTreeMap<Look, (u64, usize)> = BTreeMap::new();
         for node in (0..base.price.len()).filter(|n| self.gone[*n] && base.open[*n]) {
             let price = base.price[node];
             if price >= budget || !enough(&mut base.capacity[node].iter().copied()) {
