@@ -110,6 +110,9 @@ const CHEAP_LEVELS: u32 = 6;
 /// above what is proven.
 const CLOSE: i128 = 3_000;
 
+/// Nodes tried one after the other in vain before it is given up.
+const IN_VAIN: u32 = 8;
+
 /// Over how many nodes items are dealt out at once, and how many nodes are tried
 /// in place of one.
 const FEW: usize = 40;
@@ -442,13 +445,21 @@ impl Sweep<'_> {
         let found_by = format!("dealt out anew, {per_move} a move");
         loop {
             let mut some = false;
+            let mut in_vain = 0;
             for node in trial.by_waste(base, &level.certified) {
                 if trial.work >= limit || trial.gone[node] {
                     continue;
                 }
                 if regroup_one(base, trial, node, level.per_move) {
                     some = true;
+                    in_vain = 0;
                     self.keep(trial, &found_by);
+                } else {
+                    in_vain += 1;
+                }
+                // Those that waste less are less likely to go.
+                if in_vain == IN_VAIN {
+                    break;
                 }
             }
             if !some || trial.work >= limit {
