@@ -516,3 +516,53 @@ fn fleets_with_next_to_nothing_are_answered_too() {
         assert_eq!(frontier.points.last().unwrap().cost, MicroUsdPerHour::ZERO);
     }
 }
+
+#[test]
+fn a_node_goes_when_an_item_of_a_node_that_stays_makes_room() {
+    // The item of the small node fits on neither of the others. One of x may go to
+    // y, which leaves room for it on x.
+    let class = |id: &str, demand: [u64; 2]| Class {
+        id: id.into(),
+        demand: demand.to_vec(),
+        ..Class::default()
+    };
+    let node = |id: &str, free: [u64; 2], class: usize, n: u32| ExistingNode {
+        id: id.into(),
+        free: free.to_vec(),
+        present: vec![(class, n)],
+        ..ExistingNode::default()
+    };
+    let holding = |price, class: usize, n: u32| Holding {
+        price: Some(MicroUsdPerHour(price)),
+        removable: true,
+        movable: vec![(class, n)],
+    };
+    let fleet = Fleet {
+        problem: Problem {
+            dims: vec!["cpu".into(), "memory".into()],
+            classes: vec![class("a", [5, 1]), class("b", [1, 5]), class("c", [5, 5])],
+            nodes: vec![
+                node("x", [1, 9], 0, 2),
+                node("y", [9, 1], 1, 2),
+                node("z", [0, 0], 2, 1),
+            ],
+            ..Problem::default()
+        },
+        holdings: vec![
+            holding(100_000, 0, 2),
+            holding(100_000, 1, 2),
+            holding(50_000, 2, 1),
+        ],
+        ..Fleet::default()
+    };
+    let best = |from_kept: bool| {
+        let mut effort = RepackEffort::default();
+        effort.from_kept = from_kept;
+        let frontier = repack(&fleet, &effort).unwrap();
+        let best = frontier.chosen(MicroUsdPerHour(1)).cloned().unwrap();
+        assert_eq!(faults(&fleet, &best), Vec::<String>::new());
+        (best.cost, best.moved)
+    };
+    assert_eq!(best(false), (MicroUsdPerHour(250_000), 0));
+    assert_eq!(best(true), (MicroUsdPerHour(200_000), 2));
+}

@@ -8,7 +8,9 @@
 //! For a price per move, a linear programme over node looks, new types and item
 //! classes says which nodes pay for themselves; its duals prove the bound.
 //! Nodes go in the order of what they cost above that, as many as the others can
-//! take over, item by item and by every rule. A search over prefixes and single
+//! take over, item by item and by every rule. Then one node after the other goes,
+//! or a cheaper one comes in its place, while what stands on it and on others is
+//! dealt out anew: items of nodes that stay move, too. A search over prefixes and single
 //! nodes, as Karpenter does it, runs beside that; the frontier keeps the best of
 //! both.
 
@@ -120,7 +122,8 @@ pub struct Point {
     pub moved: u64,
     /// No repacking with at most so many moves costs less.
     pub lower_bound: MicroUsdPerHour,
-    /// Nodes that go, in the order in which they can.
+    /// Nodes that go, in the order in which they can once items of nodes that stay
+    /// have moved.
     pub removed: Vec<usize>,
     /// Nodes that are bought, with what comes to them.
     pub bought: Vec<NewNode>,

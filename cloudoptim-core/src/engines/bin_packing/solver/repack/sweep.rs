@@ -148,6 +148,9 @@ impl Sweep<'_> {
         }
         // Most of what is to be saved is saved where moves are cheap.
         for halvings in (2..2 + 2 * CHEAP_LEVELS).step_by(2) {
+            if self.levels.len() >= self.effort.levels as usize || self.over() {
+                break;
+            }
             self.level(&mut relaxation, top >> halvings);
         }
         while self.levels.len() < self.effort.levels as usize

@@ -392,15 +392,7 @@ impl Trial {
         let new = rest(self, &left, &mut undo)
             .filter(|_| self.zones.total() <= excess || !left.is_empty());
         let Some(new) = new else {
-            for (node, bin) in undo.bins.into_iter().rev() {
-                self.bins[node] = bin;
-            }
-            for (node, arrived) in undo.arrived.into_iter().rev() {
-                self.arrived[node] = arrived;
-            }
-            for (kind, zone, n) in undo.shifts {
-                self.zones.shift(kind, zone, -n);
-            }
+            self.undo(undo);
             for node in nodes {
                 if !self.removed.contains(node) {
                     self.gone[*node] = false;

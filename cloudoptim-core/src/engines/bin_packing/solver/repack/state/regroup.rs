@@ -82,7 +82,8 @@ impl Trial {
         true
     }
 
-    fn undo(&mut self, undo: Undo) {
+    /// Takes steps back.
+    pub(super) fn undo(&mut self, undo: Undo) {
         for (node, bin) in undo.bins.into_iter().rev() {
             self.bins[node] = bin;
         }
@@ -377,16 +378,23 @@ impl Trial {
         true
     }
 
-    /// Takes items off a node that stays until it holds `n` of a kind: those that
-    /// came first, then those at home.
-    fn lower(&mut self, base: &Base<'_>, node: usize, kind: usize, n: u32) {
-        let model = base.model;
+    /// How many items of a kind came to a node, have left it, and are at home there
+    /// still.
+    fn whence(&self, base: &Base<'_>, node: usize, kind: usize) -> (u32, u32, u32) {
         let of = |list: &[(usize, u32)]| {
             let found = list.iter().find(|(k, _)| *k == kind);
             found.map_or(0, |(_, n)| *n)
         };
         let (came, left) = (of(&self.arrived[node]), of(&self.departed[node]));
         let home = base.home(node, kind).saturating_sub(left);
+        (came, left, home)
+    }
+
+    /// Takes items off a node that stays until it holds `n` of a kind: those that
+    /// came first, then those at home.
+    fn lower(&mut self, base: &Base<'_>, node: usize, kind: usize, n: u32) {
+        let model = base.model;
+        let (came, _, home) = self.whence(base, node, kind);
         let over = (came + home).saturating_sub(n);
         for _ in 0..over.min(came) {
             let bin = &mut self.bins[node];
@@ -409,12 +417,7 @@ impl Trial {
     /// Puts items on a node until it holds `n` of a kind: those at home first.
     fn raise(&mut self, base: &Base<'_>, node: usize, kind: usize, n: u32) -> bool {
         let model = base.model;
-        let of = |list: &[(usize, u32)]| {
-            let found = list.iter().find(|(k, _)| *k == kind);
-            found.map_or(0, |(_, n)| *n)
-        };
-        let (came, left) = (of(&self.arrived[node]), of(&self.departed[node]));
-        let home = base.home(node, kind).saturating_sub(left);
+        let (came, left, home) = self.whence(base, node, kind);
         let lacking = n.saturating_sub(came + home);
         let back = lacking.min(left);
         if back > 0 {
@@ -476,7 +479,7 @@ impl Trial {
         found.sort_unstable();
         let mut lacking = self.lacking(base, without, &[]);
         for lack in &mut lacking {
-            *lack += *lack / 3;
+            *lack = lack.saturating_add(*lack / 3);
         }
         let mut nodes: Vec<usize> = Vec::new();
         for (_, node) in found.into_iter().take(most) {
