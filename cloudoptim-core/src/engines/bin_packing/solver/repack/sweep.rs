@@ -4,9 +4,10 @@ use super::super::canon::Canonical;
 use super::super::model::{Model, self_limited};
 use super::super::solution::Effort;
 use super::relax::{Level, Relaxation};
-use super::state::{Base, Fit, Quota, Trial};
+use super::state::{Base, Fit, Loose, Quota, Trial};
 use super::{Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, RepackEffort, prefix};
 use crate::model::MicroUsdPerHour;
+use std::collections::BTreeMap;
 
 pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
     let mut counted = fleet.problem.clone();
@@ -47,6 +48,8 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
         relaxed: &relaxed,
         points: Vec::new(),
         levels: Vec::new(),
+        gathered: BTreeMap::new(),
+        tried: BTreeMap::new(),
         work: 0,
     }
     .run();
@@ -103,6 +106,12 @@ fn back(canonical: &Canonical, point: &mut Point) {
 /// Which part of all work one price per move may take to deal items out anew.
 const REGROUPING: u64 = 128;
 
+/// The same to bring together what is free.
+const CONCENTRATION: u64 = 16;
+
+/// Nodes tried one after the other in vain, once room was brought together.
+const IN_VAIN_SINGLES: usize = 24;
+
 /// Prices per move to begin with, each a quarter of the one before.
 const CHEAP_LEVELS: u32 = 6;
 
@@ -128,6 +137,11 @@ struct Sweep<'a> {
     relaxed: &'a Model,
     points: Vec<Point>,
     levels: Vec<Level>,
+    /// What became of trials, by their cost and moves, once room was brought
+    /// together.
+    gathered: BTreeMap<(i64, u64), Trial>,
+    /// Prices at which items of nodes that stay were moved, too, by the same.
+    tried: BTreeMap<(i64, u64), Vec<i64>>,
     work: u64,
 }
 
@@ -272,7 +286,7 @@ impl Sweep<'_> {
                 continue;
             };
             longest = longest.max(Some(k));
-            self.singles(level, &order, &mut trial, fit);
+            self.singles(level, &order, &mut trial, fit, usize::MAX);
             let per_move = MicroUsdPerHour(level.per_move);
             self.keep(&trial, &format!("fluid, {per_move} a move"));
             better(&mut best, trial, level.per_move);
@@ -292,9 +306,36 @@ impl Sweep<'_> {
             let total = i128::from(trial.cost) + moves;
             (total - i128::from(level.lower)) * CLOSE > total
         };
-        let allowed = self.effort.from_kept;
-        if let Some(mut trial) = best.filter(|trial| allowed && open(trial)) {
+        let Some(mut trial) = best.filter(&open) else {
+            return;
+        };
+        let key = (trial.cost, trial.moved);
+        match self.gathered.get(&key) {
+            Some(known) => trial = known.clone(),
+            None => {
+                self.concentrated(level, &order, &mut trial, Loose::Arrived);
+                self.gathered.insert(key, trial.clone());
+            }
+        }
+        // Nothing that is known may be as good already.
+        let known = self.points.iter().map(|p| {
+            i128::from(p.cost.0) + i128::from(p.moved) * i128::from(level.per_move)
+        });
+        let known = known.min().unwrap_or(i128::MAX);
+        if (known - i128::from(level.lower)) * CLOSE <= known {
+            return;
+        }
+        if self.effort.from_kept && open(&trial) {
+            let price = level.per_move;
+            let tried = self.tried.entry(key).or_default();
+            let like = |other: &i64| price / 4 <= *other && *other / 4 <= price;
+            if !tried.iter().any(like) {
+                tried.push(price);
+                self.concentrated(level, &order, &mut trial, Loose::All);
+            }
+            if std::env::var("NOREG").is_err() {
             self.regroup(level, &mut trial);
+            }
         }
     }
 
@@ -351,11 +392,20 @@ impl Sweep<'_> {
         Some(best)
     }
 
-    /// One node after the other, as long as it is worth its moves.
-    fn singles(&mut self, level: &Level, order: &[usize], trial: &mut Trial, fit: Fit) {
+    /// One node after the other, as long as it is worth its moves, until so many do
+    /// not go one after the other.
+    fn singles(
+        &mut self,
+        level: &Level,
+        order: &[usize],
+        trial: &mut Trial,
+        fit: Fit,
+        in_vain: usize,
+    ) {
         let base = self.base;
+        let mut vain = 0;
         for node in order {
-            if self.over() {
+            if self.over() || vain == in_vain {
                 return;
             }
             let items = i64::try_from(base.items[*node]).unwrap_or(i64::MAX);
@@ -364,8 +414,43 @@ impl Sweep<'_> {
                 continue;
             }
             let before = trial.work;
-            trial.remove(base, &[*node], fit);
+            let went = trial.remove(base, &[*node], fit);
+            vain = if went { 0 } else { vain + 1 };
             self.work += trial.work - before;
+        }
+    }
+
+    /// What is free comes together, and more nodes go, as long as some do.
+    fn concentrated(&mut self, level: &Level, order: &[usize], trial: &mut Trial, loose: Loose) {
+        let base = self.base;
+        let per_move = MicroUsdPerHour(level.per_move);
+        let found_by = format!("room brought together, {per_move} a move");
+        let limit = self.effort.placements / CONCENTRATION;
+        let last = self.work + limit;
+        let prices: Vec<i64> = order.iter().map(|n| base.price[*n]).collect();
+        let mean = prices.iter().sum::<i64>() as f64 / (prices.len() as f64).max(1.0);
+        let part = level.per_move as f64 / mean.max(1.0);
+        let total = |t: &Trial| i128::from(t.cost) + i128::from(t.moved) * i128::from(level.per_move);
+        loop {
+            let mut next = trial.clone();
+            let some = next.concentrate(base, loose, part, limit);
+            self.work += next.work - trial.work;
+            trial.work = next.work;
+            if !some || self.over() || self.work >= last {
+                return;
+            }
+            let order = next.by_room(base, level.per_move);
+            self.singles(level, &order, &mut next, Fit::Tight, IN_VAIN_SINGLES);
+            if std::env::var("DBG").is_ok() { eprintln!("conc {loose:?} {per_move}: work {} then {} cost {} moved {}", next.work, self.work, next.cost, next.moved); }
+            self.keep(&next, &found_by);
+            let better = total(&next) < total(trial);
+            let same = next.removed.len() == trial.removed.len();
+            if better || loose == Loose::Arrived {
+                *trial = next;
+            }
+            if same {
+                return;
+            }
         }
     }
 
@@ -427,7 +512,7 @@ impl Sweep<'_> {
             _ => quick_one,
         };
         let mut trial = chosen;
-        self.singles(level, order, &mut trial, Fit::Tight);
+        self.singles(level, order, &mut trial, Fit::Tight, usize::MAX);
         self.swaps(level, order, &mut trial);
         let found_by = format!(
             "fluid with new nodes, {} a move",

@@ -1,6 +1,7 @@
 //! A fleet in which nodes are emptied in thought.
 
 mod buy;
+mod concentrate;
 mod deal;
 mod place;
 mod regroup;
@@ -10,6 +11,7 @@ use super::super::model::Model;
 use super::super::solution::{Effort, NewNode, Placed};
 use super::super::zones::ZoneRules;
 use super::relax::emptied;
+pub(super) use regroup::Loose;
 use super::{Fleet, Place, Point, Relocation};
 use crate::model::MicroUsdPerHour;
 use std::cmp::Reverse;
@@ -357,18 +359,25 @@ impl Trial {
             let Some((_, arrived)) = undo.arrived.last() else {
                 continue;
             };
+            let departed = self.departed[node].iter();
+            let departed: BTreeMap<usize, u32> = departed.copied().collect();
             let own = base.movable.get(node).into_iter().flatten();
-            for (kind, n) in own.chain(arrived) {
-                *leave.entry(*kind).or_default() += n;
-                evicted += u64::from(*n);
-                self.bins[node].release_present(model, *kind, *n);
+            let own = own.map(|(kind, n)| {
+                let left = departed.get(kind).copied().unwrap_or(0);
+                (*kind, n.saturating_sub(left))
+            });
+            for (kind, n) in own.chain(arrived.iter().copied()) {
+                *leave.entry(kind).or_default() += n;
+                evicted += u64::from(n);
+                self.bins[node].release_present(model, kind, n);
                 if let Some(zone) = self.bins[node].zone {
-                    self.zones.shift(*kind, zone, -i64::from(*n));
-                    undo.shifts.push((*kind, zone, -i64::from(*n)));
+                    self.zones.shift(kind, zone, -i64::from(n));
+                    undo.shifts.push((kind, zone, -i64::from(n)));
                 }
             }
             self.gone[node] = true;
-            moved += base.items.get(node).copied().unwrap_or(0);
+            let left: u64 = departed.values().map(|n| u64::from(*n)).sum();
+            moved += base.items.get(node).copied().unwrap_or(0).saturating_sub(left);
             saved += self.price(base, node);
         }
         let mut kinds: Vec<(usize, u32)> = leave.into_iter().collect();

@@ -30,6 +30,15 @@ enum At {
     Instead(Instead),
 }
 
+/// Which items of nodes that stay may change places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Loose {
+    /// Those that moved anyway.
+    Arrived,
+    /// Those at home, too.
+    All,
+}
+
 /// Who was dealt where.
 struct Dealt {
     /// Kinds, by item of the deal; sorted.
@@ -144,7 +153,7 @@ impl Trial {
     }
 
     /// Items away from home as it is.
-    fn moved_now(&self, base: &Base<'_>) -> u64 {
+    pub(super) fn moved_now(&self, base: &Base<'_>) -> u64 {
         let nodes = base.items.iter().zip(&self.gone).zip(&self.departed);
         let away = nodes.map(|((items, gone), departed)| {
             if *gone {
@@ -232,7 +241,7 @@ impl Trial {
         let mut seats: Vec<Seat> = Vec::with_capacity(others.len() + 1);
         let mut at: Vec<At> = Vec::with_capacity(others.len() + 1);
         for node in others {
-            seats.push(self.seat_of(base, *node, &kinds));
+            seats.push(self.seat_of(base, *node, &kinds, Loose::All));
             at.push(At::Node(*node));
         }
         match instead {
@@ -268,10 +277,21 @@ impl Trial {
     }
 
     /// A node that stays, with what stands on it.
-    fn seat_of(&self, base: &Base<'_>, node: usize, kinds: &[usize]) -> Seat {
+    pub(super) fn seat_of(
+        &self,
+        base: &Base<'_>,
+        node: usize,
+        kinds: &[usize],
+        loose: Loose,
+    ) -> Seat {
         let model = base.model;
         let bin = &self.bins[node];
-        let here: BTreeMap<usize, u32> = self.items_on(base, node).into_iter().collect();
+        let here = self.loose_on(base, node, loose);
+        let here: BTreeMap<usize, u32> = here.into_iter().collect();
+        let home = |kind: &usize| match loose {
+            Loose::Arrived => 0,
+            Loose::All => base.home(node, *kind),
+        };
         let mut capacity = bin.free.clone();
         for (kind, n) in here.iter().filter(|(kind, _)| base.dealt(**kind)) {
             let demand = &model.shapes[model.kinds[*kind].shape].demand;
@@ -286,8 +306,29 @@ impl Trial {
                 .iter()
                 .map(|k| here.get(k).copied().unwrap_or(0))
                 .collect(),
-            home: kinds.iter().map(|k| base.home(node, *k)).collect(),
+            home: kinds.iter().map(home).collect(),
             takes: kinds.iter().map(|k| bin.accepts(model, *k)).collect(),
+        }
+    }
+
+    /// Kinds and counts on a node that may change places.
+    pub(super) fn loose_on(
+        &self,
+        base: &Base<'_>,
+        node: usize,
+        loose: Loose,
+    ) -> Vec<(usize, u32)> {
+        match loose {
+            Loose::Arrived => self.arrived[node].clone(),
+            Loose::All => self.items_on(base, node),
+        }
+    }
+
+    /// How many items of a kind on a node may not.
+    pub(super) fn fixed(&self, base: &Base<'_>, node: usize, kind: usize, loose: Loose) -> u32 {
+        match loose {
+            Loose::Arrived => self.whence(base, node, kind).2,
+            Loose::All => 0,
         }
     }
 
@@ -392,7 +433,7 @@ impl Trial {
 
     /// Takes items off a node that stays until it holds `n` of a kind: those that
     /// came first, then those at home.
-    fn lower(&mut self, base: &Base<'_>, node: usize, kind: usize, n: u32) {
+    pub(super) fn lower(&mut self, base: &Base<'_>, node: usize, kind: usize, n: u32) {
         let model = base.model;
         let (came, _, home) = self.whence(base, node, kind);
         let over = (came + home).saturating_sub(n);
@@ -415,7 +456,7 @@ impl Trial {
     }
 
     /// Puts items on a node until it holds `n` of a kind: those at home first.
-    fn raise(&mut self, base: &Base<'_>, node: usize, kind: usize, n: u32) -> bool {
+    pub(super) fn raise(&mut self, base: &Base<'_>, node: usize, kind: usize, n: u32) -> bool {
         let model = base.model;
         let (came, left, home) = self.whence(base, node, kind);
         let lacking = n.saturating_sub(came + home);
@@ -468,16 +509,29 @@ impl Trial {
         least: usize,
         most: usize,
     ) -> Vec<usize> {
-        let mut found: Vec<(Reverse<u64>, usize)> = (0..self.bins.len())
-            .filter(|n| *n != without && !self.gone[*n] && self.open(base, *n))
+        let others = |n: &usize| *n != without && !self.gone[*n] && self.open(base, *n);
+        let others: Vec<usize> = (0..self.bins.len()).filter(others).collect();
+        // What is scarce counts: how much of all that is free the items take.
+        let mut lacking = self.lacking(base, without, &[]);
+        let weight: Vec<f64> = lacking
+            .iter()
+            .enumerate()
+            .map(|(r, lack)| {
+                let free = others.iter().map(|n| self.bins[*n].free[r] as f64);
+                let free = free.sum::<f64>().max(1.0);
+                *lack as f64 / (free * free)
+            })
+            .collect();
+        let most_of_all = weight.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let mut found: Vec<(Reverse<u64>, usize)> = others
+            .into_iter()
             .map(|n| {
-                let free = self.bins[n].free.iter().zip(self.capacity(base, n));
-                let part: f64 = free.map(|(f, c)| *f as f64 / c).sum();
-                (Reverse((part * 1e9) as u64), n)
+                let free = self.bins[n].free.iter().zip(&weight);
+                let part: f64 = free.map(|(f, w)| *f as f64 * (w / most_of_all)).sum();
+                (Reverse((part * 1e3) as u64), n)
             })
             .collect();
         found.sort_unstable();
-        let mut lacking = self.lacking(base, without, &[]);
         for lack in &mut lacking {
             *lack = lack.saturating_add(*lack / 3);
         }
@@ -568,7 +622,7 @@ impl Trial {
 impl Base<'_> {
     /// Whether items of a kind may be dealt out over nodes: they need neither
     /// devices nor company, and no rule about nodes names them.
-    fn dealt(&self, kind: usize) -> bool {
+    pub(super) fn dealt(&self, kind: usize) -> bool {
         let k = &self.model.kinds[kind];
         let plain = self.model.shapes[k.shape].devices.is_none();
         plain && k.touches.is_empty() && k.company.is_empty()
