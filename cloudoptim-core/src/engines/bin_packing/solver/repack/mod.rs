@@ -8,14 +8,16 @@
 //! For a price per move, a linear programme over node looks, new types and item
 //! classes says which nodes pay for themselves; its duals prove the bound.
 //! Nodes go in the order of what they cost above that, as many as the others can
-//! take over, item by item and by every rule. Then one node after the other goes,
-//! or a cheaper one comes in its place, while what stands on it and on others is
-//! dealt out anew: items of nodes that stay move, too. A search over prefixes and single
-//! nodes, as Karpenter does it, runs beside that; the frontier keeps the best of
-//! both.
+//! take over, item by item and by every rule. Then what is free on those that stay
+//! is brought together, two nodes at a time, and more nodes go. Last, one node
+//! after the other goes, or a cheaper one comes in its place, while what stands on
+//! it and on others is dealt out anew: items of nodes that stay move, too. A search
+//! over prefixes and single nodes, as Karpenter does it, runs beside that; the
+//! frontier keeps the best of both.
 
 mod planes;
 mod prefix;
+mod refine;
 mod relax;
 mod state;
 mod sweep;

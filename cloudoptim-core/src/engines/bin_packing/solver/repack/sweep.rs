@@ -3,11 +3,11 @@
 use super::super::canon::Canonical;
 use super::super::model::{Model, self_limited};
 use super::super::solution::Effort;
+use super::refine::Refined;
 use super::relax::{Level, Relaxation};
-use super::state::{Base, Fit, Loose, Quota, Trial};
+use super::state::{Base, Fit, Quota, Trial};
 use super::{Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, RepackEffort, prefix};
 use crate::model::MicroUsdPerHour;
-use std::collections::BTreeMap;
 
 pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
     let mut counted = fleet.problem.clone();
@@ -48,8 +48,8 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
         relaxed: &relaxed,
         points: Vec::new(),
         levels: Vec::new(),
-        gathered: BTreeMap::new(),
-        tried: BTreeMap::new(),
+        refined: Refined::default(),
+        offered: 0,
         work: 0,
     }
     .run();
@@ -103,46 +103,26 @@ fn back(canonical: &Canonical, point: &mut Point) {
     canonical.bought_back(&mut point.bought);
 }
 
-/// Which part of all work one price per move may take to deal items out anew.
-const REGROUPING: u64 = 128;
-
-/// The same to bring together what is free.
-const CONCENTRATION: u64 = 16;
-
-/// Nodes tried one after the other in vain, once room was brought together.
-const IN_VAIN_SINGLES: usize = 24;
-
 /// Prices per move to begin with, each a quarter of the one before.
 const CHEAP_LEVELS: u32 = 6;
 
-/// Items are dealt out anew where a trial is further than one part in so many
-/// above what is proven.
-const CLOSE: i128 = 3_000;
-
-/// Nodes tried one after the other in vain before it is given up.
-const IN_VAIN: u32 = 8;
-
-/// Over how many nodes items are dealt out at once, and how many nodes are tried
-/// in place of one.
-const FEW: usize = 40;
-const CROWD: usize = 160;
-const INSTEAD: usize = 3;
+/// Prices per move in a row that may bring no point.
+const LEVELS_IN_VAIN: u32 = 3;
 
 /// Points of the search over prefixes that the frontier may show.
 const PREFIX_STOPS: usize = 8;
 
-struct Sweep<'a> {
-    effort: &'a RepackEffort,
-    base: &'a Base<'a>,
+pub(super) struct Sweep<'a> {
+    pub(super) effort: &'a RepackEffort,
+    pub(super) base: &'a Base<'a>,
     relaxed: &'a Model,
-    points: Vec<Point>,
+    pub(super) points: Vec<Point>,
     levels: Vec<Level>,
-    /// What became of trials, by their cost and moves, once room was brought
-    /// together.
-    gathered: BTreeMap<(i64, u64), Trial>,
-    /// Prices at which items of nodes that stay were moved, too, by the same.
-    tried: BTreeMap<(i64, u64), Vec<i64>>,
-    work: u64,
+    /// What was refined before.
+    pub(super) refined: Refined,
+    /// Points that came to the frontier so far.
+    offered: u64,
+    pub(super) work: u64,
 }
 
 impl Sweep<'_> {
@@ -167,11 +147,19 @@ impl Sweep<'_> {
             }
             self.level(&mut relaxation, top >> halvings);
         }
+        let mut in_vain = 0;
         while self.levels.len() < self.effort.levels as usize
             && !self.over()
+            && in_vain < LEVELS_IN_VAIN
             && let Some(per_move) = self.next_price()
         {
+            let before = self.offered;
             self.level(&mut relaxation, per_move);
+            in_vain = if self.offered == before {
+                in_vain + 1
+            } else {
+                0
+            };
         }
         let mut stops: Vec<Point> = Vec::new();
         let candidates = usize::try_from(self.effort.prefix_candidates).unwrap_or(usize::MAX);
@@ -248,7 +236,7 @@ impl Sweep<'_> {
             .map(|(_, price)| price)
     }
 
-    fn over(&self) -> bool {
+    pub(super) fn over(&self) -> bool {
         self.work >= self.effort.placements
     }
 
@@ -270,7 +258,7 @@ impl Sweep<'_> {
         };
         let one_look = level.flow.len() <= 2;
         let mut longest: Option<usize> = None;
-        let mut best: Option<Trial> = None;
+        let mut found: Vec<Trial> = Vec::new();
         for (fit, quota) in [
             (Fit::Tight, Some(&quota)),
             (Fit::Tight, None),
@@ -289,54 +277,15 @@ impl Sweep<'_> {
             self.singles(level, &order, &mut trial, fit, usize::MAX);
             let per_move = MicroUsdPerHour(level.per_move);
             self.keep(&trial, &format!("fluid, {per_move} a move"));
-            better(&mut best, trial, level.per_move);
+            found.push(trial);
         }
         // Where moves cost nothing it is tried whatever the programme says: among
         // optima that cost the same it may have found the one that buys nothing.
         let free = level.per_move == 0 && !base.fleet.problem.types.is_empty();
         if free || level.bought > 1e-6 {
-            let trial = self.replacements(level, &order, goal, &quota);
-            if let Some(trial) = trial {
-                better(&mut best, trial, level.per_move);
-            }
+            found.extend(self.replacements(level, &order, goal, &quota));
         }
-        // What is proven to be about as good as can be is left alone.
-        let open = |trial: &Trial| {
-            let moves = i128::from(trial.moved) * i128::from(level.per_move);
-            let total = i128::from(trial.cost) + moves;
-            (total - i128::from(level.lower)) * CLOSE > total
-        };
-        let Some(mut trial) = best.filter(&open) else {
-            return;
-        };
-        let key = (trial.cost, trial.moved);
-        match self.gathered.get(&key) {
-            Some(known) => trial = known.clone(),
-            None => {
-                self.concentrated(level, &order, &mut trial, Loose::Arrived);
-                self.gathered.insert(key, trial.clone());
-            }
-        }
-        // Nothing that is known may be as good already.
-        let known = self.points.iter().map(|p| {
-            i128::from(p.cost.0) + i128::from(p.moved) * i128::from(level.per_move)
-        });
-        let known = known.min().unwrap_or(i128::MAX);
-        if (known - i128::from(level.lower)) * CLOSE <= known {
-            return;
-        }
-        if self.effort.from_kept && open(&trial) {
-            let price = level.per_move;
-            let tried = self.tried.entry(key).or_default();
-            let like = |other: &i64| price / 4 <= *other && *other / 4 <= price;
-            if !tried.iter().any(like) {
-                tried.push(price);
-                self.concentrated(level, &order, &mut trial, Loose::All);
-            }
-            if std::env::var("NOREG").is_err() {
-            self.regroup(level, &mut trial);
-            }
-        }
+        self.refine(level, found);
     }
 
     /// The longest prefix whose items the others take over, if it is longer than
@@ -394,7 +343,7 @@ impl Sweep<'_> {
 
     /// One node after the other, as long as it is worth its moves, until so many do
     /// not go one after the other.
-    fn singles(
+    pub(super) fn singles(
         &mut self,
         level: &Level,
         order: &[usize],
@@ -417,40 +366,6 @@ impl Sweep<'_> {
             let went = trial.remove(base, &[*node], fit);
             vain = if went { 0 } else { vain + 1 };
             self.work += trial.work - before;
-        }
-    }
-
-    /// What is free comes together, and more nodes go, as long as some do.
-    fn concentrated(&mut self, level: &Level, order: &[usize], trial: &mut Trial, loose: Loose) {
-        let base = self.base;
-        let per_move = MicroUsdPerHour(level.per_move);
-        let found_by = format!("room brought together, {per_move} a move");
-        let limit = self.effort.placements / CONCENTRATION;
-        let last = self.work + limit;
-        let prices: Vec<i64> = order.iter().map(|n| base.price[*n]).collect();
-        let mean = prices.iter().sum::<i64>() as f64 / (prices.len() as f64).max(1.0);
-        let part = level.per_move as f64 / mean.max(1.0);
-        let total = |t: &Trial| i128::from(t.cost) + i128::from(t.moved) * i128::from(level.per_move);
-        loop {
-            let mut next = trial.clone();
-            let some = next.concentrate(base, loose, part, limit);
-            self.work += next.work - trial.work;
-            trial.work = next.work;
-            if !some || self.over() || self.work >= last {
-                return;
-            }
-            let order = next.by_room(base, level.per_move);
-            self.singles(level, &order, &mut next, Fit::Tight, IN_VAIN_SINGLES);
-            if std::env::var("DBG").is_ok() { eprintln!("conc {loose:?} {per_move}: work {} then {} cost {} moved {}", next.work, self.work, next.cost, next.moved); }
-            self.keep(&next, &found_by);
-            let better = total(&next) < total(trial);
-            let same = next.removed.len() == trial.removed.len();
-            if better || loose == Loose::Arrived {
-                *trial = next;
-            }
-            if same {
-                return;
-            }
         }
     }
 
@@ -523,40 +438,6 @@ impl Sweep<'_> {
         Some(trial)
     }
 
-    /// One node after the other goes, or a cheaper one comes in its place, and what
-    /// stands on it and on others is dealt out anew, as long as that pays.
-    fn regroup(&mut self, level: &Level, trial: &mut Trial) {
-        let base = self.base;
-        let before = trial.work;
-        let limit = before + self.effort.placements / REGROUPING;
-        let per_move = MicroUsdPerHour(level.per_move);
-        let found_by = format!("dealt out anew, {per_move} a move");
-        loop {
-            let mut some = false;
-            let mut in_vain = 0;
-            for node in trial.by_waste(base, &level.certified) {
-                if trial.work >= limit || trial.gone[node] {
-                    continue;
-                }
-                if regroup_one(base, trial, node, level.per_move) {
-                    some = true;
-                    in_vain = 0;
-                    self.keep(trial, &found_by);
-                } else {
-                    in_vain += 1;
-                }
-                // Those that waste less are less likely to go.
-                if in_vain == IN_VAIN {
-                    break;
-                }
-            }
-            if !some || trial.work >= limit {
-                break;
-            }
-        }
-        self.work += trial.work - before;
-    }
-
     /// What the search over prefixes makes of a trial.
     fn rest(&mut self, trial: Trial, found_by: &str) {
         let base = self.base;
@@ -592,7 +473,7 @@ impl Sweep<'_> {
         }
     }
 
-    fn keep(&mut self, trial: &Trial, found_by: &str) {
+    pub(super) fn keep(&mut self, trial: &Trial, found_by: &str) {
         let beaten = |p: &Point| p.cost.0 < trial.cost && p.moved <= trial.moved;
         if !self.points.iter().any(beaten) {
             self.offer(trial.point(self.base, found_by));
@@ -612,6 +493,7 @@ impl Sweep<'_> {
         }
         self.points.retain(|p| !beats(&point, p));
         self.points.push(point);
+        self.offered += 1;
     }
 
     fn finish(mut self, prefix: PrefixEnd) -> Frontier {
@@ -656,25 +538,4 @@ impl Sweep<'_> {
             work_limit: self.work >= self.effort.placements,
         }
     }
-}
-
-/// Keeps the better of two trials at a price per move.
-fn better(best: &mut Option<Trial>, trial: Trial, per_move: i64) {
-    let total = |t: &Trial| i128::from(t.cost) + i128::from(t.moved) * i128::from(per_move);
-    if best.as_ref().is_none_or(|b| total(&trial) < total(b)) {
-        *best = Some(trial);
-    }
-}
-
-/// Whether a node goes, or a cheaper one comes in its place.
-fn regroup_one(base: &Base<'_>, trial: &mut Trial, node: usize, per_move: i64) -> bool {
-    let others = trial.roomy(base, node, FEW, CROWD);
-    let lacking = trial.lacking(base, node, &others);
-    if lacking.iter().all(|lacks| *lacks == 0) && trial.regroup(base, node, &others, None, per_move)
-    {
-        return true;
-    }
-    let instead = trial.instead(base, &lacking, trial.price(base, node));
-    let mut first = instead.into_iter().take(INSTEAD);
-    first.any(|(_, new)| trial.regroup(base, node, &others, Some(new), per_move))
 }

@@ -7,7 +7,7 @@
 
 use super::super::super::model::Model;
 use super::regroup::Loose;
-use super::{Base, Trial};
+use super::{Base, Trial, Undo};
 
 /// Ways to share out items of two nodes that are looked at.
 const WAYS: usize = 128;
@@ -48,21 +48,25 @@ impl Table {
 
 impl Trial {
     /// Brings what is free on nodes that stay together on few of them; whether
-    /// anything changed. A move has to bring `per_move` at the least, as a part of
-    /// what it brings to free a usual node. At most `limit` ways are looked at.
+    /// anything changed. Items that leave their home for that have to be worth
+    /// `per_move` each, where a node's mean price is what as much room as a usual
+    /// node has, all of it together, is worth. At most `limit` ways are looked at.
     pub(in super::super) fn concentrate(
         &mut self,
         base: &Base<'_>,
         loose: Loose,
-        per_move: f64,
+        per_move: i64,
         limit: u64,
     ) -> bool {
         let table = self.common(base, loose);
         let mut sides = self.sides(base, loose, &table);
         let before: Vec<Vec<u32>> = sides.iter().map(|s| s.count.clone()).collect();
         let count = sides.len();
-        let node = base.items.iter().sum::<u64>() as f64 / (base.items.len() as f64).max(1.0);
-        let mut share = Share::new(&table, per_move * node * node);
+        let nodes = (base.items.len() as f64).max(1.0);
+        let items = base.items.iter().sum::<u64>() as f64 / nodes;
+        let price = base.price.iter().map(|p| *p as f64).sum::<f64>() / nodes;
+        let part = per_move as f64 / price.max(1.0);
+        let mut share = Share::new(&table, part * items * items);
         for sweep in 0..SWEEPS {
             let mut some = false;
             for a in 0..count {
@@ -89,22 +93,48 @@ impl Trial {
         if changed.is_empty() {
             return false;
         }
-        let spread = |trial: &mut Self, put: &dyn Fn(&mut Self, usize, usize, u32)| {
-            for side in &changed {
-                for (kind, n) in table.kinds.iter().zip(&side.count) {
-                    let n = n + trial.fixed(base, side.node, *kind, loose);
-                    put(trial, side.node, *kind, n);
-                }
-            }
-        };
-        spread(self, &|trial, node, kind, n| trial.lower(base, node, kind, n));
-        spread(self, &|trial, node, kind, n| {
-            let there = trial.raise(base, node, kind, n);
-            debug_assert!(there, "what was shared out fits");
-        });
+        if !self.spread(base, loose, &table, &changed) {
+            return false;
+        }
         self.full.fill(false);
         self.moved = self.moved_now(base);
         true
+    }
+
+    /// Puts everything where it was shared out; changes nothing, and says so, where
+    /// some rule does not allow it.
+    fn spread(&mut self, base: &Base<'_>, loose: Loose, table: &Table, sides: &[&Side]) -> bool {
+        let mut undo = Undo::default();
+        let departed = self.departed.clone();
+        for side in sides {
+            undo.bins.push((side.node, self.bins[side.node].clone()));
+            let arrived = self.arrived[side.node].clone();
+            undo.arrived.push((side.node, arrived));
+        }
+        let all = |trial: &Self| -> Vec<(usize, usize, u32)> {
+            let each = sides.iter().flat_map(|side| {
+                let counts = table.kinds.iter().zip(&side.count);
+                counts.map(|(kind, n)| (side.node, *kind, *n))
+            });
+            let there = each.map(|(node, kind, n)| {
+                let fixed = trial.fixed(base, node, kind, loose);
+                (node, kind, n.saturating_add(fixed))
+            });
+            there.collect()
+        };
+        let there = all(self);
+        // What leaves first, then what comes.
+        for (node, kind, n) in &there {
+            self.lower(base, *node, *kind, *n);
+        }
+        let fits = there
+            .iter()
+            .all(|(node, kind, n)| self.raise(base, *node, *kind, *n));
+        if !fits {
+            self.undo(undo);
+            self.departed = departed;
+        }
+        fits
     }
 
     /// Nodes that are worth more than the moves of what stands on them, those first
@@ -340,5 +370,77 @@ impl<'a> Share<'a> {
             *at = 0;
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        Table {
+            kinds: vec![0, 1, 2],
+            demand: vec![vec![4.0], vec![3.0], vec![2.0]],
+            zoned: vec![false; 3],
+            unit: vec![1.0],
+        }
+    }
+
+    fn side(node: usize, count: [u32; 3], home: [u32; 3]) -> Side {
+        let taken = 4 * count[0] + 3 * count[1] + 2 * count[2];
+        let free = 10.0 - f64::from(taken);
+        Side {
+            node,
+            zone: Some(node),
+            free: vec![free],
+            count: count.to_vec(),
+            home: home.to_vec(),
+            takes: vec![true; 3],
+            usable: free,
+        }
+    }
+
+    /// 4 + 3 and 4 + 2 + 2 of ten each are 4 + 4 + 2 and 3 + 2.
+    #[test]
+    fn what_is_free_on_two_nodes_comes_together_on_one() {
+        let table = table();
+        let mut sides = [side(0, [1, 1, 0], [0; 3]), side(1, [1, 0, 2], [0; 3])];
+        assert!(Share::new(&table, 0.0).out(&mut sides, 0, 1, 0));
+        let mut free = sides.each_ref().map(|s| s.usable);
+        free.sort_by(f64::total_cmp);
+        assert_eq!(free, [0.0, 5.0]);
+        let count = |k: usize| sides[0].count[k] + sides[1].count[k];
+        assert_eq!([count(0), count(1), count(2)], [2, 1, 2]);
+        // It is as good as can be.
+        assert!(!Share::new(&table, 0.0).out(&mut sides, 0, 1, 0));
+    }
+
+    /// The same brings 25 − (9 + 4) = 12 squares for two items that leave their home.
+    #[test]
+    fn items_leave_their_home_only_for_what_that_brings() {
+        let table = table();
+        let home = [side(0, [1, 1, 0], [1, 1, 0]), side(1, [1, 0, 2], [1, 0, 2])];
+        for (per_move, moves) in [(5.9, true), (6.1, false)] {
+            let mut sides = home.each_ref().map(|s| Side {
+                free: s.free.clone(),
+                count: s.count.clone(),
+                home: s.home.clone(),
+                takes: s.takes.clone(),
+                ..*s
+            });
+            let went = Share::new(&table, per_move).out(&mut sides, 0, 1, 0);
+            assert_eq!(went, moves, "at {per_move}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_in_its_zone_or_not_let_in_stays() {
+        let mut zoned = table();
+        zoned.zoned = vec![true; 3];
+        let start = || [side(0, [1, 1, 0], [0; 3]), side(1, [1, 0, 2], [0; 3])];
+        assert!(!Share::new(&zoned, 0.0).out(&mut start(), 0, 1, 0));
+        let mut closed = start();
+        closed[0].takes = vec![false; 3];
+        assert!(!Share::new(&table(), 0.0).out(&mut closed, 0, 1, 0));
     }
 }

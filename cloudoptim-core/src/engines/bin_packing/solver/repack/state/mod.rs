@@ -11,9 +11,9 @@ use super::super::model::Model;
 use super::super::solution::{Effort, NewNode, Placed};
 use super::super::zones::ZoneRules;
 use super::relax::emptied;
-pub(super) use regroup::Loose;
 use super::{Fleet, Place, Point, Relocation};
 use crate::model::MicroUsdPerHour;
+pub(super) use regroup::Loose;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -69,9 +69,9 @@ pub(super) struct Trial {
     pub(super) removed: Vec<usize>,
     /// Kinds and counts that came to each node.
     arrived: Vec<Vec<(usize, u32)>>,
-    /// Kinds and counts that left a node of the fleet that stays. Whoever lets
-    /// some leave ([`Trial::regroup`]) comes last: nodes are not taken away by
-    /// other ways after that.
+    /// Kinds and counts that left a node of the fleet that stays. After that nodes
+    /// are taken away, and none is bought but in place of one
+    /// ([`Trial::regroup`]).
     departed: Vec<Vec<(usize, u32)>>,
     /// Nodes bought; they come after those of the fleet in all lists by node.
     pub(super) bought: Vec<Bought>,
@@ -377,7 +377,12 @@ impl Trial {
             }
             self.gone[node] = true;
             let left: u64 = departed.values().map(|n| u64::from(*n)).sum();
-            moved += base.items.get(node).copied().unwrap_or(0).saturating_sub(left);
+            moved += base
+                .items
+                .get(node)
+                .copied()
+                .unwrap_or(0)
+                .saturating_sub(left);
             saved += self.price(base, node);
         }
         let mut kinds: Vec<(usize, u32)> = leave.into_iter().collect();

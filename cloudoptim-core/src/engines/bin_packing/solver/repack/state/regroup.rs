@@ -312,12 +312,7 @@ impl Trial {
     }
 
     /// Kinds and counts on a node that may change places.
-    pub(super) fn loose_on(
-        &self,
-        base: &Base<'_>,
-        node: usize,
-        loose: Loose,
-    ) -> Vec<(usize, u32)> {
+    pub(super) fn loose_on(&self, base: &Base<'_>, node: usize, loose: Loose) -> Vec<(usize, u32)> {
         match loose {
             Loose::Arrived => self.arrived[node].clone(),
             Loose::All => self.items_on(base, node),
