@@ -122,6 +122,9 @@ impl Sweep<'_> {
             }
             let order = next.by_room(base, level.per_move);
             self.singles(level, &order, &mut next, Fit::Tight, IN_VAIN);
+            if loose == Loose::All {
+                next.return_home(base);
+            }
             self.keep(&next, &found_by);
             let rank = |t: &Trial| total(t.cost, t.moved, level.per_move);
             let went = next.removed.len() > trial.removed.len();

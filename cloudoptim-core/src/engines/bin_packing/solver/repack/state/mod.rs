@@ -3,6 +3,7 @@
 mod buy;
 mod concentrate;
 mod deal;
+mod home;
 mod place;
 mod regroup;
 
