@@ -63,6 +63,10 @@ const GOOD: f64 = 2e-4;
 /// not filled by amounts alone.
 const LIMITED: f64 = 0.01;
 
+/// What packings onto such nodes are called. Programmes do not learn from them:
+/// no two of their nodes are alike, so that a dive finds none to open many times.
+const EVENLY: &str = "levelled";
+
 /// How much more than the demand nodes that are filled evenly may hold.
 const SPARES: [f64; 8] = [
     0.0, 0.000_1, 0.000_2, 0.000_4, 0.000_8, 0.001_6, 0.004, 0.012,
@@ -512,7 +516,7 @@ impl Search<'_> {
         self.consider_each(
             part,
             scope,
-            &SPARES.map(|spare| ("levelled".to_owned(), spare)),
+            &SPARES.map(|spare| (EVENLY.to_owned(), spare)),
             |spare, pack| {
                 greedy::fill_open(scope, pack);
                 let some = level(scope, pack, *spare);
@@ -573,6 +577,7 @@ impl Search<'_> {
         let elite: Vec<Pack> = self.parts[part]
             .elite
             .iter()
+            .filter(|(_, name)| !name.starts_with(EVENLY))
             .map(|(p, _)| p.clone())
             .collect();
         let configs = std::mem::take(&mut self.configs);
