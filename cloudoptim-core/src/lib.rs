@@ -2,6 +2,14 @@
 //!
 //! Nothing here reads a clock, opens a file or talks to a network: a snapshot
 //! goes in, a plan comes out, and the same input gives the same bytes.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `catalog` (default) | public AWS prices and shapes, embedded |
+//! | `report` | a plan as one HTML page |
+//! | `parallel` | packing on the threads of rayon's present pool: types priced and packings tried side by side; the bytes are those of one thread |
+//! | `mocks`, `conformance` | parts for testing providers |
+//! | `schema` | JSON Schemas of all that crosses the API |
 
 pub mod catalog;
 pub mod collect;

@@ -8,7 +8,7 @@ use crate::instance::{Assignment, Instance};
 use crate::load::{self, LoadError};
 use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
 use crate::{sample, seeded};
-use cloudoptim_core::engines::bin_packing::solver::{Effort, solve_observed};
+use cloudoptim_core::engines::bin_packing::solver::{Effort, solve_observed, threads};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -121,6 +121,8 @@ struct Line {
     first_feasible_seconds: Option<f64>,
     seconds: f64,
     peak_rss_mb: Option<f64>,
+    /// That it was solved on.
+    threads: usize,
     version: &'static str,
     /// Not in the table: how the plan and the bound came about.
     strategy: String,
@@ -408,6 +410,7 @@ fn measure(instance: &Instance, quick: bool) -> Result<(Line, Assignment), Strin
         first_feasible_seconds: first_feasible,
         seconds,
         peak_rss_mb,
+        threads: threads(),
         version: env!("CARGO_PKG_VERSION"),
         strategy: solution.proof.strategy.clone(),
         certified: certified.to_string(),

@@ -250,7 +250,7 @@ fn green_fields_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way()
         let purchase = Purchase::default()
             .with_instance_types(types.map(Into::into))
             .with_spot_percent(u32::try_from(seed % 3).unwrap() * 50)
-            .with_spot_prices(risky.to_vec());
+            .with_spot_prices(risky.to_vec(), snapshot.taken_at);
         let (config, effort) = (Config::default(), Effort::quick());
         let uid = &cluster.uid;
         let kinds = purchasable(&config, &inputs, uid, &purchase).unwrap();

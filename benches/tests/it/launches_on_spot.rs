@@ -201,7 +201,7 @@ fn case(seed: u64) -> Case {
         .with_stated_room(room)
         .with_spot_percent(percent)
         .with_spot_percent_of(WorkloadRef::new("shop", "ReplicaSet", "app0"), special)
-        .with_spot_prices(with_risk);
+        .with_spot_prices(with_risk, "2026-11-24T12:00:00Z".parse().unwrap());
     let cluster = Cluster {
         uid: "c1".into(),
         name: "test".to_owned(),

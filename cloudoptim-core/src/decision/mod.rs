@@ -47,6 +47,16 @@ pub enum MissingEvidence {
         /// Of what.
         of: String,
     },
+    /// A figure that is too old to be used, or of unknown age.
+    Newer {
+        /// What has to be newer.
+        of: String,
+        /// When what there is held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<DateTime<Utc>>,
+        /// How old it may be, in hours.
+        max_age_hours: u32,
+    },
     /// Somebody has to say so.
     Confirmation {
         /// What.
@@ -68,6 +78,19 @@ impl fmt::Display for MissingEvidence {
             }
             Self::Part { part, state } => write!(f, "{part} ({state})"),
             Self::Price { of } => write!(f, "the price of {of}"),
+            Self::Newer {
+                of,
+                as_of: Some(as_of),
+                max_age_hours,
+            } => write!(
+                f,
+                "newer {of}: they are of {as_of}, and at most {max_age_hours} h old ones are used"
+            ),
+            Self::Newer {
+                of, as_of: None, ..
+            } => {
+                write!(f, "newer {of}: nobody says when they held")
+            }
             Self::Confirmation { of } => write!(f, "a confirmation of {of}"),
         }
     }

@@ -2,12 +2,13 @@
 
 use super::aws::{self, Key, Placed};
 use super::broken::Failure;
+use super::commitments::{self, Bought, LeftOut};
 use super::document::Document;
 use super::log::Log;
 use super::slot::{Place, Seen, Slot};
 use crate::model::{
-    AutoScalingGroup, ClusterRecord, EbsSnapshot, GroupInstance, Instance, NodeGroup, SpotRequest,
-    Subnet, Volume, Zone,
+    AutoScalingGroup, ClusterRecord, Commitment, EbsSnapshot, GroupInstance, Instance, NodeGroup,
+    SpotRequest, Subnet, Volume, Zone,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,11 +25,35 @@ pub(super) struct CloudObjects {
     pub(super) zones: Slot<Placed<Zone>>,
     pub(super) subnets: Slot<Placed<Subnet>>,
     pub(super) spot_requests: Slot<Placed<SpotRequest>>,
+    pub(super) commitments: Slot<Placed<Commitment>>,
+    /// Which of the lists that commitments come in were seen.
+    pub(super) bought: BoughtLists,
     /// Keys; each is a document of its own.
     pub(super) keys: Slot<Key>,
     /// Instances of warm pools; their document does not name the group.
     pub(super) warm: Vec<GroupInstance>,
     pub(super) any: bool,
+}
+
+/// Lists of commitments: plans, reserved instances, capacity reservations.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct BoughtLists {
+    plans: bool,
+    reserved: bool,
+    capacity: bool,
+}
+
+impl BoughtLists {
+    /// The commands whose lists are not there.
+    pub(super) fn missing(self) -> Vec<&'static str> {
+        let lists = [
+            (self.plans, "savingsplans describe-savings-plans"),
+            (self.reserved, "ec2 describe-reserved-instances"),
+            (self.capacity, "ec2 describe-capacity-reservations"),
+        ];
+        let missing = lists.into_iter().filter(|(seen, _)| !seen);
+        missing.map(|(_, command)| command).collect()
+    }
 }
 
 /// A reservation: its instances are read one by one.
@@ -117,6 +142,42 @@ impl CloudObjects {
             aws::spot_request,
             |r| &r.item.id
         );
+        macro_rules! bought {
+            ($list:literal, $seen:ident, $kind:literal, $id:literal, $convert:path) => {
+                if let Some(items) = top.list($list) {
+                    known = true;
+                    self.bought.$seen = true;
+                    seen(&mut self.commitments.seen, paged);
+                    let mut read = Slot::<Bought>::default();
+                    for item in items {
+                        let place = place($kind, $id);
+                        read.read(place, item.get(), report, $convert, |b| b.lacks);
+                    }
+                    self.bought($kind, read, report);
+                }
+            };
+        }
+        bought!(
+            "savingsPlans",
+            plans,
+            "SavingsPlan",
+            "savingsPlanId",
+            commitments::savings_plan
+        );
+        bought!(
+            "ReservedInstances",
+            reserved,
+            "ReservedInstances",
+            "ReservedInstancesId",
+            commitments::reserved
+        );
+        bought!(
+            "CapacityReservations",
+            capacity,
+            "CapacityReservation",
+            "CapacityReservationId",
+            commitments::capacity
+        );
         if !known && let Some(cluster) = top.member("cluster") {
             known = true;
             seen(&mut self.cluster_records.seen, false);
@@ -173,6 +234,22 @@ impl CloudObjects {
                     ..place
                 };
                 self.instances.fail(place, text, report, failure);
+            }
+        }
+    }
+
+    /// Keeps commitments that count, and names the others.
+    fn bought(&mut self, kind: &str, read: Slot<Bought>, report: &mut Log) {
+        let seen = &mut self.commitments.seen;
+        seen.broken = seen.broken.saturating_add(read.seen.broken);
+        if seen.first.is_none() {
+            seen.first = read.seen.first;
+        }
+        for bought in read.items {
+            match bought.left_out {
+                None => self.commitments.items.push(bought.placed),
+                Some(LeftOut::State(state)) => report.skip(&format!("{kind} {state}")),
+                Some(LeftOut::NotForInstances(of)) => report.skip(&format!("{kind} of type {of}")),
             }
         }
     }

@@ -126,6 +126,9 @@ pub(super) const LISTS: &[&str] = &[
     "Instances",
     "Subnets",
     "SpotInstanceRequests",
+    "savingsPlans",
+    "ReservedInstances",
+    "CapacityReservations",
 ];
 
 impl<'de: 'a, 'a> Deserialize<'de> for Top<'a> {

@@ -98,6 +98,10 @@ pub(super) fn make_clouds(
     let mut clouds: BTreeMap<Home, Cloud> = BTreeMap::new();
     macro_rules! part {
         ($slot:ident, $id:expr) => {
+            part!($slot, $id, None)
+        };
+        ($slot:ident, $id:expr, $other:expr) => {
+            let other: Option<Gap> = $other;
             let seen = objects.$slot.seen.clone();
             let mut homes = by_home(&mut objects.$slot, standing, report, $id);
             if seen.listed && homes.is_empty() {
@@ -117,6 +121,7 @@ pub(super) fn make_clouds(
                         .join(", ")
                 ),
             });
+            let obstacle = obstacle.or(other);
             for ((account, region), items) in homes {
                 let standing = standing.standing(&account, &region, obstacle.clone());
                 let cloud = clouds
@@ -139,6 +144,11 @@ pub(super) fn make_clouds(
     part!(zones, |z| z.name.clone());
     part!(subnets, |s| s.id.clone());
     part!(spot_requests, |r| r.id.clone());
+    let lists = objects.bought.missing();
+    let not_listed = (!lists.is_empty()).then(|| Gap::OutOfScope {
+        what: format!("what these list: aws {}", lists.join(", aws ")),
+    });
+    part!(commitments, |c| c.id.clone(), not_listed);
     let mut clouds: Vec<Cloud> = clouds.into_values().collect();
     for cloud in &mut clouds {
         fill_zone_ids(cloud);

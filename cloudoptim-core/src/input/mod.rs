@@ -10,6 +10,10 @@
 //!   `-availability-zones`, `-subnets`, `-spot-instance-requests`,
 //!   `aws autoscaling describe-auto-scaling-groups`, `describe-warm-pool`,
 //!   `aws eks describe-cluster`, `describe-nodegroup`, `aws kms describe-key`;
+//! - `aws savingsplans describe-savings-plans`, `aws ec2
+//!   describe-reserved-instances` and `-capacity-reservations`: what is in force
+//!   and for EC2. All three lists together are the commitments of an account, and
+//!   fewer are a part; how much is in use, and at what rates, they do not say;
 //! - answers of Prometheus to `query` and `query_range` for CPU in cores,
 //!   working set in bytes and throttling, and lists of `metrics.k8s.io`;
 //! - traffic as CSV with the columns `from_namespace`, `from_workload`,
@@ -73,6 +77,7 @@ mod assemble;
 mod aws;
 mod broken;
 mod clouds;
+mod commitments;
 mod document;
 mod homes;
 mod identity;

@@ -2,11 +2,12 @@
 
 use super::headroom::Headroom;
 use super::limits::StatedRoom;
-use super::on_spot::{Spot, SpotPercent};
+use super::on_spot::{MAX_SPOT_PRICE_AGE_HOURS, Spot, SpotPercent};
 use crate::decision::LaunchThrough;
 use crate::engines::{EngineError, EngineId};
 use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, OfferingPrice, WorkloadRef};
 use crate::scheduling::movability::MovePolicy;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -108,6 +109,11 @@ pub struct Config {
     /// a price alone says nothing of interruptions. What is above the price is
     /// the risk, and no risk is one that is not known. Default none.
     pub spot_prices: Vec<OfferingPrice>,
+    /// When `spot_prices` held. Prices of unknown age are not used.
+    pub spot_prices_as_of: Option<DateTime<Utc>>,
+    /// Hours that they may be old, at least 1; older ones are not used, and asked
+    /// for anew. Default 24, what the spot engine asks of a price.
+    pub max_spot_price_age_hours: u32,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
@@ -138,6 +144,8 @@ impl Default for Config {
             spot_percent: 0,
             spot_percent_of: Vec::new(),
             spot_prices: Vec::new(),
+            spot_prices_as_of: None,
+            max_spot_price_age_hours: MAX_SPOT_PRICE_AGE_HOURS,
             moves: MovePolicy::default(),
         }
     }
@@ -266,10 +274,18 @@ impl Config {
         self
     }
 
-    /// Sets what an hour on spot costs with its risk.
+    /// Sets what an hour on spot costs with its risk, and when that held.
     #[must_use]
-    pub fn with_spot_prices(mut self, prices: Vec<OfferingPrice>) -> Self {
+    pub fn with_spot_prices(mut self, prices: Vec<OfferingPrice>, as_of: DateTime<Utc>) -> Self {
         self.spot_prices = prices;
+        self.spot_prices_as_of = Some(as_of);
+        self
+    }
+
+    /// Sets how old, in hours, the prices on spot may be.
+    #[must_use]
+    pub const fn with_max_spot_price_age_hours(mut self, hours: u32) -> Self {
+        self.max_spot_price_age_hours = hours;
         self
     }
 
@@ -278,6 +294,8 @@ impl Config {
             percent: self.spot_percent,
             percent_of: &self.spot_percent_of,
             prices: &self.spot_prices,
+            as_of: self.spot_prices_as_of,
+            max_age_hours: self.max_spot_price_age_hours,
         }
     }
 

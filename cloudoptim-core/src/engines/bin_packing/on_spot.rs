@@ -3,6 +3,7 @@
 use super::Config;
 use super::fleet::Buys;
 use super::headroom::is_placeholder;
+use crate::decision::MissingEvidence;
 use crate::engines::{EngineError, EngineId, Inputs, spot};
 use crate::model::{
     CapacityType, Cluster, MicroUsdPerHour, Node, NodeName, OfferingPrice, OwnerIndex, Pod, Uid,
@@ -10,6 +11,7 @@ use crate::model::{
 };
 use crate::scheduling::movability::{Movers, node_protections};
 use crate::scheduling::{Movability, Refusal};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,12 +26,17 @@ pub struct SpotPercent {
     pub percent: u32,
 }
 
+/// What the spot engine's `max_price_age_hours` is by default.
+pub(super) const MAX_SPOT_PRICE_AGE_HOURS: u32 = 24;
+
 /// Shares and prices of spot, as settings have them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Spot<'s> {
     pub(super) percent: u32,
     pub(super) percent_of: &'s [SpotPercent],
     pub(super) prices: &'s [OfferingPrice],
+    pub(super) as_of: Option<DateTime<Utc>>,
+    pub(super) max_age_hours: u32,
 }
 
 impl Spot<'_> {
@@ -61,7 +68,23 @@ impl Spot<'_> {
                 return bad(format!("spot_prices of {of} must be above 0, got {got}"));
             }
         }
+        if self.max_age_hours == 0 {
+            return bad("max_spot_price_age_hours must be at least 1, got 0".to_owned());
+        }
         Ok(())
+    }
+
+    /// What is missing where prices are stated that are too old to be used, or of
+    /// unknown age, though something may come to spot.
+    pub(super) fn stale(&self, now: DateTime<Utc>) -> Option<MissingEvidence> {
+        let most = TimeDelta::hours(i64::from(self.max_age_hours));
+        let old = self.as_of.is_none_or(|at| now - at > most);
+        let used = self.is_wanted() && !self.prices.is_empty();
+        (used && old).then(|| MissingEvidence::Newer {
+            of: "spot prices with their risk".to_owned(),
+            as_of: self.as_of,
+            max_age_hours: self.max_age_hours,
+        })
     }
 
     /// Whether anything may come to spot.
@@ -76,7 +99,16 @@ impl Spot<'_> {
     }
 
     /// The price of a pool with its risk; that of the zone before that of all.
-    pub(super) fn price(&self, instance_type: &str, zone: &ZoneId) -> Option<MicroUsdPerHour> {
+    /// `None` where none is stated, and where it is too old by `now`.
+    pub(super) fn price(
+        &self,
+        instance_type: &str,
+        zone: &ZoneId,
+        now: DateTime<Utc>,
+    ) -> Option<MicroUsdPerHour> {
+        if self.stale(now).is_some() {
+            return None;
+        }
         let of_type = |p: &&OfferingPrice| p.instance_type.as_str() == instance_type;
         let of_zone = |at: Option<&ZoneId>| {
             let mut prices = self.prices.iter().filter(of_type);

@@ -304,7 +304,12 @@ impl Maker<'_> {
         if *capacity_type != CapacityType::Spot {
             return Some((price, None));
         }
-        let with_risk = zone.and_then(|zone| self.config.spot().price(name, zone));
+        let now = inputs.snapshot.taken_at;
+        if let Some(stale) = self.config.spot().stale(now) {
+            self.miss(stale);
+            return None;
+        }
+        let with_risk = zone.and_then(|zone| self.config.spot().price(name, zone, now));
         let risk = with_risk.zip(listed).map(|(with, without)| with - without);
         let Some(risk) = risk.filter(|risk| *risk > MicroUsdPerHour::ZERO) else {
             let of = format!("{of}, on spot with its risk");

@@ -2,7 +2,8 @@
 
 use super::naive::Board;
 use super::properties::{Case, any_case, open, scenario};
-use super::{Scenario, TYPES, catalog};
+use super::{NOW, Scenario, TYPES, catalog};
+use crate::fixtures::at;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::Effort;
 use cloudoptim_core::engines::bin_packing::{GreenField, Purchase, green_field};
@@ -34,7 +35,7 @@ fn purchase(spot_percent: u32) -> Purchase {
     });
     Purchase::default()
         .with_spot_percent(spot_percent)
-        .with_spot_prices(prices.collect())
+        .with_spot_prices(prices.collect(), at(NOW))
 }
 
 /// The cluster as it would be: the new nodes only, with their pods.

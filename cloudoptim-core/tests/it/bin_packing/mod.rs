@@ -11,6 +11,7 @@ pub(crate) mod settings;
 mod time;
 
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
+use crate::fixtures::at;
 use build::build;
 use cloudoptim_core::catalog::{
     Architecture, Catalog, InstanceTypeInfo, OperatingSystem, Source, Table,
@@ -251,12 +252,19 @@ fn settings_out_of_range_are_refused_with_the_value() {
             "bin_packing: spot_percent must be from 0 to 100, got 101",
         ),
         (
-            Config::default().with_spot_prices(vec![OfferingPrice {
-                instance_type: "m6i.large".into(),
-                capacity_type: CapacityType::Spot,
-                ..OfferingPrice::default()
-            }]),
+            Config::default().with_spot_prices(
+                vec![OfferingPrice {
+                    instance_type: "m6i.large".into(),
+                    capacity_type: CapacityType::Spot,
+                    ..OfferingPrice::default()
+                }],
+                at(NOW),
+            ),
             "bin_packing: spot_prices of m6i.large must be above 0, got $0.00/h",
+        ),
+        (
+            Config::default().with_max_spot_price_age_hours(0),
+            "bin_packing: max_spot_price_age_hours must be at least 1, got 0",
         ),
         (
             Config::default().with_max_evictions_in_flight(0),

@@ -6,11 +6,12 @@
 //! what-if [budget= spread= anti= near= rules= marks= local= node-marks= bare]
 //!         [no-zone= no-type= no-family= type= family= cpu=<app>:<cpu>] [kind=Deployment]
 //! prices [most=]
-//! green [spot=<percent>] [spot-of=<app>:<percent>] [spot-price=<percent>] [types=<a,b>]
+//! green [spot=<percent>] [spot-of=<app>:<percent>] [spot-price=<percent>]
+//!       [spot-age=<hours>] [types=<a,b>]
 //! ```
 
 use super::build::build;
-use super::settings::config;
+use super::settings::{config, spot_age};
 use super::{Scenario, TYPES, catalog};
 use crate::cases::{Line, run_cases};
 use crate::fixtures::cpu;
@@ -169,7 +170,10 @@ fn purchase(header: &Line) -> Purchase {
         capacity_type: CapacityType::Spot,
         per_hour: MicroUsdPerHour(price * dear / 100),
     });
-    purchase.with_spot_prices(prices.collect())
+    let (as_of, dated) = spot_age(header);
+    let mut purchase = purchase.with_spot_prices(prices.collect(), as_of);
+    purchase.spot_prices_as_of = purchase.spot_prices_as_of.filter(|_| dated);
+    purchase
 }
 
 fn prices(config: &Config, scenario: &Scenario, most: u32) -> Vec<String> {

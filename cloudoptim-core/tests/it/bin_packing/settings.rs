@@ -1,9 +1,10 @@
 //! From the first line of a case to the settings of the engine.
 
-use super::TYPES;
 use super::build::{number, zone};
+use super::{NOW, TYPES};
 use crate::cases::Line;
 use crate::fixtures::*;
+use chrono::{DateTime, TimeDelta, Utc};
 use cloudoptim_core::decision::LaunchThrough;
 use cloudoptim_core::engines::bin_packing::{Config, Headroom, StatedRoom};
 use cloudoptim_core::model::*;
@@ -80,7 +81,9 @@ pub(crate) fn config(header: &Line) -> Config {
             capacity_type: CapacityType::Spot,
             per_hour: MicroUsdPerHour(price * percent / 100),
         });
-        config = config.with_spot_prices(prices.collect());
+        let (as_of, dated) = spot_age(header);
+        config = config.with_spot_prices(prices.collect(), as_of);
+        config.spot_prices_as_of = config.spot_prices_as_of.filter(|_| dated);
     }
     config.max_node_vcpus = number(header, "max-vcpus").unwrap_or(config.max_node_vcpus);
     config.min_nodes = number(header, "min-nodes").unwrap_or(config.min_nodes);
@@ -121,4 +124,12 @@ fn room(text: &str) -> Headroom {
         pool: word().map(str::to_owned),
         zone: word().map(zone),
     }
+}
+
+/// When prices on spot held, `spot-age=<hours>` ago, and whether that is known
+/// (`spot-age=?`).
+pub(super) fn spot_age(header: &Line) -> (DateTime<Utc>, bool) {
+    let age = header.get("spot-age").unwrap_or("1");
+    let hours = TimeDelta::hours(age.parse().unwrap_or(1));
+    (at(NOW) - hours, age != "?")
 }

@@ -5,3 +5,5 @@ mod cases;
 mod naive;
 mod properties;
 mod repack;
+#[cfg(feature = "parallel")]
+mod threads;

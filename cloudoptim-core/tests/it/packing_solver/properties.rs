@@ -13,18 +13,18 @@ use proptest::test_runner::TestRunner;
 
 /// How large and how rich generated problems are.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
-    classes: usize,
-    per_class: u32,
-    types: usize,
-    zones: usize,
-    nodes: usize,
-    rules: usize,
-    devices: bool,
-    stock: bool,
+pub(super) struct Shape {
+    pub(super) classes: usize,
+    pub(super) per_class: u32,
+    pub(super) types: usize,
+    pub(super) zones: usize,
+    pub(super) nodes: usize,
+    pub(super) rules: usize,
+    pub(super) devices: bool,
+    pub(super) stock: bool,
 }
 
-const RICH: Shape = Shape {
+pub(super) const RICH: Shape = Shape {
     classes: 8,
     per_class: 12,
     types: 6,
@@ -181,7 +181,7 @@ fn rule(shape: Shape, classes: usize) -> BoxedStrategy<Rule> {
     prop_oneof![3 => limit, 3 => alone, 1 => affinity, 1 => spread, 2 => even].boxed()
 }
 
-fn problem(shape: Shape) -> impl Strategy<Value = Problem> {
+pub(super) fn problem(shape: Shape) -> impl Strategy<Value = Problem> {
     (classes(shape), types(shape)).prop_flat_map(move |(classes, types)| {
         let n = classes.len();
         let node = (

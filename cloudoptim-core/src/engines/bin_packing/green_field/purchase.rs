@@ -4,13 +4,14 @@ use crate::catalog::{InstanceTypeInfo, NodeOverheads};
 use crate::decision::MissingEvidence;
 use crate::engines::bin_packing::Config;
 use crate::engines::bin_packing::fleet::Launchable;
-use crate::engines::bin_packing::on_spot::{Spot, SpotPercent};
+use crate::engines::bin_packing::on_spot::{MAX_SPOT_PRICE_AGE_HOURS, Spot, SpotPercent};
 use crate::engines::{EngineError, Inputs};
 use crate::model::{
     CapacityType, Cluster, HOSTNAME_LABEL, InstanceType, Node, NodePool, OfferingPrice, Resources,
     WorkloadRef, ZoneId, ZoneName,
 };
 use crate::scheduling::capacity::{daemon_overhead, hypothetical_node, pool_allows};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -24,7 +25,7 @@ use std::collections::BTreeSet;
 /// let half_on_spot = Purchase::default().with_spot_percent(50);
 /// # assert_eq!(half_on_spot.spot_percent, 50);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Purchase {
@@ -40,6 +41,24 @@ pub struct Purchase {
     /// What an hour on spot costs with the risk of each pool in it. Nothing else
     /// is bought on spot: a price alone says nothing of interruptions.
     pub spot_prices: Vec<OfferingPrice>,
+    /// When `spot_prices` held. Prices of unknown age are not used.
+    pub spot_prices_as_of: Option<DateTime<Utc>>,
+    /// Hours that they may be old, at least 1; older ones are not used, and asked
+    /// for anew. Default 24, what the spot engine asks of a price.
+    pub max_spot_price_age_hours: u32,
+}
+
+impl Default for Purchase {
+    fn default() -> Self {
+        Self {
+            instance_types: BTreeSet::new(),
+            spot_percent: 0,
+            spot_percent_of: Vec::new(),
+            spot_prices: Vec::new(),
+            spot_prices_as_of: None,
+            max_spot_price_age_hours: MAX_SPOT_PRICE_AGE_HOURS,
+        }
+    }
 }
 
 impl Purchase {
@@ -64,10 +83,18 @@ impl Purchase {
         self
     }
 
-    /// Sets [`Self::spot_prices`].
+    /// Sets [`Self::spot_prices`], and when they held.
     #[must_use]
-    pub fn with_spot_prices(mut self, prices: Vec<OfferingPrice>) -> Self {
+    pub fn with_spot_prices(mut self, prices: Vec<OfferingPrice>, as_of: DateTime<Utc>) -> Self {
         self.spot_prices = prices;
+        self.spot_prices_as_of = Some(as_of);
+        self
+    }
+
+    /// Sets [`Self::max_spot_price_age_hours`].
+    #[must_use]
+    pub const fn with_max_spot_price_age_hours(mut self, hours: u32) -> Self {
+        self.max_spot_price_age_hours = hours;
         self
     }
 
@@ -80,6 +107,8 @@ impl Purchase {
             percent: self.spot_percent,
             percent_of: &self.spot_percent_of,
             prices: &self.spot_prices,
+            as_of: self.spot_prices_as_of,
+            max_age_hours: self.max_spot_price_age_hours,
         }
     }
 }
@@ -100,6 +129,7 @@ pub(super) fn kinds(
     purchase: &Purchase,
     missing: &mut BTreeSet<MissingEvidence>,
 ) -> Vec<NewKind> {
+    missing.extend(purchase.spot().stale(inputs.snapshot.taken_at));
     let nodes = cluster.nodes.items();
     let info_of = |node: &Node| inputs.catalog.instance_type(node.instance_type()?);
     let now: Vec<&InstanceTypeInfo> = nodes.iter().filter_map(info_of).collect();
@@ -179,7 +209,9 @@ fn kind(
     let mut launchable = Launchable::new(id, Resources::default(), info.ebs_attach_limit);
     for (zone, zone_id) in zones {
         let price = match capacity_type {
-            CapacityType::Spot => purchase.spot().price(name, zone_id),
+            CapacityType::Spot => purchase
+                .spot()
+                .price(name, zone_id, inputs.snapshot.taken_at),
             _ => inputs.price(cloud, name, Some(zone_id), capacity_type),
         };
         let Some(price) = price else {

@@ -7,8 +7,8 @@
 //! zone has its part of the items of every size, and of those under every limit
 //! per node.
 
+use super::greedy::area_values;
 use super::model::Model;
-use super::search::area_values;
 use std::collections::BTreeMap;
 
 /// Exchanges that are looked at, at most.

@@ -10,6 +10,7 @@
 use super::grid::gcd;
 use super::lp::{Column, Filling, Master};
 use super::model::Model;
+use super::parallel;
 use super::problem::Problem;
 use super::room::{Group, Pricer, Room, Taker};
 use super::solution::{BoundMethod, Certificate, Note, Share, ShareOf, Split, SplitOn};
@@ -148,11 +149,7 @@ pub(super) fn fluid(problem: &Problem, model: &Model, pivot_limit: u64) -> Bound
         return bound;
     }
     let groups = groups(model, &shapes);
-    let mut pricers: Vec<Pricer> = model
-        .types
-        .iter()
-        .map(|t| Pricer::new(model, &groups, Room::of(t)))
-        .collect();
+    let mut pricers = parallel::map(&model.types, |t| Pricer::new(model, &groups, Room::of(t)));
     let mut existing = Room::existing(problem, model).map(|room| Pricer::new(model, &groups, room));
 
     let outcome = generate(&groups, &mut pricers, existing.as_mut(), pivot_limit);
@@ -285,20 +282,19 @@ fn generate(
             let all: Vec<usize> = (0..pricers.len()).collect();
             let mut worths: Vec<(f64, usize)> = Vec::new();
             let mut columns: Vec<(f64, usize, Entries)> = Vec::new();
-            for t in if some { &promising } else { &all } {
-                let pricer = &mut pricers[*t];
-                let own = pricer.own(&values);
-                let filling = pricer.knapsack.solve(&own);
-                let price = pricer.room.price as f64;
-                if filling.value > price {
-                    scale = scale.min(price / filling.value);
+            let which = if some { &promising } else { &all };
+            let mut looked = parallel::chosen(pricers, which);
+            let fillings = parallel::each(&mut looked, |_, (_, pricer)| {
+                let filling = pricer.knapsack.solve(&pricer.own(&values));
+                let entries = filling.amounts.iter();
+                let entries: Entries = entries.map(|(c, z)| (pricer.groups[*c], *z)).collect();
+                (pricer.room.price as f64, filling.value, entries)
+            });
+            for (t, (price, value, entries)) in which.iter().zip(fillings) {
+                if value > price {
+                    scale = scale.min(price / value);
                 }
-                worths.push((filling.value / price.max(1e-3), *t));
-                let entries: Entries = filling
-                    .amounts
-                    .iter()
-                    .map(|(c, z)| (pricer.groups[*c], *z))
-                    .collect();
+                worths.push((value / price.max(1e-3), *t));
                 let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
                 if worth > price.max(1e-3) * (1.0 + 1e-9) {
                     columns.push((worth / price.max(1e-3), *t, entries));

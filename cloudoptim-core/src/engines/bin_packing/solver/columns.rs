@@ -14,9 +14,11 @@ use super::bin::Bin;
 use super::lp::{Column, Filling, Master};
 use super::merged::Merged;
 use super::pack::{Key, Left, Lens, Pack, Pick, Scope, fill};
+use super::parallel;
 use super::pricing::Search;
 use super::room::{Group, Pricer, Room};
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 /// Above this many shapes the programme takes longer than it is worth.
 pub(super) const MAX_SHAPES: usize = 320;
@@ -122,24 +124,22 @@ impl<'a> Programme<'a> {
                 count: f64::from(pack.left.shapes[*s]),
             })
             .collect();
-        let pricers = types
-            .iter()
-            .filter_map(|t| {
-                let t = *t;
-                let (offer, _) = pack.stock.cheapest(scope, t)?;
-                let price = model.types[t].offers[offer].price.0 as f64;
-                let pricer = Pricer::new(model, &groups, Room::of(&model.types[t]));
-                let own: Vec<usize> = pricer.groups.iter().map(|g| shapes[*g]).collect();
-                (!own.is_empty()).then(|| TypePricer {
-                    ty: t,
-                    price,
-                    lens: Lens::new(scope, t),
-                    search: Search::new(model, t, own, pricer.knapsack.columns().to_vec()),
-                    pricer,
-                    vain: 0.0,
-                })
+        let pricers = parallel::map(types, |t| {
+            let t = *t;
+            let (offer, _) = pack.stock.cheapest(scope, t)?;
+            let price = model.types[t].offers[offer].price.0 as f64;
+            let pricer = Pricer::new(model, &groups, Room::of(&model.types[t]));
+            let own: Vec<usize> = pricer.groups.iter().map(|g| shapes[*g]).collect();
+            (!own.is_empty()).then(|| TypePricer {
+                ty: t,
+                price,
+                lens: Lens::new(scope, t),
+                search: Search::new(model, t, own, pricer.knapsack.columns().to_vec()),
+                pricer,
+                vain: 0.0,
             })
-            .collect();
+        });
+        let pricers = pricers.into_iter().flatten().collect();
         let centre = shapes.iter().map(|s| scope.bound.values[*s]).collect();
         let devices = model.types.iter().any(|t| !t.devices.is_empty());
         Self {
@@ -352,10 +352,11 @@ impl<'a> Programme<'a> {
         let mut promising: Vec<(f64, usize, Filling)> = Vec::new();
         let mut scale: f64 = 1.0;
         self.work += self.pricers.len() as u64;
-        for (i, p) in self.pricers.iter_mut().enumerate() {
-            let own = p.pricer.own(values);
-            let filling = p.pricer.knapsack.solve(&own);
-            let worth = filling.value / p.price.max(1e-3);
+        let fillings = parallel::each(&mut self.pricers, |_, p| {
+            let filling = p.pricer.knapsack.solve(&p.pricer.own(values));
+            (filling.value / p.price.max(1e-3), filling)
+        });
+        for (i, (worth, filling)) in fillings.into_iter().enumerate() {
             scale = scale.min(1.0 / worth.max(1e-12));
             if worth > 1.0 + 1e-7 {
                 promising.push((worth, i, filling));
@@ -381,30 +382,62 @@ impl<'a> Programme<'a> {
             .partition(|(worth, i, _)| *worth > self.pricers[*i].vain);
         let mut fresh = Vec::new();
         let mut hits = 0;
-        let sure = promising.len();
-        let rest = doubtful.into_iter().filter(|_| last);
-        for (at, (worth, i, filling)) in promising.into_iter().chain(rest).enumerate() {
-            if at == sure && !fresh.is_empty() {
+        let rest: Vec<_> = doubtful.into_iter().filter(|_| last).collect();
+        for (some, doubted) in [(promising, false), (rest, true)] {
+            let over = hits == self.types_per_round || self.work >= self.budget;
+            if over || (doubted && !fresh.is_empty()) {
                 break;
             }
-            if hits == self.types_per_round || self.work >= self.budget {
-                break;
-            }
-            let mut found = self.guess(i, &filling, left, &by_shape, duals);
-            if found.is_empty() {
-                found.extend(self.search(i, &filling, left, &by_shape, duals, nodes));
+            let programme: &Self = self;
+            let (most, budget) = (self.types_per_round, self.budget);
+            let mut work = self.work;
+            let mut looked = Vec::new();
+            parallel::in_order(
+                &some,
+                1,
+                |(_, i, filling)| programme.look(*i, filling, left, (&by_shape, duals), nodes),
+                |(worth, i, _), (found, cost)| {
+                    work += cost;
+                    hits += usize::from(!found.is_empty());
+                    looked.push((*worth, *i, found));
+                    if hits == most || work >= budget {
+                        return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(most - hits)
+                },
+            );
+            self.work = work;
+            for (worth, i, found) in looked {
                 if found.is_empty() {
                     self.pricers[i].vain = worth;
                 }
-            }
-            hits += usize::from(!found.is_empty());
-            for config in found {
-                if self.add(config) {
-                    fresh.push(self.configs.len() - 1);
+                for config in found {
+                    if self.add(config) {
+                        fresh.push(self.configs.len() - 1);
+                    }
                 }
             }
         }
         fresh
+    }
+
+    /// Fillings of one type that are worth more than its price at the second of
+    /// `values` (by shape) and duals, and the work it took.
+    fn look(
+        &self,
+        index: usize,
+        filling: &Filling,
+        left: &[u32],
+        (values, duals): (&[f64], &[f64]),
+        nodes: u64,
+    ) -> (Vec<Config>, u64) {
+        let (mut found, mut work) = self.guess(index, filling, left, values, duals);
+        if found.is_empty() {
+            let (config, cost) = self.search(index, filling, left, values, duals, nodes);
+            found.extend(config);
+            work += cost;
+        }
+        (found, work)
     }
 
     fn worth(&self, counts: &[(usize, u32)], duals: &[f64]) -> f64 {
@@ -414,18 +447,20 @@ impl<'a> Programme<'a> {
         rows.map(|(row, n)| duals[row] * f64::from(n)).sum()
     }
 
-    /// Fillings by simple rules that are worth more than the price at `duals`.
+    /// Fillings by simple rules that are worth more than the price at `duals`,
+    /// and the work it took.
     fn guess(
-        &mut self,
+        &self,
         index: usize,
         filling: &Filling,
         left: &[u32],
         values: &[f64],
         duals: &[f64],
-    ) -> Vec<Config> {
+    ) -> (Vec<Config>, u64) {
         let (scope, model) = (self.scope, self.scope.model);
         let p = &self.pricers[index];
         let mut out: Vec<Config> = Vec::new();
+        let mut work = 0;
         for (rounded, pick) in GUESSES {
             let mut stock = Left::new(model, left.to_vec());
             let mut bin = Bin::new(model, p.ty, 0);
@@ -440,13 +475,7 @@ impl<'a> Programme<'a> {
                 }
             }
             fill(
-                scope,
-                &p.lens,
-                pick,
-                values,
-                &mut bin,
-                &mut stock,
-                &mut self.work,
+                scope, &p.lens, pick, values, &mut bin, &mut stock, &mut work,
             );
             let config = Config {
                 ty: p.ty,
@@ -457,20 +486,20 @@ impl<'a> Programme<'a> {
                 out.push(config);
             }
         }
-        out
+        (out, work)
     }
 
     /// The best filling of a type that a bounded search finds, if it is worth
-    /// more than the price at `duals`.
+    /// more than the price at `duals`, and the work it took.
     fn search(
-        &mut self,
+        &self,
         index: usize,
         filling: &Filling,
         left: &[u32],
         values: &[f64],
         duals: &[f64],
         nodes: u64,
-    ) -> Option<Config> {
+    ) -> (Option<Config>, u64) {
         let TypePricer {
             ty, price, search, ..
         } = &self.pricers[index];
@@ -479,11 +508,11 @@ impl<'a> Programme<'a> {
         // Less than the price is of no use.
         let found = search.best(&own, &own_left, &filling.duals, *price, nodes);
         // A node of the search costs about as much as ten attempts to place.
-        self.work += 10 * found.nodes;
+        let work = 10 * found.nodes;
         let mut counts = found.counts;
         counts.sort_unstable();
         let good = self.worth(&counts, duals) > price * (1.0 + 1e-7);
-        good.then_some(Config { ty: *ty, counts })
+        (good.then_some(Config { ty: *ty, counts }), work)
     }
 
     /// Later programmes need only what was nearly good enough for the whole.

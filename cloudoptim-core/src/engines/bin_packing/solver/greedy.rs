@@ -268,3 +268,35 @@ pub(super) fn starts_group(model: &Model, kind: usize, bins: &[Bin]) -> bool {
         own && !model.affinity_present[*a] && bins.iter().all(|b| b.company(model, *a) == 0)
     })
 }
+
+/// What items are worth by size alone: demand over total demand.
+pub(super) fn area_values(model: &Model) -> Vec<f64> {
+    let mut total = vec![0.0; model.dims + 1];
+    let demand = |s: usize| -> Vec<f64> {
+        let shape = &model.shapes[s];
+        let devices = shape
+            .devices
+            .as_ref()
+            .map_or(0.0, |d| f64::from(d.count) * f64::from(d.milli));
+        shape
+            .demand
+            .iter()
+            .map(|d| *d as f64)
+            .chain([devices])
+            .collect()
+    };
+    for kind in &model.kinds {
+        for (sum, d) in total.iter_mut().zip(demand(kind.shape)) {
+            *sum += d * f64::from(kind.count);
+        }
+    }
+    (0..model.shapes.len())
+        .map(|s| {
+            demand(s)
+                .iter()
+                .zip(&total)
+                .map(|(d, t)| if *t > 0.0 { d / t } else { 0.0 })
+                .sum()
+        })
+        .collect()
+}

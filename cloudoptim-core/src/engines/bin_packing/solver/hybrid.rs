@@ -10,45 +10,21 @@
 //! the sum of their values, whatever rules there are besides.
 
 use super::bound::{Bound, lowest_cost};
-use super::bundles::{Bundler, Bundling, FEW_BUNDLES, MANY_BUNDLES};
+use super::bundles::Bundler;
 use super::columns::Config;
-use super::family::Family;
+use super::family::{Family, Table};
 use super::joined::Bundled;
 use super::labels::Priced;
+use super::looks::{Look, Type, UNCERTAIN};
 use super::lp::{Column, Filling, Master};
 use super::model::Model;
+use super::parallel;
 use super::pricing::Search;
 use super::room::{Group, Pricer, Room};
 use super::solution::Certificate;
 use crate::model::MicroUsdPerHour;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Labels kept per type while there is something to find, and at the end, when
-/// it is to be proven that there is nothing.
-const FEW_LABELS: usize = 60;
-const LABELS: usize = 300;
-const LABELS_TO_PROVE: usize = 20_000;
-
-/// Entries of a table that tells the same, and how many take as long as a label.
-const CELLS: usize = 600_000;
-const ENTRIES_PER_LABEL: u64 = 128;
-
-/// Labels kept for a type with equal devices where tables find nothing.
-const LABELS_OF_BUNDLES: usize = 250;
-
-/// How often tables for devices price the other amounts anew.
-const PRICINGS: usize = 6;
-
-/// How much of what a node may lose against the fractional filling is looked at,
-/// one after the other until something is found.
-const QUICK: [f64; 2] = [0.0625, 0.125];
-const CLOSE: [f64; 3] = [0.125, 0.25, 0.5];
-const HARD: [f64; 3] = [0.25, 0.5, 1.0];
-
-/// Work on lists to be joined, in labels.
-const LISTS: u64 = 4_000;
-const CLOSE_LISTS: u64 = 40_000;
-const HARD_LISTS: u64 = 800_000;
+use std::ops::ControlFlow;
 
 /// How often it is tried; more often where devices make looking exact.
 const PROOFS: usize = 3;
@@ -80,6 +56,10 @@ const FOUND_PER_PROOF: usize = 1;
 /// The same where one table tells of all of them.
 const FOUND_PER_TABLE: usize = 24;
 
+/// Types that share what work is left: what one may take does not hang on what
+/// those beside it took.
+const WINDOW: usize = 8;
+
 /// A type that holds more items than this at the fluid optimum is fluid from the
 /// start: half an item matters little there, and fillings are many.
 const MANY_ITEMS: f64 = 32.0;
@@ -97,9 +77,6 @@ const PIVOTS_PER_ROW: u64 = 50;
 /// filling is found.
 const LOOKS: [(f64, Look); 3] = [(0.5, Look::Quick), (0.0, Look::Quick), (0.0, Look::Close)];
 
-/// A type whose most valuable filling stays this uncertain becomes fluid.
-const UNCERTAIN: f64 = 5e-4;
-
 /// What the programme proves, and the fillings it made on the way.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hybrid {
@@ -113,44 +90,6 @@ pub(super) struct Hybrid {
     pub(super) work: u64,
     /// Whether it ended for lack of work or pivots.
     pub(super) cut_short: bool,
-}
-
-struct Type {
-    ty: usize,
-    price: f64,
-    pricer: Pricer,
-    search: Search,
-    /// Where devices are equal: they need not be told apart.
-    bundler: Option<Bundler>,
-    fluid: bool,
-    /// What was last known of its best filling, by the fractional one.
-    ratio: f64,
-    /// Whether a table can tell its best filling.
-    tables: bool,
-    /// The last look that found nothing, the values that it was at, and its bound.
-    vain: Option<(Look, Vec<f64>, f64)>,
-    /// What the last hard look cost.
-    hard: u64,
-}
-
-impl Type {
-    /// What a look at these values would say, if it is known to find nothing.
-    fn known(&self, look: Look, own: &[f64]) -> Option<Priced> {
-        let (before, values, upper) = self.vain.as_ref()?;
-        (*before == look && values == own).then(|| Priced {
-            upper: *upper,
-            ..Priced::default()
-        })
-    }
-
-    /// Remembers what a look cost, and that it found nothing if so.
-    fn learn(&mut self, look: Look, own: Vec<f64>, priced: &Priced) {
-        if look == Look::Hard {
-            self.hard = priced.work;
-        }
-        let nothing = priced.counts.is_empty() && priced.others.is_empty();
-        self.vain = nothing.then_some((look, own, priced.upper));
-    }
 }
 
 struct Programme<'a> {
@@ -469,24 +408,12 @@ impl<'a> Programme<'a> {
         let mut order: Vec<(f64, usize)> = Vec::new();
         let mut scale: f64 = 1.0;
         let mut relaxed = BTreeMap::new();
-        for i in types.iter().copied() {
-            let t = &mut self.types[i];
+        let mut looked = parallel::chosen(&mut self.types, types);
+        let fillings = parallel::each(&mut looked, |_, (_, t)| t.relaxed(values));
+        for ((i, t), (worth, filling, bundled)) in looked.into_iter().zip(fillings) {
             self.work += t.search.shapes.len() as u64;
-            let own = t.pricer.own(values);
-            let filling = t.pricer.knapsack.solve(&own);
-            let mut worth = filling.value / t.price;
-            let mut bundled = None;
-            if worth > 1.0 + 1e-9
-                && let Some(bundler) = &mut t.bundler
-            {
-                let tighter = Bundled::new(bundler, &t.search, &own);
-                worth = worth.min(tighter.all.value / t.price);
-                bundled = Some(tighter);
-            }
             if worth > 1.0 + 1e-9 {
                 order.push((worth, i));
-            }
-            if worth > 1.0 + 1e-9 {
                 relaxed.insert(i, (filling, bundled));
             }
         }
@@ -515,89 +442,39 @@ impl<'a> Programme<'a> {
         if look == Look::Quick && table.is_none() {
             self.labelling = 0;
         }
-        for (worth, i) in order {
-            let t = &self.types[i];
-            if t.fluid {
-                scale = scale.min(1.0 / worth);
-                let Some((filling, bundled)) = relaxed.get(&i) else {
-                    continue;
-                };
-                let amounts = bundled
-                    .as_ref()
-                    .map_or(&filling.amounts, |b| &b.all.amounts);
-                let entries: Vec<(u32, f64)> = amounts
-                    .iter()
-                    .map(|(c, z)| (t.pricer.groups[*c] as u32, *z))
-                    .collect();
-                let at_duals: f64 = entries.iter().map(|(r, z)| duals[*r as usize] * z).sum();
-                if at_duals > t.price * (1.0 + 1e-7) {
-                    let cost = t.price;
-                    self.master.add(Column { cost, entries });
-                    round.added = true;
-                    found += 1;
-                }
-            } else if look == Look::Quick && worth * t.ratio <= 1.0 - DOUBT {
-                // Hardly worth a look before others have nothing.
-                scale = scale.min(1.0 / worth);
-            } else {
-                let own: Vec<f64> = t.pricer.own(values);
-                let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
-                let target = t.price * (1.0 + TOLERANCE / 4.0);
-                let spare = budget.saturating_sub(self.work) / 4;
-                let Some((root, bundled)) = relaxed.get(&i) else {
-                    continue;
-                };
-                let look_at = (own.as_slice(), left.as_slice(), target);
-                let tabled = self.family.as_ref().zip(table.as_ref());
-                let tabled = tabled.and_then(|(family, table)| {
-                    family.priced(table, i, &t.search, &by_shape, target)
-                });
-                let known = t.known(look, &own).filter(|_| table.is_none());
-                let anew = known.is_none();
-                let priced = match (known.or(tabled), bundled, &t.bundler) {
-                    (Some(priced), ..) => priced,
-                    (_, Some(bundled), Some(bundler)) => {
-                        bundled_price(t, bundler, bundled, look_at, look, spare)
+        let enough = match look {
+            Look::Hard if self.devices => FOUND_PER_PROOF,
+            Look::Hard => usize::MAX,
+            _ if table.is_some() => FOUND_PER_TABLE,
+            _ => FOUND_PER_ROUND,
+        };
+        let at = At {
+            values,
+            duals,
+            by_shape: &by_shape,
+            look,
+            table: table.as_ref(),
+        };
+        for some in order.chunks(WINDOW) {
+            let spare = budget.saturating_sub(self.work) / WINDOW as u64;
+            let mut seen = Vec::new();
+            let programme: &Self = self;
+            parallel::in_order(
+                some,
+                enough - found,
+                |(worth, i)| programme.look(*i, *worth, relaxed.get(i), &at, spare),
+                |(worth, i), sight| {
+                    found += usize::from(sight.found());
+                    seen.push((*worth, *i, sight));
+                    if found >= enough {
+                        return ControlFlow::Break(());
                     }
-                    _ => labelled_price(t, root, look_at, look, spare),
-                };
-                self.work += priced.work;
-                if look == Look::Quick && table.is_none() {
-                    self.labelling += priced.work;
-                }
-                let upper = priced.upper.min(root.value);
-                scale = scale.min(t.price / upper);
-                let (ty, price) = (t.ty, t.price);
-                self.types[i].ratio = upper / price / worth;
-                if anew {
-                    self.types[i].learn(look, own, &priced);
-                }
-                if upper > price * (1.0 + UNCERTAIN) {
-                    round.uncertain.push(i);
-                }
-                let mut some = false;
-                for counts in std::iter::once(priced.counts).chain(priced.others) {
-                    let rows = counts.iter().filter_map(|(s, n)| {
-                        let row = self.row_of[*s]?;
-                        Some(duals[row as usize] * f64::from(*n))
-                    });
-                    let good = rows.sum::<f64>() > price * (1.0 + 1e-7);
-                    some |= good && self.offer(Config { ty, counts });
-                }
-                round.added |= some;
-                found += usize::from(some);
-                if some && self.devices && look != Look::Quick {
-                    self.hot.retain(|hot| *hot != i);
-                    self.hot.insert(0, i);
-                    self.hot.truncate(HOT);
-                }
+                    ControlFlow::Continue(enough - found)
+                },
+            );
+            for (worth, i, sight) in seen {
+                scale = scale.min(self.learn(i, worth, sight, &at, &mut round));
             }
-            let enough = match look {
-                Look::Hard if self.devices => FOUND_PER_PROOF,
-                Look::Hard => usize::MAX,
-                _ if table.is_some() => FOUND_PER_TABLE,
-                _ => FOUND_PER_ROUND,
-            };
             if found >= enough {
                 return round;
             }
@@ -608,6 +485,107 @@ impl<'a> Programme<'a> {
             self.centre = values.iter().map(|v| v * scale).collect();
         }
         round
+    }
+
+    /// Looks for fillings of one type, which promises `worth` by its price.
+    fn look(
+        &self,
+        i: usize,
+        worth: f64,
+        relaxed: Option<&(Filling, Option<Bundled>)>,
+        at: &At<'_>,
+        spare: u64,
+    ) -> Sight {
+        let t = &self.types[i];
+        let Some((root, bundled)) = relaxed else {
+            return Sight::Passed;
+        };
+        if t.fluid {
+            let amounts = bundled.as_ref().map_or(&root.amounts, |b| &b.all.amounts);
+            let entries: Vec<(u32, f64)> = amounts
+                .iter()
+                .map(|(c, z)| (t.pricer.groups[*c] as u32, *z))
+                .collect();
+            let worth: f64 = entries.iter().map(|(r, z)| at.duals[*r as usize] * z).sum();
+            let cost = t.price;
+            let good = worth > cost * (1.0 + 1e-7);
+            return Sight::Fluid(good.then_some(Column { cost, entries }));
+        }
+        if at.look == Look::Quick && worth * t.ratio <= 1.0 - DOUBT {
+            // Hardly worth a look before others have nothing.
+            return Sight::Passed;
+        }
+        let own: Vec<f64> = t.pricer.own(at.values);
+        let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
+        let target = t.price * (1.0 + TOLERANCE / 4.0);
+        let look_at = (own.as_slice(), left.as_slice(), target);
+        let tabled = self.family.as_ref().zip(at.table);
+        let tabled = tabled
+            .and_then(|(family, table)| family.priced(table, i, &t.search, at.by_shape, target));
+        let known = t.known(at.look, &own).filter(|_| at.table.is_none());
+        let anew = known.is_none();
+        let known = known.or(tabled);
+        let priced =
+            known.unwrap_or_else(|| t.look(root, bundled.as_ref(), look_at, at.look, spare));
+        let all = std::iter::once(&priced.counts).chain(&priced.others);
+        let good = all.filter(|counts| {
+            let rows = counts.iter().filter_map(|(s, n)| {
+                let row = self.row_of[*s]?;
+                Some(at.duals[row as usize] * f64::from(*n))
+            });
+            rows.sum::<f64>() > t.price * (1.0 + 1e-7)
+        });
+        let fresh = good.cloned().map(|counts| Config { ty: t.ty, counts });
+        Sight::Whole {
+            fresh: fresh.filter(|c| !self.known.contains(c)).collect(),
+            upper: priced.upper.min(root.value),
+            own: anew.then_some(own),
+            priced,
+        }
+    }
+
+    /// Keeps what was seen of one type. Returns what its bound leaves of the
+    /// values.
+    fn learn(&mut self, i: usize, worth: f64, sight: Sight, at: &At<'_>, round: &mut Round) -> f64 {
+        round.added |= sight.found();
+        match sight {
+            Sight::Passed => 1.0 / worth,
+            Sight::Fluid(column) => {
+                if let Some(column) = column {
+                    self.master.add(column);
+                }
+                1.0 / worth
+            }
+            Sight::Whole {
+                own,
+                priced,
+                upper,
+                fresh,
+            } => {
+                self.work += priced.work;
+                if at.look == Look::Quick && at.table.is_none() {
+                    self.labelling += priced.work;
+                }
+                let t = &mut self.types[i];
+                let price = t.price;
+                t.ratio = upper / price / worth;
+                if let Some(own) = own {
+                    t.learn(at.look, own, &priced);
+                }
+                if upper > price * (1.0 + UNCERTAIN) {
+                    round.uncertain.push(i);
+                }
+                if !fresh.is_empty() && self.devices && at.look != Look::Quick {
+                    self.hot.retain(|hot| *hot != i);
+                    self.hot.insert(0, i);
+                    self.hot.truncate(HOT);
+                }
+                for config in fresh {
+                    self.offer(config);
+                }
+                price / upper
+            }
+        }
     }
 
     fn result(self, cut_short: bool) -> Hybrid {
@@ -631,142 +609,43 @@ impl<'a> Programme<'a> {
     }
 }
 
-/// Values and what is left, by shapes of a type's search, and the least worth
-/// that matters.
-type LookAt<'a> = (&'a [f64], &'a [u32], f64);
-
-/// Looks for the best filling of a type with equal devices.
-fn bundled_price(
-    t: &Type,
-    bundler: &Bundler,
-    bundled: &Bundled,
-    (own, left, target): LookAt<'_>,
+/// Where and how hard types are looked at.
+struct At<'a> {
+    /// By row; fillings that are worth their price here are looked for,
+    values: &'a [f64],
+    /// and added where they are worth it here.
+    duals: &'a [f64],
+    /// Values by shape.
+    by_shape: &'a [f64],
     look: Look,
-    spare: u64,
-) -> Priced {
-    let (bundles, labels) = match look {
-        Look::Quick => (FEW_BUNDLES, 0),
-        Look::Close => (FEW_BUNDLES, LABELS_OF_BUNDLES),
-        Look::Hard => (MANY_BUNDLES, LABELS_TO_PROVE),
-    };
-    if let Some(priced) = joined_price(t, bundler, bundled, (own, target), look, spare) {
-        return priced;
-    }
-    let relaxed = &bundled.all;
-    let tabled = match look {
-        Look::Hard => bundler.tabled(&t.search, relaxed, own, target, PRICINGS),
-        _ => None,
-    };
-    let sure = |p: &Priced| p.upper <= t.price * (1.0 + UNCERTAIN) || p.value > target;
-    let tabled = match tabled {
-        Some(priced) if sure(&priced) => return priced,
-        tabled => tabled,
-    };
-    let effort = Bundling {
-        bundles,
-        labels,
-        budget: spare,
-    };
-    let mut priced = bundler.priced(&t.search, relaxed, own, left, target, effort);
-    if let Some(tabled) = tabled {
-        priced.work += tabled.work;
-        priced.upper = priced.upper.min(tabled.upper).max(priced.value);
-    }
-    priced
+    table: Option<&'a Table>,
 }
 
-/// Looks for the best filling by lists that are joined, first among those that
-/// lose least against the fractional one. `None` where the lists get too long.
-fn joined_price(
-    t: &Type,
-    bundler: &Bundler,
-    bundled: &Bundled,
-    (own, target): (&[f64], f64),
-    look: Look,
-    spare: u64,
-) -> Option<Priced> {
-    let (parts, most) = match look {
-        Look::Quick => (&QUICK[..], LISTS),
-        Look::Close => (&CLOSE[..], CLOSE_LISTS),
-        Look::Hard => (&HARD[..], HARD_LISTS),
-    };
-    let most = spare.min(most);
-    let mut found: Option<Priced> = None;
-    let mut work = 0;
-    for part in parts {
-        let priced = bundler.joined(&t.search, bundled, own, *part, target, most);
-        let Some(mut priced) = priced else {
-            work += most;
-            break;
-        };
-        work += priced.work;
-        priced.work = work;
-        let done = priced.value > target;
-        found = Some(priced);
-        if done {
-            return found;
+/// What a look at one type gave.
+enum Sight {
+    /// Not looked at: the fractional filling says enough.
+    Passed,
+    /// A fluid filling that is worth its price.
+    Fluid(Option<Column>),
+    Whole {
+        /// The values, unless the answer was known.
+        own: Option<Vec<f64>>,
+        priced: Priced,
+        /// No filling is worth more.
+        upper: f64,
+        /// Fillings that are new and worth their price.
+        fresh: Vec<Config>,
+    },
+}
+
+impl Sight {
+    fn found(&self) -> bool {
+        match self {
+            Self::Passed => false,
+            Self::Fluid(column) => column.is_some(),
+            Self::Whole { fresh, .. } => !fresh.is_empty(),
         }
     }
-    match (found, look) {
-        (found, Look::Hard) => found.filter(|p| p.upper <= target),
-        (Some(found), _) => Some(Priced { work, ..found }),
-        (None, _) => Some(Priced {
-            upper: bundled.all.value,
-            work,
-            ..Priced::default()
-        }),
-    }
-}
-
-/// Looks for the best filling of any other type.
-fn labelled_price(
-    t: &Type,
-    root: &Filling,
-    (own, left, target): LookAt<'_>,
-    look: Look,
-    spare: u64,
-) -> Priced {
-    let knapsack = &t.pricer.knapsack;
-    let few = if t.tables || look == Look::Quick {
-        FEW_LABELS
-    } else {
-        LABELS
-    };
-    let mut priced = t.search.labelled(knapsack, own, left, target, few, spare);
-    if look == Look::Quick || priced.upper <= target * (1.0 + 1e-7) {
-        return priced;
-    }
-    let mut possible = own.to_vec();
-    t.search.keep_possible(&mut possible, root, target);
-    if t.tables
-        && spare > 0
-        && let Some(tabled) = t.search.tabled(&possible, CELLS)
-    {
-        priced.work += tabled.work / ENTRIES_PER_LABEL;
-        let upper = tabled.upper.max(target) * (1.0 + 1e-9);
-        priced.upper = priced.upper.min(upper);
-        if tabled.upper > priced.value && t.search.holds(&tabled.counts) {
-            priced.value = tabled.upper;
-            priced.counts = tabled.counts;
-        }
-    } else if look == Look::Hard {
-        let before = priced.work;
-        let more = LABELS_TO_PROVE;
-        priced = t.search.labelled(knapsack, own, left, target, more, spare);
-        priced.work += before;
-    }
-    priced
-}
-
-/// How hard to look for a filling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// Until some types have one, with few labels.
-    Quick,
-    /// The same with more labels, and tables.
-    Close,
-    /// At all types, with many labels where there is no table.
-    Hard,
 }
 
 /// What one look at all types gave.

@@ -9,6 +9,8 @@
 //!
 //! - Same problem, same answer, in whatever order its parts are given; work is
 //!   bounded by counts ([`Effort`]), never by a clock.
+//! - With feature `parallel` types are priced and packings tried on the threads
+//!   of rayon's present pool ([`threads`]); the bytes stay the same.
 //! - A plan never breaks a capacity or a rule. What cannot be placed is in
 //!   [`Solution::unplaced`] with its reason.
 //! - A node type without a price is never opened; the proof counts such types.
@@ -32,10 +34,12 @@ mod improve;
 mod joined;
 mod labels;
 mod level;
+mod looks;
 mod lp;
 mod merged;
 mod model;
 mod pack;
+mod parallel;
 mod parts;
 mod pricing;
 mod problem;
@@ -65,6 +69,14 @@ pub use solution::{
 };
 
 use std::ops::ControlFlow;
+
+/// How many threads [`solve`] and [`repack`] use when they are called here.
+///
+/// The threads of rayon's present pool with feature `parallel`, else one. The
+/// answer is the same for any number.
+pub fn threads() -> usize {
+    parallel::width()
+}
 
 /// Packs every item of `problem` as cheaply as the effort allows.
 ///

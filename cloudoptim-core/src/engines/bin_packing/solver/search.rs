@@ -1,6 +1,8 @@
 //! From a canonical problem to a solution: bound, zones, portfolio,
 //! improvement, answer.
 
+mod kept;
+
 use super::answer::{assemble, reason};
 use super::bin::Bin;
 use super::bound::{self, Bound};
@@ -19,7 +21,7 @@ use super::small::{self, Small};
 use super::solution::{
     BoundMethod, Certificate, Effort, Note, Progress, Solution, Stopped, UnplacedReason, Work,
 };
-use super::zones::{self, ZoneRules};
+use super::zones;
 use crate::model::MicroUsdPerHour;
 use std::ops::ControlFlow;
 
@@ -60,6 +62,10 @@ const GOOD: f64 = 2e-4;
 /// Where limits on what shares a node carry more of the cost than this, nodes are
 /// not filled by amounts alone.
 const LIMITED: f64 = 0.01;
+
+/// What packings onto such nodes are called. Programmes do not learn from them:
+/// no two of their nodes are alike, so that a dive finds none to open many times.
+const EVENLY: &str = "levelled";
 
 /// How much more than the demand nodes that are filled evenly may hold.
 const SPARES: [f64; 8] = [
@@ -179,7 +185,7 @@ pub(super) fn run(
     }
     let (mut pack, mut strategy) = search.join();
     if model.zoned {
-        settle(problem, &model, &mut pack);
+        zones::settle(problem, &model, &mut pack);
     }
     pack.count_left(&model, &counts);
     if model.zoned && nothing_open && !settled {
@@ -374,7 +380,7 @@ impl Search<'_> {
                 search.portfolio(part, scope)
             });
             let (mut pack, name) = self.join();
-            settle(problem, self.model, &mut pack);
+            zones::settle(problem, self.model, &mut pack);
             pack.count_left(self.model, counts);
             if pack.rank(self.model) < best.rank(self.model) {
                 (*best, *strategy) = (pack, name);
@@ -388,26 +394,34 @@ impl Search<'_> {
         let waiting = self.parts[part..].iter().filter(|p| p.start.left.total > 0);
         let left = self.effort.placements.saturating_sub(self.work.placements);
         self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
-        let area = area_values(self.model);
+        let area = greedy::area_values(self.model);
         let fluid = scope.bound.values.clone();
         let many = self.many(part);
-        for (name, pick) in [
+        let picks = [
             ("scarce", Pick::Scarce),
             ("balanced", Pick::Balance(0.3)),
             ("size", Pick::Order(Key::Size)),
             ("widest", Pick::Order(Key::Widest)),
-        ] {
+        ];
+        let mut tries = Vec::new();
+        for (name, pick) in picks {
             if many && !matches!(pick, Pick::Order(_)) {
                 continue; // they look at every shape for every item
             }
             for (by, values) in [("fluid", &fluid), ("area", &area)] {
-                self.consider(part, scope, &format!("ratio {name} {by}"), &mut |pack| {
-                    greedy::fill_open(scope, pack);
-                    greedy::by_ratio(scope, pack, pick, values);
-                })?;
+                tries.push((format!("ratio {name} {by}"), (pick, values)));
             }
         }
-        ControlFlow::Continue(())
+        self.consider_each(
+            part,
+            scope,
+            &tries,
+            |(pick, values), pack| {
+                greedy::fill_open(scope, pack);
+                greedy::by_ratio(scope, pack, *pick, values);
+            },
+            |_, ()| false,
+        )
     }
 
     /// Columns, then the other strategies in their fixed order.
@@ -443,11 +457,16 @@ impl Search<'_> {
         }
         // First fit on each type, as long as there are few.
         let used = (0..types).filter(|t| types <= FEW_TYPES || scope.bound.usage[*t] > 0.0);
-        for t in used {
-            self.consider(part, scope, "first fit, one type", &mut |pack| {
-                greedy::first_fit(scope, pack, Opens::Type(t));
-            })?;
-        }
+        let tries: Vec<_> = used
+            .map(|t| ("first fit, one type".to_owned(), t))
+            .collect();
+        self.consider_each(
+            part,
+            scope,
+            &tries,
+            |t, pack| greedy::first_fit(scope, pack, Opens::Type(*t)),
+            |_, ()| false,
+        )?;
         let won = |(_, name): &(Pack, String)| name.starts_with("columns");
         if self.parts[part].best.as_ref().is_some_and(won) {
             // No other rule was ever better where the programme was.
@@ -456,17 +475,23 @@ impl Search<'_> {
         self.consider(part, scope, "one node each", &mut |pack| {
             greedy::one_each(scope, pack);
         })?;
-        for (name, pick) in [
+        let picks = [
             ("dot", Pick::Dot),
             ("l2", Pick::L2),
             ("value", Pick::Order(Key::Value)),
             ("balanced large", Pick::Balance(1.0)),
-        ] {
-            self.consider(part, scope, &format!("ratio {name} fluid"), &mut |pack| {
+        ];
+        let tries = picks.map(|(name, pick)| (format!("ratio {name} fluid"), pick));
+        self.consider_each(
+            part,
+            scope,
+            &tries,
+            |pick, pack| {
                 greedy::fill_open(scope, pack);
-                greedy::by_ratio(scope, pack, pick, &fluid);
-            })?;
-        }
+                greedy::by_ratio(scope, pack, *pick, &fluid);
+            },
+            |_, ()| false,
+        )?;
         self.improve(part, scope)
     }
 
@@ -488,47 +513,54 @@ impl Search<'_> {
         if limited > LIMITED * scope.bound.lower.0 as f64 {
             return ControlFlow::Continue(());
         }
-        for spare in SPARES {
-            let mut all = false;
-            self.consider(part, scope, "levelled", &mut |pack| {
+        self.consider_each(
+            part,
+            scope,
+            &SPARES.map(|spare| (EVENLY.to_owned(), spare)),
+            |spare, pack| {
                 greedy::fill_open(scope, pack);
-                let some = level(scope, pack, spare);
-                all = !some || pack.left.total == 0;
+                let some = level(scope, pack, *spare);
+                let all = !some || pack.left.total == 0;
                 greedy::by_ratio(scope, pack, Pick::Order(Key::Size), &scope.bound.values);
-            })?;
+                all
+            },
             // With more to spare it costs more; but which whole nodes are opened is
             // a search of its own, and may have missed.
-            if all && self.within(LEVELLED) {
-                break;
-            }
-        }
-        ControlFlow::Continue(())
+            |search, all| all && search.within(LEVELLED),
+        )
     }
 
     /// Nodes filled by the shares of the fluid optimum, with several settings
     /// while they bring something.
     fn proportional(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
+        let setting = |seed: u64| Setting {
+            share: [0.35, 0.5, 0.2, 0.65][seed as usize % 4],
+            drawn: [5, 3, 8][seed as usize % 3],
+            tail: [2.5, 1.5, 4.0, 2.0, 3.0][seed as usize % 5],
+        };
+        let tries: Vec<_> = (0..SETTINGS)
+            .map(|seed| ("proportional".to_owned(), (setting(seed), seed)))
+            .collect();
+        let best = |s: &Self| s.parts[part].best.as_ref().map(|(p, _)| p.rank(s.model));
+        let mut before = best(self);
         let mut idle = 0;
-        for seed in 0..SETTINGS {
-            let setting = Setting {
-                share: [0.35, 0.5, 0.2, 0.65][seed as usize % 4],
-                drawn: [5, 3, 8][seed as usize % 3],
-                tail: [2.5, 1.5, 4.0, 2.0, 3.0][seed as usize % 5],
-            };
-            let best = |s: &Self| s.parts[part].best.as_ref().map(|(p, _)| p.rank(s.model));
-            let before = best(self);
-            self.consider(part, scope, "proportional", &mut |pack| {
+        self.consider_each(
+            part,
+            scope,
+            &tries,
+            |(setting, seed), pack| {
                 greedy::fill_open(scope, pack);
-                proportional(scope, pack, setting, seed);
+                proportional(scope, pack, *setting, *seed);
                 greedy::fill_open(scope, pack);
                 greedy::by_ratio(scope, pack, Pick::Order(Key::Size), &scope.bound.values);
-            })?;
-            idle = if best(self) == before { idle + 1 } else { 0 };
-            if idle == IDLE_SETTINGS {
-                break;
-            }
-        }
-        ControlFlow::Continue(())
+            },
+            |search, ()| {
+                let now = best(search);
+                idle = if now == before { idle + 1 } else { 0 };
+                before = now;
+                idle == IDLE_SETTINGS
+            },
+        )
     }
 
     /// Column generation and dive. Says what the linear programme costs.
@@ -545,6 +577,7 @@ impl Search<'_> {
         let elite: Vec<Pack> = self.parts[part]
             .elite
             .iter()
+            .filter(|(_, name)| !name.starts_with(EVENLY))
             .map(|(p, _)| p.clone())
             .collect();
         let configs = std::mem::take(&mut self.configs);
@@ -615,79 +648,6 @@ impl Search<'_> {
         }
     }
 
-    /// Runs one strategy on a part and keeps its packing if it is better.
-    fn consider(
-        &mut self,
-        part: usize,
-        scope: Scope<'_>,
-        name: &str,
-        run: &mut dyn FnMut(&mut Pack),
-    ) -> ControlFlow<()> {
-        let over =
-            self.work.placements >= self.limit || self.work.strategies >= self.effort.strategies;
-        if over && self.parts[part].best.is_some() {
-            self.stopped = Stopped::WorkLimit;
-            return ControlFlow::Continue(());
-        }
-        let mut pack = self.parts[part].start.clone();
-        run(&mut pack);
-        greedy::follow(scope, &mut pack);
-        self.work.placements += pack.work;
-        self.work.strategies += 1;
-        let rank = pack.rank(self.model);
-        let elite = &mut self.parts[part].elite;
-        let ranks: Vec<_> = elite.iter().map(|(p, _)| p.rank(self.model)).collect();
-        if !ranks.contains(&rank) {
-            let at = ranks.partition_point(|r| *r < rank);
-            elite.insert(at, (pack.clone(), name.to_owned()));
-            elite.truncate(ELITE);
-        }
-        self.offer(part, pack, name)
-    }
-
-    /// Keeps a packing of a part if it is better, and tells the observer.
-    fn offer(&mut self, part: usize, pack: Pack, name: &str) -> ControlFlow<()> {
-        let best = &mut self.parts[part].best;
-        let better = best
-            .as_ref()
-            .is_none_or(|(b, _)| pack.rank(self.model) < b.rank(self.model));
-        if !better {
-            return ControlFlow::Continue(());
-        }
-        *best = Some((pack, name.to_owned()));
-        let waits = |p: &Part| p.best.is_none() && p.start.left.total > 0;
-        if self.parts.iter().any(waits) {
-            return ControlFlow::Continue(());
-        }
-        let (mut cost, mut unplaced) = (0, self.missing());
-        for (pack, _) in self.parts.iter().filter_map(|p| p.best.as_ref()) {
-            cost += pack.cost(self.model);
-            unplaced += pack.left.total;
-        }
-        self.tell(unplaced, cost, name)?;
-        if self.done() {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Tells the observer of a packing of all parts, if it is the best so far.
-    fn tell(&mut self, unplaced: u64, cost: i64, strategy: &str) -> ControlFlow<()> {
-        if self.told.is_some_and(|told| told <= (unplaced, cost)) {
-            return ControlFlow::Continue(());
-        }
-        self.told = Some((unplaced, cost));
-        let answer = (self.observe)(Progress {
-            cost: MicroUsdPerHour(cost),
-            unplaced,
-            strategy,
-        });
-        if answer.is_break() {
-            self.stopped = Stopped::Observer;
-        }
-        answer
-    }
-
     /// The best packings of all parts in one, and where they came from. What they
     /// leave out is not counted.
     fn join(&mut self) -> (Pack, String) {
@@ -702,80 +662,4 @@ impl Search<'_> {
         }
         (all, names.join("; "))
     }
-}
-
-/// Takes items away until every rule about zones holds. Needed only when a
-/// zone could not take all that the split gave it.
-fn settle(problem: &Problem, model: &Model, pack: &mut Pack) {
-    let mut rules = ZoneRules::new(problem, model);
-    let mut held = vec![vec![0u32; model.kinds.len()]; problem.zones.len()];
-    for bin in &pack.bins {
-        for item in &bin.items {
-            if let Some(zone) = bin.zone {
-                rules.shift(item.kind as usize, zone, i64::from(item.count));
-                held[zone][item.kind as usize] += item.count;
-            }
-        }
-    }
-    while let Some((zone, kind)) = rules.offender(|zone, kind| held[zone][kind] > 0) {
-        let found = pack.bins.iter_mut().find_map(|b| {
-            let here = b.zone == Some(zone);
-            let at = b.items.iter().position(|i| i.kind as usize == kind);
-            at.filter(|_| here).map(|at| (b, at))
-        });
-        let Some((bin, at)) = found else { break };
-        let first = model.limits.len() as u32;
-        let mut next = Some((at, 1));
-        let mut company: Vec<usize> = Vec::new();
-        while let Some((at, count)) = next {
-            let kind = bin.items[at].kind as usize;
-            bin.remove(model, at, count);
-            rules.shift(kind, zone, -i64::from(count));
-            held[zone][kind] -= count;
-            // Whoever stands here for its company leaves with it.
-            let was = model.kinds[kind].touches.iter();
-            company.extend(
-                was.filter(|t| t.of && t.rule >= first)
-                    .map(|t| (t.rule - first) as usize),
-            );
-            let lonely = bin.items.iter().position(|i| {
-                let asks = &model.kinds[i.kind as usize].company;
-                asks.iter().any(|a| company.contains(a))
-            });
-            next = lonely.map(|at| (at, bin.items[at].count));
-        }
-    }
-    pack.bins.retain(|b| !b.is_empty());
-}
-
-/// What items are worth by size alone: demand over total demand.
-pub(super) fn area_values(model: &Model) -> Vec<f64> {
-    let mut total = vec![0.0; model.dims + 1];
-    let demand = |s: usize| -> Vec<f64> {
-        let shape = &model.shapes[s];
-        let devices = shape
-            .devices
-            .as_ref()
-            .map_or(0.0, |d| f64::from(d.count) * f64::from(d.milli));
-        shape
-            .demand
-            .iter()
-            .map(|d| *d as f64)
-            .chain([devices])
-            .collect()
-    };
-    for kind in &model.kinds {
-        for (sum, d) in total.iter_mut().zip(demand(kind.shape)) {
-            *sum += d * f64::from(kind.count);
-        }
-    }
-    (0..model.shapes.len())
-        .map(|s| {
-            demand(s)
-                .iter()
-                .zip(&total)
-                .map(|(d, t)| if *t > 0.0 { d / t } else { 0.0 })
-                .sum()
-        })
-        .collect()
 }

@@ -6,9 +6,10 @@
 //! load, so that every zone keeps about the same mix.
 
 use super::balance;
+use super::greedy::area_values;
 use super::model::Model;
+use super::pack::Pack;
 use super::problem::{Per, Problem, Rule};
-use super::search::area_values;
 use crate::model::MicroUsdPerHour;
 
 /// The rules about zones, with what each counts where.
@@ -662,4 +663,48 @@ fn zone_prices(model: &Model, zones: usize) -> Vec<f64> {
         .zip(&n)
         .map(|(s, n)| if *n > 0 { s / f64::from(*n) } else { 1.0 })
         .collect()
+}
+
+/// Takes items away until every rule about zones holds. Needed only when a
+/// zone could not take all that the split gave it.
+pub(super) fn settle(problem: &Problem, model: &Model, pack: &mut Pack) {
+    let mut rules = ZoneRules::new(problem, model);
+    let mut held = vec![vec![0u32; model.kinds.len()]; problem.zones.len()];
+    for bin in &pack.bins {
+        for item in &bin.items {
+            if let Some(zone) = bin.zone {
+                rules.shift(item.kind as usize, zone, i64::from(item.count));
+                held[zone][item.kind as usize] += item.count;
+            }
+        }
+    }
+    while let Some((zone, kind)) = rules.offender(|zone, kind| held[zone][kind] > 0) {
+        let found = pack.bins.iter_mut().find_map(|b| {
+            let here = b.zone == Some(zone);
+            let at = b.items.iter().position(|i| i.kind as usize == kind);
+            at.filter(|_| here).map(|at| (b, at))
+        });
+        let Some((bin, at)) = found else { break };
+        let first = model.limits.len() as u32;
+        let mut next = Some((at, 1));
+        let mut company: Vec<usize> = Vec::new();
+        while let Some((at, count)) = next {
+            let kind = bin.items[at].kind as usize;
+            bin.remove(model, at, count);
+            rules.shift(kind, zone, -i64::from(count));
+            held[zone][kind] -= count;
+            // Whoever stands here for its company leaves with it.
+            let was = model.kinds[kind].touches.iter();
+            company.extend(
+                was.filter(|t| t.of && t.rule >= first)
+                    .map(|t| (t.rule - first) as usize),
+            );
+            let lonely = bin.items.iter().position(|i| {
+                let asks = &model.kinds[i.kind as usize].company;
+                asks.iter().any(|a| company.contains(a))
+            });
+            next = lonely.map(|at| (at, bin.items[at].count));
+        }
+    }
+    pack.bins.retain(|b| !b.is_empty());
 }

@@ -9,6 +9,7 @@
 use super::super::bound::{SCALE, amounts};
 use super::super::lp::{Column, Master};
 use super::super::model::Model;
+use super::super::parallel;
 use super::super::problem::Problem;
 use super::super::room::{Group, Pricer, Room, Taker};
 use super::super::solution::Certificate;
@@ -183,6 +184,12 @@ impl<'a> Relaxation<'a> {
         self.nodes[node].map_or(0, |(price, items)| price - per_move.saturating_mul(items))
     }
 
+    /// All rooms: looks, types, pool.
+    fn rooms(&mut self) -> Vec<&mut Pricer> {
+        let looks = self.looks.iter_mut().map(|look| &mut look.pricer);
+        looks.chain(&mut self.types).chain(&mut self.pool).collect()
+    }
+
     pub(super) fn pricer(&mut self, room: usize) -> Option<&mut Pricer> {
         let (looks, types) = (self.looks.len(), self.types.len());
         if room < looks {
@@ -295,29 +302,26 @@ impl<'a> Relaxation<'a> {
                 let mut scale: f64 = 1.0;
                 let mut held: Vec<f64> = vec![0.0; l];
                 let mut pooled = 0.0;
-                for room in 0..l + t + usize::from(self.pool.is_some()) {
-                    let Some(pricer) = self.pricer(room) else {
-                        continue;
-                    };
-                    let own = pricer.own(&values);
-                    let filling = pricer.knapsack.solve(&own);
-                    let entries: Vec<(usize, f64)> = filling
-                        .amounts
-                        .iter()
-                        .map(|(c, z)| (pricer.groups[*c], *z))
-                        .collect();
+                let fillings = parallel::each(&mut self.rooms(), |_, pricer| {
+                    let filling = pricer.knapsack.solve(&pricer.own(&values));
+                    let amounts = filling.amounts.iter();
+                    let entries: Vec<(usize, f64)> =
+                        amounts.map(|(c, z)| (pricer.groups[*c], *z)).collect();
+                    (filling.value, entries)
+                });
+                for (room, (value, entries)) in fillings.into_iter().enumerate() {
                     let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
                     let price = if room < l {
-                        held[room] = filling.value;
+                        held[room] = value;
                         duals[g + room]
                     } else if room < l + t {
-                        let price = (pricer.room.price() as f64).max(1e-3);
-                        if filling.value > price {
-                            scale = scale.min(price / filling.value);
+                        let price = (self.types[room - l].room.price() as f64).max(1e-3);
+                        if value > price {
+                            scale = scale.min(price / value);
                         }
                         price
                     } else {
-                        pooled = filling.value;
+                        pooled = value;
                         duals[pool_row]
                     };
                     if worth > price + 1e-9 * objective.abs().max(1.0) && !entries.is_empty() {
