@@ -3,8 +3,8 @@
 use super::naive::{faults, unproven};
 use cloudoptim_core::engines::bin_packing::solver::{
     Affinity, BoundMethod, Class, CountLimit, Device, DeviceRequest, Effort, Existing,
-    ExistingNode, Mask, NodeType, Offering, Per, Problem, Rule, Solution, UnplacedReason,
-    ZoneSpread, exact, solve,
+    ExistingNode, Mask, NodeType, Offering, Per, Problem, PurchaseLimit, Rule, Solution, Take,
+    UnplacedReason, ZoneSpread, exact, solve,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use proptest::prelude::*;
@@ -13,18 +13,18 @@ use proptest::test_runner::TestRunner;
 
 /// How large and how rich generated problems are.
 #[derive(Debug, Clone, Copy)]
-struct Shape {
-    classes: usize,
-    per_class: u32,
-    types: usize,
-    zones: usize,
-    nodes: usize,
-    rules: usize,
-    devices: bool,
-    stock: bool,
+pub(super) struct Shape {
+    pub(super) classes: usize,
+    pub(super) per_class: u32,
+    pub(super) types: usize,
+    pub(super) zones: usize,
+    pub(super) nodes: usize,
+    pub(super) rules: usize,
+    pub(super) devices: bool,
+    pub(super) stock: bool,
 }
 
-const RICH: Shape = Shape {
+pub(super) const RICH: Shape = Shape {
     classes: 8,
     per_class: 12,
     types: 6,
@@ -181,7 +181,7 @@ fn rule(shape: Shape, classes: usize) -> BoxedStrategy<Rule> {
     prop_oneof![3 => limit, 3 => alone, 1 => affinity, 1 => spread, 2 => even].boxed()
 }
 
-fn problem(shape: Shape) -> impl Strategy<Value = Problem> {
+pub(super) fn problem(shape: Shape) -> impl Strategy<Value = Problem> {
     (classes(shape), types(shape)).prop_flat_map(move |(classes, types)| {
         let n = classes.len();
         let node = (
@@ -222,12 +222,13 @@ fn problem(shape: Shape) -> impl Strategy<Value = Problem> {
                     .collect(),
                 classes,
                 rules,
+                purchase_limits: Vec::new(),
             })
     })
 }
 
 /// What a solution says, in ids, in one order.
-fn readable(problem: &Problem, solution: &Solution) -> Vec<String> {
+pub(super) fn readable(problem: &Problem, solution: &Solution) -> Vec<String> {
     let mut out = vec![format!(
         "{} {} {:?}",
         solution.cost, solution.lower_bound, solution.proof.stopped
@@ -264,7 +265,7 @@ fn readable(problem: &Problem, solution: &Solution) -> Vec<String> {
 }
 
 /// Reverses and rotates every list of a problem, with all indices.
-fn shuffled(p: &Problem, by: usize) -> Problem {
+pub(super) fn shuffled(p: &Problem, by: usize) -> Problem {
     let order = |n: usize| -> Vec<usize> {
         let mut v: Vec<usize> = (0..n).rev().collect();
         if n > 0 {
@@ -377,7 +378,26 @@ fn shuffled(p: &Problem, by: usize) -> Problem {
                 other => other.clone(),
             })
             .collect(),
+        purchase_limits: shuffled_limits(p, &inverse(&types)),
     }
+}
+
+fn shuffled_limits(p: &Problem, new_type: &[usize]) -> Vec<PurchaseLimit> {
+    let limits = p.purchase_limits.iter().rev().map(|limit| {
+        let takes = limit.takes.iter().rev().map(|take| {
+            let last = p.types[take.node_type].offerings.len() - 1;
+            Take {
+                node_type: new_type[take.node_type],
+                offering: take.offering.map(|o| last - o),
+                ..*take
+            }
+        });
+        PurchaseLimit {
+            takes: takes.collect(),
+            ..limit.clone()
+        }
+    });
+    limits.collect()
 }
 
 /// Cost of first-fit decreasing, opening `opens` or, where that does not take
@@ -529,7 +549,7 @@ proptest! {
     }
 }
 
-const TINY: Shape = Shape {
+pub(super) const TINY: Shape = Shape {
     classes: 4,
     per_class: 2,
     types: 3,

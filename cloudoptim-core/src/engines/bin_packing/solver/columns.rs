@@ -127,7 +127,7 @@ impl<'a> Programme<'a> {
             .filter_map(|t| {
                 let t = *t;
                 let (offer, _) = pack.stock.cheapest(scope, t)?;
-                let price = model.types[t].offers[offer].price.0 as f64;
+                let price = model.types[t].offers[offer].raised as f64;
                 let pricer = Pricer::new(model, &groups, Room::of(&model.types[t]));
                 let own: Vec<usize> = pricer.groups.iter().map(|g| shapes[*g]).collect();
                 (!own.is_empty()).then(|| TypePricer {
@@ -607,7 +607,7 @@ pub(super) fn carry_out(
             if bin.is_empty() {
                 break;
             }
-            pack.stock.take(config.ty, offer, 1);
+            pack.stock.take(model, config.ty, offer, 1);
             pack.bins.push(bin);
         }
     }

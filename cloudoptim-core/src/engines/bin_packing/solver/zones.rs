@@ -9,7 +9,6 @@ use super::balance;
 use super::model::Model;
 use super::problem::{Per, Problem, Rule};
 use super::search::area_values;
-use crate::model::MicroUsdPerHour;
 
 /// The rules about zones, with what each counts where.
 #[derive(Debug, Clone)]
@@ -648,12 +647,12 @@ fn zone_prices(model: &Model, zones: usize) -> Vec<f64> {
     let mut sum = vec![0.0; zones];
     let mut n = vec![0u32; zones];
     for t in &model.types {
-        let lowest = t.offers.first().map_or(MicroUsdPerHour(0), |o| o.price);
+        let lowest = t.offers.first().map_or(0, |o| o.raised);
         for offer in &t.offers {
             if let Some(zone) = offer.zone
-                && lowest > MicroUsdPerHour::ZERO
+                && lowest > 0
             {
-                sum[zone] += offer.price.0 as f64 / lowest.0 as f64;
+                sum[zone] += offer.raised as f64 / lowest as f64;
                 n[zone] += 1;
             }
         }
