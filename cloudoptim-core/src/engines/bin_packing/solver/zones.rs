@@ -412,7 +412,12 @@ impl<'a> Splitter<'a> {
             let group = &groups[g];
             let mut best: Option<((i64, bool, f64), usize)> = None;
             for zone in 0..self.zones {
-                if !group.iter().all(|k| self.allows(*k, zone)) {
+                // Some may have come as the company of another group.
+                let others = (0..self.zones).filter(|z| *z != zone);
+                let mut elsewhere = others.flat_map(|z| group.iter().map(move |k| (z, *k)));
+                if !group.iter().all(|k| self.allows(*k, zone))
+                    || elsewhere.any(|(z, k)| self.counts[z][k] > 0)
+                {
                     continue;
                 }
                 let before = self.load[zone];
