@@ -175,6 +175,11 @@ impl Stock {
         }
     }
 
+    /// What is left of each purchase limit.
+    pub(super) fn limits(&self) -> &[u64] {
+        &self.limits
+    }
+
     /// Leaves no more of the limits than this.
     pub(super) fn limit_to(&mut self, limits: Vec<u64>) {
         self.limits = limits;

@@ -147,7 +147,7 @@ pub(super) fn run(
     };
     // A first answer at once, then the bound, whose values guide the rest.
     let nothing = Bound::none(model);
-    search.allot(&area_values(model));
+    search.allot();
     search.each_part(&nothing, &mut |search, part, scope| {
         search.consider(part, scope, "first fit, cheapest", &mut |pack| {
             greedy::first_fit(scope, pack, Opens::Cheapest);
@@ -159,7 +159,6 @@ pub(super) fn run(
         search.value(&valued);
         model = &valued;
     }
-    search.allot(&bound.values);
     search.work.pivots = bound.pivots;
     search.lower = bound.lower;
     search.each_part(&bound, &mut |search, part, scope| {
@@ -266,12 +265,13 @@ impl<'a> Search<'a> {
     }
 
     /// What each part may take of purchase limits before the others are packed: by
-    /// what its items are worth, where they can use any.
-    fn allot(&mut self, values: &[f64]) {
+    /// the size of its items, where they can use any.
+    fn allot(&mut self) {
         let limited = &self.model.limited;
         if limited.is_empty() {
             return;
         }
+        let values = area_values(self.model);
         let offers = self.model.types.iter().flat_map(|t| &t.offers);
         let mut asks = vec![vec![0.0; self.parts.len()]; limited.limits.len()];
         for offer in offers {
@@ -451,7 +451,7 @@ impl<'a> Search<'a> {
                 return;
             }
             self.parts = parts(problem, self.model, counts, &[], Some(home));
-            self.allot(&bound.values);
+            self.allot();
             self.each_part(bound, &mut |search, part, scope| {
                 search.greedy(part, scope)?;
                 search.portfolio(part, scope)
