@@ -173,7 +173,7 @@ fn many_generated_limits_have_a_price() {
     let mut runner = TestRunner::deterministic();
     let problems = limited(Shape { nodes: 0, ..RICH }, 6);
     let (mut priced, mut by_fillings, mut refused) = (0, 0, 0);
-    for _ in 0..200 {
+    for _ in 0..300 {
         let p = problems.new_tree(&mut runner).unwrap().current();
         let solution = solve(&p, &Effort::default()).unwrap();
         if solution.purchase_limits.iter().any(|u| u.value > 0) {

@@ -123,7 +123,7 @@ pub(super) fn assemble(
         .iter()
         .all(|u| u.reason == UnplacedReason::FitsNothing);
     Solution {
-        purchase_limits: limited::uses(problem, &nodes, &model.limited),
+        purchase_limits: limited::uses(problem, &nodes, bound.certificate.as_ref()),
         nodes,
         reused,
         unplaced,

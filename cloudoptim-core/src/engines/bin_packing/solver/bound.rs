@@ -60,6 +60,9 @@ pub(super) struct Bound {
     /// What each purchase limit is worth, where some are worth anything; offers at
     /// the prices that these make are what the rest is about.
     pub(super) limit_values: Vec<u64>,
+    /// Whether limits leave no room for all items, as far as could be told: what
+    /// limits are worth then only guides the search.
+    pub(super) too_tight: bool,
 }
 
 impl Bound {
@@ -252,8 +255,9 @@ pub(super) fn fluid(problem: &Problem, model: &Model, pivot_limit: u64) -> Bound
     let values = charges.values(&outcome.limits);
     certified(&values, &mut bound);
     bound.limit_values = values;
-    if (bound.lower.0 as f64) < unlimited {
-        // Stopped early: prices of zero prove more.
+    bound.too_tight = outcome.left_out;
+    if outcome.left_out || (bound.lower.0 as f64) < unlimited {
+        // Nothing holds all items, or it was stopped early: prices of zero say more.
         let mut plain = bound.clone();
         certified(&[], &mut plain);
         (bound.lower, bound.certificate) = (plain.lower, plain.certificate);
@@ -270,6 +274,9 @@ struct Charges<'a> {
 
 /// By how much a limit may seem to be broken.
 const BROKEN: f64 = 1e-7;
+
+/// Nodes that items would need which have none, as an error of the simplex method.
+const LEFT_OUT: f64 = 1e-6;
 
 /// How much dearer than the cheapest node it is, in a programme with limits, to
 /// leave items without one.
@@ -358,6 +365,8 @@ struct Outcome {
     proven: f64,
     /// The fillings in use; one past the last type are the existing nodes.
     primal: Vec<Used>,
+    /// Whether limits leave items without a node.
+    left_out: bool,
     pivots: u64,
     cut_short: bool,
     failed: bool,
@@ -543,10 +552,14 @@ fn generate(
             break;
         }
     }
-    let primal = master
-        .solution()
-        .into_iter()
+    // Where there are limits, the columns of the start are no nodes.
+    let no_node = |column: usize| dear > 1.0 && column < groups.len();
+    let solution = master.solution();
+    let primal = solution
+        .iter()
+        .filter(|(column, _)| !no_node(*column))
         .map(|(column, amount)| {
+            let (column, amount) = (*column, *amount);
             let (room, offer, filling) = sources[column].clone();
             Used {
                 room,
@@ -560,6 +573,9 @@ fn generate(
         values: best.1,
         limits,
         proven: best.0,
+        left_out: solution
+            .iter()
+            .any(|(column, amount)| no_node(*column) && *amount > LEFT_OUT),
         primal,
         pivots: master.pivots,
         cut_short,

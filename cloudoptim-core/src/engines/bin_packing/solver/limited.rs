@@ -192,18 +192,23 @@ impl Model {
     }
 }
 
-/// What `nodes` take of each limit of the problem, with what it is worth.
-pub(super) fn uses(problem: &Problem, nodes: &[NewNode], limited: &Limited) -> Vec<LimitUse> {
+/// What `nodes` take of each limit of the problem, with what it is worth by a
+/// certificate.
+pub(super) fn uses(
+    problem: &Problem,
+    nodes: &[NewNode],
+    certificate: Option<&Certificate>,
+) -> Vec<LimitUse> {
     let limits = problem.purchase_limits.iter().enumerate();
     let uses = limits.map(|(limit, of)| {
         let table = table(problem, of);
         let taken = nodes.iter().map(|n| table[n.node_type][n.offering]);
-        let compiled = limited.limits.iter().find(|l| l.source == limit);
+        let value = certificate.and_then(|c| c.limit_values.get(limit).copied());
         LimitUse {
             limit,
             used: taken.fold(0, u64::saturating_add),
             max: of.max,
-            value: compiled.map_or(0, |l| l.value),
+            value: value.unwrap_or(0),
         }
     });
     uses.collect()

@@ -165,7 +165,7 @@ pub(super) fn run(
         search.greedy(part, scope)?;
         search.fewer(part)
     });
-    if nothing_open && !search.done() {
+    if nothing_open && !search.done() && !bound.too_tight {
         search.configurations(problem, &mut bound);
         search.lower = bound.lower;
     }

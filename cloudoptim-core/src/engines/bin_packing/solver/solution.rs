@@ -134,7 +134,8 @@ pub struct LimitUse {
     pub max: u64,
     /// Its price: what the whole of it is worth, in micro-dollars per hour ×
     /// 2^[`Certificate::SCALE_BITS`], as in [`Certificate::limit_values`]. Zero
-    /// where it does not bind, as far as the bound tells.
+    /// where it does not bind, as far as the bound tells, and where the limits leave
+    /// no room for all items: no price would do.
     pub value: u64,
 }
 
