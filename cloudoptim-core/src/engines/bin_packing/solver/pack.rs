@@ -117,14 +117,13 @@ impl Stock {
         ty: usize,
     ) -> impl Iterator<Item = (usize, u32)> + 's {
         let offers = scope.model.types[ty].offers.iter().zip(&self.offers[ty]);
-        let offers = offers.enumerate().filter_map(move |(i, (offer, left))| {
+        offers.enumerate().filter_map(move |(i, (offer, left))| {
             if scope.zone.is_some() && offer.zone != scope.zone {
                 return None;
             }
             let left = left.unwrap_or(u32::MAX).min(self.room(scope.model, offer));
             (left > 0).then_some((i, left))
-        });
-        offers
+        })
     }
 
     /// How many nodes of an offer the limits leave room for.
