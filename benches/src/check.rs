@@ -70,6 +70,13 @@ pub enum Violation {
         /// The application counted.
         other: String,
     },
+    /// The machines take more than a limit allows.
+    MachineLimit {
+        /// The limit.
+        limit: String,
+        /// What they take.
+        taken: u64,
+    },
     /// The cost that the answer states is not that of its nodes.
     Cost {
         /// Stated, in micro-dollars per hour.
@@ -99,6 +106,9 @@ impl fmt::Display for Violation {
             Self::AppLimit { node, app, other } => {
                 write!(f, "node {node} runs {app} and too many pods of {other}")
             }
+            Self::MachineLimit { limit, taken } => {
+                write!(f, "the nodes take {taken} of the limit {limit}")
+            }
             Self::Cost { stated, actual } => {
                 write!(f, "the stated cost is {stated}, the nodes cost {actual}")
             }
@@ -115,6 +125,22 @@ pub fn violations(
     let mut found = Vec::new();
     once_each(instance, assignment, &mut found);
     let mut cost = 0i64;
+    for limit in &instance.machine_limits {
+        let mut taken = 0;
+        for node in &assignment.nodes {
+            let machine = &instance.machines[node.machine];
+            let dim = instance.dims.iter().position(|dim| *dim == limit.of);
+            if machine.name.starts_with(&limit.prefix) {
+                taken += dim.map_or(1, |dim| machine.amounts[dim]);
+            }
+        }
+        if taken > limit.max {
+            found.push(Violation::MachineLimit {
+                limit: limit.to_string(),
+                taken,
+            });
+        }
+    }
     for (number, node) in assignment.nodes.iter().enumerate() {
         let machine = &instance.machines[node.machine];
         cost += machine.price.0;

@@ -1,5 +1,6 @@
 //! One packing instance in neutral form, and its way to the solver and back.
 
+use crate::machine_limits::MachineLimit;
 use cloudoptim_core::engines::bin_packing::solver::{
     Affinity, Class, CountLimit, Device, DeviceRequest, Mask, NodeType, Offering, Per, Problem,
     Rule, Solution, ZoneSpread,
@@ -23,6 +24,8 @@ pub struct Instance {
     /// `(app, other, max)`: on a node that runs `app`, at most `max` pods of
     /// `other`.
     pub app_limits: Vec<(String, String, u32)>,
+    /// What bought machines may have together.
+    pub machine_limits: Vec<MachineLimit>,
     /// Best number of nodes, or cost, known from the literature.
     pub best_known: Option<f64>,
 }
@@ -230,6 +233,11 @@ impl Instance {
             nodes: Vec::new(),
             rules: self.rules(&pods),
             classes,
+            purchase_limits: self
+                .machine_limits
+                .iter()
+                .map(|limit| limit.for_solver(self))
+                .collect(),
         };
         (problem, groups.into_values().collect())
     }

@@ -26,6 +26,7 @@ pub mod dump;
 pub mod instance;
 pub mod launches;
 pub mod load;
+pub mod machine_limits;
 pub mod messages;
 pub mod placement;
 pub mod policy;

@@ -563,7 +563,7 @@ mod tests {
         for seed in 1..=240 {
             let devices = seed as usize % 4;
             let (problem, values) = drawn(seed, devices);
-            let room = Room::new(&problem, 0, &values).unwrap();
+            let room = Room::new(&problem, 0, &values, &[]).unwrap();
             let mut free = room.of.capacity.clone();
             free.resize(3 + devices, 1000);
             let fits = u128::from(brute(&room, 0, &mut free)).max(room.price);

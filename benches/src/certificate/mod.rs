@@ -15,7 +15,8 @@
 //!
 //! Where a type still holds more than it costs, the values of what it takes are
 //! lowered until it does not. What the lowered values add up to is certified,
-//! whatever the solver did.
+//! whatever the solver did. Where limits on purchases have values, nodes cost what
+//! they take of them more, and these values are taken off at the end.
 
 mod exact;
 mod lists;
@@ -101,7 +102,17 @@ pub fn certify(problem: &Problem, solution: &Solution) -> Certified {
     let mut allowed: Vec<Option<u64>> = vec![None; problem.classes.len()];
     let mut budget = exact::Budget::default();
     let mut rooms: Vec<(usize, Room)> = (0..problem.types.len())
-        .filter_map(|t| Some((t, Room::new(problem, t, &certificate.class_values)?)))
+        .filter_map(|t| {
+            Some((
+                t,
+                Room::new(
+                    problem,
+                    t,
+                    &certificate.class_values,
+                    &certificate.limit_values,
+                )?,
+            ))
+        })
         .collect();
     // Small types first: they are the quick ones to price exactly.
     rooms.sort_by_key(|(t, room)| (room.price, *t));
@@ -139,9 +150,30 @@ pub fn certify(problem: &Problem, solution: &Solution) -> Certified {
         // What no type on sale takes is outside the bound.
         u128::from(value.unwrap_or(0)) * u128::from(class.count)
     });
-    let bound = lowest_cost(problem, worth.sum());
+    // No packing pays more for its limits than they are worth.
+    let limits: u128 = certificate
+        .limit_values
+        .iter()
+        .map(|v| u128::from(*v))
+        .sum();
+    let bound = lowest_cost(problem, worth.sum::<u128>().saturating_sub(limits));
     certified.bound = bound.min(solution.lower_bound);
     certified
+}
+
+/// What a node of each offering of a type takes of each limit.
+fn taken(problem: &Problem, t: usize) -> Vec<Vec<u128>> {
+    let mut all = vec![vec![0; problem.purchase_limits.len()]; problem.types[t].offerings.len()];
+    for (number, limit) in problem.purchase_limits.iter().enumerate() {
+        for take in limit.takes.iter().filter(|take| take.node_type == t) {
+            for (offering, taken) in all.iter_mut().enumerate() {
+                if take.offering.unwrap_or(offering) == offering {
+                    taken[number] += u128::from(take.amount);
+                }
+            }
+        }
+    }
+    all
 }
 
 /// The least sum of prices that is no less than a value.
@@ -161,10 +193,30 @@ fn gcd(a: u128, b: u128) -> u128 {
 
 impl Room {
     /// `None` for a type that is not on sale or takes nothing of value.
-    fn new(problem: &Problem, t: usize, values: &[u64]) -> Option<Self> {
+    fn new(problem: &Problem, t: usize, values: &[u64], limit_values: &[u64]) -> Option<Self> {
         let of = &problem.types[t];
-        let on_sale = || of.offerings.iter().filter(|o| o.available != Some(0));
-        let price = on_sale().filter_map(|o| o.price).min()?;
+        let taken = taken(problem, t);
+        let limits = &problem.purchase_limits;
+        // What a limit leaves no room for cannot be bought.
+        let on_sale = || {
+            let offers = of.offerings.iter().zip(&taken);
+            offers.filter(|(o, taken)| {
+                let mut rows = limits.iter().zip(*taken);
+                o.available != Some(0) && rows.all(|(limit, taken)| *taken <= u128::from(limit.max))
+            })
+        };
+        let prices = on_sale().filter_map(|(o, taken)| {
+            let rows = limits.iter().zip(limit_values).zip(taken);
+            // Each limit's part in whole micro-dollars, rounded down.
+            let charges =
+                rows.filter(|((limit, _), _)| limit.max > 0)
+                    .map(|((limit, value), taken)| {
+                        u128::from(*value) * taken / u128::from(limit.max)
+                            >> Certificate::SCALE_BITS
+                    });
+            Some(u128::from(o.price?.0.unsigned_abs()) + charges.sum::<u128>())
+        });
+        let price = prices.min()?;
         let mut limits = BTreeMap::new();
         let mut counted: Vec<Vec<usize>> = vec![Vec::new(); problem.classes.len()];
         for (number, rule) in problem.rules.iter().enumerate() {
@@ -183,7 +235,7 @@ impl Room {
         let mut items: BTreeMap<_, Item> = BTreeMap::new();
         for (c, class) in problem.classes.iter().enumerate() {
             let sold = on_sale()
-                .any(|o| o.price.is_some() && o.zone.is_none_or(|z| class.zones.contains(z)));
+                .any(|(o, _)| o.price.is_some() && o.zone.is_none_or(|z| class.zones.contains(z)));
             let fits = class
                 .demand
                 .iter()
@@ -224,7 +276,7 @@ impl Room {
         }
         (!items.is_empty()).then(|| Self {
             of,
-            price: u128::from(price.0.unsigned_abs()) << Certificate::SCALE_BITS,
+            price: price << Certificate::SCALE_BITS,
             items: items.into_values().collect(),
             limits,
         })
@@ -428,7 +480,7 @@ mod tests {
         let mut exact = 0;
         for seed in 1..=200 {
             let (problem, values) = drawn(seed);
-            let Some(room) = Room::new(&problem, 0, &values) else {
+            let Some(room) = Room::new(&problem, 0, &values, &[]) else {
                 continue;
             };
             let fits = brute(&room, 0, &room.of.capacity, 2);
@@ -454,7 +506,7 @@ mod tests {
             }
             // What is allowed in the end is worth no more than the price.
             let (allowed, _) = room.priced(&mut exact::Budget::default());
-            let mut lowered = Room::new(&problem, 0, &values).unwrap();
+            let mut lowered = Room::new(&problem, 0, &values, &[]).unwrap();
             for (item, most) in lowered.items.iter_mut().zip(allowed) {
                 item.value = item.value.min(most);
             }
@@ -483,7 +535,7 @@ mod tests {
             models: Mask::All,
         });
         let value = 7 << 20;
-        let room = Room::new(&problem, 0, &[value]).unwrap();
+        let room = Room::new(&problem, 0, &[value], &[]).unwrap();
         let shares = relax::shares(&room);
         let most = exact::table(&room, &shares, 100_000, &mut exact::Budget::default());
         assert_eq!(most.unwrap().value, 2 * u128::from(value));

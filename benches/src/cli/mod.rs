@@ -50,6 +50,9 @@ options of packing:
   --types FILE        node types from a CSV file instead of the catalogue
                       (type,alloc_cpu_milli,alloc_memory_mib,alloc_pods,od_usd_per_h)
   --plain             drops the placement rules
+  --limit OF:PREFIX=N all machines whose names begin with PREFIX have at most N
+                      together of OF: nodes, or a resource such as cpu_milli;
+                      may be given several times
   --pods N            draws N pods with replacement, rules in proportion
   --seed N            seed of the draw (default 1)
   --seeds N           draws with N seeds, from --seed on, and gives the medians

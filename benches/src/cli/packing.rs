@@ -6,6 +6,7 @@ use crate::certificate::certify;
 use crate::check;
 use crate::instance::{Assignment, Instance};
 use crate::load::{self, LoadError};
+use crate::machine_limits::MachineLimit;
 use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
 use crate::{sample, seeded};
 use cloudoptim_core::engines::bin_packing::solver::{Effort, solve_observed, threads};
@@ -29,6 +30,7 @@ struct Options {
     assignment: Option<PathBuf>,
     quick: bool,
     json: bool,
+    limits: Vec<MachineLimit>,
 }
 
 /// Pods that are generated when nobody says how many.
@@ -87,6 +89,10 @@ impl Options {
                     }
                 }
                 "--json" => options.json = true,
+                "--limit" => {
+                    let limit = value(&arg, &mut args)?.parse();
+                    options.limits.push(limit.map_err(Usage)?);
+                }
                 _ if arg.starts_with("--") => {
                     return Err(Usage(format!("unknown option {arg}")));
                 }
@@ -124,12 +130,23 @@ struct Line {
     /// That it was solved on.
     threads: usize,
     version: &'static str,
+    /// What is taken of limits, and what one unit more would save.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<LimitLine>,
     /// Not in the table: how the plan and the bound came about.
     strategy: String,
     /// How the types were priced.
     certified: String,
     best_known: Option<f64>,
     load_average: Option<f64>,
+}
+
+/// A limit that was stated.
+#[derive(Debug, Serialize)]
+struct LimitLine {
+    limit: String,
+    used: u64,
+    usd_per_hour_per_unit: f64,
 }
 
 /// What a baseline makes of the same pods.
@@ -338,6 +355,18 @@ impl Report {
         if options.plain {
             instance = instance.plain();
         }
+        for limit in &options.limits {
+            if limit.of != "nodes" && !instance.dims.contains(&limit.of) {
+                let dims = instance.dims.join(", ");
+                let wrong = format!(
+                    "{}: a limit is of {}, not nodes, {dims}",
+                    instance.name, limit.of
+                );
+                self.ok = complain(&wrong);
+                return Ok(None);
+            }
+            instance.machine_limits.push(limit.clone());
+        }
         let (line, assignment) = match measure(&instance, options.quick) {
             Ok(measured) => measured,
             Err(err) => {
@@ -348,6 +377,14 @@ impl Report {
         self.ok &= line.violations == 0;
         if self.table {
             print_row(&line, std::mem::take(&mut self.first))?;
+            for limit in &line.limits {
+                let (name, used) = (&limit.limit, limit.used);
+                let price = limit.usd_per_hour_per_unit;
+                writeln!(
+                    io::stdout(),
+                    "  limit {name}: {used} taken, {price:.3e} USD/h each"
+                )?;
+            }
         } else {
             json(&line)?;
         }
@@ -416,6 +453,15 @@ fn measure(instance: &Instance, quick: bool) -> Result<(Line, Assignment), Strin
         certified: certified.to_string(),
         best_known: instance.best_known,
         load_average: load_average(),
+        limits: solution
+            .purchase_limits
+            .iter()
+            .map(|u| LimitLine {
+                limit: problem.purchase_limits[u.limit].id.clone(),
+                used: u.used,
+                usd_per_hour_per_unit: u.usd_per_hour_per_unit(),
+            })
+            .collect(),
     };
     Ok((line, assignment))
 }

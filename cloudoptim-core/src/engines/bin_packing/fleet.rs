@@ -165,6 +165,7 @@ pub(super) fn translate(
                 nodes,
                 rules,
                 classes: list,
+                purchase_limits: Vec::new(),
             },
             holdings,
             narrow_rules,

@@ -10,7 +10,7 @@ use crate::decision::{Launch, Owner, is_planned};
 use crate::engines::Inputs;
 use crate::model::{
     CapacityType, Cloud, Cluster, CommitmentKind, Instance, InstanceState, Labels, NODE_POOL_LABEL,
-    Node, NodePool, SubnetId, ZONE_LABEL, ZoneId, ZoneName,
+    Node, NodeName, NodePool, PodPhase, SubnetId, ZONE_LABEL, ZoneId, ZoneName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -488,6 +488,74 @@ impl<'a> Limits<'a> {
             uses.insert(LaunchLimit::GroupSize { group }, count);
         }
         uses
+    }
+
+    /// What a new node of a pool, or of no pool, uses that can run so many pods.
+    pub(super) fn of_new(
+        &self,
+        instance_type: &str,
+        capacity: CapacityType,
+        zone: &str,
+        pods: u64,
+        pool: Option<&str>,
+    ) -> Uses {
+        self.uses(&Facts {
+            instance_type,
+            capacity,
+            zone: Some(zone.to_owned()),
+            pods,
+            pool,
+            group: None,
+            count: 1,
+        })
+    }
+
+    /// What is free of a limit; `None` where there is no such limit.
+    ///
+    /// # Errors
+    /// What is known instead.
+    pub(super) fn known(&self, limit: &LaunchLimit) -> Result<Option<i128>, String> {
+        match (self.rows.get(limit), limit) {
+            (Some(row), _) => row.clone().map(Some),
+            (
+                None,
+                LaunchLimit::PoolCpu { pool }
+                | LaunchLimit::PoolMemory { pool }
+                | LaunchLimit::PoolNodes { pool },
+            ) if self.pools.contains_key(pool.as_str()) => Ok(None),
+            (None, LaunchLimit::Reserved { .. }) => Ok(Some(0)),
+            (None, _) => Err("not listed".to_owned()),
+        }
+    }
+
+    /// As if the cluster had no node yet: with all that its nodes hold. Of the
+    /// addresses of pods those of the pods that run count, unless it is stated how
+    /// many a node takes.
+    pub(super) fn at_day_zero(mut self, cluster: &Cluster) -> Self {
+        let mut pods: BTreeMap<&NodeName, u64> = BTreeMap::new();
+        for pod in cluster.pods.items() {
+            let ended = matches!(pod.status.phase, PodPhase::Succeeded | PodPhase::Failed);
+            if let Some(node) = pod.spec.node_name.as_ref().filter(|_| !ended)
+                && !pod.spec.host_network
+            {
+                *pods.entry(node).or_default() += 1;
+            }
+        }
+        for node in cluster.nodes.items() {
+            let mut uses = self.held_by(node, None);
+            let own = self.addresses_of(node);
+            let held = self.addresses_per_node.map(u64::from);
+            let running = pods.get(&node.name()).copied().unwrap_or(0);
+            let held = held.unwrap_or_else(|| running.saturating_add(1));
+            for (limit, amount) in &mut uses {
+                if matches!(limit, LaunchLimit::Addresses { .. }) {
+                    // Nothing, where it is not known to be in a counted subnet.
+                    *amount = held.saturating_mul(own);
+                }
+            }
+            self.free(&uses);
+        }
+        self
     }
 
     /// Uses so much, or nothing when a limit leaves no room for it.

@@ -65,7 +65,9 @@ pub use explain::{
     NodeExplanation, PodExplanation, RefusedBy, Standing, explain_node, explain_pod,
 };
 pub use fleet::Launchable;
-pub use green_field::{GreenField, NewNode, Purchase, Unhoused, green_field, purchasable};
+pub use green_field::{
+    GreenField, LimitUse, NewNode, Purchase, Unhoused, green_field, purchasable,
+};
 pub use headroom::Headroom;
 pub use limits::{LaunchLimit, StatedRoom};
 pub use migration::{

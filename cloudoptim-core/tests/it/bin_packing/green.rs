@@ -6,7 +6,9 @@ use super::{NOW, Scenario, TYPES, catalog};
 use crate::fixtures::at;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::Effort;
-use cloudoptim_core::engines::bin_packing::{GreenField, Purchase, green_field};
+use cloudoptim_core::engines::bin_packing::{
+    Config, GreenField, LaunchLimit, Purchase, StatedRoom, green_field,
+};
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::model::*;
 use cloudoptim_core::policy::Policy;
@@ -14,6 +16,10 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn asked(scenario: &Scenario, purchase: &Purchase) -> GreenField {
+    asked_with(&open(), scenario, purchase)
+}
+
+fn asked_with(config: &Config, scenario: &Scenario, purchase: &Purchase) -> GreenField {
     let (catalog, policy) = (catalog(), Policy::default());
     let inputs = Inputs {
         snapshot: &scenario.snapshot,
@@ -23,7 +29,7 @@ fn asked(scenario: &Scenario, purchase: &Purchase) -> GreenField {
         ledgers: &scenario.ledgers,
     };
     let uid = &scenario.snapshot.clusters[0].uid;
-    green_field(&open(), &inputs, uid, purchase, &Effort::quick()).unwrap()
+    green_field(config, &inputs, uid, purchase, &Effort::quick()).unwrap()
 }
 
 fn purchase(spot_percent: u32) -> Purchase {
@@ -86,8 +92,16 @@ fn built(scenario: &Scenario, answer: &GreenField) -> Cluster {
 }
 
 fn judged(case: &Case, spot_percent: u32) -> Result<GreenField, TestCaseError> {
+    judged_with(&open(), case, spot_percent)
+}
+
+fn judged_with(
+    config: &Config,
+    case: &Case,
+    spot_percent: u32,
+) -> Result<GreenField, TestCaseError> {
     let scenario = scenario(case);
-    let answer = asked(&scenario, &purchase(spot_percent));
+    let answer = asked_with(config, &scenario, &purchase(spot_percent));
     let cluster = built(&scenario, &answer);
     let board = Board::new(&cluster);
     for (uid, node) in &board.places {
@@ -138,8 +152,103 @@ fn judged(case: &Case, spot_percent: u32) -> Result<GreenField, TestCaseError> {
     Ok(answer)
 }
 
+/// What there is for new nodes: cores, nodes and GiB of pool `main`, vCPUs beside
+/// those of the cluster's nodes on demand and on spot, addresses of each zone.
+type Rooms = (u64, u64, u64, u64, u64, u64);
+
+fn rooms() -> impl Strategy<Value = Rooms> {
+    let pool = (0_u64..60, 0_u64..10, 0_u64..200);
+    (pool, 0_u64..40, 0_u64..40, 0_u64..300).prop_map(
+        |((cores, nodes, gib), vcpus, spot, addresses)| (cores, nodes, gib, vcpus, spot, addresses),
+    )
+}
+
+fn within(case: &Case, rooms: Rooms) -> (Config, Case) {
+    let (cores, nodes, gib, vcpus, spot, addresses) = rooms;
+    let mut case = case.clone();
+    for line in &mut case.0 {
+        if line == "pool main" {
+            *line = format!("pool main cpu={cores} nodes={nodes} memory={gib}Gi");
+        }
+    }
+    let mut room = StatedRoom::default();
+    room.free_vcpus.insert("L-1216C47A".to_owned(), vcpus);
+    room.free_vcpus.insert("L-34B43A08".to_owned(), spot);
+    for zone in ["us-east-1a", "us-east-1b"] {
+        room.free_addresses.insert(zone.to_owned(), addresses);
+    }
+    (open().with_stated_room(room), case)
+}
+
+/// What the new nodes take, counted node by node.
+fn over(case: &Case, rooms: Rooms, answer: &GreenField) -> Vec<String> {
+    let (cores, nodes, gib, vcpus, spot, addresses) = rooms;
+    let scenario = scenario(case);
+    let size = |instance_type: &str| {
+        let of = TYPES.iter().find(|(name, ..)| *name == instance_type);
+        let (_, vcpu, gib, _) = of.unwrap();
+        (u64::from(*vcpu), *gib)
+    };
+    let now = scenario.snapshot.clusters[0].nodes.items().iter();
+    let now = now.filter_map(|n| Some(size(n.instance_type()?).0));
+    let mut free: BTreeMap<String, u64> = BTreeMap::from([
+        ("pool cores".to_owned(), cores),
+        ("pool nodes".to_owned(), nodes),
+        ("pool GiB".to_owned(), gib),
+        ("vcpus".to_owned(), vcpus + now.sum::<u64>()),
+        ("spot vcpus".to_owned(), spot),
+        ("us-east-1a".to_owned(), addresses),
+        ("us-east-1b".to_owned(), addresses),
+    ]);
+    let mut over = Vec::new();
+    let catalog = catalog();
+    for new in &answer.nodes {
+        let name = new.offering.instance_type.as_str();
+        let (vcpu, gib) = size(name);
+        let pods = catalog.instance_type(name).unwrap().allocatable.pods;
+        let quota = match new.offering.capacity_type {
+            CapacityType::Spot => "spot vcpus",
+            _ => "vcpus",
+        };
+        let mut takes = vec![(quota.to_owned(), vcpu), (new.zone.to_string(), pods + 1)];
+        if new.pool.as_deref() == Some("main") {
+            let parts = [("cores", vcpu), ("nodes", 1), ("GiB", gib)];
+            takes.extend(parts.map(|(what, n)| (format!("pool {what}"), n)));
+        }
+        for (what, amount) in takes {
+            match free.get_mut(&what).unwrap() {
+                left if *left >= amount => *left -= amount,
+                _ => over.push(format!("{what}: {name} does not fit in any more")),
+            }
+        }
+    }
+    over
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_green_field_keeps_to_limits(
+        case in any_case(),
+        rooms in rooms(),
+        spot_percent in 0_u32..=100,
+    ) {
+        let (config, case) = within(&case, rooms);
+        let answer = judged_with(&config, &case, spot_percent)?;
+        let over = over(&case, rooms, &answer);
+        prop_assert!(over.is_empty(), "{over:?} {answer:#?}");
+        prop_assert!(answer.limits_not_known.is_empty());
+        for of in &answer.limits {
+            prop_assert!(of.used <= of.room, "{of:?}");
+            if let LaunchLimit::PoolNodes { pool } = &of.limit {
+                let own = answer.nodes.iter().filter(|n| n.pool.as_ref() == Some(pool));
+                prop_assert_eq!(of.used, own.count() as u64);
+            }
+        }
+        let json = serde_json::to_string(&answer).unwrap();
+        prop_assert_eq!(serde_json::from_str::<GreenField>(&json).unwrap(), answer);
+    }
 
     #[test]
     fn a_green_field_keeps_every_rule(case in any_case(), spot_percent in 0_u32..=100) {

@@ -317,6 +317,46 @@ fn a_caller_that_breaks_off_still_gets_a_packing() {
 }
 
 #[test]
+fn who_is_company_of_others_stays_with_its_own() {
+    // Items of `b` stand where those of `a` do, and those of `a` on one node. Where
+    // nodes stand already, zones are not tried as homes one by one.
+    let mut p = in_zones(problem(
+        vec![class("a", 4, 36), class("b", 4, 59)],
+        vec![node_type("m", 197, 100)],
+    ));
+    p.nodes = vec![ExistingNode {
+        id: "full".into(),
+        zone: Some(0),
+        free: vec![0],
+        ..ExistingNode::default()
+    }];
+    let beside = |with: usize, of: usize| {
+        Rule::Affinity(Affinity {
+            per: Per::Node,
+            with: vec![with],
+            of: vec![of],
+        })
+    };
+    p.rules = vec![
+        beside(0, 0),
+        Rule::ZoneSpread(ZoneSpread {
+            with: vec![1],
+            of: vec![1],
+            max_skew: 1,
+            zones: Mask::All,
+            min_zones: 0,
+        }),
+        beside(1, 0),
+    ];
+    let solution = solved(&p);
+    let with_a = solution
+        .nodes
+        .iter()
+        .filter(|n| n.items.iter().any(|i| i.class == 0));
+    assert_eq!(with_a.count(), 1);
+}
+
+#[test]
 fn contradictions_are_refused_with_the_value() {
     let mut p = problem(vec![class("c", 1, 1)], vec![node_type("m", 1, 1)]);
     p.classes[0].demand.push(5);

@@ -2,7 +2,8 @@
 //! items per node, every rule read literally.
 
 use cloudoptim_core::engines::bin_packing::solver::{
-    BoundMethod, Certificate, Class, Device, Per, Problem, Rule, ShareOf, Solution, SplitOn,
+    BoundMethod, Certificate, Class, Device, Offering, Per, Problem, PurchaseLimit, Rule, ShareOf,
+    Solution, SplitOn,
 };
 
 /// Everything wrong with a solution, as sentences.
@@ -97,6 +98,22 @@ pub(crate) fn faults(problem: &Problem, solution: &Solution) -> Vec<String> {
             faults.push(format!("{n} of {} are bought", problem.types[t].id));
         }
     }
+    for limit in &problem.purchase_limits {
+        let mut used = 0;
+        for node in &solution.nodes {
+            used += takes(limit, node.node_type, node.offering);
+        }
+        if used > u128::from(limit.max) {
+            faults.push(format!("{used} of {} are taken of {}", limit.max, limit.id));
+        }
+        let stated = solution.purchase_limits.iter().find(|u| {
+            let named = &problem.purchase_limits[u.limit];
+            named.id == limit.id
+        });
+        if stated.is_none_or(|u| u128::from(u.used) != used || u.max != limit.max) {
+            faults.push(format!("the use of {} is stated as {stated:?}", limit.id));
+        }
+    }
     if cost != solution.cost.0 {
         faults.push(format!("cost {} is stated as {}", cost, solution.cost.0));
     }
@@ -110,6 +127,52 @@ pub(crate) fn faults(problem: &Problem, solution: &Solution) -> Vec<String> {
     }
     rules(problem, &nodes, &mut faults);
     faults
+}
+
+/// What one node takes of a limit.
+fn takes(limit: &PurchaseLimit, node_type: usize, offering: usize) -> u128 {
+    let mut sum = 0;
+    for take in &limit.takes {
+        if take.node_type == node_type && [None, Some(offering)].contains(&take.offering) {
+            sum += u128::from(take.amount);
+        }
+    }
+    sum
+}
+
+/// Offerings of a type that can be bought at all.
+fn on_sale(problem: &Problem, t: usize) -> Vec<(usize, &Offering)> {
+    let mut out = Vec::new();
+    for (number, offering) in problem.types[t].offerings.iter().enumerate() {
+        let mut limits = problem.purchase_limits.iter();
+        let none = limits.any(|l| takes(l, t, number) > u128::from(l.max));
+        if offering.price.is_some() && offering.available != Some(0) && !none {
+            out.push((number, offering));
+        }
+    }
+    out
+}
+
+/// The lowest price of a type with what its nodes pay for limits, by the values of
+/// a certificate; `None` when it cannot be bought.
+fn raised_price(problem: &Problem, certificate: &Certificate, t: usize) -> Option<u128> {
+    let mut lowest: Option<u128> = None;
+    for (number, offering) in on_sale(problem, t) {
+        let mut price = u128::from(offering.price.map_or(0, |p| p.0.unsigned_abs()));
+        for (limit, value) in problem
+            .purchase_limits
+            .iter()
+            .zip(&certificate.limit_values)
+        {
+            let taken = takes(limit, t, number);
+            if taken > 0 {
+                let part = u128::from(*value) * taken / u128::from(limit.max);
+                price += part / (1 << Certificate::SCALE_BITS);
+            }
+        }
+        lowest = Some(lowest.map_or(price, |l| l.min(price)));
+    }
+    Some(lowest? << Certificate::SCALE_BITS)
 }
 
 fn fill(
@@ -270,7 +333,7 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
         }
     }
     if solution.proof.method == BoundMethod::Configurations {
-        faults.extend(overfull(problem, &certificate.class_values));
+        faults.extend(overfull(problem, certificate));
         let mut total = 0;
         for (class, value) in problem.classes.iter().zip(&certificate.class_values) {
             total += u128::from(*value) * u128::from(class.count);
@@ -290,10 +353,8 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
             SplitOn::Type(number) => {
                 covered[number] = true;
                 let t = &problem.types[number];
-                let on_sale = t.offerings.iter().filter(|o| o.available != Some(0));
-                let price = on_sale.filter_map(|o| o.price).min();
-                let price = u128::from(price.map_or(0, |p| p.0.unsigned_abs()));
-                if sum > price << Certificate::SCALE_BITS {
+                let price = raised_price(problem, certificate, number);
+                if sum > price.unwrap_or(0) {
                     faults.push(format!("the shares of {} exceed its price", t.id));
                 }
                 (
@@ -421,6 +482,12 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
 }
 
 fn more_than_proven(solution: &Solution, certificate: &Certificate, value: u128) -> Option<String> {
+    let limits: u128 = certificate
+        .limit_values
+        .iter()
+        .map(|v| u128::from(*v))
+        .sum();
+    let value = value.saturating_sub(limits);
     let whole = value.div_ceil(1 << Certificate::SCALE_BITS);
     let step = u128::from(certificate.price_step.0.unsigned_abs().max(1));
     let proven = whole.div_ceil(step) * step;
@@ -431,18 +498,16 @@ fn more_than_proven(solution: &Solution, certificate: &Certificate, value: u128)
 
 /// Types of which some filling is worth more than a node costs, found by trying
 /// every filling.
-fn overfull(problem: &Problem, values: &[u64]) -> Vec<String> {
+fn overfull(problem: &Problem, certificate: &Certificate) -> Vec<String> {
+    let values = &certificate.class_values;
     let mut faults = Vec::new();
     if problem.nodes.iter().any(|n| !n.closed) {
         faults.push("whole fillings say nothing about existing nodes".to_owned());
     }
     for (t, node_type) in problem.types.iter().enumerate() {
-        let on_sale = node_type.offerings.iter();
-        let prices = on_sale.filter(|o| o.available != Some(0));
-        let Some(price) = prices.filter_map(|o| o.price).min() else {
+        let Some(price) = raised_price(problem, certificate, t) else {
             continue;
         };
-        let price = u128::from(price.0.unsigned_abs()) << Certificate::SCALE_BITS;
         let mut classes: Vec<usize> = (0..problem.classes.len())
             .filter(|c| values[*c] > 0 && sold(problem, t, &problem.classes[*c]))
             .collect();
@@ -565,11 +630,9 @@ fn suits(class: &Class, devices: &[Device]) -> bool {
 /// Whether a type can be bought for a class in some zone.
 fn sold(problem: &Problem, t: usize, class: &Class) -> bool {
     class.types.contains(t)
-        && problem.types[t].offerings.iter().any(|o| {
-            o.price.is_some()
-                && o.available != Some(0)
-                && o.zone.is_none_or(|z| class.zones.contains(z))
-        })
+        && on_sale(problem, t)
+            .iter()
+            .any(|(_, o)| o.zone.is_none_or(|z| class.zones.contains(z)))
 }
 
 fn limits_itself(problem: &Problem, id: &str) -> bool {

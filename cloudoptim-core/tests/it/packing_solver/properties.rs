@@ -3,8 +3,8 @@
 use super::naive::{faults, unproven};
 use cloudoptim_core::engines::bin_packing::solver::{
     Affinity, BoundMethod, Class, CountLimit, Device, DeviceRequest, Effort, Existing,
-    ExistingNode, Mask, NodeType, Offering, Per, Problem, Rule, Solution, UnplacedReason,
-    ZoneSpread, exact, solve,
+    ExistingNode, Mask, NodeType, Offering, Per, Problem, PurchaseLimit, Rule, Solution, Take,
+    UnplacedReason, ZoneSpread, exact, solve,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use proptest::prelude::*;
@@ -222,12 +222,13 @@ pub(super) fn problem(shape: Shape) -> impl Strategy<Value = Problem> {
                     .collect(),
                 classes,
                 rules,
+                purchase_limits: Vec::new(),
             })
     })
 }
 
 /// What a solution says, in ids, in one order.
-fn readable(problem: &Problem, solution: &Solution) -> Vec<String> {
+pub(super) fn readable(problem: &Problem, solution: &Solution) -> Vec<String> {
     let mut out = vec![format!(
         "{} {} {:?}",
         solution.cost, solution.lower_bound, solution.proof.stopped
@@ -264,7 +265,7 @@ fn readable(problem: &Problem, solution: &Solution) -> Vec<String> {
 }
 
 /// Reverses and rotates every list of a problem, with all indices.
-fn shuffled(p: &Problem, by: usize) -> Problem {
+pub(super) fn shuffled(p: &Problem, by: usize) -> Problem {
     let order = |n: usize| -> Vec<usize> {
         let mut v: Vec<usize> = (0..n).rev().collect();
         if n > 0 {
@@ -377,7 +378,26 @@ fn shuffled(p: &Problem, by: usize) -> Problem {
                 other => other.clone(),
             })
             .collect(),
+        purchase_limits: shuffled_limits(p, &inverse(&types)),
     }
+}
+
+fn shuffled_limits(p: &Problem, new_type: &[usize]) -> Vec<PurchaseLimit> {
+    let limits = p.purchase_limits.iter().rev().map(|limit| {
+        let takes = limit.takes.iter().rev().map(|take| {
+            let last = p.types[take.node_type].offerings.len() - 1;
+            Take {
+                node_type: new_type[take.node_type],
+                offering: take.offering.map(|o| last - o),
+                ..*take
+            }
+        });
+        PurchaseLimit {
+            takes: takes.collect(),
+            ..limit.clone()
+        }
+    });
+    limits.collect()
 }
 
 /// Cost of first-fit decreasing, opening `opens` or, where that does not take
@@ -529,7 +549,7 @@ proptest! {
     }
 }
 
-const TINY: Shape = Shape {
+pub(super) const TINY: Shape = Shape {
     classes: 4,
     per_class: 2,
     types: 3,

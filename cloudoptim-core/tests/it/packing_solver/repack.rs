@@ -2,7 +2,7 @@
 
 use cloudoptim_core::engines::bin_packing::solver::{
     Class, CountLimit, ExistingNode, Fleet, Frontier, Holding, Mask, NodeType, Offering, Per,
-    Place, Point, Problem, RepackEffort, Rule, repack,
+    Place, Point, Problem, PurchaseLimit, RepackEffort, Rule, Take, repack,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use proptest::prelude::*;
@@ -378,6 +378,28 @@ proptest! {
         let end = frontier.prefix.unwrap();
         prop_assert!(frontier.points.iter().any(|p| p.cost <= end.cost && p.moved <= end.evictions));
         prop_assert!(frontier.points.iter().all(|p| p.cost <= frontier.cost_before));
+    }
+
+    #[test]
+    fn no_more_is_bought_than_limits_allow(
+        fleet in fleets(),
+        max in 0u64..4,
+        amount in 1u64..3,
+    ) {
+        let mut fleet = fleet;
+        fleet.problem.purchase_limits = vec![PurchaseLimit {
+            id: "quota".into(),
+            max,
+            takes: (0..fleet.problem.types.len())
+                .map(|node_type| Take { node_type, offering: None, amount })
+                .collect(),
+        }];
+        let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+        for point in &frontier.points {
+            prop_assert_eq!(faults(&fleet, point), Vec::<String>::new());
+            let taken = amount * point.bought.len() as u64;
+            prop_assert!(taken <= max, "{taken} of {max}: {point:?}");
+        }
     }
 
     #[test]

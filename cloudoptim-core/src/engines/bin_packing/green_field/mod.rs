@@ -1,12 +1,14 @@
 //! The cheapest set of nodes for a cluster's pods, were there none yet.
 
 mod purchase;
+mod room;
 mod settle;
 
 pub use purchase::Purchase;
 
 use super::fleet::{Buys, Fresh, Launchable, Shares, fresh};
 use super::headroom::lay;
+use super::limits::{LaunchLimit, Limits};
 use super::share::Share;
 use super::solver::{Effort, Problem, ProblemError, Solution, Stopped, solve};
 use super::trial::named;
@@ -20,6 +22,7 @@ use crate::model::{
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Movability, PodId, World};
 use purchase::kinds;
+use room::Rooms;
 use serde::{Deserialize, Serialize};
 use settle::settle;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +56,52 @@ pub struct GreenField {
     pub missing: BTreeSet<MissingEvidence>,
     /// Whether the work limit ended the search.
     pub work_limit: bool,
+    /// What the nodes take of each limit, and what a limit costs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitUse>,
+    /// Limits of which the nodes take, and nobody knows how much there is: what is
+    /// known instead. They hold nothing back here, unlike in plans, which launch
+    /// nothing that needs them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "pairs")]
+    pub limits_not_known: BTreeMap<LaunchLimit, String>,
+}
+
+/// What new nodes take of a limit, and what it costs that there is no more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LimitUse {
+    /// The limit.
+    pub limit: LaunchLimit,
+    /// What they take: thousandths of a core, bytes, nodes, vCPUs or addresses.
+    pub used: u64,
+    /// How much there is for new nodes, with what the nodes of now hold.
+    pub room: u64,
+    /// Whether it holds something back: cheaper nodes, or nodes at all.
+    pub binds: bool,
+    /// What all of it is worth at the price of its last unit: `worth / room` is
+    /// what one unit more would save in an hour. Zero where it does not bind, and
+    /// where limits leave pods without a node.
+    pub worth: MicroUsdPerHour,
+}
+
+/// A map whose keys are no text, as a list of pairs.
+mod pairs {
+    use super::{BTreeMap, LaunchLimit};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<LaunchLimit, String>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<LaunchLimit, String>, D::Error> {
+        let pairs: Vec<(LaunchLimit, String)> = Vec::deserialize(from)?;
+        Ok(pairs.into_iter().collect())
+    }
 }
 
 /// A node to buy.
@@ -88,6 +137,8 @@ pub enum Unhoused {
     FitsNothing,
     /// Rules about who shares a node or a zone leave no place for it.
     Rules,
+    /// A limit of a pool, a quota or a subnet allows no more nodes that take it.
+    Limit,
     /// The work limit came first.
     NoneFound,
 }
@@ -98,6 +149,7 @@ impl fmt::Display for Unhoused {
             Self::RuleWithoutNumber => "have rules that are no numbers here",
             Self::FitsNothing => "fit no kind of node",
             Self::Rules => "have no place by rules about others",
+            Self::Limit => "are left without a node by limits",
             Self::NoneFound => "are left by the work limit",
         })
     }
@@ -109,8 +161,12 @@ impl fmt::Display for Unhoused {
 /// Pods that wait for a node count, those that end with theirs do not.
 /// [`Headroom`](super::Headroom) and the largest share of a workload on a node
 /// and in a zone are kept. Spreads count the zones in which the cluster has nodes
-/// now. Limits of pools, groups, quotas and subnets are left out. Each pod is put
-/// on its node once more by the scheduler's rules before the answer is given.
+/// now. Limits of pools, vCPU quotas and the addresses of subnets hold, with all
+/// that the cluster's nodes hold now; a limit that nobody knows holds nothing back
+/// and is named ([`GreenField::limits_not_known`]). Maxima of groups and counts of
+/// capacity reservations are left out: nothing is bought through a group, or as
+/// reserved. Each pod is put on its node once more by the scheduler's rules before
+/// the answer is given.
 ///
 /// # Errors
 /// [`EngineError`] for settings out of range, a cluster that is not there, or
@@ -151,7 +207,11 @@ pub fn green_field(
     };
     let wanted = wanted(inputs, config, cluster, &world, &owners, purchase);
     let launchables: Vec<Launchable> = kinds.iter().map(|k| k.launchable.clone()).collect();
-    let fresh = fresh(&world, &wanted, &launchables, shares);
+    let mut fresh = fresh(&world, &wanted, &launchables, shares);
+    let cloud = inputs.snapshot.cloud_of(cluster);
+    let limits = Limits::new(config, inputs, cluster, cloud).at_day_zero(cluster);
+    let mut rooms = Rooms::new(&kinds, &limits);
+    fresh.problem.purchase_limits = std::mem::take(&mut rooms.rows);
     let contradiction = |err: ProblemError| EngineError::Contradiction {
         engine: EngineId::BinPacking,
         message: err.to_string(),
@@ -162,7 +222,8 @@ pub fn green_field(
     for pod in &fresh.left {
         out.leave(&world, *pod, Unhoused::RuleWithoutNumber);
     }
-    settle(world, &fresh, &solution, &kinds, &mut out);
+    settle(world, &fresh, &solution, &kinds, &wanted, &mut out);
+    rooms.tell(&solution, &mut out);
     let known = out.unpriced == 0 && out.left.is_empty() && out.missing.is_empty();
     out.saves_per_month = known.then(|| (out.cost_now - out.cost).per_month());
     Ok(out)
@@ -219,8 +280,20 @@ impl fmt::Display for GreenField {
         if self.unpriced > 0 {
             write!(f, "; {} nodes of now have no known price", self.unpriced)?;
         }
+        for of in self
+            .limits
+            .iter()
+            .filter(|l| l.worth > MicroUsdPerHour::ZERO)
+        {
+            let (limit, used, room) = (&of.limit, of.used, of.room);
+            write!(f, "; {limit} binds: {used} of {room} taken")?;
+            write!(f, ", all of it worth {}", of.worth)?;
+        }
         for missing in &self.missing {
             write!(f, "; missing: {missing}")?;
+        }
+        for (limit, state) in &self.limits_not_known {
+            write!(f, "; room not known: {limit} ({state})")?;
         }
         match self.saves_per_month {
             Some(saves) if saves < MicroUsdPerMonth::ZERO => write!(f, "; costs {}", -saves),

@@ -3,10 +3,10 @@
 use super::purchase::NewKind;
 use super::{GreenField, NewNode, Unhoused};
 use crate::decision::Offering;
-use crate::engines::bin_packing::fleet::Fresh;
+use crate::engines::bin_packing::fleet::{Buys, Fresh};
 use crate::engines::bin_packing::solver::{Solution, UnplacedReason};
 use crate::engines::bin_packing::trial::{leaves_again, named};
-use crate::model::{HOSTNAME_LABEL, ZONE_ID_LABEL, ZoneId};
+use crate::model::{CapacityType, HOSTNAME_LABEL, ZONE_ID_LABEL, ZoneId};
 use crate::scheduling::{NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,14 @@ pub(super) fn settle(
     fresh: &Fresh,
     solution: &Solution,
     kinds: &[NewKind],
+    wanted: &[(PodId, Buys)],
     out: &mut GreenField,
 ) {
+    let on_demand = wanted.iter().filter(|(_, buys)| *buys == Buys::OnDemand);
+    let mut apart = Apart {
+        on_demand: on_demand.map(|(pod, _)| *pod).collect(),
+        spot: BTreeSet::new(),
+    };
     let old: Vec<NodeId> = world.nodes().collect();
     let everybody: Vec<PodId> = fresh.pods.values().flatten().copied().collect();
     for pod in everybody.iter().chain(&fresh.left) {
@@ -49,6 +55,9 @@ pub(super) fn settle(
         let Some(id) = world.add_node(node, &launchable.daemons, launchable.ebs_limit) else {
             continue;
         };
+        if kind.capacity_type == CapacityType::Spot {
+            apart.spot.insert(id);
+        }
         bought.push((
             id,
             NewNode {
@@ -73,8 +82,8 @@ pub(super) fn settle(
     }
     queue.extend(pods.into_values().flatten().map(|pod| (*pod, None)));
     let bought_ids: Vec<NodeId> = bought.iter().map(|(id, _)| *id).collect();
-    let mut left = place(&mut world, queue, &bought_ids);
-    resettle(&mut world, &everybody, &bought_ids, &mut left);
+    let mut left = place(&mut world, queue, &bought_ids, &apart);
+    resettle(&mut world, &everybody, &bought_ids, &apart, &mut left);
     let why: BTreeMap<usize, UnplacedReason> = {
         let unplaced = solution.unplaced.iter();
         unplaced.map(|u| (u.class, u.reason)).collect()
@@ -84,6 +93,7 @@ pub(super) fn settle(
             let why = match why.get(class) {
                 Some(UnplacedReason::FitsNothing) => Unhoused::FitsNothing,
                 Some(UnplacedReason::Rules) | None => Unhoused::Rules,
+                Some(UnplacedReason::PurchaseLimit) => Unhoused::Limit,
                 Some(_) => Unhoused::NoneFound,
             };
             out.leave(&world, *pod, why);
@@ -106,7 +116,13 @@ const ROUNDS: usize = 4;
 
 /// Moves pods that would not come back to where they stand, now that all others
 /// are there, or takes them off.
-fn resettle(world: &mut World<'_>, pods: &[PodId], nodes: &[NodeId], left: &mut BTreeSet<PodId>) {
+fn resettle(
+    world: &mut World<'_>,
+    pods: &[PodId],
+    nodes: &[NodeId],
+    apart: &Apart,
+    left: &mut BTreeSet<PodId>,
+) {
     // Every round after the first few takes somebody off for good.
     for round in 0..pods.len().saturating_add(ROUNDS) {
         let unsettled = world.unsettled(pods);
@@ -116,7 +132,7 @@ fn resettle(world: &mut World<'_>, pods: &[PodId], nodes: &[NodeId], left: &mut 
         for pod in unsettled {
             world.remove_pod(pod);
             let mut others = nodes.iter().filter(|_| round < ROUNDS);
-            match others.find(|node| takes(world, pod, **node)) {
+            match others.find(|node| apart.takes(world, pod, **node)) {
                 Some(node) => {
                     world.place_pod(pod, *node);
                 }
@@ -128,8 +144,17 @@ fn resettle(world: &mut World<'_>, pods: &[PodId], nodes: &[NodeId], left: &mut 
     }
 }
 
-fn takes(world: &World<'_>, pod: PodId, node: NodeId) -> bool {
-    world.fits(pod, node) && leaves_again(world, pod, node).is_none()
+/// Pods that may not stand on spot, and the nodes that are.
+struct Apart {
+    on_demand: BTreeSet<PodId>,
+    spot: BTreeSet<NodeId>,
+}
+
+impl Apart {
+    fn takes(&self, world: &World<'_>, pod: PodId, node: NodeId) -> bool {
+        let kept = self.spot.contains(&node) && self.on_demand.contains(&pod);
+        !kept && world.fits(pod, node) && leaves_again(world, pod, node).is_none()
+    }
 }
 
 /// Places pods where they should go, or else where they fit; gives those that
@@ -138,15 +163,16 @@ fn place(
     world: &mut World<'_>,
     mut queue: Vec<(PodId, Option<NodeId>)>,
     nodes: &[NodeId],
+    apart: &Apart,
 ) -> BTreeSet<PodId> {
     for planned_only in [true, false] {
         loop {
             let before = queue.len();
             queue.retain(|(pod, to)| {
-                let to = to.filter(|to| takes(world, *pod, *to));
+                let to = to.filter(|to| apart.takes(world, *pod, *to));
                 let or_any = || {
                     let mut nodes = nodes.iter().copied();
-                    nodes.find(|node| !planned_only && takes(world, *pod, *node))
+                    nodes.find(|node| !planned_only && apart.takes(world, *pod, *node))
                 };
                 match to.or_else(or_any) {
                     Some(node) => !world.place_pod(*pod, node),

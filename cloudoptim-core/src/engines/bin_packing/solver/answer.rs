@@ -2,13 +2,15 @@
 
 use super::bin::On;
 use super::bound::Bound;
+use super::limited;
 use super::model::Model;
-use super::pack::{Pack, price};
+use super::pack::{Pack, Stock, price};
 use super::problem::Problem;
 use super::solution::{
     NewNode, Note, Placed, Proof, Reused, Solution, Stopped, Unplaced, UnplacedReason, Work,
 };
 use crate::model::MicroUsdPerHour;
+use std::collections::BTreeSet;
 
 /// Writes a packing down as a solution, in canonical order.
 pub(super) fn assemble(
@@ -82,11 +84,18 @@ pub(super) fn assemble(
             }
         }
     }
+    let mut stock = Stock::new(model);
+    for bin in &bins {
+        if let On::New { ty, offer } = bin.on {
+            stock.take(model, ty as usize, offer as usize, 1);
+        }
+    }
     let mut unplaced = Vec::new();
+    let mut reached: BTreeSet<usize> = BTreeSet::new();
     let mut fits_nothing = 0;
     for (kind, list) in classes.iter().enumerate() {
         for (class, count) in list.iter().rev() {
-            let reason = reason(problem, model, kind);
+            let reason = reason(problem, model, kind, &stock, &mut reached);
             if reason == UnplacedReason::FitsNothing {
                 fits_nothing += count;
             }
@@ -104,11 +113,17 @@ pub(super) fn assemble(
             items: fits_nothing,
         });
     }
+    notes.extend(
+        reached
+            .into_iter()
+            .map(|limit| Note::LimitReached { limit }),
+    );
     let cost = MicroUsdPerHour(cost);
     let fits_all = unplaced
         .iter()
         .all(|u| u.reason == UnplacedReason::FitsNothing);
     Solution {
+        purchase_limits: limited::uses(problem, &nodes, bound.certificate.as_ref()),
         nodes,
         reused,
         unplaced,
@@ -129,8 +144,8 @@ pub(super) fn assemble(
     }
 }
 
-/// Why items of a kind were left over.
-pub(super) fn reason(problem: &Problem, model: &Model, kind: usize) -> UnplacedReason {
+/// Whether some type or open node takes items of a kind.
+pub(super) fn placeable(problem: &Problem, model: &Model, kind: usize) -> bool {
     let k = &model.kinds[kind];
     let on_type = model.types.iter().any(|t| t.fits[k.shape] > 0);
     let shape = &model.shapes[k.shape];
@@ -140,10 +155,50 @@ pub(super) fn reason(problem: &Problem, model: &Model, kind: usize) -> UnplacedR
             && n.zone.is_none_or(|z| shape.zones.contains(z))
             && shape.demand.iter().zip(&n.free).all(|(d, f)| d <= f)
     });
-    if !on_type && !on_node {
-        UnplacedReason::FitsNothing
+    on_type || on_node
+}
+
+/// Why items of a kind were left over, with what is left in stock; `reached` gains
+/// the purchase limits that leave no room.
+fn reason(
+    problem: &Problem,
+    model: &Model,
+    kind: usize,
+    stock: &Stock,
+    reached: &mut BTreeSet<usize>,
+) -> UnplacedReason {
+    let k = &model.kinds[kind];
+    let source = |limit: usize| model.limited.limits[limit].source;
+    if !placeable(problem, model, kind) {
+        if model.barred[k.shape] {
+            reached.extend(limited::bars(problem, &model.shapes[k.shape]));
+            return UnplacedReason::PurchaseLimit;
+        }
+        return UnplacedReason::FitsNothing;
+    }
+    // Offers that would take it, by the limits that stand against one more node.
+    let zones = &model.shapes[k.shape].zones;
+    let mut short: BTreeSet<usize> = BTreeSet::new();
+    let mut free = false;
+    for (ty, t) in model.types.iter().enumerate() {
+        for (at, offer) in t.offers.iter().enumerate() {
+            let here = offer.zone.is_none_or(|z| zones.contains(z));
+            if t.fits[k.shape] > 0 && here && stock.stocked(ty, at) {
+                let limits = stock.short(model, ty, at);
+                free |= limits.is_empty();
+                short.extend(limits);
+            }
+        }
+    }
+    if !free && !short.is_empty() {
+        reached.extend(short.into_iter().map(source));
+        UnplacedReason::PurchaseLimit
     } else if !k.touches.is_empty() || k.zoned {
         UnplacedReason::Rules
+    } else if !short.is_empty() {
+        // Another zone may have room, or room that was found too late.
+        reached.extend(short.into_iter().map(source));
+        UnplacedReason::PurchaseLimit
     } else {
         UnplacedReason::NoneLeft
     }

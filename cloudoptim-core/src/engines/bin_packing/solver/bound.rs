@@ -58,6 +58,12 @@ pub(super) struct Bound {
     pub(super) usage: Vec<f64>,
     /// How many items of each shape the fluid optimum puts on each type.
     pub(super) flow: BTreeMap<(usize, usize), f64>,
+    /// What each purchase limit is worth, where some are worth anything; offers at
+    /// the prices that these make are what the rest is about.
+    pub(super) limit_values: Vec<u64>,
+    /// Whether limits leave no room for all items, as far as could be told: what
+    /// limits are worth then only guides the search.
+    pub(super) too_tight: bool,
 }
 
 impl Bound {
@@ -152,8 +158,35 @@ pub(super) fn fluid(problem: &Problem, model: &Model, pivot_limit: u64) -> Bound
     let mut pricers = parallel::map(&model.types, |t| Pricer::new(model, &groups, Room::of(t)));
     let mut existing = Room::existing(problem, model).map(|room| Pricer::new(model, &groups, room));
 
-    let outcome = generate(&groups, &mut pricers, existing.as_mut(), pivot_limit);
-    bound.pivots = outcome.pivots;
+    let mut charges = Charges::new(model);
+    let free = generate(
+        &groups,
+        &mut pricers,
+        existing.as_mut(),
+        pivot_limit,
+        &charges,
+    );
+    bound.pivots = free.pivots;
+    let mut within: Option<Outcome> = None;
+    loop {
+        // Limits that it breaks get a row, until it breaks none.
+        let more = charges.broken(&within.as_ref().unwrap_or(&free).primal);
+        if more.is_empty() || bound.pivots >= pivot_limit {
+            break;
+        }
+        charges.rows.extend(more);
+        let left = pivot_limit - bound.pivots;
+        let found = generate(&groups, &mut pricers, existing.as_mut(), left, &charges);
+        bound.pivots += found.pivots;
+        if found.failed {
+            bound.notes.push(Note::BoundFallback);
+            break;
+        }
+        within = Some(found);
+    }
+    let unlimited = free.proven;
+    let limited = within.is_some();
+    let outcome = within.unwrap_or(free);
     if outcome.failed {
         bound.notes.push(Note::BoundFallback);
     } else if outcome.cut_short {
@@ -161,7 +194,13 @@ pub(super) fn fluid(problem: &Problem, model: &Model, pivot_limit: u64) -> Bound
             pivots: outcome.pivots,
         });
     }
-    for (t, amount, filling) in &outcome.primal {
+    for Used {
+        room: t,
+        amount,
+        filling,
+        ..
+    } in &outcome.primal
+    {
         let Some(usage) = bound.usage.get_mut(*t) else {
             continue; // the existing nodes
         };
@@ -182,26 +221,149 @@ pub(super) fn fluid(problem: &Problem, model: &Model, pivot_limit: u64) -> Bound
             }
         }
     }
-    certify(
-        problem,
-        model,
-        &groups,
-        &outcome.values,
-        pricers,
-        existing,
-        &mut bound,
-    );
+    if !limited {
+        certify(
+            problem,
+            model,
+            &groups,
+            &outcome.values,
+            pricers,
+            existing,
+            &mut bound,
+        );
+        return bound;
+    }
+    let certified = |values: &[u64], bound: &mut Bound| {
+        let valued = model.valued(values);
+        let own = valued.types.iter();
+        let own = own.map(|t| Pricer::new(&valued, &groups, Room::of(t)));
+        let existing = Room::existing(problem, model);
+        let existing = existing.map(|room| Pricer::new(&valued, &groups, room));
+        certify(
+            problem,
+            &valued,
+            &groups,
+            &outcome.values,
+            own.collect(),
+            existing,
+            bound,
+        );
+    };
+    let values = charges.values(&outcome.limits);
+    certified(&values, &mut bound);
+    bound.limit_values = values;
+    bound.too_tight = outcome.left_out;
+    if outcome.left_out || (bound.lower.0 as f64) < unlimited {
+        // Nothing holds all items, or it was stopped early: prices of zero say more.
+        let mut plain = bound.clone();
+        certified(&[], &mut plain);
+        (bound.lower, bound.certificate) = (plain.lower, plain.certificate);
+    }
     bound
 }
 
-/// A room (index), how many of it, and its filling by group.
-type Used = (usize, f64, Vec<(usize, f64)>);
+/// Prices of what is limited, in the programme.
+struct Charges<'a> {
+    model: &'a Model,
+    /// Limits that have a row.
+    rows: Vec<usize>,
+}
+
+/// By how much a limit may seem to be broken.
+const BROKEN: f64 = 1e-7;
+
+/// Nodes that items would need which have none, as an error of the simplex method.
+const LEFT_OUT: f64 = 1e-6;
+
+/// How much dearer than the cheapest node it is, in a programme with limits, to
+/// leave items without one.
+const DEAR: f64 = 20.0;
+
+impl<'a> Charges<'a> {
+    fn new(model: &'a Model) -> Self {
+        Self {
+            model,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Rows and parts of limits that a node takes.
+    fn parts(&self, ty: usize, offer: usize) -> impl Iterator<Item = (usize, f64)> {
+        let limited = &self.model.limited;
+        let takes = limited.takes(self.model.types[ty].offers[offer].takes);
+        takes.iter().filter_map(|(limit, amount)| {
+            let row = self.rows.iter().position(|l| l == limit)?;
+            Some((row, *amount as f64 / limited.limits[*limit].max as f64))
+        })
+    }
+
+    /// The cheapest offer of a type when limits are worth so much.
+    fn cheapest(&self, ty: usize, worth: &[f64]) -> (f64, usize) {
+        let offers = &self.model.types[ty].offers;
+        let price = |o: usize| offers[o].price.0 as f64;
+        if self.rows.is_empty() {
+            return (price(0), 0);
+        }
+        let raised = |o: usize| {
+            self.parts(ty, o)
+                .fold(price(o), |sum, (r, p)| sum + p * worth[r])
+        };
+        let all = (0..offers.len()).map(|o| (raised(o), o));
+        all.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, 0))
+    }
+
+    /// Limits without a row that a solution breaks.
+    fn broken(&self, primal: &[Used]) -> Vec<usize> {
+        let limited = &self.model.limited;
+        let mut taken = vec![0.0; limited.limits.len()];
+        for used in primal {
+            let Some(t) = self.model.types.get(used.room) else {
+                continue; // the existing nodes
+            };
+            for (limit, amount) in limited.takes(t.offers[used.offer].takes) {
+                taken[*limit] += used.amount * *amount as f64;
+            }
+        }
+        let limits = limited.limits.iter().zip(taken).enumerate();
+        let broken = limits.filter(|(_, (l, taken))| *taken > l.max as f64 * (1.0 + BROKEN));
+        broken
+            .map(|(i, _)| i)
+            .filter(|i| !self.rows.contains(i))
+            .collect()
+    }
+
+    /// Values of all limits as in a certificate, by those of the rows.
+    fn values(&self, worth: &[f64]) -> Vec<u64> {
+        let mut values = vec![0; self.model.limited.limits.len()];
+        for (limit, worth) in self.rows.iter().zip(worth) {
+            values[*limit] = (worth * SCALE).floor().max(0.0) as u64;
+        }
+        values
+    }
+}
+
+/// A room in use.
+struct Used {
+    room: usize,
+    /// Of a type.
+    offer: usize,
+    /// How many of it.
+    amount: f64,
+    /// Its filling by group.
+    filling: Vec<(usize, f64)>,
+}
 
 struct Outcome {
-    /// Value of each group whose bound is the best seen.
+    /// Value of each group whose bound is the best seen, and of each limit that
+    /// has a row.
     values: Vec<f64>,
+    limits: Vec<f64>,
+    /// That bound.
+    proven: f64,
     /// The fillings in use; one past the last type are the existing nodes.
     primal: Vec<Used>,
+    /// Whether limits leave items without a node.
+    left_out: bool,
     pivots: u64,
     cut_short: bool,
     failed: bool,
@@ -213,10 +375,14 @@ fn generate(
     pricers: &mut [Pricer],
     mut existing: Option<&mut Pricer>,
     pivot_limit: u64,
+    charges: &Charges<'_>,
 ) -> Outcome {
-    let rows = groups.len() + usize::from(existing.is_some());
+    let first_limit = groups.len() + usize::from(existing.is_some());
+    let rows = first_limit + charges.rows.len();
+    // Where limits leave no room, items must find a place all the same.
+    let dear = if charges.rows.is_empty() { 1.0 } else { DEAR };
     // Each group alone on the type where it is cheapest.
-    let mut sources: Vec<(usize, Vec<(usize, f64)>)> = Vec::new();
+    let mut sources: Vec<(usize, usize, Entries)> = Vec::new();
     let mut start: Vec<Option<Column>> = Vec::new();
     for g in 0..groups.len() {
         let mut best: Option<(f64, usize, f64)> = None;
@@ -231,9 +397,9 @@ fn generate(
             }
         }
         let (_, t, most) = best.unwrap_or((0.0, 0, 1.0));
-        sources.push((t, vec![(g, most)]));
+        sources.push((t, 0, vec![(g, most)]));
         start.push(Some(Column {
-            cost: (pricers[t].room.price as f64).max(1e-3),
+            cost: (pricers[t].room.price as f64).max(1e-3) * dear,
             entries: vec![(g as u32, most)],
         }));
     }
@@ -248,9 +414,14 @@ fn generate(
         right.push(-1.0);
         start.push(None);
     }
+    for _ in &charges.rows {
+        right.push(-1.0);
+        start.push(None);
+    }
     debug_assert_eq!(right.len(), rows);
     let mut master = Master::new(right, start);
     let mut best = (f64::NEG_INFINITY, vec![0.0; groups.len()]);
+    let mut limits = vec![0.0; charges.rows.len()];
     let mut failed = false;
     let mut cut_short = false;
     let mut promising: Vec<usize> = Vec::new();
@@ -278,35 +449,46 @@ fn generate(
                 .zip(&best.1)
                 .map(|(d, b)| (1.0 - smoothing) * d.max(0.0) + smoothing * b)
                 .collect();
+            let taxes = &duals[first_limit..];
+            let leaning: Vec<f64> = taxes
+                .iter()
+                .zip(&limits)
+                .map(|(d, b)| (1.0 - smoothing) * d.max(0.0) + smoothing * b)
+                .collect();
             let mut scale: f64 = 1.0;
             let all: Vec<usize> = (0..pricers.len()).collect();
             let mut worths: Vec<(f64, usize)> = Vec::new();
-            let mut columns: Vec<(f64, usize, Entries)> = Vec::new();
+            let mut columns: Vec<(f64, usize, usize, Entries)> = Vec::new();
             let which = if some { &promising } else { &all };
             let mut looked = parallel::chosen(pricers, which);
             let fillings = parallel::each(&mut looked, |_, (_, pricer)| {
                 let filling = pricer.knapsack.solve(&pricer.own(&values));
                 let entries = filling.amounts.iter();
                 let entries: Entries = entries.map(|(c, z)| (pricer.groups[*c], *z)).collect();
-                (pricer.room.price as f64, filling.value, entries)
+                (filling.value, entries)
             });
-            for (t, (price, value, entries)) in which.iter().zip(fillings) {
+            for (t, (value, entries)) in which.iter().zip(fillings) {
+                let (price, _) = charges.cheapest(*t, &leaning);
                 if value > price {
                     scale = scale.min(price / value);
                 }
                 worths.push((value / price.max(1e-3), *t));
                 let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
+                let (price, offer) = charges.cheapest(*t, taxes);
                 if worth > price.max(1e-3) * (1.0 + 1e-9) {
-                    columns.push((worth / price.max(1e-3), *t, entries));
+                    columns.push((worth / price.max(1e-3), *t, offer, entries));
                 }
             }
             columns.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            for (_, t, entries) in columns.into_iter().take(COLUMNS_PER_ROUND) {
+            for (_, t, offer, entries) in columns.into_iter().take(COLUMNS_PER_ROUND) {
+                let amounts = entries.iter().map(|(g, z)| (*g as u32, *z));
+                let taken = charges.parts(t, offer);
+                let taken = taken.map(|(row, part)| ((first_limit + row) as u32, -part));
                 master.add(Column {
-                    cost: (pricers[t].room.price as f64).max(1e-3),
-                    entries: entries.iter().map(|(g, z)| (*g as u32, *z)).collect(),
+                    cost: (charges.model.types[t].offers[offer].price.0 as f64).max(1e-3),
+                    entries: amounts.chain(taken).collect(),
                 });
-                sources.push((t, entries));
+                sources.push((t, offer, entries));
                 added = true;
             }
             if some {
@@ -340,14 +522,15 @@ fn generate(
                         cost: 0.0,
                         entries: column,
                     });
-                    sources.push((pricers.len(), entries));
+                    sources.push((pricers.len(), 0, entries));
                     added = true;
                 }
             }
             let total: f64 = groups.iter().zip(&values).map(|(g, v)| g.count * v).sum();
-            let proven = scale * (total - free);
+            let proven = scale * (total - free) - leaning.iter().sum::<f64>();
             if proven > best.0 {
                 best = (proven, values.iter().map(|v| v * scale).collect());
+                limits = leaning;
             }
             if added {
                 break;
@@ -366,13 +549,30 @@ fn generate(
             break;
         }
     }
-    let primal = master
-        .solution()
-        .into_iter()
-        .map(|(column, x)| (sources[column].0, x, sources[column].1.clone()))
+    // Where there are limits, the columns of the start are no nodes.
+    let no_node = |column: usize| dear > 1.0 && column < groups.len();
+    let solution = master.solution();
+    let primal = solution
+        .iter()
+        .filter(|(column, _)| !no_node(*column))
+        .map(|(column, amount)| {
+            let (column, amount) = (*column, *amount);
+            let (room, offer, filling) = sources[column].clone();
+            Used {
+                room,
+                offer,
+                amount,
+                filling,
+            }
+        })
         .collect();
     Outcome {
         values: best.1,
+        limits,
+        proven: best.0,
+        left_out: solution
+            .iter()
+            .any(|(column, amount)| no_node(*column) && *amount > LEFT_OUT),
         primal,
         pivots: master.pivots,
         cut_short,
@@ -504,6 +704,7 @@ fn certify(
         }
     }
     let proven = total.saturating_sub(existing_value);
+    let proven = proven.saturating_sub(model.limited.worth());
     bound.price_step = price_step(problem);
     bound.lower = lowest_cost(proven, bound.price_step);
     bound.method = BoundMethod::Fluid;
@@ -511,6 +712,7 @@ fn certify(
         class_values,
         splits,
         price_step: bound.price_step,
+        limit_values: model.limited.values(problem),
     });
 }
 

@@ -602,6 +602,7 @@ pub(super) mod tests {
             nodes: Vec::new(),
             rules: Vec::new(),
             classes,
+            purchase_limits: Vec::new(),
         };
         (problem, values)
     }

@@ -1,11 +1,12 @@
 //! One order for every way of writing the same problem down.
 
 use super::grid::gcd;
+use super::limited;
 use super::problem::{
-    Affinity, Class, CountLimit, DeviceRequest, ExistingNode, Mask, NodeType, Problem, Rule,
-    ZoneSpread,
+    Affinity, Class, CountLimit, DeviceRequest, ExistingNode, Mask, NodeType, Problem,
+    PurchaseLimit, Rule, Take, ZoneSpread,
 };
-use super::solution::{NewNode, Placed, Solution, SplitOn};
+use super::solution::{NewNode, Note, Placed, Solution, SplitOn};
 
 /// A problem with every list sorted by id, and the way back.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub(super) struct Canonical {
     zones: Vec<usize>,
     rules: Vec<usize>,
     dims: Vec<usize>,
+    limits: Vec<usize>,
     /// Original offering index by canonical type and canonical offering.
     offerings: Vec<Vec<usize>>,
     /// Original device index by canonical type, or node, and canonical device.
@@ -136,7 +138,14 @@ impl Canonical {
             out.sort_unstable();
             out.into_iter().unzip()
         };
-        let mut offerings = Vec::new();
+        let limits = order_by(problem.purchase_limits.len(), |i| {
+            problem.purchase_limits[i].id.clone()
+        });
+        let tables: Vec<Vec<Vec<u64>>> = limits
+            .iter()
+            .map(|l| limited::table(problem, &problem.purchase_limits[*l]))
+            .collect();
+        let mut offerings: Vec<Vec<usize>> = Vec::new();
         let mut type_devices = Vec::new();
         let mut node_devices = Vec::new();
         let new_types = types
@@ -153,7 +162,9 @@ impl Canonical {
                         (o, i)
                     })
                     .collect();
-                list.sort_by_key(|(o, i)| (o.zone, o.price, o.available, *i));
+                let takes =
+                    |i: usize| -> Vec<u64> { tables.iter().map(|table| table[*old][i]).collect() };
+                list.sort_by_cached_key(|(o, i)| (o.zone, o.price, o.available, takes(*i), *i));
                 let (list, from) = list.into_iter().unzip();
                 offerings.push(from);
                 let (device_list, from) = devices(&t.devices);
@@ -182,6 +193,31 @@ impl Canonical {
                     devices: device_list,
                     present,
                     closed: n.closed,
+                }
+            })
+            .collect();
+        let new_limits = limits
+            .iter()
+            .zip(&tables)
+            .map(|(old, table)| {
+                let limit = &problem.purchase_limits[*old];
+                let mut takes = Vec::new();
+                for (node_type, offerings) in offerings.iter().enumerate() {
+                    for (offering, from) in offerings.iter().enumerate() {
+                        let amount = table[types[node_type]][*from];
+                        if amount > 0 {
+                            takes.push(Take {
+                                node_type,
+                                offering: Some(offering),
+                                amount,
+                            });
+                        }
+                    }
+                }
+                PurchaseLimit {
+                    id: limit.id.clone(),
+                    max: limit.max,
+                    takes,
                 }
             })
             .collect();
@@ -240,6 +276,7 @@ impl Canonical {
                 nodes: new_nodes,
                 classes: new_classes,
                 rules: new_rules,
+                purchase_limits: new_limits,
             },
             classes,
             types,
@@ -247,6 +284,7 @@ impl Canonical {
             zones,
             rules,
             dims,
+            limits,
             offerings,
             type_devices,
             node_devices,
@@ -308,7 +346,22 @@ impl Canonical {
         for unplaced in &mut solution.unplaced {
             unplaced.class = self.classes[unplaced.class];
         }
+        for limit in &mut solution.purchase_limits {
+            limit.limit = self.limits[limit.limit];
+        }
+        for note in &mut solution.proof.notes {
+            if let Note::LimitReached { limit } = note {
+                *limit = self.limits[*limit];
+            }
+        }
         if let Some(certificate) = &mut solution.proof.certificate {
+            if !certificate.limit_values.is_empty() {
+                let mut values = vec![0; self.limits.len()];
+                for (new, value) in certificate.limit_values.iter().enumerate() {
+                    values[self.limits[new]] = *value;
+                }
+                certificate.limit_values = values;
+            }
             let mut values = vec![0; certificate.class_values.len()];
             for (new, value) in certificate.class_values.iter().enumerate() {
                 values[self.classes[new]] = *value;

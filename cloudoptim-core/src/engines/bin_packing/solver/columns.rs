@@ -66,12 +66,21 @@ pub(super) struct Config {
 struct TypePricer {
     ty: usize,
     price: f64,
+    /// The price with what limits are worth at present.
+    raised: f64,
+    /// Purchase limits and what a node takes of them.
+    takes: Vec<(usize, u64)>,
     pricer: Pricer,
     lens: Lens,
     search: Search,
     /// What it promised, by its price, when it was last searched in vain.
     vain: f64,
 }
+
+/// How much dearer than real fillings it is to leave items out; more where limits
+/// may leave no room for them.
+const DEAR: f64 = 1.5;
+const DEAR_WITHIN_LIMITS: f64 = 6.0;
 
 /// The programme for one part of the problem.
 pub(super) struct Programme<'a> {
@@ -82,6 +91,10 @@ pub(super) struct Programme<'a> {
     pricers: Vec<TypePricer>,
     configs: Vec<Config>,
     known: BTreeSet<Config>,
+    /// What there is of each purchase limit, and what is left of it. Their rows come
+    /// after those of the shapes.
+    limits: Vec<f64>,
+    limits_left: Vec<u64>,
     /// Duals with the best bound so far, by row.
     centre: Vec<f64>,
     centre_bound: f64,
@@ -127,12 +140,15 @@ impl<'a> Programme<'a> {
         let pricers = parallel::map(types, |t| {
             let t = *t;
             let (offer, _) = pack.stock.cheapest(scope, t)?;
-            let price = model.types[t].offers[offer].price.0 as f64;
+            let offer = model.types[t].offers[offer];
+            let price = offer.price.0 as f64;
             let pricer = Pricer::new(model, &groups, Room::of(&model.types[t]));
             let own: Vec<usize> = pricer.groups.iter().map(|g| shapes[*g]).collect();
             (!own.is_empty()).then(|| TypePricer {
                 ty: t,
                 price,
+                raised: price,
+                takes: model.limited.takes(offer.takes).to_vec(),
                 lens: Lens::new(scope, t),
                 search: Search::new(model, t, own, pricer.knapsack.columns().to_vec()),
                 pricer,
@@ -149,6 +165,8 @@ impl<'a> Programme<'a> {
             pricers,
             configs: Vec::new(),
             known: BTreeSet::new(),
+            limits: model.limited.room().iter().map(|max| *max as f64).collect(),
+            limits_left: pack.stock.limits().to_vec(),
             centre,
             centre_bound: f64::NEG_INFINITY,
             solved: None,
@@ -211,24 +229,32 @@ impl<'a> Programme<'a> {
         true
     }
 
-    fn price(&self, ty: usize) -> Option<f64> {
-        self.pricers.iter().find(|p| p.ty == ty).map(|p| p.price)
-    }
-
     fn column(&self, config: &Config) -> Option<Column> {
+        let pricer = self.pricers.iter().find(|p| p.ty == config.ty)?;
+        let counts = config.counts.iter();
+        let mut entries: Vec<(u32, f64)> = counts
+            .filter_map(|(s, n)| Some((self.row_of[*s]? as u32, f64::from(*n))))
+            .collect();
+        if !entries.is_empty() {
+            let first = self.shapes.len();
+            let taken = pricer.takes.iter();
+            entries.extend(taken.map(|(limit, amount)| {
+                let part = *amount as f64 / self.limits[*limit];
+                ((first + limit) as u32, -part)
+            }));
+        }
         Some(Column {
-            cost: self.price(config.ty)?.max(1e-3),
-            entries: config
-                .counts
-                .iter()
-                .filter_map(|(s, n)| Some((self.row_of[*s]? as u32, f64::from(*n))))
-                .collect(),
+            cost: pricer.price.max(1e-3),
+            entries,
         })
     }
 
     fn right(&self, left: &[u32]) -> Vec<f64> {
         let rows = self.shapes.iter();
-        rows.map(|s| f64::from(left[*s]).max(1e-7)).collect()
+        let rows = rows.map(|s| f64::from(left[*s]).max(1e-7));
+        let limits = self.limits.iter().zip(&self.limits_left);
+        let limits = limits.map(|(max, left)| -(*left as f64) / max);
+        rows.chain(limits).collect()
     }
 
     /// A master over all configurations for what is left; `None` when a shape
@@ -237,6 +263,11 @@ impl<'a> Programme<'a> {
         let mut start = Vec::with_capacity(self.shapes.len());
         // Column of the master to configuration.
         let mut from: Vec<Option<usize>> = Vec::new();
+        let dear = if self.limits.is_empty() {
+            DEAR
+        } else {
+            DEAR_WITHIN_LIMITS
+        };
         for s in &self.shapes {
             let best = self
                 .pricers
@@ -249,11 +280,12 @@ impl<'a> Programme<'a> {
                 .min_by(|a, b| a.0.total_cmp(&b.0))?;
             start.push(Some(Column {
                 // Dearer than any real filling, so that it leaves.
-                cost: best.1.max(1e-3) * 1.5,
+                cost: best.1.max(1e-3) * dear,
                 entries: vec![(self.row_of[*s]? as u32, f64::from(best.2))],
             }));
             from.push(None);
         }
+        start.extend(self.limits.iter().map(|_| None));
         let mut master = Master::new(self.right(left), start);
         for (i, config) in self.configs.iter().enumerate() {
             if let Some(column) = self.column(config)
@@ -352,9 +384,18 @@ impl<'a> Programme<'a> {
         let mut promising: Vec<(f64, usize, Filling)> = Vec::new();
         let mut scale: f64 = 1.0;
         self.work += self.pricers.len() as u64;
+        let taxes: Vec<f64> = duals[self.shapes.len()..]
+            .iter()
+            .map(|dual| dual.max(0.0))
+            .collect();
+        for p in &mut self.pricers {
+            let taken = p.takes.iter();
+            let taken = taken.map(|(l, amount)| taxes[*l] * *amount as f64 / self.limits[*l]);
+            p.raised = p.price + taken.sum::<f64>();
+        }
         let fillings = parallel::each(&mut self.pricers, |_, p| {
             let filling = p.pricer.knapsack.solve(&p.pricer.own(values));
-            (filling.value / p.price.max(1e-3), filling)
+            (filling.value / p.raised.max(1e-3), filling)
         });
         for (i, (worth, filling)) in fillings.into_iter().enumerate() {
             scale = scale.min(1.0 / worth.max(1e-12));
@@ -368,8 +409,12 @@ impl<'a> Programme<'a> {
             .zip(values)
             .map(|(s, v)| f64::from(left[*s]) * v)
             .sum();
-        if scale.min(1.0) * total > self.centre_bound {
-            self.centre_bound = scale.min(1.0) * total;
+        let limits = self.limits.iter().zip(&self.limits_left).zip(&taxes);
+        let limits: f64 = limits
+            .map(|((max, left), tax)| tax * *left as f64 / max)
+            .sum();
+        if scale.min(1.0) * total - limits > self.centre_bound {
+            self.centre_bound = scale.min(1.0) * total - limits;
             self.centre = values.iter().map(|v| v * scale.min(1.0)).collect();
         }
         promising.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -481,7 +526,7 @@ impl<'a> Programme<'a> {
                 ty: p.ty,
                 counts: bin.contents(),
             };
-            let good = self.worth(&config.counts, duals) > p.price * (1.0 + 1e-7);
+            let good = self.worth(&config.counts, duals) > p.raised * (1.0 + 1e-7);
             if good && !self.known.contains(&config) && !out.contains(&config) {
                 out.push(config);
             }
@@ -501,7 +546,10 @@ impl<'a> Programme<'a> {
         nodes: u64,
     ) -> (Option<Config>, u64) {
         let TypePricer {
-            ty, price, search, ..
+            ty,
+            raised: price,
+            search,
+            ..
         } = &self.pricers[index];
         let own: Vec<f64> = search.shapes.iter().map(|s| values[*s]).collect();
         let own_left: Vec<u32> = search.shapes.iter().map(|s| left[*s]).collect();
@@ -550,8 +598,16 @@ impl<'a> Programme<'a> {
                 self.prune();
             }
             let mut fixed = false;
+            let pricers = &self.pricers;
+            let limits_left = &mut self.limits_left;
             let mut commit = |config: &Config, copies: u32, left: &mut Vec<u32>| {
                 let mut copies = copies;
+                let takes = pricers.iter().find(|p| p.ty == config.ty);
+                let takes = takes.map_or(&[][..], |p| &p.takes);
+                for (limit, amount) in takes {
+                    let room = limits_left[*limit] / amount;
+                    copies = copies.min(u32::try_from(room).unwrap_or(u32::MAX));
+                }
                 // Never more copies than there is something for.
                 let useful = config
                     .counts
@@ -564,6 +620,9 @@ impl<'a> Programme<'a> {
                 }
                 for (s, n) in &config.counts {
                     left[*s] = left[*s].saturating_sub(n * copies);
+                }
+                for (limit, amount) in takes {
+                    limits_left[*limit] -= amount * u64::from(copies);
                 }
                 plan.push((config.clone(), copies));
                 true
@@ -636,7 +695,7 @@ pub(super) fn carry_out(
             if bin.is_empty() {
                 break;
             }
-            pack.stock.take(config.ty, offer, 1);
+            pack.stock.take(model, config.ty, offer, 1);
             pack.bins.push(bin);
         }
     }

@@ -150,7 +150,8 @@ impl Search<'_> {
                     continue;
                 };
                 let used = chosen.iter().filter(|c| **c == (t, o)).count();
-                let left = offering.available.is_none_or(|n| used < n as usize);
+                let left = offering.available.is_none_or(|n| used < n as usize)
+                    && self.limits_leave(chosen, (t, o));
                 let zone_ok = offering.zone.is_none_or(|z| {
                     let mut classes = group.iter().map(|c| &self.problem.classes[*c]);
                     classes.all(|c| c.zones.contains(z))
@@ -166,6 +167,15 @@ impl Search<'_> {
             self.buy(chosen, cost + price);
             chosen.pop();
         }
+    }
+
+    /// Whether one more node of an offering breaks no purchase limit.
+    fn limits_leave(&self, chosen: &[(usize, usize)], next: (usize, usize)) -> bool {
+        self.problem.purchase_limits.iter().all(|limit| {
+            let nodes = chosen.iter().chain([&next]);
+            let taken = nodes.map(|(t, o)| u128::from(limit.taken_by(*t, *o)));
+            taken.sum::<u128>() <= u128::from(limit.max)
+        })
     }
 
     fn rules_hold(&self, chosen: &[(usize, usize)]) -> bool {

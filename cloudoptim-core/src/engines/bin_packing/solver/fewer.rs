@@ -102,7 +102,7 @@ fn packed(model: &Model, pack: &Pack, kinds: &[usize], nodes: &[Vec<usize>]) -> 
     bought.sort_unstable();
     let mut out = pack.clone();
     for (_, ty, offer) in bought.iter().skip(nodes.len()) {
-        out.stock.give(*ty as usize, *offer as usize, 1);
+        out.stock.give(model, *ty as usize, *offer as usize, 1);
     }
     out.bins.clear();
     for ((_, ty, offer), node) in bought.iter().zip(nodes) {

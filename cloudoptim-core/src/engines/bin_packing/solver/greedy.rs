@@ -53,7 +53,7 @@ pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[
                 .iter()
                 .map(|(k, n)| values[model.kinds[*k].shape] * f64::from(*n))
                 .sum();
-            let price = model.types[t].offers[offer].price.0 as f64;
+            let price = model.types[t].offers[offer].raised as f64;
             // An item without value still wants a place: count it a little.
             let items = f64::from(bin.len());
             entry.0 = (value + 1e-9 * items) / price.max(1e-3);
@@ -83,7 +83,7 @@ pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[
         for (kind, count) in &contents {
             pack.left.take(model, *kind, count * copies);
         }
-        pack.stock.take(t, offer, copies);
+        pack.stock.take(model, t, offer, copies);
         for _ in 0..copies {
             pack.bins.push(bin.clone());
         }
@@ -132,7 +132,7 @@ fn open_for(scope: Scope<'_>, pack: &mut Pack, kind: usize, opens: Opens, most: 
             (0..model.types.len())
                 .filter(|t| model.types[*t].fits[shape] > 0)
                 .filter_map(|t| pack.stock.cheapest(scope, t).map(|(offer, _)| (t, offer)))
-                .min_by_key(|(t, offer)| (model.types[*t].offers[*offer].price, *t))
+                .min_by_key(|(t, offer)| (model.types[*t].offers[*offer].raised, *t))
         };
         // What was chosen last is chosen again while there is some of it.
         let again = last.filter(|(t, offer)| {
@@ -158,7 +158,7 @@ fn open_for(scope: Scope<'_>, pack: &mut Pack, kind: usize, opens: Opens, most: 
         }
         bin.add(model, kind, room);
         pack.left.take(model, kind, room);
-        pack.stock.take(t, offer, 1);
+        pack.stock.take(model, t, offer, 1);
         pack.bins.push(bin);
     }
 }
@@ -236,7 +236,7 @@ pub(super) fn follow(scope: Scope<'_>, pack: &mut Pack) {
             .filter_map(|t| pack.stock.cheapest(scope, t).map(|(offer, _)| (t, offer)))
             .min_by_key(|(t, offer)| {
                 let held = model.types[*t].fits[shape].min(count);
-                (Reverse(held), model.types[*t].offers[*offer].price, *t)
+                (Reverse(held), model.types[*t].offers[*offer].raised, *t)
             });
         let Some((t, offer)) = chosen else { continue };
         let mut bin = Bin::new(model, t, offer);
@@ -253,7 +253,7 @@ pub(super) fn follow(scope: Scope<'_>, pack: &mut Pack) {
             count - 1,
             &mut pack.work,
         );
-        pack.stock.take(t, offer, 1);
+        pack.stock.take(model, t, offer, 1);
         pack.bins.push(bin);
     }
 }

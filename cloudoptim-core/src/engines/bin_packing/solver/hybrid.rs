@@ -118,6 +118,9 @@ struct Programme<'a> {
     price_step: MicroUsdPerHour,
     /// A cost that was reached: no bound is above it.
     reached: f64,
+    /// What purchase limits are worth: nodes pay for them, and the bound is what
+    /// is left.
+    limits: f64,
     /// Whether some type has devices.
     devices: bool,
 }
@@ -168,7 +171,7 @@ impl<'a> Programme<'a> {
                     let search = Search::new(model, ty, own, parts);
                     Type {
                         ty,
-                        price: (offer.price.0 as f64).max(1e-3),
+                        price: (offer.raised as f64).max(1e-3),
                         bundler: Bundler::new(&search, &pricer)
                             .filter(|b| b.devices > 0 || devices),
                         search,
@@ -227,6 +230,7 @@ impl<'a> Programme<'a> {
             proven: 0.0,
             price_step: MicroUsdPerHour(1),
             reached: f64::INFINITY,
+            limits: model.limited.worth() as f64 / (1u64 << Certificate::SCALE_BITS) as f64,
             devices,
         })
     }
@@ -252,7 +256,7 @@ impl<'a> Programme<'a> {
 
     fn run(mut self, fluid: &Bound, pivot_limit: u64, budget: u64) -> Option<Hybrid> {
         self.centre = self.shapes.iter().map(|s| fluid.values[*s]).collect();
-        self.proven = fluid.lower.0 as f64;
+        self.proven = fluid.lower.0 as f64 + self.limits;
         self.price_step = fluid.price_step;
         for (i, t) in self.types.iter_mut().enumerate() {
             if let Some(bundler) = &mut t.bundler {
@@ -357,7 +361,7 @@ impl<'a> Programme<'a> {
         let optimum = self.master.objective();
         let rounded = |cost: f64| {
             let step = self.price_step.0.max(1) as f64;
-            (cost * (1.0 - 2.0 * UNEVEN) / step).ceil() * step
+            ((cost * (1.0 - 2.0 * UNEVEN) - self.limits) / step).ceil() * step
         };
         self.proven >= optimum * (1.0 - TOLERANCE)
             || rounded(self.proven) >= rounded(optimum)
@@ -598,7 +602,10 @@ impl<'a> Programme<'a> {
             total += u128::from(values[*s]) * u128::from(self.left[*s]);
         }
         Hybrid {
-            lower: lowest_cost(total, self.price_step),
+            lower: lowest_cost(
+                total.saturating_sub(self.model.limited.worth()),
+                self.price_step,
+            ),
             values,
             fluid_types: self.types.iter().filter(|t| t.fluid).count() as u32,
             configs: self.configs,

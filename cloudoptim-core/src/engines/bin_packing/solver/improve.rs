@@ -74,14 +74,22 @@ pub(super) fn fill_new(
     Some(bin)
 }
 
-/// Types from cheap to dear with the offer that can be had now.
+/// Types from cheap to dear with the offer that can be had now; all offers where
+/// the cheapest is not the one whose price counts.
 fn on_offer(scope: Scope<'_>, pack: &Pack) -> Vec<(i64, usize, usize)> {
-    let mut out: Vec<(i64, usize, usize)> = (0..scope.model.types.len())
-        .filter_map(|t| {
-            let (offer, _) = pack.stock.cheapest(scope, t)?;
-            Some((scope.model.types[t].offers[offer].price.0, t, offer))
-        })
-        .collect();
+    let mut out: Vec<(i64, usize, usize)> = Vec::new();
+    if !scope.model.limited.is_empty() {
+        for (t, of) in scope.model.types.iter().enumerate() {
+            let offers = pack.stock.on_sale(scope, t);
+            out.extend(offers.map(|(offer, _)| (of.offers[offer].price.0, t, offer)));
+        }
+        out.sort_unstable();
+        return out;
+    }
+    out.extend((0..scope.model.types.len()).filter_map(|t| {
+        let (offer, _) = pack.stock.cheapest(scope, t)?;
+        Some((scope.model.types[t].offers[offer].price.0, t, offer))
+    }));
     out.sort_unstable();
     out
 }
@@ -103,10 +111,10 @@ fn right_size(scope: Scope<'_>, pack: &mut Pack) -> u64 {
             pack.work += 1;
             if let Some(bin) = moved(model, &pack.bins[i], *t, *new_offer) {
                 pack.bins[i] = bin;
-                pack.stock.take(*t, *new_offer, 1);
-                pack.stock.give(ty as usize, offer as usize, 1);
-                let ends = pack.stock.ends(*t, *new_offer);
-                if ends || pack.stock.ends(ty as usize, offer as usize) {
+                pack.stock.take(model, *t, *new_offer, 1);
+                pack.stock.give(model, ty as usize, offer as usize, 1);
+                let ends = pack.stock.ends(model, *t, *new_offer);
+                if ends || pack.stock.ends(model, ty as usize, offer as usize) {
                     offers = on_offer(scope, pack);
                 }
                 changed += 1;
@@ -191,9 +199,9 @@ fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
         };
         match replaced {
             Some(new) => {
-                pack.stock.give(ty as usize, offer as usize, 1);
+                pack.stock.give(model, ty as usize, offer as usize, 1);
                 if let Some((t, o, bin)) = new {
-                    pack.stock.take(t, o, 1);
+                    pack.stock.take(model, t, o, 1);
                     pack.bins[i] = bin;
                 }
                 changed += 1;
@@ -271,14 +279,14 @@ fn merge(scope: Scope<'_>, pack: &mut Pack) -> u64 {
                     fill_new(model, *t, *o, &items).map(|bin| (*t, *o, bin))
                 });
             let Some((t, o, bin)) = found else { continue };
-            let mut ends = pack.stock.ends(t, o);
+            let mut ends = pack.stock.ends(model, t, o);
             for index in [i, j] {
                 if let On::New { ty, offer } = pack.bins[index].on {
-                    pack.stock.give(ty as usize, offer as usize, 1);
-                    ends |= pack.stock.ends(ty as usize, offer as usize);
+                    pack.stock.give(model, ty as usize, offer as usize, 1);
+                    ends |= pack.stock.ends(model, ty as usize, offer as usize);
                 }
             }
-            pack.stock.take(t, o, 1);
+            pack.stock.take(model, t, o, 1);
             pack.bins[i] = bin;
             gone[j] = true;
             changed += 1;

@@ -78,7 +78,7 @@ pub(super) fn level(scope: Scope<'_>, pack: &mut Pack, spare: f64) -> bool {
         for bin in group.bins {
             match bin.on {
                 super::bin::On::New { ty, offer } if bin.is_empty() => {
-                    pack.stock.give(ty as usize, offer as usize, 1);
+                    pack.stock.give(model, ty as usize, offer as usize, 1);
                 }
                 _ => pack.bins.push(bin),
             }
@@ -199,7 +199,7 @@ fn open(scope: Scope<'_>, pack: &mut Pack, spare: f64) -> Option<Vec<(usize, usi
             ty,
             offer,
             most,
-            price: (t.offers[offer].price.0 as f64).max(1.0),
+            price: (t.offers[offer].raised as f64).max(1.0),
             capacity: dims.iter().map(|d| t.capacity[*d] as f64).collect(),
             waste: 0.0,
         });
@@ -213,7 +213,11 @@ fn open(scope: Scope<'_>, pack: &mut Pack, spare: f64) -> Option<Vec<(usize, usi
     // At its part of the way, so that any stretch of the list is a fair sample.
     let mut out: Vec<(f64, usize, usize)> = Vec::new();
     for (choice, n) in choices.iter().zip(counts) {
-        pack.stock.take(choice.ty, choice.offer, n);
+        // Others may have taken of the same limit.
+        let here = pack.stock.on_sale(scope, choice.ty);
+        let left = here.filter(|(offer, _)| *offer == choice.offer);
+        let n = left.map(|(_, left)| left.min(n)).max().unwrap_or(0);
+        pack.stock.take(model, choice.ty, choice.offer, n);
         for at in 0..n {
             let way = (f64::from(at) + 0.5) / f64::from(n);
             out.push((way, choice.ty, choice.offer));
@@ -493,7 +497,7 @@ impl Group {
             model.types[*t]
                 .offers
                 .first()
-                .map_or(0.0, |o| o.price.0 as f64)
+                .map_or(0.0, |o| o.raised as f64)
         };
         let weights = types
             .iter()

@@ -129,6 +129,8 @@ impl Merged {
                 affinity_present: Vec::new(),
                 zoned: model.zoned,
                 unpriced: model.unpriced,
+                limited: model.limited.clone(),
+                barred: Vec::new(),
             },
             bound: Bound {
                 values,

@@ -11,8 +11,8 @@
 //!   bounded by counts ([`Effort`]), never by a clock.
 //! - With feature `parallel` types are priced and packings tried on the threads
 //!   of rayon's present pool ([`threads`]); the bytes stay the same.
-//! - A plan never breaks a capacity or a rule. What cannot be placed is in
-//!   [`Solution::unplaced`] with its reason.
+//! - A plan never breaks a capacity, a rule or a [`PurchaseLimit`]. What cannot be
+//!   placed is in [`Solution::unplaced`] with its reason.
 //! - A node type without a price is never opened; the proof counts such types.
 
 mod answer;
@@ -34,6 +34,7 @@ mod improve;
 mod joined;
 mod labels;
 mod level;
+mod limited;
 mod looks;
 mod lp;
 mod merged;
@@ -58,14 +59,14 @@ mod zones;
 pub use existing::{Existing, Misfit, Move};
 pub use problem::{
     Affinity, Class, CountLimit, Device, DeviceRequest, ExistingNode, Mask, NodeType, Offering,
-    Per, Problem, ProblemError, Rule, ZoneSpread,
+    Per, Problem, ProblemError, PurchaseLimit, Rule, Take, ZoneSpread,
 };
 pub use repack::{
     Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, Relocation, RepackEffort, repack,
 };
 pub use solution::{
-    BoundMethod, Certificate, Effort, NewNode, Note, Placed, Progress, Proof, Reused, Share,
-    ShareOf, Solution, Split, SplitOn, Stopped, Unplaced, UnplacedReason, Work,
+    BoundMethod, Certificate, Effort, LimitUse, NewNode, Note, Placed, Progress, Proof, Reused,
+    Share, ShareOf, Solution, Split, SplitOn, Stopped, Unplaced, UnplacedReason, Work,
 };
 
 use std::ops::ControlFlow;

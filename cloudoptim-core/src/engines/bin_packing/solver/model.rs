@@ -1,6 +1,7 @@
 //! A canonical problem, compiled: equal classes merged, node types that can
 //! never pay off removed, rules as tables.
 
+use super::limited::{Limited, Tables};
 use super::problem::{Affinity, DeviceRequest, Mask, Per, Problem, Rule};
 use crate::model::MicroUsdPerHour;
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub(super) struct Type {
     pub(super) capacity: Vec<u64>,
     /// Model and thousandths of each device.
     pub(super) devices: Vec<(usize, u32)>,
-    /// Priced offerings, cheapest first.
+    /// Priced offerings, cheapest first, at raised prices.
     pub(super) offers: Vec<Offer>,
     /// How many items of each shape an empty node holds; 0 = not accepted.
     pub(super) fits: Vec<u32>,
@@ -62,7 +63,11 @@ pub(super) struct Offer {
     pub(super) offering: usize,
     pub(super) zone: Option<usize>,
     pub(super) price: MicroUsdPerHour,
+    /// The price with what the node takes of limited things, in micro-dollars.
+    pub(super) raised: i64,
     pub(super) available: Option<u32>,
+    /// What it takes of them, see [`Limited::takes`].
+    pub(super) takes: u32,
 }
 
 /// A limit that binds items among themselves: at most `max` of `kinds` on a
@@ -100,6 +105,11 @@ pub(super) struct Model {
     pub(super) zoned: bool,
     /// Types that fit some item and have no price anywhere.
     pub(super) unpriced: u32,
+    /// What all new nodes together may take.
+    pub(super) limited: Limited,
+    /// Whether a shape fits some offering of which not one node may be bought, by
+    /// purchase limits.
+    pub(super) barred: Vec<bool>,
 }
 
 /// How many self-limits the bound looks at: those that force the most nodes.
@@ -179,6 +189,8 @@ impl Model {
             .map(|s| s.kinds.iter().any(|k| kinds[*k].count > 0))
             .collect();
         let mut unpriced = 0;
+        let mut taken = Tables::new(problem);
+        let mut barred = vec![false; shapes.len()];
         let mut types: Vec<Type> = Vec::new();
         for (source, t) in problem.types.iter().enumerate() {
             let devices: Vec<(usize, u32)> = t.devices.iter().map(|d| (d.model, d.milli)).collect();
@@ -186,16 +198,21 @@ impl Model {
                 .offerings
                 .iter()
                 .enumerate()
-                .filter(|(_, o)| o.available != Some(0))
+                .filter(|(offering, o)| o.available != Some(0) && taken.admits(source, *offering))
                 .filter_map(|(offering, o)| {
                     Some(Offer {
                         offering,
                         zone: o.zone,
                         price: o.price?,
+                        raised: o.price?.0,
                         available: o.available,
+                        takes: 0,
                     })
                 })
                 .collect();
+            for offer in &mut offers {
+                offer.takes = taken.takes(source, offer.offering);
+            }
             let mut fits: Vec<u32> = shapes
                 .iter()
                 .map(|s| {
@@ -208,6 +225,15 @@ impl Model {
                     }
                 })
                 .collect();
+            for (offering, o) in t.offerings.iter().enumerate() {
+                let on_sale = o.available != Some(0) && o.price.is_some();
+                if !on_sale || taken.admits(source, offering) {
+                    continue;
+                }
+                for ((barred, fit), shape) in barred.iter_mut().zip(&fits).zip(&shapes) {
+                    *barred |= *fit > 0 && o.zone.is_none_or(|z| shape.zones.contains(z));
+                }
+            }
             if !fits.iter().zip(&wanted).any(|(f, w)| *f > 0 && *w) {
                 continue;
             }
@@ -232,7 +258,8 @@ impl Model {
                 fits,
             });
         }
-        let dominated = prune_dominated(&mut types, &wanted);
+        let limited = taken.compiled();
+        let dominated = prune_dominated(&mut types, &wanted, &limited);
 
         let zoned = !tables.zone_rules.iter().all(Vec::is_empty)
             || problem
@@ -261,6 +288,8 @@ impl Model {
             self_limits,
             zoned,
             unpriced,
+            limited,
+            barred,
         }
     }
 }
@@ -440,13 +469,16 @@ fn spread_over(slots: &[u64], count: u64) -> u64 {
 }
 
 /// Removes, and returns, types that another one replaces everywhere at no
-/// higher price.
-fn prune_dominated(types: &mut Vec<Type>, wanted: &[bool]) -> Vec<Type> {
+/// higher price, taking no more of what is limited.
+fn prune_dominated(types: &mut Vec<Type>, wanted: &[bool], limited: &Limited) -> Vec<Type> {
     let covers = |a: &Type, b: &Type| {
         // Cheap tests first: most pairs fail on the price of the first zone.
         b.offers.iter().all(|theirs| {
             a.offers.iter().any(|ours| {
-                ours.zone == theirs.zone && ours.available.is_none() && ours.price <= theirs.price
+                ours.zone == theirs.zone
+                    && ours.available.is_none()
+                    && ours.price <= theirs.price
+                    && limited.no_more(ours.takes, theirs.takes)
             })
         }) && a.capacity.iter().zip(&b.capacity).all(|(x, y)| x >= y)
             && covers_devices(&a.devices, &b.devices)

@@ -3,7 +3,7 @@
 
 use super::bin::{Bin, On};
 use super::bound::Bound;
-use super::model::Model;
+use super::model::{Model, Offer};
 use super::sums;
 
 /// The part of a problem that one strategy works on: everything, or one zone.
@@ -32,7 +32,7 @@ pub(super) fn promising(model: &Model, bound: &Bound) -> Vec<usize> {
     if order.len() <= TRIED {
         return order;
     }
-    let price = |t: usize| model.types[t].offers.first().map_or(0, |o| o.price.0);
+    let price = |t: usize| model.types[t].offers.first().map_or(0, |o| o.raised);
     let rank = |t: usize| ((1.0 - bound.worth[t]).max(0.0) / AS_GOOD) as u64;
     order.sort_by_key(|t| (rank(*t), price(*t), *t));
     let mut chosen = vec![false; order.len()];
@@ -89,45 +89,110 @@ impl Left {
 
 /// How many of each offering can still be bought.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stock(Vec<Vec<Option<u32>>>);
+pub(super) struct Stock {
+    offers: Vec<Vec<Option<u32>>>,
+    /// What is left of each purchase limit.
+    limits: Vec<u64>,
+}
 
 impl Stock {
     pub(super) fn new(model: &Model) -> Self {
-        Self(
-            model
-                .types
-                .iter()
-                .map(|t| t.offers.iter().map(|o| o.available).collect())
-                .collect(),
-        )
+        let offers = model.types.iter().map(|t| t.offers.iter());
+        Self {
+            offers: offers.map(|o| o.map(|o| o.available).collect()).collect(),
+            limits: model.limited.room(),
+        }
     }
 
     /// The cheapest offering of a type that is left, and how many of it.
     pub(super) fn cheapest(&self, scope: Scope<'_>, ty: usize) -> Option<(usize, u32)> {
-        let offers = scope.model.types[ty].offers.iter();
-        offers
-            .zip(&self.0[ty])
-            .enumerate()
-            .find(|(_, (o, left))| {
-                **left != Some(0) && (scope.zone.is_none() || o.zone == scope.zone)
-            })
-            .map(|(i, (_, left))| (i, left.unwrap_or(u32::MAX)))
+        self.on_sale(scope, ty).next()
+    }
+
+    /// The offerings of a type that are left, the cheapest first, and how many of
+    /// each.
+    pub(super) fn on_sale<'s>(
+        &'s self,
+        scope: Scope<'s>,
+        ty: usize,
+    ) -> impl Iterator<Item = (usize, u32)> + 's {
+        let offers = scope.model.types[ty].offers.iter().zip(&self.offers[ty]);
+        offers.enumerate().filter_map(move |(i, (offer, left))| {
+            if scope.zone.is_some() && offer.zone != scope.zone {
+                return None;
+            }
+            let left = left.unwrap_or(u32::MAX).min(self.room(scope.model, offer));
+            (left > 0).then_some((i, left))
+        })
+    }
+
+    /// How many nodes of an offer the limits leave room for.
+    fn room(&self, model: &Model, offer: &Offer) -> u32 {
+        let takes = model.limited.takes(offer.takes).iter();
+        let rooms = takes.map(|(limit, amount)| self.limits[*limit] / amount);
+        rooms
+            .min()
+            .map_or(u32::MAX, |room| u32::try_from(room).unwrap_or(u32::MAX))
+    }
+
+    /// Limits that leave no room for a node of an offer, of which there is some.
+    pub(super) fn short(&self, model: &Model, ty: usize, offer: usize) -> Vec<usize> {
+        let takes = &model.types[ty].offers[offer].takes;
+        let takes = model.limited.takes(*takes).iter();
+        let short = takes.filter(|(limit, amount)| self.limits[*limit] < *amount);
+        short.map(|(limit, _)| *limit).collect()
+    }
+
+    /// How many of an offering there are, limits aside.
+    pub(super) fn stocked(&self, ty: usize, offer: usize) -> bool {
+        self.offers[ty][offer] != Some(0)
     }
 
     /// Whether there is an end to an offering.
-    pub(super) fn ends(&self, ty: usize, offer: usize) -> bool {
-        self.0[ty][offer].is_some()
+    pub(super) fn ends(&self, model: &Model, ty: usize, offer: usize) -> bool {
+        let takes = model.types[ty].offers[offer].takes;
+        self.offers[ty][offer].is_some() || !model.limited.takes(takes).is_empty()
     }
 
-    pub(super) fn take(&mut self, ty: usize, offer: usize, count: u32) {
-        if let Some(left) = &mut self.0[ty][offer] {
-            *left -= count;
+    pub(super) fn take(&mut self, model: &Model, ty: usize, offer: usize, count: u32) {
+        if let Some(left) = &mut self.offers[ty][offer] {
+            *left = left.saturating_sub(count);
+        }
+        for (limit, amount) in model.limited.takes(model.types[ty].offers[offer].takes) {
+            let left = &mut self.limits[*limit];
+            *left = left.saturating_sub(amount.saturating_mul(u64::from(count)));
         }
     }
 
-    pub(super) fn give(&mut self, ty: usize, offer: usize, count: u32) {
-        if let Some(left) = &mut self.0[ty][offer] {
+    pub(super) fn give(&mut self, model: &Model, ty: usize, offer: usize, count: u32) {
+        if let Some(left) = &mut self.offers[ty][offer] {
             *left += count;
+        }
+        for (limit, amount) in model.limited.takes(model.types[ty].offers[offer].takes) {
+            let left = &mut self.limits[*limit];
+            *left = left.saturating_add(amount.saturating_mul(u64::from(count)));
+        }
+    }
+
+    /// What is left of each purchase limit.
+    pub(super) fn limits(&self) -> &[u64] {
+        &self.limits
+    }
+
+    /// Leaves no more of the limits than this.
+    pub(super) fn limit_to(&mut self, limits: Vec<u64>) {
+        self.limits = limits;
+    }
+
+    /// The same for a model whose offers stand in another order.
+    fn reordered(&mut self, from: &Model, to: &Model) {
+        for (ty, left) in self.offers.iter_mut().enumerate() {
+            let (old, new) = (&from.types[ty].offers, &to.types[ty].offers);
+            let left_of = |o: &Offer| {
+                let at = old.iter().position(|x| x.offering == o.offering)?;
+                left[at]
+            };
+            *left = new.iter().map(left_of).collect();
         }
     }
 }
@@ -149,6 +214,31 @@ impl Pack {
             left: Left::new(model, kinds),
             stock: Stock::new(model),
             work: 0,
+        }
+    }
+
+    /// The same packing for a model that differs in the order of offers.
+    pub(super) fn reordered(&mut self, from: &Model, to: &Model) {
+        self.stock.reordered(from, to);
+        for bin in &mut self.bins {
+            if let On::New { ty, offer } = &mut bin.on {
+                let old = from.types[*ty as usize].offers[*offer as usize].offering;
+                let mut new = to.types[*ty as usize].offers.iter();
+                let at = new.position(|o| o.offering == old);
+                *offer = at.map_or(*offer, |at| at as u32);
+            }
+        }
+    }
+
+    /// Counts anew what is left in stock beside the bins; `limits` is what there
+    /// is of purchase limits, of which the bins take no more.
+    pub(super) fn restock(&mut self, model: &Model, limits: Vec<u64>) {
+        self.stock = Stock::new(model);
+        self.stock.limit_to(limits);
+        for bin in &self.bins {
+            if let On::New { ty, offer } = bin.on {
+                self.stock.take(model, ty as usize, offer as usize, 1);
+            }
         }
     }
 

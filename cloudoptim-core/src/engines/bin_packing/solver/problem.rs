@@ -28,6 +28,63 @@ pub struct Problem {
     pub classes: Vec<Class>,
     /// What may share a node or a zone.
     pub rules: Vec<Rule>,
+    /// Of what there is only so much for all new nodes together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub purchase_limits: Vec<PurchaseLimit>,
+}
+
+/// What all new nodes together may take of something: CPU of a pool, vCPUs of a
+/// quota, addresses of a subnet, instances of a reservation.
+///
+/// Unlike [`Offering::available`] it has a price: the bound knows what it costs
+/// that there is no more, and so does the choice of nodes.
+///
+/// ```
+/// use cloudoptim_core::engines::bin_packing::solver::{PurchaseLimit, Take};
+///
+/// let type_0 = |offering, amount| Take { node_type: 0, offering, amount };
+/// let limit = PurchaseLimit {
+///     id: "quota".into(),
+///     max: 64,
+///     // A node of type 0 takes 4 of it, in its second offering 5.
+///     takes: vec![type_0(None, 4), type_0(Some(1), 1)],
+/// };
+/// assert_eq!((limit.taken_by(0, 0), limit.taken_by(0, 1), limit.taken_by(1, 0)), (4, 5, 0));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PurchaseLimit {
+    /// Unique name.
+    pub id: String,
+    /// How much there is for new nodes, in any unit. What nodes that exist take is
+    /// no part of it.
+    pub max: u64,
+    /// What nodes take of it. Several entries about one offering add up; what is
+    /// not named takes nothing.
+    pub takes: Vec<Take>,
+}
+
+impl PurchaseLimit {
+    /// What one node of an offering takes.
+    pub fn taken_by(&self, node_type: usize, offering: usize) -> u64 {
+        let own = self.takes.iter().filter(|t| {
+            t.node_type == node_type && t.offering.is_none_or(|named| named == offering)
+        });
+        own.fold(0, |sum, t| sum.saturating_add(t.amount))
+    }
+}
+
+/// What one node takes of a [`PurchaseLimit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Take {
+    /// Its type, by index in [`Problem::types`].
+    pub node_type: usize,
+    /// Its offering, by index in the type; `None`: any of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offering: Option<usize>,
+    /// How much.
+    pub amount: u64,
 }
 
 /// Items that are equal in every respect.
@@ -371,6 +428,10 @@ impl Problem {
                 }
             }
         }
+        unique("purchase limit", self.purchase_limits.iter().map(|l| &l.id))?;
+        for limit in &self.purchase_limits {
+            self.purchase_limit(limit)?;
+        }
         for n in &self.nodes {
             self.amounts(&n.free, || format!("node {:?}", n.id))?;
             self.devices(&n.devices, || format!("node {:?}", n.id))?;
@@ -413,6 +474,22 @@ impl Problem {
             for class in with.iter().chain(of) {
                 index("class", *class, self.classes.len(), || format!("rule {i}"))?;
             }
+        }
+        Ok(())
+    }
+
+    fn purchase_limit(&self, limit: &PurchaseLimit) -> Result<(), ProblemError> {
+        let what = || format!("purchase limit {:?}", limit.id);
+        for take in &limit.takes {
+            index("type", take.node_type, self.types.len(), what)?;
+            let offerings = self.types.get(take.node_type).map(|t| t.offerings.len());
+            if let Some(offering) = take.offering {
+                index("offering", offering, offerings.unwrap_or(0), what)?;
+            }
+        }
+        let sum = |sum: u64, take: &Take| sum.saturating_add(take.amount);
+        if limit.max > MAX_AMOUNT || limit.takes.iter().fold(0, sum) > MAX_AMOUNT {
+            return Err(ProblemError::TooLarge { what: what() });
         }
         Ok(())
     }

@@ -112,7 +112,7 @@ pub(super) fn proportional(scope: Scope<'_>, pack: &mut Pack, setting: Setting, 
         filler.balance(&mut bin, pack, setting, setting.tail / mean_items);
         filler.finish(&mut bin, pack);
         if !bin.is_empty() {
-            pack.stock.take(share.ty, offer, 1);
+            pack.stock.take(model, share.ty, offer, 1);
             pack.bins.push(bin);
         }
     }

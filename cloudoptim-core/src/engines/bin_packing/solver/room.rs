@@ -30,7 +30,7 @@ impl Room {
         Self {
             on: SplitOn::Type(t.source),
             single: true,
-            price: t.offers.first().map_or(0, |o| o.price.0),
+            price: t.offers.first().map_or(0, |o| o.raised),
             capacity: t.capacity.clone(),
             device_milli: t.devices.iter().map(|(_, milli)| u64::from(*milli)).sum(),
             whole_devices: t

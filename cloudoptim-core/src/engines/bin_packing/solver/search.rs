@@ -3,7 +3,7 @@
 
 mod kept;
 
-use super::answer::{assemble, reason};
+use super::answer::{assemble, placeable};
 use super::bin::Bin;
 use super::bound::{self, Bound};
 use super::columns::{self, Programme};
@@ -18,9 +18,7 @@ use super::pack::{self, Key, Pack, Pick, Scope};
 use super::problem::Problem;
 use super::proportional::{Setting, proportional};
 use super::small::{self, Small};
-use super::solution::{
-    BoundMethod, Certificate, Effort, Note, Progress, Solution, Stopped, UnplacedReason, Work,
-};
+use super::solution::{BoundMethod, Certificate, Effort, Note, Progress, Solution, Stopped, Work};
 use super::zones;
 use crate::model::MicroUsdPerHour;
 use std::ops::ControlFlow;
@@ -34,6 +32,8 @@ struct Part {
     elite: Vec<(Pack, String)>,
     /// Nodes that were found to be as few as can be.
     least: usize,
+    /// What it may take of purchase limits before others are packed.
+    allotted: Vec<u64>,
 }
 
 /// How many packings of a part are worth improving.
@@ -90,6 +90,7 @@ impl Part {
             best: None,
             elite: Vec::new(),
             least: usize::MAX,
+            allotted: Vec::new(),
         }
     }
 }
@@ -120,10 +121,12 @@ pub(super) fn run(
     effort: &Effort,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Solution {
-    let model = Model::new(problem);
+    let plain = Model::new(problem);
+    let valued;
+    let mut model = &plain;
     let counts: Vec<u32> = (0..model.kinds.len())
         .map(|k| {
-            let fits = reason(problem, &model, k) != UnplacedReason::FitsNothing;
+            let fits = placeable(problem, model, k);
             if fits { model.kinds[k].count } else { 0 }
         })
         .collect();
@@ -132,15 +135,14 @@ pub(super) fn run(
         .iter()
         .enumerate()
         .filter(|(_, n)| !n.closed)
-        .map(|(i, n)| Bin::existing(&model, i, n))
+        .map(|(i, n)| Bin::existing(model, i, n))
         .collect();
     let nothing_open = open.is_empty();
-    let parts = parts(problem, &model, &counts, &open, None);
     let mut search = Search {
-        model: &model,
+        model,
         effort,
         observe,
-        parts,
+        parts: parts(problem, model, &counts, &open, None),
         work: Work::default(),
         configs: Vec::new(),
         limit: u64::MAX,
@@ -150,20 +152,26 @@ pub(super) fn run(
         items: counts.iter().map(|n| u64::from(*n)).sum(),
     };
     // A first answer at once, then the bound, whose values guide the rest.
-    let nothing = Bound::none(&model);
+    let nothing = Bound::none(model);
+    search.allot();
     search.each_part(&nothing, &mut |search, part, scope| {
         search.consider(part, scope, "first fit, cheapest", &mut |pack| {
             greedy::first_fit(scope, pack, Opens::Cheapest);
         })
     });
-    let mut bound = bound::fluid(problem, &model, effort.bound_pivots);
+    let mut bound = bound::fluid(problem, model, effort.bound_pivots);
+    if bound.limit_values.iter().any(|value| *value > 0) {
+        valued = model.valued(&bound.limit_values);
+        search.value(&valued);
+        model = &valued;
+    }
     search.work.pivots = bound.pivots;
     search.lower = bound.lower;
     search.each_part(&bound, &mut |search, part, scope| {
         search.greedy(part, scope)?;
         search.fewer(part)
     });
-    if nothing_open && !search.done() {
+    if nothing_open && !search.done() && !bound.too_tight {
         search.configurations(problem, &mut bound);
         search.lower = bound.lower;
     }
@@ -185,20 +193,20 @@ pub(super) fn run(
     }
     let (mut pack, mut strategy) = search.join();
     if model.zoned {
-        zones::settle(problem, &model, &mut pack);
+        zones::settle(problem, model, &mut pack);
     }
-    pack.count_left(&model, &counts);
+    pack.count_left(model, &counts);
     if model.zoned && nothing_open && !settled {
         search.homes(problem, &counts, &bound, &mut pack, &mut strategy);
     }
     let best = small.and_then(|small| small.pack);
-    if let Some(best) = best.filter(|best| best.rank(&model) < pack.rank(&model)) {
+    if let Some(best) = best.filter(|best| best.rank(model) < pack.rank(model)) {
         (pack, strategy) = (best, "every packing".to_owned());
         // Whoever breaks off here is late: this is the end.
-        let _ = search.tell(pack.left.total, pack.cost(&model), &strategy);
+        let _ = search.tell(pack.left.total, pack.cost(model), &strategy);
     }
     let (stopped, work) = (search.stopped, search.work);
-    assemble(problem, &model, &bound, pack, strategy, work, stopped)
+    assemble(problem, model, &bound, pack, strategy, work, stopped)
 }
 
 /// What is packed by itself: each zone with its items, or everything.
@@ -225,7 +233,7 @@ fn parts(
         .collect()
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
     fn each_part(
         &mut self,
         bound: &Bound,
@@ -242,9 +250,82 @@ impl Search<'_> {
             if self.parts[part].start.left.total == 0 {
                 continue;
             }
+            self.share_out(part);
             if run(self, part, scope).is_break() || self.done() {
                 return;
             }
+        }
+    }
+
+    /// Goes on with a model that differs in the values of purchase limits.
+    fn value(&mut self, model: &'a Model) {
+        for part in &mut self.parts {
+            let best = part.best.iter_mut();
+            let elite = part.elite.iter_mut();
+            for (pack, _) in best.chain(elite) {
+                pack.reordered(self.model, model);
+            }
+            part.start.reordered(self.model, model);
+        }
+        self.model = model;
+    }
+
+    /// What each part may take of purchase limits before the others are packed: by
+    /// the size of its items, where they can use any.
+    fn allot(&mut self) {
+        let limited = &self.model.limited;
+        if limited.is_empty() {
+            return;
+        }
+        let values = greedy::area_values(self.model);
+        let offers = self.model.types.iter().flat_map(|t| &t.offers);
+        let mut asks = vec![vec![0.0; self.parts.len()]; limited.limits.len()];
+        for offer in offers {
+            for (limit, _) in limited.takes(offer.takes) {
+                for (ask, part) in asks[*limit].iter_mut().zip(&self.parts) {
+                    if part.zone.is_none() || part.zone == offer.zone {
+                        let kinds = part.start.left.kinds.iter().zip(&self.model.kinds);
+                        *ask = kinds.map(|(n, k)| f64::from(*n) * values[k.shape]).sum();
+                    }
+                }
+            }
+        }
+        for (at, part) in self.parts.iter_mut().enumerate() {
+            let shares = limited.limits.iter().zip(&asks).map(|(limit, asks)| {
+                let all: f64 = asks.iter().sum();
+                let share = if all > 0.0 { asks[at] / all } else { 0.0 };
+                ((limit.max as f64 * share * (1.0 - 1e-9)) as u64).min(limit.max)
+            });
+            part.allotted = shares.collect();
+        }
+    }
+
+    /// Gives a part what the others do not take of purchase limits, or are not
+    /// allotted as long as they are not packed.
+    fn share_out(&mut self, part: usize) {
+        if self.model.limited.is_empty() {
+            return;
+        }
+        let mut room = self.model.limited.room();
+        for (_, other) in self.parts.iter().enumerate().filter(|(i, _)| *i != part) {
+            let taken = match &other.best {
+                Some((pack, _)) => self.model.taken(&pack.bins),
+                None => other.allotted.clone(),
+            };
+            for (room, taken) in room.iter_mut().zip(taken) {
+                *room = room.saturating_sub(taken);
+            }
+        }
+        let model = self.model;
+        let fits = |pack: &Pack| {
+            let taken = model.taken(&pack.bins);
+            taken.iter().zip(&room).all(|(taken, room)| taken <= room)
+        };
+        let own = &mut self.parts[part];
+        own.start.stock.limit_to(room.clone());
+        own.elite.retain(|(pack, _)| fits(pack));
+        for (pack, _) in own.best.iter_mut().chain(&mut own.elite) {
+            pack.restock(model, room.clone());
         }
     }
 
@@ -336,6 +417,7 @@ impl Search<'_> {
             class_values,
             splits: Vec::new(),
             price_step: bound.price_step,
+            limit_values: self.model.limited.values(problem),
         });
         if found.fluid_types > 0 {
             let types = found.fluid_types;
@@ -375,6 +457,7 @@ impl Search<'_> {
                 return;
             }
             self.parts = parts(problem, self.model, counts, &[], Some(home));
+            self.allot();
             self.each_part(bound, &mut |search, part, scope| {
                 search.greedy(part, scope)?;
                 search.portfolio(part, scope)
@@ -592,7 +675,8 @@ impl Search<'_> {
                 ..scope
             };
             let left = merged.left(&pack.left.kinds);
-            let plain = Pack::new(&merged.model, left.clone(), Vec::new());
+            let mut plain = Pack::new(&merged.model, left.clone(), Vec::new());
+            plain.stock = pack.stock.clone();
             let mut programme = Programme::new(wide, &plain, scope.types, pivots, budget);
             for known in &elite {
                 programme.learn(&merged, known);

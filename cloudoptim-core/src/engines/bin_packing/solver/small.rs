@@ -159,7 +159,8 @@ pub(super) fn cheapest(
     let short = |left: Option<u32>| left.is_some_and(|left| left < items);
     let mut offers = model.types.iter().flat_map(|t| &t.offers);
     let alone = |k: usize| counts[k] == 0 || model.kinds[k].company.is_empty();
-    if offers.any(|o| short(o.available)) || !(0..counts.len()).all(alone) {
+    let limited = !model.limited.is_empty();
+    if limited || offers.any(|o| short(o.available)) || !(0..counts.len()).all(alone) {
         return None;
     }
     let places: Vec<Option<usize>> = if model.zoned {

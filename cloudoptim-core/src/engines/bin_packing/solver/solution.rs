@@ -117,6 +117,47 @@ pub struct Solution {
     pub proof: Proof,
     /// What was done, in counts.
     pub work: Work,
+    /// What the new nodes take of each purchase limit, in the order of ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purchase_limits: Vec<LimitUse>,
+}
+
+/// How much of a [`PurchaseLimit`](super::PurchaseLimit) is taken, and what it
+/// costs that there is no more.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LimitUse {
+    /// Index of the limit.
+    pub limit: usize,
+    /// What the new nodes take of it.
+    pub used: u64,
+    /// How much there is.
+    pub max: u64,
+    /// Its price: what the whole of it is worth, in micro-dollars per hour ×
+    /// 2^[`Certificate::SCALE_BITS`], as in [`Certificate::limit_values`]. Zero
+    /// where it does not bind, as far as the bound tells, and where the limits leave
+    /// no room for all items: no price would do.
+    pub value: u64,
+}
+
+impl LimitUse {
+    /// What one unit more would save, in USD per hour, as long as the limit goes on
+    /// to bind; zero where there is none.
+    ///
+    /// ```
+    /// use cloudoptim_core::engines::bin_packing::solver::{Certificate, LimitUse};
+    ///
+    /// // 64 vCPUs that are worth 32 cents an hour together.
+    /// let value = 320_000 << Certificate::SCALE_BITS;
+    /// let quota = LimitUse { limit: 0, used: 64, max: 64, value };
+    /// assert_eq!(quota.usd_per_hour_per_unit(), 0.005);
+    /// ```
+    pub fn usd_per_hour_per_unit(&self) -> f64 {
+        if self.max == 0 {
+            return 0.0;
+        }
+        let scale = (1u64 << Certificate::SCALE_BITS) as f64 * 1e6;
+        self.value as f64 / scale / self.max as f64
+    }
 }
 
 impl Solution {
@@ -200,6 +241,9 @@ pub enum UnplacedReason {
     NoneLeft,
     /// Rules about nodes or zones left no place for it.
     Rules,
+    /// It fits some type, but purchase limits allow no more nodes of any that
+    /// takes it; [`Note::LimitReached`] says which limits.
+    PurchaseLimit,
 }
 
 impl fmt::Display for UnplacedReason {
@@ -208,6 +252,7 @@ impl fmt::Display for UnplacedReason {
             Self::FitsNothing => "fits no priced node type and no existing node, even empty",
             Self::NoneLeft => "every node that could take it is used up",
             Self::Rules => "rules about sharing a node or a zone leave no place for it",
+            Self::PurchaseLimit => "purchase limits allow no more nodes that take it",
         })
     }
 }
@@ -296,6 +341,11 @@ pub enum Note {
         /// How many.
         items: u32,
     },
+    /// A purchase limit leaves items without a node.
+    LimitReached {
+        /// Index of the limit.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for Note {
@@ -331,6 +381,9 @@ impl fmt::Display for Note {
                     "{items} items fit nothing and are outside cost and bound"
                 )
             }
+            Self::LimitReached { limit } => {
+                write!(f, "purchase limit {limit} leaves items without a node")
+            }
         }
     }
 }
@@ -350,6 +403,12 @@ impl fmt::Display for Note {
 /// that no filling of a type that respects its amounts, its devices and the
 /// limits that bind a class by itself is worth more than the type's lowest price.
 /// Who checks it prices every type with `class_values` in their own way.
+///
+/// Where purchase limits have values, every node first pays for what it takes of
+/// them: the price of an offering is raised by `⌊value × amount / max /
+/// 2^SCALE_BITS⌋` micro-dollars for each limit, all that is said of a type's lowest
+/// price is about the raised ones, and the values of the limits, which no packing
+/// can pay more than once, are taken off at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Certificate {
     /// Value of one item, per class of the problem; zero for classes outside
@@ -362,6 +421,10 @@ pub struct Certificate {
     /// bound is rounded up to one. Zero, as in older certificates, says nothing.
     #[serde(default)]
     pub price_step: MicroUsdPerHour,
+    /// What the whole of each purchase limit is worth; empty where none is worth
+    /// anything. A limit of 0 has no value: what takes of it cannot be bought.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limit_values: Vec<u64>,
 }
 
 impl Certificate {

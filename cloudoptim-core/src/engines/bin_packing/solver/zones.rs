@@ -10,7 +10,6 @@ use super::greedy::area_values;
 use super::model::Model;
 use super::pack::Pack;
 use super::problem::{Per, Problem, Rule};
-use crate::model::MicroUsdPerHour;
 
 /// The rules about zones, with what each counts where.
 #[derive(Debug, Clone)]
@@ -414,7 +413,12 @@ impl<'a> Splitter<'a> {
             let group = &groups[g];
             let mut best: Option<((i64, bool, f64), usize)> = None;
             for zone in 0..self.zones {
-                if !group.iter().all(|k| self.allows(*k, zone)) {
+                // Some may have come as the company of another group.
+                let others = (0..self.zones).filter(|z| *z != zone);
+                let mut elsewhere = others.flat_map(|z| group.iter().map(move |k| (z, *k)));
+                if !group.iter().all(|k| self.allows(*k, zone))
+                    || elsewhere.any(|(z, k)| self.counts[z][k] > 0)
+                {
                     continue;
                 }
                 let before = self.load[zone];
@@ -649,12 +653,12 @@ fn zone_prices(model: &Model, zones: usize) -> Vec<f64> {
     let mut sum = vec![0.0; zones];
     let mut n = vec![0u32; zones];
     for t in &model.types {
-        let lowest = t.offers.first().map_or(MicroUsdPerHour(0), |o| o.price);
+        let lowest = t.offers.first().map_or(0, |o| o.raised);
         for offer in &t.offers {
             if let Some(zone) = offer.zone
-                && lowest > MicroUsdPerHour::ZERO
+                && lowest > 0
             {
-                sum[zone] += offer.price.0 as f64 / lowest.0 as f64;
+                sum[zone] += offer.raised as f64 / lowest as f64;
                 n[zone] += 1;
             }
         }

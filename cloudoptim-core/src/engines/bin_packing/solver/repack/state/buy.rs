@@ -2,7 +2,7 @@
 
 use super::super::super::bin::Bin;
 use super::super::super::canon::Canonical;
-use super::super::super::problem::{Class, ExistingNode, Mask, Problem};
+use super::super::super::problem::{Class, ExistingNode, Mask, Problem, PurchaseLimit};
 use super::super::super::search;
 use super::super::super::solution::{Effort, NewNode, Placed};
 use super::{Base, Bought, Trial};
@@ -105,9 +105,23 @@ impl Trial {
         let live = live.filter(|(b, i)| {
             !self.gone[*i] && b.node.node_type == ty && b.node.offering == offering
         });
-        offer
+        let stocked = offer
             .and_then(|o| o.available)
-            .is_none_or(|most| (live.count() as u64) < u64::from(most))
+            .is_none_or(|most| (live.count() as u64) < u64::from(most));
+        let limits = self.limits_left(base);
+        stocked && limits.iter().all(|l| l.taken_by(ty, offering) <= l.max)
+    }
+
+    /// Purchase limits without what was bought takes of them.
+    fn limits_left(&self, base: &Base<'_>) -> Vec<PurchaseLimit> {
+        let mut limits = base.fleet.problem.purchase_limits.clone();
+        for (new, i) in self.bought.iter().zip(base.price.len()..) {
+            for limit in limits.iter_mut().filter(|_| !self.gone[i]) {
+                let taken = limit.taken_by(new.node.node_type, new.node.offering);
+                limit.max = limit.max.saturating_sub(taken);
+            }
+        }
+        limits
     }
 
     /// The cheapest nodes found for what is left, if not above `budget`.
@@ -156,6 +170,7 @@ impl Trial {
             rules: whole.rules.clone(),
             nodes,
             classes,
+            purchase_limits: self.limits_left(base),
         };
         let canonical = Canonical::new(&problem).on_grid();
         let solution = search::run(&canonical.problem, effort, &mut |_| {
