@@ -82,6 +82,23 @@ struct TypePricer {
 const DEAR: f64 = 1.5;
 const DEAR_WITHIN_LIMITS: f64 = 6.0;
 
+/// What a packing that costs less than a given one can be made of.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Near {
+    /// Shapes with something to place, and how many.
+    pub(super) rows: Vec<(usize, u32)>,
+    /// Fillings, the price of a node, and how many nodes of its type there are.
+    pub(super) configs: Vec<(Config, u64, u32)>,
+}
+
+impl Near {
+    /// How many of a shape there are to place.
+    pub(super) fn left(&self, shape: usize) -> u32 {
+        let row = self.rows.iter().find(|(s, _)| *s == shape);
+        row.map_or(0, |(_, left)| *left)
+    }
+}
+
 /// The programme for one part of the problem.
 pub(super) struct Programme<'a> {
     scope: Scope<'a>,
@@ -218,6 +235,33 @@ impl<'a> Programme<'a> {
     pub(super) fn explored(mut self, left: &[u32]) -> Vec<Config> {
         self.solve(left, 1_000, &SEARCHES);
         self.configs
+    }
+
+    /// All fillings that it knows.
+    pub(super) fn known(self) -> Vec<Config> {
+        self.configs
+    }
+
+    /// The fillings that some cover of `left` (by shape) below `cost` may use, as
+    /// far as the linear programme over them tells; `None` when it fails.
+    pub(super) fn near(&mut self, left: &[u32], pack: &Pack, cost: u64) -> Option<Near> {
+        self.solve(left, 0, &[])?;
+        let (master, from) = self.solved.as_ref()?;
+        let open = cost as f64 - master.objective();
+        let configs = from.iter().enumerate().filter_map(|(column, config)| {
+            let config = self.configs.get((*config)?)?;
+            // A little more, for floating point.
+            if master.over(column) > open + 1e-6 * cost as f64 {
+                return None;
+            }
+            let (offer, available) = pack.stock.cheapest(self.scope, config.ty)?;
+            let price = self.scope.model.types[config.ty].offers[offer].price.0;
+            Some((config.clone(), u64::try_from(price).ok()?, available))
+        });
+        Some(Near {
+            configs: configs.collect(),
+            rows: self.shapes.iter().map(|s| (*s, left[*s])).collect(),
+        })
     }
 
     fn add(&mut self, config: Config) -> bool {

@@ -154,6 +154,11 @@ impl Master {
         out
     }
 
+    /// By how much a column costs more than it is worth.
+    pub(super) fn over(&self, column: usize) -> f64 {
+        self.reduced(column)
+    }
+
     /// Reduced cost of a column or a surplus.
     #[inline]
     fn reduced(&self, column: usize) -> f64 {

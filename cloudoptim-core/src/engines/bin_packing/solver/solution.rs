@@ -336,6 +336,9 @@ pub enum Note {
         /// How many.
         types: u32,
     },
+    /// An integer programme over the fillings found failed, or its answer was of
+    /// no use; the packing is the one that was there.
+    CoverFailed,
     /// Items that fit nothing are outside both cost and bound.
     ItemsFitNothing {
         /// How many.
@@ -375,6 +378,9 @@ impl fmt::Display for Note {
                     "{types} large types are bounded as if items could be cut"
                 )
             }
+            Self::CoverFailed => f.write_str(
+                "the integer programme over fillings failed, the packing is the one before it",
+            ),
             Self::ItemsFitNothing { items } => {
                 write!(
                     f,
