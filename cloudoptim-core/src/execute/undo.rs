@@ -154,7 +154,7 @@ fn left_to_undo<'s>(done: &[&'s Step]) -> Vec<&'s Step> {
         let undoes =
             |s: &&Step| matches!(&s.undo, Undo::Action { action } if **action == step.action);
         if left.iter().any(undoes) {
-            left.retain(|s| !undoes(&s));
+            left.retain(|s| !undoes(s));
         } else {
             left.push(step);
         }

@@ -131,13 +131,7 @@ fn scaled_down(seed: u64, keep: u64, pins: u64) -> String {
 
 #[test]
 fn clusters_that_were_scaled_down_save_no_less_where_room_is_made() {
-    for (seed, keep, pins) in [
-        (1, 70, 12),
-        (2, 70, 12),
-        (3, 50, 12),
-        (4, 80, 30),
-        (5, 60, 6),
-    ] {
+    for (seed, keep, pins) in [(1, 70, 12), (5, 60, 6)] {
         let text = scaled_down(seed, keep, pins);
         let lines: Vec<Line> = text.lines().map(Line::parse).collect();
         let scenario = build(&Line::parse("decide"), &lines);
