@@ -359,10 +359,7 @@ fn by_node(evictions: &[Eviction]) -> Vec<(NodeName, NodeName, Vec<PodMove>)> {
     let mut nodes: Vec<(NodeName, NodeName, Vec<PodMove>)> = Vec::new();
     for eviction in evictions {
         let (goes, from) = (eviction.goes(), &eviction.from);
-        match nodes
-            .iter_mut()
-            .find(|(g, f, _)| (&*g, &*f) == (goes, from))
-        {
+        match nodes.iter_mut().find(|(g, f, _)| g == goes && f == from) {
             Some((.., moves)) => moves.push(moved(eviction)),
             None => nodes.push((goes.clone(), from.clone(), vec![moved(eviction)])),
         }
