@@ -330,9 +330,11 @@ pub(super) fn scenario(case: &Case) -> Scenario {
 }
 
 /// Reasons that depend on what the other nodes do, not on the node itself.
-const FOR_THE_REST: [&str; 11] = [
+const FOR_THE_REST: [&str; 13] = [
     "empty",
     "pods_fit_elsewhere",
+    "room_is_made",
+    "makes_room",
     "takes_pods",
     "no_room",
     "unsettles",
@@ -451,9 +453,13 @@ proptest! {
             // hold is: each that goes had no reason of its own to stay ...
             for node in removed(&after) {
                 let decision = before.decisions.iter().find(|d| node_of(d).as_str() == node);
-                let reasons = &decision.unwrap().reasons;
-                for code in reasons.iter().map(|r| r.code().1) {
+                let decision = decision.unwrap();
+                for code in decision.reasons.iter().map(|r| r.code().1) {
                     prop_assert!(FOR_THE_REST.contains(&code.as_str()), "{part}: {node} {code}");
+                    // Room is made for who goes, by who stays.
+                    let (made, makes) = (code == "room_is_made", code == "makes_room");
+                    prop_assert!(!made || !decision.is_keep(), "{part}: {node}");
+                    prop_assert!(!makes || decision.is_keep(), "{part}: {node}");
                 }
             }
             // ... and each pod that moves breaks no rule of what is known.
