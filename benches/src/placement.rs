@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 mod judge;
-pub use judge::judge;
+pub use judge::{judge, judge_decisions};
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -62,6 +62,7 @@ struct Options {
     node_share: u32,
     zone_share: u32,
     plan: bool,
+    keep_others: bool,
     anew: bool,
     baselines: bool,
     json: bool,
@@ -125,6 +126,7 @@ impl Options {
                 "--node-share" => options.node_share = percent(&arg, &mut args)?,
                 "--zone-share" => options.zone_share = percent(&arg, &mut args)?,
                 "--plan" => options.plan = true,
+                "--keep-others" => options.keep_others = true,
                 "--anew" => options.anew = true,
                 "--baselines" => options.baselines = true,
                 "--json" => options.json = true,
@@ -309,7 +311,8 @@ fn measure(
     let launchables = launchables(&inputs, cluster, types, options.launch.unwrap_or_default());
     let config = Config::default()
         .with_max_workload_share_percent(options.node_share)
-        .with_max_workload_zone_share_percent(options.zone_share);
+        .with_max_workload_zone_share_percent(options.zone_share)
+        .with_moves_from_kept(!options.keep_others);
     let watch = Watch::start();
     let answer = repacking(
         &config,

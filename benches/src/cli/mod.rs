@@ -80,6 +80,7 @@ options of consolidate:
   --zone-share N      the same for a zone (default 100)
   --plan              what the engine decides beside, launches through whoever
                       made the nodes, and its waves; both judged
+  --keep-others       no plan moves pods off nodes that stay
   --anew              what the pods would need were there no node yet, bought on
                       demand; judged, too
   --baselines         a line after ours for Karpenter's consolidation, with its

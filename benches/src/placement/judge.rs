@@ -1,6 +1,7 @@
 //! Whether a repacking breaks a rule, replayed move by move.
 
 use super::{Board, Violation};
+use cloudoptim_core::decision::{Action, Decision};
 use cloudoptim_core::engines::bin_packing::{Launchable, RepackingPoint};
 use cloudoptim_core::model::{Cluster, HOSTNAME_LABEL};
 use std::collections::BTreeSet;
@@ -65,6 +66,44 @@ pub fn judge(
         node: m.from.to_string(),
         rule: "moves when its node has gone".to_owned(),
     }));
+    let end = board.robust().difference(before).cloned().collect();
+    (end, way)
+}
+
+/// What decisions break, as they stand: at their end beyond what was broken
+/// `before`, and on the way, move by move in their own order.
+#[must_use]
+pub fn judge_decisions(
+    cluster: &Cluster,
+    before: &BTreeSet<Violation>,
+    decisions: &[Decision],
+) -> (Vec<Violation>, Vec<Violation>) {
+    let mut board = Board::new(cluster);
+    let mut way: Vec<Violation> = Vec::new();
+    for action in decisions.iter().flat_map(|d| &d.actions) {
+        match action {
+            Action::LaunchNodes { launch, .. } => {
+                for name in &launch.nodes {
+                    if let Some(shape) = &launch.shape {
+                        let d = &shape.daemons;
+                        board.launch(shape.node(name), [d.cpu.0, d.memory.0, d.pods]);
+                    }
+                }
+            }
+            Action::DrainNode { moves, .. } => {
+                for moved in moves {
+                    board.lift(moved.uid.as_str());
+                    let to = moved.to.as_ref().map_or("", |to| to.as_str());
+                    way.extend(board.arrive(moved.uid.as_str(), to));
+                }
+            }
+            Action::RemoveNode { node, .. } => {
+                board.cordon(node.as_str());
+                way.extend(board.remove(node.as_str()));
+            }
+            _ => {}
+        }
+    }
     let end = board.robust().difference(before).cloned().collect();
     (end, way)
 }

@@ -153,11 +153,10 @@ fn left_to_undo<'s>(done: &[&'s Step]) -> Vec<&'s Step> {
     for step in done {
         let undoes =
             |s: &&Step| matches!(&s.undo, Undo::Action { action } if **action == step.action);
-        match left.iter().rposition(undoes) {
-            Some(place) => {
-                left.remove(place);
-            }
-            None => left.push(step),
+        if left.iter().any(undoes) {
+            left.retain(|s| !undoes(s));
+        } else {
+            left.push(step);
         }
     }
     left

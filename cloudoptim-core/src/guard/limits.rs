@@ -4,6 +4,7 @@ use super::{Context, Refusal};
 use crate::collect::Part;
 use crate::decision::Action;
 use crate::engines::office_hours::{KEDA_PAUSED, Schedule};
+use crate::journal::StepState;
 use crate::model::{ClusterUid, Node, NodeName};
 use crate::plan::{Plan, Step};
 use crate::version::Version;
@@ -508,16 +509,27 @@ pub(crate) fn pool(node: &Node) -> &str {
 }
 
 /// Nodes that this plan has begun to empty. One that is only cordoned runs its
-/// pods, whoever cordoned it: Karpenter's budgets count no cordons either.
+/// pods, whoever cordoned it: Karpenter's budgets count no cordons either. Neither
+/// does one that only some pods had to leave, and that is open again.
 fn emptied<'a>(context: &'a Context<'a>) -> BTreeSet<&'a NodeName> {
     let fingerprint = &context.plan.fingerprint;
     let begun = |step: &&Step| context.history.attempts(fingerprint, &step.id) > 0;
-    let steps = context.plan.steps.iter().filter(begun);
-    let nodes = steps.filter_map(|step| match &step.action {
-        Action::DrainNode { node, .. } => Some(node),
-        _ => None,
-    });
-    nodes.collect()
+    let mut nodes = BTreeSet::new();
+    for step in context.plan.steps.iter().filter(begun) {
+        match &step.action {
+            Action::DrainNode { node, .. } => {
+                nodes.insert(node);
+            }
+            Action::UncordonNode { node, .. } => {
+                let state = context.history.state(fingerprint, &step.id);
+                if matches!(state, StepState::Finished(outcome) if outcome.is_done()) {
+                    nodes.remove(node);
+                }
+            }
+            _ => {}
+        }
+    }
+    nodes
 }
 
 /// Beside the node itself, fewer of its pool than the share are out of service.

@@ -244,7 +244,10 @@ impl<'a> Maker<'a> {
 
     /// The decision, if nothing that is in the plan speaks against it.
     pub(super) fn free(&mut self, decision: Decision, phase: Phase) -> Option<Decision> {
-        let mut resources = decision.actions.iter().map(Action::resource);
+        let mut resources = decision.actions.iter().filter_map(|action| {
+            let lasts = !passes(&decision.subject, action);
+            lasts.then(|| action.resource())
+        });
         let conflict = resources.find_map(|r| self.changed.get(&r).map(|with| (r.clone(), *with)));
         if let Some((resource, with)) = conflict {
             self.decline(decision, DeclineReason::Conflict { resource, with });
@@ -332,7 +335,8 @@ impl<'a> Maker<'a> {
     ) -> Group {
         self.group = self.group.saturating_add(1);
         let engine = decision.engine;
-        self.changed.extend(actions.map(|a| (a.resource(), engine)));
+        let lasting = actions.filter(|a| !passes(&decision.subject, a));
+        self.changed.extend(lasting.map(|a| (a.resource(), engine)));
         if let Some(summary) = self.engines.iter_mut().find(|s| s.engine == engine) {
             summary.acts += 1;
             // What is counted is no longer at stake; of an act that counts
@@ -421,6 +425,20 @@ fn phase(decision: &Decision, builds_on: u8) -> Phase {
         EngineId::Spot | EngineId::Network => Phase::Route,
         EngineId::BinPacking => Phase::Pack { builds_on },
         EngineId::GhostProbe | EngineId::ZombieVolumes => Phase::Clean,
+    }
+}
+
+/// Whether the action leaves its node as it was, once the decision is carried out:
+/// one that stays is closed while pods leave it, and opened again.
+fn passes(subject: &Subject, action: &Action) -> bool {
+    match (subject, action) {
+        (
+            Subject::Node { node, .. },
+            Action::CordonNode { node: other, .. }
+            | Action::UncordonNode { node: other, .. }
+            | Action::DrainNode { node: other, .. },
+        ) => node != other,
+        _ => false,
     }
 }
 

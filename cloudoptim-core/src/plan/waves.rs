@@ -59,7 +59,7 @@ impl Maker<'_> {
             let mut open: BTreeMap<NodeName, Open> = BTreeMap::new();
             for decision in &going {
                 if let Subject::Node { node, .. } = &decision.subject {
-                    open.insert(node.clone(), Open::new(decision));
+                    open.insert(node.clone(), Open::new(node, decision));
                 }
             }
             let order: Vec<NodeName> = going.iter().filter_map(node_of).cloned().collect();
@@ -231,17 +231,21 @@ fn take(decisions: &mut Vec<Decision>, node: &NodeName) -> Option<Decision> {
 
 /// A decision whose steps are being made.
 struct Open {
-    /// Its actions that are not in the steps yet, but for the drain.
+    /// Its actions that are not in the steps yet, but for the drains.
     actions: Vec<Action>,
 }
 
 impl Open {
-    /// The waves say which pods leave when.
-    fn new(decision: &Decision) -> Self {
+    /// The waves say which pods leave when, and when a node that stays is closed.
+    fn new(of: &NodeName, decision: &Decision) -> Self {
         let actions = decision.actions.iter();
-        let drains = |action: &&Action| matches!(action, Action::DrainNode { .. });
+        let waves_say = |action: &&Action| match action {
+            Action::DrainNode { .. } => true,
+            Action::CordonNode { node, .. } | Action::UncordonNode { node, .. } => node != of,
+            _ => false,
+        };
         Self {
-            actions: actions.filter(|a| !drains(a)).cloned().collect(),
+            actions: actions.filter(|a| !waves_say(a)).cloned().collect(),
         }
     }
 
@@ -294,35 +298,36 @@ fn steps_of(
         steps.extend(taken.map(|action| step(node, action, Vec::new())));
     }
     let uid = &cluster.uid;
+    let close = |node: &NodeName| Action::CordonNode {
+        cluster: uid.clone(),
+        node: node.clone(),
+    };
+    let all = closing.close.iter();
+    steps.extend(all.map(|(of, node)| step(of, close(node), Vec::new())));
+    let mut back = Vec::new();
     match &wave.placement {
         Placement::Free | Placement::Checked => {
-            for (from, moves) in by_node(&wave.evictions) {
-                steps.push(step(&from, drain(uid, &from, moves), Vec::new()));
+            for (of, from, moves) in by_node(&wave.evictions) {
+                steps.push(step(&of, drain(uid, &from, moves), Vec::new()));
             }
+            back.extend(controllers(cluster, &wave.evictions));
         }
         Placement::Forced { .. } => {
-            let close = |node: &NodeName| Action::CordonNode {
-                cluster: uid.clone(),
-                node: node.clone(),
-            };
-            let all = closing.close.iter();
-            steps.extend(all.map(|(of, node)| step(of, close(node), Vec::new())));
             // One after the other, each when the one before is back.
-            let mut back = Vec::new();
             for eviction in &wave.evictions {
                 let action = drain(uid, &eviction.from, vec![moved(eviction)]);
-                steps.push(step(&eviction.from, action, back));
+                steps.push(step(eviction.goes(), action, back));
                 back = controllers(cluster, std::slice::from_ref(eviction));
             }
-            // Where nothing is opened, the next wave waits for them.
-            for (of, node) in &closing.open {
-                let action = Action::UncordonNode {
-                    cluster: uid.clone(),
-                    node: node.clone(),
-                };
-                steps.push(step(of, action, std::mem::take(&mut back)));
-            }
         }
+    }
+    // Where nothing is opened, the next wave waits for them.
+    for (of, node) in &closing.open {
+        let action = Action::UncordonNode {
+            cluster: uid.clone(),
+            node: node.clone(),
+        };
+        steps.push(step(of, action, std::mem::take(&mut back)));
     }
     for node in &wave.removed {
         let rest = open.get_mut(node).map(|open| open.take(|_| true));
@@ -348,13 +353,15 @@ fn moved(eviction: &Eviction) -> PodMove {
     }
 }
 
-/// Evictions by the node that they leave, in the order in which it comes first.
-fn by_node(evictions: &[Eviction]) -> Vec<(NodeName, Vec<PodMove>)> {
-    let mut nodes: Vec<(NodeName, Vec<PodMove>)> = Vec::new();
+/// Evictions by the node that goes and the one that they leave, in the order in
+/// which these come first.
+fn by_node(evictions: &[Eviction]) -> Vec<(NodeName, NodeName, Vec<PodMove>)> {
+    let mut nodes: Vec<(NodeName, NodeName, Vec<PodMove>)> = Vec::new();
     for eviction in evictions {
-        match nodes.iter_mut().find(|(node, _)| *node == eviction.from) {
-            Some((_, moves)) => moves.push(moved(eviction)),
-            None => nodes.push((eviction.from.clone(), vec![moved(eviction)])),
+        let (goes, from) = (eviction.goes(), &eviction.from);
+        match nodes.iter_mut().find(|(g, f, _)| g == goes && f == from) {
+            Some((.., moves)) => moves.push(moved(eviction)),
+            None => nodes.push((goes.clone(), from.clone(), vec![moved(eviction)])),
         }
     }
     nodes

@@ -3,10 +3,10 @@
 use super::format::{counted, dollars, span};
 use super::page::Page;
 use super::summary::Summary;
-use crate::decision::Action;
+use crate::decision::{Action, Subject};
 use crate::model::{CapacityType, ClusterUid, MicroUsdPerMonth, NodeName};
 use crate::plan::{Plan, Step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One wave of one cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) struct Wave<'a> {
     pub(super) closed: u64,
     /// Pods that leave, by node.
     pub(super) leave: BTreeMap<&'a NodeName, u64>,
+    /// Of these nodes, those that stay: pods leave them to make room.
+    pub(super) stay: BTreeSet<&'a NodeName>,
     pub(super) launched: BTreeMap<CapacityType, u64>,
     pub(super) gone: Vec<&'a NodeName>,
     pub(super) seconds: u64,
@@ -75,6 +77,9 @@ impl<'a> Wave<'a> {
             }
             Action::DrainNode { node, moves, .. } => {
                 *self.leave.entry(node).or_default() += moves.len() as u64;
+                if !matches!(&step.subject, Subject::Node { node: goes, .. } if goes == node) {
+                    self.stay.insert(node);
+                }
             }
             Action::RemoveNode { node, .. } => self.gone.push(node),
             _ => {}
@@ -96,7 +101,8 @@ pub(super) fn section(page: &mut Page, summary: &Summary<'_>) {
     page.markup(
         "<p class=\"soft\">All nodes that go are cordoned first. A wave begins when the pods of \
          the one before are ready again; whatever the scheduler chooses, every pod of it finds \
-         a place, which is asked again right before. One may stop after any wave: what is \
+         a place, which is asked again right before. Where pods leave a node that stays, to \
+         make room, it is closed until they are ready again. One may stop after any wave: what is \
          cordoned is opened again, and the pods stay where they are.</p>\n",
     );
     let several = clusters.len() > 1;
@@ -151,6 +157,9 @@ fn table(page: &mut Page, waves: &[Wave<'_>]) {
         for (i, (node, pods)) in wave.leave.iter().enumerate() {
             page.markup(if i == 0 { "" } else { ", " });
             page.put("", pods, " from ").text(node);
+            if wave.stay.contains(node) {
+                page.markup(", which stays");
+            }
         }
         page.markup("</td><td>");
         for (i, node) in wave.gone.iter().enumerate() {

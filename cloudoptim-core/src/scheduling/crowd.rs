@@ -118,6 +118,13 @@ impl Crowd {
         self.take_in(world, pod, nodes);
     }
 
+    /// As [`Crowd::add`], while one node is closed for a time.
+    pub(crate) fn add_but(&mut self, world: &World<'_>, pod: PodId, closed: Option<NodeId>) {
+        let mut nodes = self.range(world, pod);
+        nodes.retain(|node| Some(*node) != closed);
+        self.take_in(world, pod, nodes);
+    }
+
     /// As [`Crowd::add`], for a pod that waits already: where a pod that stays
     /// holds its port or avoids it, it will not come either.
     pub(crate) fn add_waiting(&mut self, world: &World<'_>, pod: PodId) {
@@ -171,6 +178,27 @@ impl Crowd {
             if world.could_come(*pod, node) && entry.request.fits_in(&world.free_later(node)) {
                 nodes.push(node);
                 self.load.entry(node).or_default().add(&Load::of(entry));
+            }
+        }
+    }
+
+    /// A node from which pods went away: others that wait may come there now.
+    pub(crate) fn room_came(&mut self, world: &World<'_>, node: NodeId, waiting: &[PodId]) {
+        for pod in waiting {
+            let Some(entry) = world.pods.get(pod.0) else {
+                continue;
+            };
+            let comes = self.range(world, *pod).contains(&node)
+                && entry.place.map(NodeId) != Some(node)
+                && !world.shut_out(*pod, node)
+                && entry.request.fits_in(&world.free_later(node));
+            match self.members.get_mut(pod) {
+                None => self.add_waiting(world, *pod),
+                Some(nodes) if comes && !nodes.contains(&node) => {
+                    nodes.push(node);
+                    self.load.entry(node).or_default().add(&Load::of(entry));
+                }
+                Some(_) => {}
             }
         }
     }

@@ -30,6 +30,7 @@ mod office_hours;
 mod oom;
 mod packing_solver;
 mod plan_launches;
+mod plan_shifts;
 mod plan_waves;
 mod properties;
 mod quantity;

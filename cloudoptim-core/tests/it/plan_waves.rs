@@ -5,7 +5,9 @@ use crate::bin_packing::{FORCED, plan_of_case, with_generated_ways};
 use crate::execute::Host;
 use chrono::TimeDelta;
 use cloudoptim_core::decision::{Action, Owner, Undo};
-use cloudoptim_core::engines::bin_packing::{Elsewhere, Eviction, Migration, Placement as How};
+use cloudoptim_core::engines::bin_packing::{
+    Elsewhere, Eviction, Migration, Placement as How, Wave,
+};
 use cloudoptim_core::execute::{StepResult, undo};
 use cloudoptim_core::guard::Placement;
 use cloudoptim_core::journal::{End, Entry, History};
@@ -35,10 +37,19 @@ fn does(step: &Step) -> Does {
     }
 }
 
+/// What is closed for the time of the wave.
+fn closed(wave: &Wave) -> Vec<NodeName> {
+    match &wave.placement {
+        How::Forced { closed, .. } => closed.clone(),
+        _ => Vec::from_iter(wave.closed.clone()),
+    }
+}
+
 /// What the waves say, in the order of the steps.
 fn expected(way: &Migration) -> Vec<Vec<Does>> {
     let waves = way.waves.iter().map(|wave| {
         let mut all: Vec<Does> = wave.cordon.iter().cloned().map(Does::Cordon).collect();
+        all.extend(closed(wave).iter().cloned().map(Does::Cordon));
         match &wave.placement {
             How::Free | How::Checked => {
                 let mut from: Vec<&NodeName> = Vec::new();
@@ -53,14 +64,13 @@ fn expected(way: &Migration) -> Vec<Vec<Does>> {
                     all.push(Does::Evict(node.clone(), uids.collect()));
                 }
             }
-            How::Forced { closed, .. } => {
-                all.extend(closed.iter().cloned().map(Does::Cordon));
+            How::Forced { .. } => {
                 let one = |e: &Eviction| Does::Evict(e.from.clone(), vec![e.uid.clone()]);
                 all.extend(wave.evictions.iter().map(one));
-                all.extend(closed.iter().cloned().map(Does::Uncordon));
             }
             other => panic!("{other:?}"),
         }
+        all.extend(closed(wave).iter().cloned().map(Does::Uncordon));
         all.extend(wave.removed.iter().cloned().map(Does::Remove));
         all
     });
@@ -74,19 +84,13 @@ fn expected(way: &Migration) -> Vec<Vec<Does>> {
 fn stay_closed(way: &Migration, waves: &mut [Vec<Does>]) {
     let touched = |number: usize| {
         let wave = &way.waves[number];
-        let from = wave.evictions.iter().map(|e| &e.from);
+        let from = wave.evictions.iter().map(Eviction::goes);
         from.chain(&wave.removed).collect::<Vec<&NodeName>>()
     };
     let mut by: BTreeMap<NodeName, &NodeName> = BTreeMap::new();
     for number in 1..way.waves.len() {
-        let (How::Forced { closed, .. }, How::Forced { closed: next, .. }) = (
-            &way.waves[number - 1].placement,
-            &way.waves[number].placement,
-        ) else {
-            by.clear();
-            continue;
-        };
-        for node in closed {
+        let next = closed(&way.waves[number]);
+        for node in &closed(&way.waves[number - 1]) {
             let owner = *by.entry(node.clone()).or_insert(touched(number - 1)[0]);
             let goes_on = (number..way.waves.len()).any(|n| touched(n).contains(&owner));
             if goes_on && next.contains(node) && way.waves[number].launch.is_empty() {
@@ -139,9 +143,7 @@ fn the_steps_of_generated_clusters_are_their_migrations() {
         }
         assert_eq!(got, want);
         waves_seen += waves.len();
-        let forced = |w: &&cloudoptim_core::engines::bin_packing::Wave| {
-            matches!(w.placement, How::Forced { .. })
-        };
+        let forced = |w: &&Wave| matches!(w.placement, How::Forced { .. });
         forced_seen += way.waves.iter().filter(forced).count();
 
         // Each step waits for the one before, and each wave for the pods of the

@@ -13,7 +13,7 @@ use cloudoptim_core::policy::Policy;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-fn shop() -> Snapshot {
+pub(crate) fn shop() -> Snapshot {
     let mut options = InputOptions::default();
     options.taken_at = Some(at("2026-11-22T02:30Z"));
     options.complete = true;

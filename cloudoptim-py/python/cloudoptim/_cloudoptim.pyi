@@ -94,6 +94,13 @@ class BinPacking:
         """
 
     @property
+    def moves_from_kept(self) -> bool:
+        """Whether pods of nodes that stay may be moved, too, where that makes room for
+        nodes to go. Such a node is closed while they leave, and opened again; of
+        both ways the one goes ahead that is worth more, carried out. Default true.
+        """
+
+    @property
     def launch_through(self) -> list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]:
         """Who can be asked to launch nodes: only the host knows for which owners it
         has an actuator that can. Default nobody: then pods move onto nodes that
@@ -194,13 +201,13 @@ class BinPacking:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_workload_zone_share_percent: int=100, headroom: list[dict[str, typing.Any]]=..., max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=10, stated_room: dict[str, typing.Any]=..., extra_per_node: int=0, marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=False, max_node_vcpus: int=64, min_nodes: int=3, spot_percent: int=0, spot_percent_of: list[dict[str, typing.Any]]=..., spot_prices: list[dict[str, typing.Any]]=..., spot_prices_as_of: datetime.datetime | None=None, max_spot_price_age_hours: int=24, moves: dict[str, typing.Any]=...) -> BinPacking:
+    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_workload_zone_share_percent: int=100, headroom: list[dict[str, typing.Any]]=..., max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, moves_from_kept: bool=True, launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=10, stated_room: dict[str, typing.Any]=..., extra_per_node: int=0, marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=False, max_node_vcpus: int=64, min_nodes: int=3, spot_percent: int=0, spot_percent_of: list[dict[str, typing.Any]]=..., spot_prices: list[dict[str, typing.Any]]=..., spot_prices_as_of: datetime.datetime | None=None, max_spot_price_age_hours: int=24, moves: dict[str, typing.Any]=...) -> BinPacking:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_workload_zone_share_percent: int=..., headroom: list[dict[str, typing.Any]]=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=..., stated_room: dict[str, typing.Any]=..., extra_per_node: int=..., marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=..., max_node_vcpus: int=..., min_nodes: int=..., spot_percent: int=..., spot_percent_of: list[dict[str, typing.Any]]=..., spot_prices: list[dict[str, typing.Any]]=..., spot_prices_as_of: datetime.datetime | None=..., max_spot_price_age_hours: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
+    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_workload_zone_share_percent: int=..., headroom: list[dict[str, typing.Any]]=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., moves_from_kept: bool=..., launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=..., stated_room: dict[str, typing.Any]=..., extra_per_node: int=..., marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=..., max_node_vcpus: int=..., min_nodes: int=..., spot_percent: int=..., spot_percent_of: list[dict[str, typing.Any]]=..., spot_prices: list[dict[str, typing.Any]]=..., spot_prices_as_of: datetime.datetime | None=..., max_spot_price_age_hours: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:

@@ -62,6 +62,10 @@ pub struct Config {
     /// the waves are looked at before instead, and some may not go. Default 20:
     /// our choice, for every one is two calls.
     pub max_temporary_cordons: u32,
+    /// Whether pods of nodes that stay may be moved, too, where that makes room for
+    /// nodes to go. Such a node is closed while they leave, and opened again; of
+    /// both ways the one goes ahead that is worth more, carried out. Default true.
+    pub moves_from_kept: bool,
     /// Who can be asked to launch nodes: only the host knows for which owners it
     /// has an actuator that can. Default nobody: then pods move onto nodes that
     /// are there, and nothing is launched.
@@ -133,6 +137,7 @@ impl Default for Config {
             max_evictions_in_flight: 10,
             max_disrupted_percent: 10,
             max_temporary_cordons: 20,
+            moves_from_kept: true,
             launch_through: BTreeSet::new(),
             max_surge_percent: 10,
             stated_room: StatedRoom::default(),
@@ -220,6 +225,13 @@ impl Config {
     #[must_use]
     pub const fn with_max_temporary_cordons(mut self, cordons: u32) -> Self {
         self.max_temporary_cordons = cordons;
+        self
+    }
+
+    /// Sets whether pods of nodes that stay may be moved.
+    #[must_use]
+    pub const fn with_moves_from_kept(mut self, moves: bool) -> Self {
+        self.moves_from_kept = moves;
         self
     }
 

@@ -7,10 +7,11 @@ use super::limits::{Limits, Uses};
 use super::owner::{Groups, group_of, owner_of};
 use super::pool::Pools;
 use super::share::Share;
+use super::shift::{Rules, Shift, Shifts, actions};
 use super::shop::{Planned, Shop, each};
-use super::target::Target;
+use super::target::{Means, Target};
 use super::trial::{Room, Trial, Waiting, place_waiting};
-use super::{Config, Reason};
+use super::{Config, Reason, migration};
 use crate::decision::{
     Action, Decision, Launch, MissingEvidence, Owner, PodMove, Subject, is_planned,
 };
@@ -20,7 +21,7 @@ use crate::model::{
     Resources,
 };
 use crate::scheduling::movability::Movers;
-use crate::scheduling::{Budgets, World};
+use crate::scheduling::{Budgets, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The answer for one cluster.
@@ -159,7 +160,7 @@ pub(super) fn consolidate(
         room,
     };
     let mut best = start.attempt(None, &Shop::default());
-    let aim = |shop: &Shop| {
+    let aim = |means: Means<'_>| {
         let shares = Shares {
             share: &start.share,
             owners: &owners,
@@ -171,21 +172,44 @@ pub(super) fn consolidate(
             &candidates,
             waiting,
             &start.young,
-            shop,
+            means,
             shares,
         )
     };
-    if let Some(target) = aim(&Shop::default()) {
-        let aimed = start.attempt(Some(&target), &Shop::default());
+    let nothing = Shop::default();
+    if let Some(target) = aim(Means::new(&nothing, false)) {
+        let aimed = start.attempt(Some(&target), &nothing);
         if aimed.worth(config) > best.worth(config) {
             best = aimed;
         }
     }
+    let whole = shop.clone();
+    let limits = Limits::new(config, inputs, cluster, cloud);
     if !shop.wares.is_empty() {
-        let limits = Limits::new(config, inputs, cluster, cloud);
-        let with_launches = start.with_launches(&mut shop, &limits, aim);
+        let aimed = |shop: &Shop| aim(Means::new(shop, false));
+        let with_launches = start.with_launches(&mut shop, &limits, aimed);
         if let Some(launching) = with_launches.filter(|l| l.pays_beside(&best, config)) {
             best = launching;
+        }
+    }
+    if config.moves_from_kept {
+        let mut others = Vec::new();
+        let target = aim(Means::new(&nothing, true));
+        if let Some(target) = target.filter(|t| !t.shifts.is_empty()) {
+            others.push((start.attempt(Some(&target), &nothing), None));
+        }
+        if !whole.wares.is_empty() {
+            let mut shop = whole;
+            let aimed = |shop: &Shop| aim(Means::new(shop, true));
+            if let Some(launching) = start.with_launches(&mut shop, &limits, aimed) {
+                others.push((launching, Some(shop)));
+            }
+        }
+        for (other, with) in others {
+            if other.shifts && start.goes_further(inputs, &other, &best) {
+                best = other;
+                shop = with.unwrap_or(shop);
+            }
         }
     }
     best.answer
@@ -225,6 +249,8 @@ struct Attempt {
     bought: usize,
     /// Nodes of the target that no pod came to.
     unused: BTreeSet<NodeName>,
+    /// Pods leave nodes that stay.
+    shifts: bool,
 }
 
 impl Attempt {
@@ -245,6 +271,13 @@ impl Attempt {
 }
 
 impl Start<'_, '_> {
+    /// Whether an attempt that moves pods off nodes that stay is worth more than
+    /// another: as decided, and as far as there is a safe way there in time.
+    fn goes_further(&self, inputs: &Inputs<'_>, attempt: &Attempt, other: &Attempt) -> bool {
+        let worth = |a: &Attempt| carried_out(self.config, inputs, self.cluster, &a.answer);
+        attempt.pays_beside(other, self.config) && worth(attempt) > worth(other)
+    }
+
     /// The best attempt that launches nodes, within every limit.
     fn with_launches(
         &self,
@@ -340,6 +373,13 @@ impl Start<'_, '_> {
         let mut keeps = Vec::new();
         let mut taken: BTreeMap<NodeName, u64> = BTreeMap::new();
         let mut missing: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let mut shifts = Shifts::new(target);
+        let without_room: Vec<PodId> = world.pending().collect();
+        let rules = Rules {
+            owners: self.owners,
+            young: &self.young,
+            waiting: &without_room,
+        };
         for new in bought {
             let Some(ware) = shop.wares.get(new.ware) else {
                 continue;
@@ -368,6 +408,13 @@ impl Start<'_, '_> {
             };
             let reasons = match (candidate.owner.as_ref(), candidate.price) {
                 (Some(owner), Some(price)) if candidate.stays.is_empty() => {
+                    let needed = target.map_or_else(Vec::new, |target| {
+                        shifts.needed(rules, config, &mut world, &mut share, candidate, target)
+                    });
+                    let mut made = needed;
+                    if !rules.make(&mut world, &mut share, &made) {
+                        made.clear();
+                    }
                     let tried = Trial {
                         config,
                         cluster,
@@ -380,20 +427,35 @@ impl Start<'_, '_> {
                         removed: answer.removed.len(),
                         target,
                     };
-                    match tried.run(&mut world, &mut share, self.owners, &mut waiting) {
+                    let stays = shifts.done_at(&name).map(Box::new);
+                    let mut done = match stays {
+                        Some(reason) => Err(reason),
+                        None => tried.run(&mut world, &mut share, self.owners, &mut waiting),
+                    };
+                    if done.is_err() && !made.is_empty() {
+                        // Without them it may still go, another way.
+                        rules.back(&mut world, &mut share, &made);
+                        made.clear();
+                        done = tried.run(&mut world, &mut share, self.owners, &mut waiting);
+                    }
+                    match done {
                         Ok(moves) => {
                             groups.removed(candidate.node, &candidate.group, owner);
                             room.removed(candidate);
                             answer.removed.insert(candidate.node.meta.name.clone());
-                            answer.moves += u64::try_from(moves.len()).unwrap_or(0);
+                            let all = moves.len().saturating_add(made.len());
+                            answer.moves += u64::try_from(all).unwrap_or(0);
                             saved += price;
-                            for moved in moves.iter().filter_map(|m| m.to.clone()) {
-                                *taken.entry(moved).or_default() += 1;
+                            let to = moves.iter().filter_map(|m| m.to.as_ref());
+                            for moved in to.chain(made.iter().map(|shift| &shift.to)) {
+                                *taken.entry(moved.clone()).or_default() += 1;
                             }
+                            shifts.did(&world, &made, &name);
                             acts.push(Going {
                                 candidate,
                                 owner,
                                 moves,
+                                made,
                                 price,
                                 subject,
                             });
@@ -402,7 +464,10 @@ impl Start<'_, '_> {
                         Err(reason) => vec![*reason],
                     }
                 }
-                _ => candidate.stays.clone(),
+                _ => {
+                    let makes_room = shifts.done_at(&name);
+                    candidate.stays.iter().cloned().chain(makes_room).collect()
+                }
             };
             for reason in &reasons {
                 if let Reason::PartMissing { part, state } = reason {
@@ -437,9 +502,10 @@ impl Start<'_, '_> {
         answer.launched = used.iter().map(|b| b.price).sum();
         saved -= answer.launched;
         let mut launches = Launches::new(&world, shop, &used);
+        let shifts = acts.iter().any(|going| !going.made.is_empty());
         answer.decisions = acts
             .into_iter()
-            .map(|going| act(cluster, going, &mut launches))
+            .map(|going| act(cluster, &world, going, &mut launches))
             .collect();
         answer.decisions.extend(keeps);
         Attempt {
@@ -447,6 +513,7 @@ impl Start<'_, '_> {
             saved,
             bought: used.len(),
             unused,
+            shifts,
         }
     }
 }
@@ -456,6 +523,8 @@ struct Going<'g, 'a> {
     candidate: &'g Candidate<'a>,
     owner: &'g Owner,
     moves: Vec<PodMove>,
+    /// Pods that leave nodes that stay, before.
+    made: Vec<Shift>,
     price: MicroUsdPerHour,
     subject: Subject,
 }
@@ -541,18 +610,60 @@ fn removed_before(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>)
         .collect()
 }
 
-fn act(cluster: &Cluster, going: Going<'_, '_>, launches: &mut Launches<'_>) -> Decision {
+/// What decisions save an hour, less what their moves cost, in micro-dollars: those
+/// that have a safe way, in time. `None` when none could be looked for.
+fn carried_out(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    answer: &Answer,
+) -> Option<i128> {
+    let decisions = answer.decisions.as_slice();
+    let way = migration(config, inputs, &cluster.uid, decisions).ok()?;
+    let valid = u64::from(inputs.policy.plan.valid_minutes).saturating_mul(60);
+    let mut seconds: u64 = 0;
+    let mut gone: BTreeSet<&NodeName> = BTreeSet::new();
+    for wave in &way.waves {
+        seconds = seconds.saturating_add(wave.seconds);
+        if seconds <= valid {
+            gone.extend(&wave.removed);
+        }
+    }
+    let going = decisions
+        .iter()
+        .filter(|d| matches!(&d.subject, Subject::Node { node, .. } if gone.contains(node)));
+    let worth = going.map(|decision| {
+        let moves = decision.actions.iter().map(|action| match action {
+            Action::DrainNode { moves, .. } => i128::try_from(moves.len()).unwrap_or(i128::MAX),
+            _ => 0,
+        });
+        let saves = decision.saves_per_month.unwrap_or_default();
+        let moves: i128 = moves.sum();
+        i128::from(saves.0) / 730 - moves * i128::from(config.price_per_move.0)
+    });
+    Some(worth.sum())
+}
+
+fn act(
+    cluster: &Cluster,
+    world: &World<'_>,
+    going: Going<'_, '_>,
+    launches: &mut Launches<'_>,
+) -> Decision {
     let Going {
         candidate,
         owner,
         moves,
+        made,
         price,
         subject,
     } = going;
     let node = candidate.node.name();
     let onto: BTreeSet<_> = moves.iter().filter_map(|m| m.to.clone()).collect();
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    let (launched, cost) = launches.take(&moves);
+    let (before, shifted) = actions(&cluster.uid, world, &made);
+    let all: Vec<PodMove> = shifted.iter().flat_map(|(_, m)| m.clone()).collect();
+    let (launched, cost) = launches.take(&[all, moves.clone()].concat());
     let planned = onto.iter().filter(|name| is_planned(name)).count();
     let reason = if moves.is_empty() {
         Reason::Empty {
@@ -571,6 +682,13 @@ fn act(cluster: &Cluster, going: Going<'_, '_>, launches: &mut Launches<'_>) -> 
         }
     };
     let mut reasons = vec![reason];
+    if !made.is_empty() {
+        let nodes: BTreeSet<NodeName> = shifted.into_iter().map(|(node, _)| node).collect();
+        reasons.push(Reason::RoomIsMade {
+            pods: count(made.len()),
+            nodes: nodes.into_iter().collect(),
+        });
+    }
     let mut actions: Vec<Action> = Vec::new();
     for (launch, reason) in launched {
         reasons.extend(reason);
@@ -579,6 +697,7 @@ fn act(cluster: &Cluster, going: Going<'_, '_>, launches: &mut Launches<'_>) -> 
             launch: Box::new(launch),
         });
     }
+    actions.extend(before);
     actions.push(Action::CordonNode {
         cluster: cluster.uid.clone(),
         node: node.clone(),

@@ -7,6 +7,12 @@
 //! of the kube-scheduler, and is kept by no disruption budget; each next node
 //! is judged on the cluster that the earlier ones leave.
 //!
+//! Where pods of nodes that stay have to leave first to make room, the decision
+//! about the node that goes has these moves, too, and pays for them: each node
+//! that stays is cordoned for the time, and opened again. No pod leaves a node
+//! for this that asks to be left alone, is young, out of service or of an owner
+//! that is not known.
+//!
 //! It never moves DaemonSet, static, bare or protected pods, never takes the
 //! last node of a pool or group in a zone, never goes below a group's minimum
 //! or out of its balance of zones, never removes a node whose price or owner is
@@ -51,6 +57,7 @@ mod pool;
 mod reason;
 mod repacking;
 mod share;
+mod shift;
 mod shop;
 pub mod solver;
 mod target;

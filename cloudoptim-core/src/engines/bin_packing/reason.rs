@@ -2,7 +2,7 @@
 
 use super::headroom::Headroom;
 use crate::decision::{Offering, Owner};
-use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, NamespacedName};
+use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName};
 use crate::scheduling::{EvictionRefusal, NotTarget, Pin, Refusals};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,20 @@ pub enum Reason {
         onto: u64,
         /// How many of these are launched.
         launched: u64,
+    },
+    /// Its pods find room once others leave nodes that stay.
+    RoomIsMade {
+        /// Pods that leave these nodes, before its own do.
+        pods: u64,
+        /// The nodes. Each is closed while they leave, and opened again.
+        nodes: Vec<NodeName>,
+    },
+    /// It stays, and pods leave it to make room for those of nodes that go.
+    MakesRoom {
+        /// Pods that leave it.
+        pods: u64,
+        /// The nodes that go for it.
+        nodes: Vec<NodeName>,
     },
     /// What is launched for it.
     Launches {
@@ -209,6 +223,8 @@ impl Reason {
         "empty",
         "pods_fit_elsewhere",
         "pods_fit_with_launches",
+        "room_is_made",
+        "makes_room",
         "launches",
         "part_missing",
         "not_in_service",
@@ -236,6 +252,11 @@ impl Reason {
     ];
 }
 
+fn names(nodes: &[NodeName]) -> String {
+    let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+    names.join(", ")
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = |f: &mut fmt::Formatter<'_>, pods: u64| match pods {
@@ -257,6 +278,14 @@ impl fmt::Display for Reason {
                 f,
                 "its {pods} pods fit on {onto} other nodes, of which {launched} are launched"
             ),
+            Self::RoomIsMade { pods, nodes } => {
+                let nodes = names(nodes);
+                write!(f, "before, {pods} pods leave {nodes} to make room there")
+            }
+            Self::MakesRoom { pods, nodes } => {
+                let nodes = names(nodes);
+                write!(f, "{pods} of its pods leave, so that {nodes} can go")
+            }
             Self::Launches {
                 offering,
                 nodes,

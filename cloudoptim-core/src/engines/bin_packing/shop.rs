@@ -104,7 +104,7 @@ impl Ware {
 }
 
 /// Everything that can be launched.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Shop {
     pub(super) wares: Vec<Ware>,
     /// What cannot be, and what is missing for it.

@@ -3,12 +3,13 @@
 use super::Config;
 use super::candidate::Candidate;
 use super::fleet::{Shares, Stand, translate};
+use super::shift::{Shift, may_shift};
 use super::shop::{Planned, Shop};
 use super::solver::{Place, RepackEffort, repack};
 use super::trial::Waiting;
 use crate::decision::{planned_name, planned_number};
 use crate::model::NodeName;
-use crate::scheduling::World;
+use crate::scheduling::{PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Nodes to be removed, in an order, and where their pods should go.
@@ -16,34 +17,50 @@ pub(super) struct Target {
     place_of: BTreeMap<NodeName, usize>,
     /// Node by uid of a pod.
     pub(super) to: BTreeMap<String, NodeName>,
+    /// Pods of nodes that stay, which have to leave for that, by their nodes.
+    pub(super) shifts: BTreeMap<NodeName, Vec<Shift>>,
     /// Nodes that are launched before.
     pub(super) bought: Vec<Planned>,
 }
 
+/// What a target may be made of.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'m> {
+    shop: &'m Shop,
+    /// Pods of nodes that stay may move.
+    from_kept: bool,
+}
+
+impl<'m> Means<'m> {
+    pub(super) const fn new(shop: &'m Shop, from_kept: bool) -> Self {
+        Self { shop, from_kept }
+    }
+}
+
 /// A search for one decision among many: less than the frontier's default.
-fn effort() -> RepackEffort {
+fn effort(from_kept: bool) -> RepackEffort {
     RepackEffort {
         levels: 8,
         pivots: 2_000,
         placements: 20_000_000,
         prefix_candidates: 100,
-        // A plan empties nodes; what stands on the others stays.
-        from_kept: false,
+        from_kept,
     }
 }
 
 impl Target {
-    /// `None` when fewer than two nodes could be emptied and nothing launched:
-    /// then there is nothing to choose.
+    /// `None` when fewer than two nodes could be emptied, nothing launched and no
+    /// other pod moved: then there is nothing to choose.
     pub(super) fn new(
         config: &Config,
         world: &World<'_>,
         candidates: &[Candidate<'_>],
         waiting: &Waiting,
         young: &BTreeSet<NodeName>,
-        shop: &Shop,
+        means: Means<'_>,
         shares: Shares<'_>,
     ) -> Option<Self> {
+        let Means { shop, from_kept } = means;
         let may_go = |c: &Candidate<'_>| c.stays.is_empty() && c.owner.is_some();
         let mut stands: Vec<(NodeName, Stand)> = Vec::new();
         for candidate in candidates {
@@ -54,6 +71,10 @@ impl Target {
                 .filter_map(|p| world.pod_by_uid(&p.meta.uid))
                 .collect();
             movers.extend(waiting.get(&candidate.id).into_iter().flatten());
+            if from_kept && !may_go(candidate) {
+                let moves = |pod: &PodId| may_shift(candidate, world, *pod);
+                movers.retain(moves);
+            }
             let stand = Stand {
                 node: candidate.id,
                 price: candidate.price,
@@ -69,12 +90,13 @@ impl Target {
         let choices = stands
             .iter()
             .filter(|s| s.removable && !s.movers.is_empty());
-        if choices.count() < if shop.wares.is_empty() { 2 } else { 1 } {
+        let alone = shop.wares.is_empty() && !from_kept;
+        if choices.count() < if alone { 2 } else { 1 } {
             return None;
         }
         let translated = translate(world, &stands, &shop.launchables(), shares);
         // What contradicts itself has no target; trying one by one says why.
-        let frontier = repack(&translated.fleet, &effort()).ok()?;
+        let frontier = repack(&translated.fleet, &effort(from_kept)).ok()?;
         let point = frontier.chosen(config.price_per_move)?;
         let place_of = point
             .removed
@@ -103,24 +125,55 @@ impl Target {
         };
         let mut pods = translated.pods;
         let mut to = BTreeMap::new();
+        let mut shifts: BTreeMap<NodeName, Vec<Shift>> = BTreeMap::new();
+        let by_name: BTreeMap<NodeName, &Candidate<'_>> =
+            candidates.iter().map(|c| (c.node.name(), c)).collect();
         for relocation in &point.moves {
+            let stays = !point.removed.contains(&relocation.from);
+            let from = names.get(relocation.from).filter(|_| stays);
+            let leaves = from.and_then(|name| by_name.get(name));
             let target = match relocation.to {
                 Place::Node(target) => names.get(target).cloned(),
                 Place::Bought(at) => new_name(at),
             };
             let here = pods.entry((relocation.from, relocation.class)).or_default();
             let count = usize::try_from(relocation.count).unwrap_or(usize::MAX);
+            if let Some(candidate) = leaves {
+                // Of equal pods those that may.
+                here.sort_by_key(|pod| !may_shift(candidate, world, *pod));
+            }
             for pod in here.drain(..count.min(here.len())) {
-                if let (Some(pod), Some(name)) = (world.pod(pod), &target) {
-                    to.insert(pod.meta.uid.to_string(), name.clone());
+                let (Some(found), Some(to_node)) = (world.pod(pod), &target) else {
+                    continue;
+                };
+                match leaves {
+                    None => {
+                        to.insert(found.meta.uid.to_string(), to_node.clone());
+                    }
+                    Some(candidate) if may_shift(candidate, world, pod) => {
+                        let shift = Shift {
+                            pod,
+                            from: candidate.id,
+                            to: to_node.clone(),
+                        };
+                        let name = candidate.node.name();
+                        shifts.entry(name).or_default().push(shift);
+                    }
+                    Some(_) => {}
                 }
             }
         }
         Some(Self {
             place_of,
             to,
+            shifts,
             bought,
         })
+    }
+
+    /// Whether the node is to go.
+    pub(super) fn removes(&self, node: &NodeName) -> bool {
+        self.place_of.contains_key(node)
     }
 
     /// Where a node comes in the order of trying: empty ones first, then those

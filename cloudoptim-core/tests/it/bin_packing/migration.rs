@@ -3,7 +3,9 @@
 
 use super::build::build;
 use super::naive::Board;
-use super::properties::{Case, POD_EXTRAS, any_case, any_node, any_pod, lines, open, scenario};
+use super::properties::{
+    Case, POD_EXTRAS, any_case, any_node, any_pod, lines, open, pinned_case, scenario,
+};
 use super::settings::config;
 use super::{Scenario, catalog, naive_limits, node_of, run};
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
@@ -35,7 +37,7 @@ fn with_inputs<T>(scenario: &Scenario, then: impl FnOnce(&Inputs<'_>) -> T) -> T
     })
 }
 
-fn way(config: &Config, scenario: &Scenario, decisions: &[Decision]) -> Migration {
+pub(super) fn way(config: &Config, scenario: &Scenario, decisions: &[Decision]) -> Migration {
     with_inputs(scenario, |inputs| {
         migration(config, inputs, &"c1".into(), decisions).unwrap()
     })
@@ -113,10 +115,15 @@ fn show(wave: &Wave) -> String {
         }
         other => panic!("{other:?}"),
     });
+    words.extend(wave.closed.iter().map(|node| format!("without {node}")));
     words.extend(wave.evictions.iter().map(|e| {
         let to = e.to.as_ref().map_or("?", NodeName::as_str);
         let room = e.room_on.as_ref().map_or("any", NodeName::as_str);
-        format!("{}@{}>{to}({room})", e.pod.name, e.from)
+        let serves = e
+            .serves
+            .as_ref()
+            .map_or_else(String::new, |n| format!(" for {n}"));
+        format!("{}@{}>{to}({room}){serves}", e.pod.name, e.from)
     }));
     if !wave.removed.is_empty() {
         words.push(format!("remove {}", names(&wave.removed)));
@@ -416,7 +423,10 @@ fn followed(
         }
         cordoned.extend(wave.cordon.iter().map(NodeName::as_str));
         let (closed, at_once) = match &wave.placement {
-            Placement::Free | Placement::Checked => (Vec::new(), wave.evictions.len()),
+            Placement::Free | Placement::Checked => {
+                let closed = wave.closed.iter().cloned().collect();
+                (closed, wave.evictions.len())
+            }
             Placement::Forced { closed, .. } => (closed.clone(), 1),
             other => panic!("{other:?}"),
         };
@@ -477,7 +487,7 @@ fn followed(
 }
 
 /// Clusters with much on them, so that what goes where matters.
-fn tight_case() -> impl Strategy<Value = Case> {
+pub(super) fn tight_case() -> impl Strategy<Value = Case> {
     let nodes = prop::collection::vec(any_node(), 4..9);
     let apps = prop::collection::vec(0..POD_EXTRAS.len(), 6);
     let pods = prop::collection::vec(any_pod(), 15..40);
@@ -568,6 +578,8 @@ struct Tally {
     launched: usize,
     /// Waves that begin with launches.
     rounds: usize,
+    /// Pods that leave nodes that stay, by the way they do.
+    shifted: BTreeMap<&'static str, usize>,
     obstacles: BTreeMap<&'static str, usize>,
 }
 
@@ -631,6 +643,13 @@ fn tally_of(cases: impl Strategy<Value = Case>, settings: &Config, count: usize)
             tally.launched += wave.launch.iter().map(|l| l.nodes.len()).sum::<usize>();
             tally.rounds += usize::from(!wave.launch.is_empty());
             tally.moved += wave.evictions.len();
+            let how = match wave.placement {
+                Placement::Free => "free",
+                Placement::Checked => "checked",
+                _ => "forced",
+            };
+            let shifted = wave.evictions.iter().filter(|e| e.serves.is_some());
+            *tally.shifted.entry(how).or_default() += shifted.count();
             match wave.placement {
                 Placement::Free => tally.free += 1,
                 Placement::Checked => tally.checked += 1,
@@ -661,6 +680,23 @@ fn nobody_is_left_out_on_a_thousand_clusters_whatever_the_scheduler_chooses() {
     assert!(mixed.gone * 100 >= mixed.planned * 95, "{mixed:?}");
     assert!(tight.gone * 100 >= tight.planned * 85, "{tight:?}");
     assert!(mixed.forced > 10 && tight.forced > 10);
+}
+
+/// Where pods leave nodes that stay, too.
+#[test]
+fn nobody_is_left_out_on_a_thousand_clusters_where_room_is_made() {
+    let free = tally(pinned_case(), u32::MAX, 500);
+    let checked = tally(pinned_case(), 0, 400);
+    let tight = tally(tight_case(), 0, 100);
+    for tally in [&free, &checked, &tight] {
+        println!("{tally:?}");
+    }
+    let count = |tally: &Tally, how| tally.shifted.get(how).copied().unwrap_or(0);
+    assert!(
+        count(&free, "free") > 5 && count(&free, "forced") > 5,
+        "{free:?}"
+    );
+    assert!(count(&checked, "checked") > 20, "{checked:?}");
 }
 
 /// Settings with which Karpenter's pools can be asked for nodes.

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 mod green;
+mod kept;
 mod migration;
 mod naive;
 mod naive_limits;
@@ -115,7 +116,12 @@ fn show(decision: &Decision, explain: bool) -> String {
     words.push(node_of(decision).to_string());
     for action in &decision.actions {
         match action {
-            Action::CordonNode { node, .. } => assert_eq!(node, node_of(decision)),
+            Action::CordonNode { node, .. } if node == node_of(decision) => {}
+            Action::CordonNode { node, .. } => words.push(format!("({node}:")),
+            Action::UncordonNode { node, .. } => {
+                assert_ne!(node, node_of(decision));
+                words.push(")".to_owned());
+            }
             Action::DrainNode { moves, .. } => words.extend(moves.iter().map(|m| {
                 let to = m.to.as_ref().map_or("?", NodeName::as_str);
                 format!("{}>{to}", m.pod.name)

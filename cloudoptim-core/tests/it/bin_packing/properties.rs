@@ -192,6 +192,33 @@ pub(super) fn any_case() -> impl Strategy<Value = Case> {
         .prop_map(|(most, nodes, apps, pods, budgets)| lines(most, &nodes, &apps, &pods, &budgets))
 }
 
+/// Nodes full of pods, of which two in six apps never move: much is to be gained
+/// by moves off nodes that stay.
+pub(super) fn pinned_case() -> impl Strategy<Value = Case> {
+    let node = (0..4_usize, 0..3_usize).prop_map(|(zone, kind)| ANode {
+        zone: zone / 3,
+        kind,
+        owner: None,
+        extra: 0,
+    });
+    let pod = (0..6_usize, 2..26_u64, 2..30_u64, 0..12_usize);
+    let pod = pod.prop_map(|(app, cpu, memory, start)| APod {
+        app,
+        cpu: cpu * 100,
+        memory: memory * 256,
+        start,
+    });
+    let bare = POD_EXTRAS.len() - 1;
+    let rules = (0..POD_EXTRAS.len(), 0..POD_EXTRAS.len());
+    let apps = rules.prop_map(move |(one, other)| vec![bare, 0, one, 0, other, bare]);
+    let nodes = prop::collection::vec(node, 3..8);
+    let pods = prop::collection::vec(pod, 6..30);
+    let rules = (0..4_usize).prop_map(|r| vec![r]);
+    let budgets = prop::collection::btree_map(0..6_usize, rules, 0..3);
+    (nodes, apps, pods, budgets)
+        .prop_map(|(nodes, apps, pods, budgets)| lines(0, &nodes, &apps, &pods, &budgets))
+}
+
 /// Settings that let much happen.
 pub(super) fn open() -> Config {
     Config::default()
@@ -303,9 +330,11 @@ pub(super) fn scenario(case: &Case) -> Scenario {
 }
 
 /// Reasons that depend on what the other nodes do, not on the node itself.
-const FOR_THE_REST: [&str; 11] = [
+const FOR_THE_REST: [&str; 13] = [
     "empty",
     "pods_fit_elsewhere",
+    "room_is_made",
+    "makes_room",
     "takes_pods",
     "no_room",
     "unsettles",
@@ -424,9 +453,13 @@ proptest! {
             // hold is: each that goes had no reason of its own to stay ...
             for node in removed(&after) {
                 let decision = before.decisions.iter().find(|d| node_of(d).as_str() == node);
-                let reasons = &decision.unwrap().reasons;
-                for code in reasons.iter().map(|r| r.code().1) {
+                let decision = decision.unwrap();
+                for code in decision.reasons.iter().map(|r| r.code().1) {
                     prop_assert!(FOR_THE_REST.contains(&code.as_str()), "{part}: {node} {code}");
+                    // Room is made for who goes, by who stays.
+                    let (made, makes) = (code == "room_is_made", code == "makes_room");
+                    prop_assert!(!made || !decision.is_keep(), "{part}: {node}");
+                    prop_assert!(!makes || decision.is_keep(), "{part}: {node}");
                 }
             }
             // ... and each pod that moves breaks no rule of what is known.
@@ -599,7 +632,7 @@ proptest! {
             let codes: Vec<String> = kept.reasons.iter().map(|r| r.code().1).collect();
             // It took pods, which may go on; a pod that was leaving is gone; or
             // a pod that moved makes way for another.
-            let may_change = ["takes_pods", "no_room", "unsettles", "headroom", "pool_headroom", "zone_balance", "budget_blocks", "pool_forbids"];
+            let may_change = ["takes_pods", "no_room", "unsettles", "headroom", "pool_headroom", "zone_balance", "budget_blocks", "pool_forbids", "makes_room"];
             prop_assert!(codes.iter().all(|c| may_change.contains(&c.as_str())), "{node} {codes:?}");
         }
     }

@@ -85,6 +85,7 @@ pub(crate) fn config(header: &Line) -> Config {
         config = config.with_spot_prices(prices.collect(), as_of);
         config.spot_prices_as_of = config.spot_prices_as_of.filter(|_| dated);
     }
+    config = config.with_moves_from_kept(!header.has("keep-others"));
     config.max_node_vcpus = number(header, "max-vcpus").unwrap_or(config.max_node_vcpus);
     config.min_nodes = number(header, "min-nodes").unwrap_or(config.min_nodes);
     if let Some(percent) = number(header, "surge") {

@@ -1,6 +1,6 @@
 //! Which nodes are closed for the time of waves, and for how many of them.
 
-use super::{Placement, Wave};
+use super::{Eviction, Placement, Wave};
 use crate::model::NodeName;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub(crate) struct Closing {
 fn closed(wave: &Wave) -> &[NodeName] {
     match &wave.placement {
         Placement::Forced { closed, .. } => closed,
-        Placement::Free | Placement::Checked => &[],
+        Placement::Free | Placement::Checked => wave.closed.as_slice(),
     }
 }
 
@@ -25,14 +25,14 @@ fn closed(wave: &Wave) -> &[NodeName] {
 pub(crate) fn closings(waves: &[Wave]) -> Vec<Closing> {
     let mut last: BTreeMap<&NodeName, usize> = BTreeMap::new();
     for (number, wave) in waves.iter().enumerate() {
-        let from = wave.evictions.iter().map(|eviction| &eviction.from);
+        let from = wave.evictions.iter().map(Eviction::goes);
         last.extend(from.chain(&wave.removed).map(|node| (node, number)));
     }
     let mut held: BTreeMap<&NodeName, &NodeName> = BTreeMap::new();
     let mut out = Vec::with_capacity(waves.len());
     for (number, wave) in waves.iter().enumerate() {
         let mut closing = Closing::default();
-        let from = wave.evictions.iter().map(|eviction| &eviction.from);
+        let from = wave.evictions.iter().map(Eviction::goes);
         if let Some(owner) = from.chain(&wave.removed).next() {
             for node in closed(wave) {
                 if !held.contains_key(node) {
@@ -65,7 +65,7 @@ pub(crate) fn closings(waves: &[Wave]) -> Vec<Closing> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engines::bin_packing::{Eviction, Rollback};
+    use crate::engines::bin_packing::Rollback;
 
     fn wave(from: &str, closed: &[&str]) -> Wave {
         Wave {
@@ -76,10 +76,12 @@ mod tests {
                 target: "t".into(),
                 closed: closed.iter().map(|node| (*node).into()).collect(),
             },
+            closed: None,
             evictions: vec![Eviction {
                 pod: crate::model::NamespacedName::new("shop", "web"),
                 uid: "u".into(),
                 from: from.into(),
+                serves: None,
                 to: None,
                 room_on: None,
             }],

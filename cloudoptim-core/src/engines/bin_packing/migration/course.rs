@@ -11,7 +11,7 @@ use crate::decision::{Launch, is_planned};
 use crate::engines::bin_packing::limits::Limits;
 use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::guard::lookup::{pool, says_leave_it};
-use crate::model::{NODE_POOL_LABEL, NodeName, Pod, WorkloadRef};
+use crate::model::{NODE_POOL_LABEL, Node, NodeName, Pod, WorkloadRef};
 use crate::plan::{LAUNCH_SECONDS, REMOVE_SECONDS, grace_seconds, leaving_seconds, rounds};
 use crate::scheduling::crowd::{Crowd, Reserve, Total};
 use crate::scheduling::{NodeId, PodId, World};
@@ -145,7 +145,9 @@ impl<'g, 'a> Course<'g, 'a> {
         let drains = self.going.iter().filter_map(|i| self.ground.drains.get(*i));
         let own: BTreeSet<PodId> = drains.flat_map(|d| &d.pods).map(|m| m.id).collect();
         let unsure = self.ground.unsure.iter().copied();
-        let waiting = unsure.filter(|id| self.crowd.contains(*id));
+        // Those without room anywhere find some where pods leave nodes that stay.
+        let room_comes = self.movers_from(0).iter().any(|m| m.shifts);
+        let waiting = unsure.filter(|id| room_comes || self.crowd.contains(*id));
         for id in own
             .iter()
             .copied()
@@ -163,6 +165,11 @@ impl<'g, 'a> Course<'g, 'a> {
             if total.leaves_room(world, id, &nodes) {
                 self.loose.insert(id);
             }
+        }
+        // The count is for nodes that are open all the time.
+        let shifts = self.movers_from(0).into_iter().filter(|m| m.shifts);
+        for mover in shifts {
+            self.loose.remove(&mover.id);
         }
     }
 
@@ -260,6 +267,10 @@ impl<'g, 'a> Course<'g, 'a> {
         if self.to(step.mover) != Some(target) || !self.open.leaves.is_empty() {
             return false;
         }
+        // Who waits may take the room that it makes.
+        if self.mode == Mode::FreeFirst && !self.left_by(&self.open).is_empty() {
+            return false;
+        }
         if self.mode == Mode::FreeFirst {
             let forced = std::mem::replace(&mut self.open, Open::new(self.ground));
             // The forced wave ends before the free one begins.
@@ -282,6 +293,11 @@ impl<'g, 'a> Course<'g, 'a> {
     fn closing(&mut self, step: &Step<'g, 'a>, target: NodeId) -> Vec<NodeId> {
         let mut nodes = self.crowd.range(&self.world, step.mover.id);
         nodes.retain(|node| *node != target);
+        let from = step.mover.from;
+        if step.mover.shifts && !nodes.contains(&from) {
+            nodes.push(from);
+            nodes.sort();
+        }
         nodes
     }
 
@@ -297,9 +313,12 @@ impl<'g, 'a> Course<'g, 'a> {
         let most = usize::try_from(self.ground.config.max_evictions_in_flight);
         let full = self.open.steps.len() >= most.unwrap_or(usize::MAX);
         let id = step.mover.id;
+        // One node at a time is closed, and its pods leave in waves of their own.
+        let shut = step.mover.shifts.then_some(step.mover.from);
         if full
             || self.open.alone
             || self.open.forced.is_some()
+            || (self.open.shut != shut && !self.open.is_empty())
             || !self.world.may_be_chosen_for(id)
         {
             return Err(Refused::Here);
@@ -308,11 +327,12 @@ impl<'g, 'a> Course<'g, 'a> {
         {
             return Err(Refused::Here);
         }
-        self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
+        self.begin(step)?;
         let was_unsure = self.crowd.contains(id);
         let target = self.reserved(step.mover);
         self.reserve.remove(&self.world, id, target);
-        self.crowd.add(&self.world, id);
+        self.shut(shut);
+        self.crowd.add_but(&self.world, id, shut);
         let known = self.crowd.contains(id) || self.loose.contains(&id);
         // What later pods count on is looked at when their turn comes.
         let checked = self.mode == Mode::Checked;
@@ -324,6 +344,7 @@ impl<'g, 'a> Course<'g, 'a> {
             }
             self.reserve.add(&self.world, id, target);
             self.open.untouch(step.index);
+            self.open_again();
             return Err(Refused::Here);
         };
         let known = self.open.steps.iter_mut().zip(&rooms);
@@ -391,7 +412,8 @@ impl<'g, 'a> Course<'g, 'a> {
         if !fits || !chosen {
             return Err(Refused::Here);
         }
-        self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
+        self.begin(step)?;
+        self.shut(step.mover.shifts.then_some(step.mover.from));
         let _ = self.open.budgets.take(step.pod);
         self.open.steps.push((step.index, step.place, Some(target)));
         self.open.graces.push(grace_seconds(step.pod));
@@ -410,17 +432,50 @@ impl<'g, 'a> Course<'g, 'a> {
             self.close();
         }
         let closed = self.closing(step, target);
-        // Not even for the time of a wave.
-        let leave_it = |node: &NodeId| {
-            self.world
-                .node(*node)
-                .is_some_and(|n| says_leave_it(&n.meta))
-        };
-        let nameless = |node: &NodeId| self.unnamed.contains(node);
-        if closed.iter().any(leave_it) || closed.iter().any(nameless) {
+        if !closed.iter().all(|node| self.may_close(*node)) {
             return Err(Refused::Here);
         }
         self.force(step, target, &closed)
+    }
+
+    /// Whether the node may be cordoned for the time of a wave.
+    fn may_close(&self, node: NodeId) -> bool {
+        let found = self.world.node(node);
+        found.is_some_and(|n| !says_leave_it(&n.meta)) && !self.unnamed.contains(&node)
+    }
+
+    /// Whether the pod may leave in the open wave, as far as the nodes go.
+    fn begin(&mut self, step: &Step<'g, 'a>) -> Result<(), Refused> {
+        let mover = step.mover;
+        if !mover.shifts {
+            return self.touch(step.index, step.drain, false, grace_seconds(step.pod));
+        }
+        // A pod whose place is not known from the start comes when it likes, and
+        // somebody else's cordon is not ours to open.
+        let open = self.open.shut == Some(mover.from)
+            || self.world.not_target(mover.from).is_empty() && self.may_close(mover.from);
+        if !open || self.ground.unsure.contains(&mover.id) {
+            return Err(Refused::Here);
+        }
+        let node = self.world.node(mover.from).ok_or(Refused::Here)?;
+        self.share(node, None)
+    }
+
+    /// Cordons the node that stays and that pods of the open wave leave.
+    fn shut(&mut self, node: Option<NodeId>) {
+        if let Some(node) = node.filter(|_| self.open.shut.is_none()) {
+            self.world.cordon_node(node);
+            self.open.shut = Some(node);
+        }
+    }
+
+    /// Opens that node again, when nothing leaves it after all.
+    fn open_again(&mut self) {
+        if self.open.is_empty()
+            && let Some(node) = self.open.shut.take()
+        {
+            self.world.uncordon_node(node);
+        }
     }
 
     fn force(
@@ -432,7 +487,7 @@ impl<'g, 'a> Course<'g, 'a> {
         if !self.keeps_on_demand(step.mover, Some(target)) {
             return Err(Refused::Here);
         }
-        self.touch(step.index, step.drain, false, grace_seconds(step.pod))?;
+        self.begin(step)?;
         let id = step.mover.id;
         closed.iter().for_each(|node| self.world.cordon_node(*node));
         let safe = self.has_room(step.mover, target);
@@ -466,10 +521,11 @@ impl<'g, 'a> Course<'g, 'a> {
     }
 
     /// Whether the share of a pool that is disrupted at a time has room for the
-    /// node, beside those of the open wave and those out of service.
-    fn share(&self, index: usize, drain: &Drain<'a>) -> Result<(), Refused> {
+    /// node, which that drain empties, beside those of the open wave and those out
+    /// of service.
+    fn share(&self, of: &Node, drain: Option<usize>) -> Result<(), Refused> {
         let ground = self.ground;
-        let name = pool(drain.node);
+        let name = pool(of);
         let (mut size, mut out) = (0, 0);
         for node in ground.nodes {
             if pool(node) != name || self.world.node_id(&node.name()).is_none() {
@@ -477,7 +533,7 @@ impl<'g, 'a> Course<'g, 'a> {
             }
             size += 1_usize;
             let broken = !node.is_ready() || node.meta.deleted_at.is_some();
-            out += usize::from(broken && node.meta.name != drain.node.meta.name);
+            out += usize::from(broken && node.meta.name != of.meta.name);
         }
         let percent = usize::try_from(ground.config.max_disrupted_percent).unwrap_or(100);
         let most = size.saturating_mul(percent).div_ceil(100).max(1);
@@ -489,7 +545,7 @@ impl<'g, 'a> Course<'g, 'a> {
                 ),
             }));
         };
-        let others = self.open.touched.iter().filter(|i| **i != index);
+        let others = self.open.touched.iter().filter(|i| Some(**i) != drain);
         let others = others
             .filter_map(|i| ground.drains.get(*i))
             .filter(|other| pool(other.node) == name)
@@ -510,7 +566,7 @@ impl<'g, 'a> Course<'g, 'a> {
         empty: bool,
         grace: u64,
     ) -> Result<(), Refused> {
-        self.share(index, drain)?;
+        self.share(drain.node, Some(index))?;
         let pool = |drain: &Drain<'_>| drain.node.meta.label(NODE_POOL_LABEL).map(str::to_owned);
         let Some(mine) = pool(drain) else {
             self.open.touched.insert(index);
@@ -588,11 +644,13 @@ impl<'g, 'a> Course<'g, 'a> {
             .iter()
             .filter_map(|(index, place, room)| {
                 let drain = drain(*index)?;
-                let planned = &drain.pods.get(*place)?.planned;
+                let mover = drain.pods.get(*place)?;
+                let planned = &mover.planned;
                 Some(Eviction {
                     pod: planned.pod.clone(),
                     uid: planned.uid.clone(),
-                    from: drain.node.name(),
+                    from: name(mover.from)?,
+                    serves: mover.shifts.then(|| drain.node.name()),
                     to: planned.to.clone(),
                     room_on: room.and_then(name),
                 })
@@ -624,8 +682,12 @@ impl<'g, 'a> Course<'g, 'a> {
             uncordon: self.there.clone(),
             gone: removed.clone(),
         };
+        let closed = open.shut.and_then(name);
         if let Placement::Forced { closed, .. } = &placement {
             rollback.uncordon.extend(closed.iter().cloned());
+            rollback.uncordon.sort();
+        } else if let Some(closed) = &closed {
+            rollback.uncordon.push(closed.clone());
             rollback.uncordon.sort();
         }
         if let Some(before) = self.waves.last() {
@@ -633,8 +695,14 @@ impl<'g, 'a> Course<'g, 'a> {
             gone.append(&mut rollback.gone);
             rollback.gone = gone;
         }
+        if let Some(node) = open.shut {
+            self.world.uncordon_node(node);
+        }
         if self.mode == Mode::Checked {
             self.settle(&open);
+        }
+        for node in self.left_by(&open) {
+            self.crowd.room_came(&self.world, node, &ground.unsure);
         }
         for drain in open.leaves.iter().filter_map(|i| drain(*i)) {
             self.world.remove_node(drain.id);
@@ -652,11 +720,21 @@ impl<'g, 'a> Course<'g, 'a> {
             launch,
             cordon: std::mem::take(&mut self.cordon),
             placement,
+            closed,
             evictions,
             removed,
             seconds,
             rollback,
         });
+    }
+
+    /// Nodes that stay and that pods of the wave leave.
+    fn left_by(&self, wave: &Open<'a>) -> BTreeSet<NodeId> {
+        let movers = wave.steps.iter().filter_map(|(index, place, _)| {
+            let drain = self.ground.drains.get(*index)?;
+            drain.pods.get(*place)
+        });
+        movers.filter(|m| m.shifts).map(|m| m.from).collect()
     }
 
     /// Puts the pods of a wave that is over where the plan has them.

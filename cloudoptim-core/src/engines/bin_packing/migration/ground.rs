@@ -31,6 +31,9 @@ pub(super) struct Drain<'a> {
 /// A pod that leaves.
 pub(super) struct Mover {
     pub(super) id: PodId,
+    pub(super) from: NodeId,
+    /// It makes room: the node that it leaves stays.
+    pub(super) shifts: bool,
     pub(super) to: Option<NodeId>,
     /// The node that is launched for it.
     pub(super) launched: Option<NodeName>,
@@ -400,13 +403,18 @@ fn drain<'a>(
     };
     for action in actions {
         match action {
-            Action::DrainNode { moves, .. } => {
+            Action::DrainNode {
+                node: from, moves, ..
+            } => {
+                let leaves = node_id(from)?;
                 for planned in moves {
                     let pod = world.pod_by_uid(&planned.uid);
-                    let pod = pod.filter(|pod| world.place(*pod) == Some(id));
-                    let on = || unknown(format!("pod {} on node {name}", planned.pod));
+                    let pod = pod.filter(|pod| world.place(*pod) == Some(leaves));
+                    let on = || unknown(format!("pod {} on node {from}", planned.pod));
                     drain.pods.push(Mover {
                         id: pod.ok_or_else(on)?,
+                        from: leaves,
+                        shifts: leaves != id,
                         to: planned.to.as_ref().map(target).transpose()?.flatten(),
                         launched: planned.to.clone().filter(|to| comes.contains(to)),
                         planned: planned.clone(),

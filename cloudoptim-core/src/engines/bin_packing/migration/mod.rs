@@ -10,6 +10,11 @@
 //! places that the decisions give, and looked at again before. So are, after all
 //! others, those of nodes that can go in no other way.
 //!
+//! Where pods leave a node that stays, to make room for those of a node that goes,
+//! that node is cordoned until they are ready again: nobody comes back. They leave
+//! in waves of their own, one node at a time, right before the node that goes for
+//! them is emptied.
+//!
 //! What is launched comes in rounds: a wave with launches begins with them, and
 //! nothing is cordoned or emptied before they are ready. A round asks for as
 //! many nodes as [`max_surge_percent`](super::Config::max_surge_percent) and the
@@ -89,6 +94,11 @@ pub struct Wave {
     pub cordon: Vec<NodeName>,
     /// Who decides where the pods go.
     pub placement: Placement,
+    /// The node that stays and that pods leave, to make room: cordoned for the time
+    /// of the wave, so that none of them comes back. With [`Placement::Forced`] it
+    /// is among the nodes that are closed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<NodeName>,
     /// Evictions, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evictions: Vec<Eviction>,
@@ -139,6 +149,10 @@ pub struct Eviction {
     pub uid: Uid,
     /// Where it stands.
     pub from: NodeName,
+    /// The node that goes and that it makes room for. `None` where it stands on that
+    /// node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serves: Option<NodeName>,
     /// Where the decision puts it; not known when `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<NodeName>,
@@ -148,6 +162,16 @@ pub struct Eviction {
     /// pods of the migration together cannot fill every node that takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room_on: Option<NodeName>,
+}
+
+impl Eviction {
+    /// The node that goes: the decision about it has this eviction.
+    pub const fn goes(&self) -> &NodeName {
+        match &self.serves {
+            Some(node) => node,
+            None => &self.from,
+        }
+    }
 }
 
 /// What undoes a wave.

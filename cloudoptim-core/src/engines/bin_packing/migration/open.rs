@@ -9,6 +9,8 @@ pub(super) struct Open<'a> {
     /// A pod goes alone, and no other beside it.
     pub(super) alone: bool,
     pub(super) forced: Option<(NodeId, Vec<NodeId>)>,
+    /// The node that stays and that its pods leave.
+    pub(super) shut: Option<NodeId>,
     /// Drain, pod, and the node with room for it, where it is a single one.
     pub(super) steps: Vec<(usize, usize, Option<NodeId>)>,
     /// Drains that it touches.
@@ -24,6 +26,7 @@ impl<'a> Open<'a> {
         Self {
             alone: false,
             forced: None,
+            shut: None,
             steps: Vec::new(),
             touched: BTreeSet::new(),
             leaves: Vec::new(),

@@ -123,7 +123,7 @@ impl Run<'_> {
     /// False when it did not come to its end.
     fn wave(&mut self, wave: &Wave) -> bool {
         let (forced, shut) = match &wave.placement {
-            Placement::Free | Placement::Checked => (false, &[][..]),
+            Placement::Free | Placement::Checked => (false, wave.closed.as_slice()),
             Placement::Forced { closed, .. } => (true, closed.as_slice()),
         };
         let ids = |run: &Self, names: &[NodeName]| -> Vec<NodeId> {
@@ -146,9 +146,9 @@ impl Run<'_> {
         self.schedule();
         let stays = |run: &Self, node: &NodeName| run.out.left_out.contains(node);
         let mut evictions: Vec<&Eviction> = wave.evictions.iter().collect();
-        evictions.retain(|eviction| !stays(self, &eviction.from));
+        evictions.retain(|eviction| !stays(self, eviction.goes()));
         if wave.placement == Placement::Checked && !self.is_safe(&evictions) {
-            let nodes = evictions.iter().map(|eviction| &eviction.from);
+            let nodes = evictions.iter().map(|eviction| eviction.goes());
             self.out.left_out.extend(nodes.cloned());
             evictions.clear();
         }
