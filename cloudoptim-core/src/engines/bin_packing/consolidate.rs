@@ -408,7 +408,10 @@ impl Start<'_, '_> {
             };
             let reasons = match (candidate.owner.as_ref(), candidate.price) {
                 (Some(owner), Some(price)) if candidate.stays.is_empty() => {
-                    let needed = target.map_or_else(Vec::new, |target| {
+                    // A node that made room for others keeps what it has.
+                    let stays = shifts.done_at(&name).map(Box::new);
+                    let needed = target.filter(|_| stays.is_none());
+                    let needed = needed.map_or_else(Vec::new, |target| {
                         shifts.needed(rules, config, &mut world, &mut share, candidate, target)
                     });
                     let mut made = needed;
@@ -427,7 +430,6 @@ impl Start<'_, '_> {
                         removed: answer.removed.len(),
                         target,
                     };
-                    let stays = shifts.done_at(&name).map(Box::new);
                     let mut done = match stays {
                         Some(reason) => Err(reason),
                         None => tried.run(&mut world, &mut share, self.owners, &mut waiting),
