@@ -211,7 +211,7 @@ impl Room {
             let charges =
                 rows.filter(|((limit, _), _)| limit.max > 0)
                     .map(|((limit, value), taken)| {
-                        u128::from(*value) * taken / u128::from(limit.max)
+                        (u128::from(*value) * taken / u128::from(limit.max))
                             >> Certificate::SCALE_BITS
                     });
             Some(u128::from(o.price?.0.unsigned_abs()) + charges.sum::<u128>())
