@@ -43,7 +43,7 @@ impl Rooms {
                 uses.remove(&LaunchLimit::Surge);
                 for (limit, amount) in &uses {
                     let free = match limits.known(limit) {
-                        Ok(Some(free)) => u64::try_from(free).unwrap_or(0).min(MOST),
+                        Ok(Some(free)) => u64::try_from(free.max(0)).unwrap_or(MOST).min(MOST),
                         Ok(None) => continue,
                         Err(state) => {
                             rooms.unknown.insert(limit.clone(), state);
