@@ -60,7 +60,8 @@ pub struct Holding {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RepackEffort {
-    /// Prices per move to try, at least 2. Default 24.
+    /// Prices per move to try at the most, at least 2; fewer where some in a row
+    /// bring nothing. Default 24.
     pub levels: u32,
     /// Simplex pivots of each level. Default 4,000.
     pub pivots: u64,
