@@ -3,11 +3,11 @@
 
 use crate::bin_packing::plan_of_case;
 use crate::execute::Host;
+use crate::plan_waves::NoRoomFor;
 use chrono::TimeDelta;
 use cloudoptim_core::decision::{Action, Subject};
 use cloudoptim_core::engines::bin_packing::Elsewhere;
 use cloudoptim_core::execute::{Report, undo};
-use cloudoptim_core::guard::Placement;
 use cloudoptim_core::journal::{End, History};
 use cloudoptim_core::memory::{Fault, FaultKind};
 use cloudoptim_core::model::*;
@@ -102,19 +102,6 @@ fn a_crash_at_any_call_ends_in_the_same_world() {
             let report = by_the_rules(&host).unwrap();
             assert_eq!(report.end, End::Done, "after call {nth}: {report:#?}");
             assert_done(&host);
-        }
-    }
-}
-
-/// Says no for one node.
-#[derive(Debug)]
-struct NoRoomFor(&'static str);
-
-impl Placement for NoRoomFor {
-    fn fits_elsewhere(&self, _: &Cluster, node: &NodeName, _: &[Uid]) -> Result<(), String> {
-        match node.as_str() == self.0 {
-            true => Err("nowhere".to_owned()),
-            false => Ok(()),
         }
     }
 }

@@ -210,7 +210,7 @@ fn the_steps_of_generated_clusters_are_their_migrations() {
 
 /// Says no for one node.
 #[derive(Debug)]
-struct NoRoomFor(&'static str);
+pub(super) struct NoRoomFor(pub(super) &'static str);
 
 impl Placement for NoRoomFor {
     fn fits_elsewhere(&self, _: &Cluster, node: &NodeName, _: &[Uid]) -> Result<(), String> {

@@ -18,7 +18,7 @@ fn class(id: &str, count: u32, cpu: u64) -> Class {
     }
 }
 
-fn node_type(id: &str, cpu: u64, price: i64) -> NodeType {
+pub(super) fn node_type(id: &str, cpu: u64, price: i64) -> NodeType {
     NodeType {
         id: id.into(),
         capacity: vec![cpu],

@@ -1,7 +1,8 @@
 //! Limits on what all new nodes together take.
 
+use super::cases::node_type;
 use super::naive::{faults, unproven};
-use super::properties::{RICH, Shape, TINY, problem, readable, shuffled};
+use super::properties::{RICH, Shape, TINY, in_order, problem, readable, shuffled};
 use cloudoptim_core::engines::bin_packing::solver::{
     BoundMethod, Certificate, Class, Effort, NodeType, Note, Offering, Problem, ProblemError,
     PurchaseLimit, Solution, Take, UnplacedReason, exact, solve,
@@ -142,14 +143,7 @@ proptest! {
         let solution = solve(&p, &Effort::default().with_bound_labels(labels)).unwrap();
         let faults = faults(&p, &solution);
         prop_assert!(faults.is_empty(), "{faults:?}\n{solution:?}");
-        if let Some(optimum) = exact::optimum(&p) {
-            prop_assert!(solution.lower_bound <= optimum, "{} > {optimum}", solution.lower_bound);
-            if solution.unplaced.is_empty() {
-                prop_assert!(optimum <= solution.cost, "{optimum} > {}", solution.cost);
-            }
-        } else {
-            prop_assert!(!solution.unplaced.is_empty());
-        }
+        in_order(&p, &solution)?;
     }
 
     #[test]
@@ -185,18 +179,6 @@ fn many_generated_limits_have_a_price() {
     }
     let seen = format!("{priced} priced, {by_fillings} of them by fillings, {refused} refused");
     assert!(priced >= 30 && by_fillings >= 5 && refused >= 20, "{seen}");
-}
-
-fn node_type(id: &str, cpu: u64, price: i64) -> NodeType {
-    NodeType {
-        id: id.into(),
-        capacity: vec![cpu],
-        offerings: vec![Offering {
-            price: Some(MicroUsdPerHour(price)),
-            ..Offering::default()
-        }],
-        ..NodeType::default()
-    }
 }
 
 /// Ten items that each fill a node: a cheap one, of which a quota allows `max`, or

@@ -9,7 +9,7 @@ use cloudoptim_core::engines::bin_packing::solver::{
 use cloudoptim_core::model::MicroUsdPerHour;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{TestCaseError, TestRunner};
 
 /// How large and how rich generated problems are.
 #[derive(Debug, Clone, Copy)]
@@ -455,6 +455,24 @@ fn first_fit_decreasing(p: &Problem, opens: Option<usize>) -> Option<i64> {
     Some(cost)
 }
 
+/// The bound is no more than the optimum, and that no more than the plan, if there
+/// is one.
+pub(super) fn in_order(p: &Problem, solution: &Solution) -> Result<(), TestCaseError> {
+    if let Some(optimum) = exact::optimum(p) {
+        prop_assert!(
+            solution.lower_bound <= optimum,
+            "{} > {optimum}",
+            solution.lower_bound
+        );
+        if solution.unplaced.is_empty() {
+            prop_assert!(optimum <= solution.cost, "{optimum} > {}", solution.cost);
+        }
+    } else {
+        prop_assert!(!solution.unplaced.is_empty());
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
@@ -566,14 +584,7 @@ proptest! {
     #[test]
     fn bound_optimum_and_plan_are_in_order(p in problem(TINY)) {
         let solution = solve(&p, &Effort::default()).unwrap();
-        if let Some(optimum) = exact::optimum(&p) {
-            prop_assert!(solution.lower_bound <= optimum, "{} > {optimum}", solution.lower_bound);
-            if solution.unplaced.is_empty() {
-                prop_assert!(optimum <= solution.cost, "{optimum} > {}", solution.cost);
-            }
-        } else {
-            prop_assert!(!solution.unplaced.is_empty());
-        }
+        in_order(&p, &solution)?;
     }
 
     #[test]
