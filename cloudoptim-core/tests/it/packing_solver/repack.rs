@@ -346,12 +346,23 @@ fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
     wrong
 }
 
-fn bound(frontier: &Frontier, moved: u64) -> i64 {
+/// What the proofs say, up to the next whole step of all prices.
+fn bound(fleet: &Fleet, frontier: &Frontier, moved: u64) -> i64 {
     let bounds = frontier.proofs.iter().map(|p| {
         let moves = i64::try_from(moved).unwrap().saturating_mul(p.per_move.0);
         p.lower_bound.0 - moves
     });
-    bounds.max().unwrap()
+    let bound = bounds.max().unwrap().max(0);
+    let nodes = fleet.holdings.iter().filter_map(|h| h.price);
+    let offered = fleet.problem.types.iter().flat_map(|t| &t.offerings);
+    let prices: Vec<i64> = nodes
+        .chain(offered.filter_map(|o| o.price))
+        .map(|p| p.0)
+        .collect();
+    let dearest = prices.iter().copied().max().unwrap_or(0);
+    let divides = |step: &i64| prices.iter().all(|p| p % step == 0);
+    let step = (1..=dearest).rev().find(divides).unwrap_or(1);
+    bound.div_euclid(step) * step + if bound % step > 0 { step } else { 0 }
 }
 
 proptest! {
@@ -362,14 +373,14 @@ proptest! {
         let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
         let best = cheapest(&fleet);
         for (moved, cost) in &best {
-            let bound = bound(&frontier, *moved);
+            let bound = bound(&fleet, &frontier, *moved);
             prop_assert!(bound <= *cost, "{moved} moves: bound {bound}, possible {cost}");
             prop_assert!(frontier.lower_bound.0 <= *cost);
         }
         let mut before: Option<&Point> = None;
         for point in &frontier.points {
             prop_assert_eq!(faults(&fleet, point), Vec::<String>::new());
-            prop_assert_eq!(point.lower_bound.0, bound(&frontier, point.moved).max(0));
+            prop_assert_eq!(point.lower_bound.0, bound(&fleet, &frontier, point.moved));
             if let Some(before) = before {
                 prop_assert!(before.moved < point.moved && before.cost > point.cost);
             }

@@ -94,7 +94,8 @@ pub struct Frontier {
     pub cost_before: MicroUsdPerHour,
     /// No repacking costs less, however many items move. Rules that are broken
     /// now, rules about zones, and [`Fleet::narrow_rules`] are left out of every
-    /// bound, which can only lower it.
+    /// bound, which can only lower it. What fleets cost are whole steps of the
+    /// greatest amount that divides all prices, and so is this.
     pub lower_bound: MicroUsdPerHour,
     /// From fewest moves and dearest to most moves and cheapest; none is as
     /// good as another in both. The first moves nothing.

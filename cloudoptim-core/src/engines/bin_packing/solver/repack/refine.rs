@@ -20,32 +20,42 @@ pub(super) struct Refined {
 const CLOSE: i128 = 3_000;
 
 /// Trials of one price per move that are refined, all but the best as long as no
-/// more than this part of all work is done.
+/// more than this work is done for each node.
 const SEVERAL: usize = 3;
-const EARLY: u64 = 16;
+const EARLY: u64 = 2_500;
 
 /// Trials whose refinement is remembered.
 const REMEMBERED: usize = 6;
 
-/// Which part of all work it may take to bring room together once.
-const GATHERING: u64 = 16;
+/// What it may take for each node to bring room together once.
+const GATHERING: u64 = 2_500;
+
+/// Work for each node is reckoned for as many as this at the least.
+const NODES: usize = 1_000;
 
 /// Nodes tried one after the other in vain, once room was brought together.
-const IN_VAIN: usize = 24;
+pub(super) const IN_VAIN: usize = 24;
 
-/// Which part of all work one price per move may take to deal items out anew.
-const REGROUPING: u64 = 128;
+/// What one price per move may take for each node to deal items out anew.
+const REGROUPING: u64 = 300;
 
-/// Nodes tried in vain before dealing out is given up, and which part of all work
-/// that may take at the least.
+/// Nodes tried in vain before dealing out is given up, and what that takes for each
+/// node at the least.
 const DEALT_IN_VAIN: u32 = 8;
-const PATIENCE: u64 = 1_000;
+const PATIENCE: u64 = 40;
 
 /// Over how many nodes items are dealt out at once, and how many nodes are tried
 /// in place of one.
 const FEW: usize = 40;
 const CROWD: usize = 160;
 const INSTEAD: usize = 3;
+
+impl Trial {
+    /// What it costs with its moves.
+    pub(super) fn total(&self, per_move: i64) -> i128 {
+        total(self.cost, self.moved, per_move)
+    }
+}
 
 /// What a trial costs with its moves.
 fn total(cost: i64, moved: u64, per_move: i64) -> i128 {
@@ -59,7 +69,7 @@ impl Sweep<'_> {
         found.sort_by_key(rank);
         found.dedup_by_key(|t| rank(t));
         for (at, trial) in found.into_iter().take(SEVERAL).enumerate() {
-            let late = self.work > self.effort.placements / EARLY;
+            let late = self.work > self.share(EARLY);
             if self.over() || (at > 0 && late) {
                 return;
             }
@@ -71,8 +81,16 @@ impl Sweep<'_> {
 
     /// Whether something costs more than what is proven to be about as good as can
     /// be.
-    fn open(&self, level: &Level, total: i128) -> bool {
-        (total - i128::from(level.lower)) * CLOSE > total
+    pub(super) fn open(&self, level: &Level, total: i128) -> bool {
+        let apart = total - i128::from(level.lower);
+        apart * CLOSE > total && apart >= i128::from(self.base.least)
+    }
+
+    /// So much work for each node, and never more than a part of all that is left.
+    fn share(&self, each: u64) -> u64 {
+        let nodes = self.base.price.len().max(NODES) as u64;
+        let all = self.effort.placements / 16;
+        all.min(each.saturating_mul(nodes))
     }
 
     fn refine_one(&mut self, level: &Level, mut trial: Trial) {
@@ -95,7 +113,7 @@ impl Sweep<'_> {
         if done || !self.effort.from_kept {
             return;
         }
-        let early = self.work < self.effort.placements / (2 * EARLY);
+        let early = self.work < self.share(EARLY / 2);
         let tried = self.refined.tried.entry(key).or_default();
         let like = |other: &i64| price / 4 <= *other && *other / 4 <= price;
         if early || !tried.iter().any(like) {
@@ -110,7 +128,7 @@ impl Sweep<'_> {
         let base = self.base;
         let per_move = MicroUsdPerHour(level.per_move);
         let found_by = format!("room brought together, {per_move} a move");
-        let limit = self.effort.placements / GATHERING;
+        let limit = self.share(GATHERING);
         let last = self.work + limit;
         loop {
             let mut next = trial.clone();
@@ -142,8 +160,8 @@ impl Sweep<'_> {
     fn regroup(&mut self, level: &Level, trial: &mut Trial) {
         let base = self.base;
         let before = trial.work;
-        let limit = before + self.effort.placements / REGROUPING;
-        let patience = self.effort.placements / PATIENCE;
+        let limit = before + self.share(REGROUPING);
+        let patience = self.share(PATIENCE);
         let per_move = MicroUsdPerHour(level.per_move);
         let found_by = format!("dealt out anew, {per_move} a move");
         loop {

@@ -3,11 +3,12 @@
 use super::super::canon::Canonical;
 use super::super::model::{Model, self_limited};
 use super::super::solution::Effort;
-use super::refine::Refined;
+use super::refine::{IN_VAIN, Refined};
 use super::relax::{Level, Relaxation};
-use super::state::{Base, Fit, Quota, Trial};
+use super::state::{Base, Fit, Quota, Trial, Way};
 use super::{Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, RepackEffort, prefix};
 use crate::model::MicroUsdPerHour;
+use std::collections::BTreeSet;
 
 pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
     let mut counted = fleet.problem.clone();
@@ -49,6 +50,8 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
         points: Vec::new(),
         levels: Vec::new(),
         refined: Refined::default(),
+        known: Vec::new(),
+        seen: BTreeSet::new(),
         offered: 0,
         work: 0,
     }
@@ -112,6 +115,17 @@ const LEVELS_IN_VAIN: u32 = 3;
 /// Points of the search over prefixes that the frontier may show.
 const PREFIX_STOPS: usize = 8;
 
+/// Longest prefixes that are remembered.
+const KNOWN: usize = 4;
+
+/// The longest prefix of an order that went, and the shortest that did not.
+struct Known {
+    order: Vec<usize>,
+    fit: Fit,
+    best: (usize, Trial),
+    failed: Option<usize>,
+}
+
 pub(super) struct Sweep<'a> {
     pub(super) effort: &'a RepackEffort,
     pub(super) base: &'a Base<'a>,
@@ -120,6 +134,9 @@ pub(super) struct Sweep<'a> {
     levels: Vec<Level>,
     /// What was refined before.
     pub(super) refined: Refined,
+    known: Vec<Known>,
+    /// Cost and moves of longest prefixes that were gone on with.
+    seen: BTreeSet<(i64, u64, Fit)>,
     /// Points that came to the frontier so far.
     offered: u64,
     pub(super) work: u64,
@@ -200,6 +217,7 @@ impl Sweep<'_> {
     /// A price between two neighbouring ones: those between which the cost found
     /// is furthest above what is proven, where their bounds meet.
     fn next_price(&self) -> Option<i64> {
+        let base = self.base;
         let pairs = self.levels.iter().zip(self.levels.iter().skip(1));
         pairs
             .filter_map(|(low, high)| {
@@ -216,7 +234,7 @@ impl Sweep<'_> {
                 };
                 let at = cheapest(&|p| p.moved <= moved)?;
                 let open = i128::from(at.cost.0) - proven;
-                if open * 1_000 <= i128::from(at.cost.0) {
+                if open * 1_000 <= i128::from(at.cost.0) || open < i128::from(base.least) {
                     return None;
                 }
                 // Where the frontier is steeper than this, it pays to move on.
@@ -274,7 +292,14 @@ impl Sweep<'_> {
                 continue;
             };
             longest = longest.max(Some(k));
-            self.singles(level, &order, &mut trial, fit, usize::MAX);
+            // At another price the same nodes went.
+            if quota.is_none() && !self.seen.insert((trial.cost, trial.moved, fit)) {
+                continue;
+            }
+            if self.open(level, trial.total(level.per_move)) {
+                let rest = trial.by_room(base, level.per_move);
+                self.singles(level, &rest, &mut trial, fit, IN_VAIN);
+            }
             let per_move = MicroUsdPerHour(level.per_move);
             self.keep(&trial, &format!("fluid, {per_move} a move"));
             found.push(trial);
@@ -290,6 +315,7 @@ impl Sweep<'_> {
 
     /// The longest prefix whose items the others take over, if it is longer than
     /// `floor`. The programme's own answer, `goal`, is the most to be hoped for.
+    /// What was tried before of the same order is not tried again.
     fn longest(
         &mut self,
         order: &[usize],
@@ -300,43 +326,60 @@ impl Sweep<'_> {
     ) -> Option<(usize, Trial)> {
         let base = self.base;
         let goal = goal.min(order.len());
+        let known = self.known.iter().position(|k| {
+            let same = k.fit == fit && k.order == order;
+            same && quota.is_none() && k.best.0 <= goal && floor.is_none_or(|f| f < k.best.0)
+        });
+        let known = known.map(|at| self.known.remove(at));
         let mut attempt = |k: usize| -> Option<Trial> {
             let mut trial = base.start();
-            let went = trial.remove_by(base, &order[..k], fit, quota);
+            let went = trial.remove_by(base, &order[..k], (fit, Way::Once), quota);
             self.work += trial.work;
             went.then_some(trial)
         };
-        // Down from the goal in growing steps, or up from what another way did.
-        let (mut best, mut high) = match floor {
-            None => {
-                let (mut at, mut step) = (goal, goal / 100 + 1);
-                let mut high = goal + 1;
-                loop {
-                    if let Some(trial) = attempt(at) {
-                        break ((at, trial), high);
-                    }
-                    if at == 0 {
-                        return None;
-                    }
-                    high = at;
-                    at = at.saturating_sub(step);
-                    step *= 2;
-                }
-            }
-            Some(floor) => {
+        let (mut best, mut failed) = known.map_or((None, None), |k| (Some(k.best), k.failed));
+        match floor {
+            Some(floor) if best.is_none() => {
                 let at = floor + (goal.saturating_sub(floor) / 8).max(1);
                 if at > goal {
                     return None;
                 }
-                ((at, attempt(at)?), goal + 1)
+                best = Some((at, attempt(at)?));
             }
-        };
-        while high - best.0 > 1 {
-            let middle = usize::midpoint(best.0, high);
+            // Down from the goal in growing steps.
+            _ => {
+                let mut at = failed.map_or(goal, |f| goal.min(f.saturating_sub(1)));
+                let mut step = goal / 100 + 1;
+                while best.as_ref().is_none_or(|(k, _)| *k < at) {
+                    if let Some(trial) = attempt(at) {
+                        best = Some((at, trial));
+                    } else {
+                        failed = Some(at);
+                        at = at.checked_sub(1)?.saturating_sub(step - 1);
+                        step *= 2;
+                    }
+                }
+            }
+        }
+        let mut best = best?;
+        let mut high = failed.unwrap_or(goal + 1);
+        while high.min(goal + 1) - best.0 > 1 {
+            let middle = usize::midpoint(best.0, high.min(goal + 1));
             match attempt(middle) {
                 Some(trial) => best = (middle, trial),
-                None => high = middle,
+                None => (high, failed) = (middle, Some(middle)),
             }
+        }
+        if quota.is_none() {
+            if self.known.len() == KNOWN {
+                self.known.remove(0);
+            }
+            self.known.push(Known {
+                order: order.to_vec(),
+                fit,
+                best: best.clone(),
+                failed,
+            });
         }
         Some(best)
     }
@@ -504,7 +547,7 @@ impl Sweep<'_> {
                 i128::from(l.lower) - moves
             });
             let best = levels.max().unwrap_or(0).max(0);
-            MicroUsdPerHour(i64::try_from(best).unwrap_or(i64::MAX))
+            MicroUsdPerHour(self.base.priced(i64::try_from(best).unwrap_or(i64::MAX)))
         };
         for point in &mut self.points {
             point.lower_bound = lower(point.moved);
@@ -528,7 +571,8 @@ impl Sweep<'_> {
             .levels
             .iter()
             .find(|l| l.per_move == 0)
-            .map_or(MicroUsdPerHour::ZERO, Level::lower);
+            .map_or(0, |l| l.lower().0);
+        let lower_bound = MicroUsdPerHour(self.base.priced(lower_bound));
         Frontier {
             cost_before: MicroUsdPerHour(self.base.cost_before),
             lower_bound,

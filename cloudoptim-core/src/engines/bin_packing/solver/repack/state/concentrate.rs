@@ -16,11 +16,18 @@ const WAYS: usize = 128;
 const PARTNERS: usize = 48;
 const SWEEPS: usize = 12;
 
+/// Resources that are reckoned with when items are shared out: as many as fit into
+/// the widest registers, or the ones that are scarcest of many more. All of them
+/// are looked at when items are put where they were shared out.
+const FEW: usize = 4;
+const SOME: usize = 8;
+const MANY: usize = 16;
+
 /// A node that takes part.
-struct Side {
+struct Side<const N: usize> {
     node: usize,
     zone: Option<usize>,
-    free: Vec<f64>,
+    free: [f64; N],
     /// By kind of [`Table::kinds`]: how many are here, how many are at home here,
     /// and whether more may come.
     count: Vec<u32>,
@@ -30,20 +37,34 @@ struct Side {
 }
 
 /// Kinds that are shared out, sorted.
-struct Table {
+struct Table<const N: usize> {
     kinds: Vec<usize>,
-    demand: Vec<Vec<f64>>,
+    demand: Vec<[f64; N]>,
     zoned: Vec<bool>,
     /// One over what an item of the usual size takes, by resource.
-    unit: Vec<f64>,
+    unit: [f64; N],
 }
 
-impl Table {
-    /// How many items of the usual size fit into some room.
-    fn usable(&self, room: &[f64]) -> f64 {
-        let parts = room.iter().zip(&self.unit).map(|(f, u)| f * u);
-        parts.fold(f64::INFINITY, f64::min).min(1e9)
+impl<const N: usize> Table<N> {
+    /// How many items of the usual size fit into some room; below zero where the
+    /// room is overfull.
+    fn usable(&self, room: &[f64; N]) -> f64 {
+        let mut least = 1e9;
+        for (f, u) in room.iter().zip(&self.unit) {
+            let part = f * u;
+            least = if part < least { part } else { least };
+        }
+        least
     }
+}
+
+/// The amounts of some resources; where there are fewer, the rest is `filler`.
+fn lanes<const N: usize>(amounts: &[u64], of: &[usize], filler: f64) -> [f64; N] {
+    let mut lanes = [filler; N];
+    for (lane, r) in lanes.iter_mut().zip(of) {
+        *lane = amounts.get(*r).map_or(filler, |a| *a as f64);
+    }
+    lanes
 }
 
 impl Trial {
@@ -58,8 +79,27 @@ impl Trial {
         per_move: i64,
         limit: u64,
     ) -> bool {
-        let table = self.common(base, loose);
-        let mut sides = self.sides(base, loose, &table);
+        match base.model.dims {
+            0..=FEW => self.concentrate_by::<FEW>(base, loose, per_move, limit),
+            5..=SOME => self.concentrate_by::<SOME>(base, loose, per_move, limit),
+            _ => self.concentrate_by::<MANY>(base, loose, per_move, limit),
+        }
+    }
+
+    fn concentrate_by<const N: usize>(
+        &mut self,
+        base: &Base<'_>,
+        loose: Loose,
+        per_move: i64,
+        limit: u64,
+    ) -> bool {
+        let unit = usual(base);
+        let mut of: Vec<usize> = (0..unit.len()).collect();
+        if of.len() > N {
+            of = self.scarcest(base, &unit, N);
+        }
+        let table: Table<N> = self.common(base, loose, &unit, &of);
+        let mut sides = self.sides(base, loose, &table, &of);
         let before: Vec<Vec<u32>> = sides.iter().map(|s| s.count.clone()).collect();
         let count = sides.len();
         let nodes = (base.items.len() as f64).max(1.0);
@@ -84,7 +124,7 @@ impl Trial {
         }
         let work = share.work;
         self.work += work / 4;
-        let changed: Vec<&Side> = sides
+        let changed: Vec<&Side<N>> = sides
             .iter()
             .zip(&before)
             .filter(|(side, before)| side.count != **before)
@@ -103,7 +143,13 @@ impl Trial {
 
     /// Puts everything where it was shared out; changes nothing, and says so, where
     /// some rule does not allow it.
-    fn spread(&mut self, base: &Base<'_>, loose: Loose, table: &Table, sides: &[&Side]) -> bool {
+    fn spread<const N: usize>(
+        &mut self,
+        base: &Base<'_>,
+        loose: Loose,
+        table: &Table<N>,
+        sides: &[&Side<N>],
+    ) -> bool {
         let mut undo = Undo::default();
         let departed = self.departed.clone();
         for side in sides {
@@ -140,7 +186,7 @@ impl Trial {
     /// Nodes that are worth more than the moves of what stands on them, those first
     /// whose items need least room for what they bring.
     pub(in super::super) fn by_room(&self, base: &Base<'_>, per_move: i64) -> Vec<usize> {
-        let Table { unit, .. } = self.common(base, Loose::Arrived);
+        let unit = usual(base);
         let mut found: Vec<(u64, usize)> = Vec::new();
         for node in (0..base.price.len()).filter(|n| base.removable[*n] && !self.gone[*n]) {
             let items = i64::try_from(base.items[node]).unwrap_or(i64::MAX);
@@ -148,7 +194,7 @@ impl Trial {
             let mut sums = vec![0.0; base.model.dims];
             for (kind, n) in self.items_on(base, node) {
                 for (sum, d) in sums.iter_mut().zip(demand(base.model, kind)) {
-                    *sum += d * f64::from(n);
+                    *sum += *d as f64 * f64::from(n);
                 }
             }
             let parts = sums.iter().zip(&unit).map(|(s, u)| s * u);
@@ -161,8 +207,14 @@ impl Trial {
         found.into_iter().map(|(_, node)| node).collect()
     }
 
-    /// Kinds that may change places, and what items usually take.
-    fn common(&self, base: &Base<'_>, loose: Loose) -> Table {
+    /// Kinds that may change places.
+    fn common<const N: usize>(
+        &self,
+        base: &Base<'_>,
+        loose: Loose,
+        unit: &[f64],
+        of: &[usize],
+    ) -> Table<N> {
         let model = base.model;
         let stay = (0..self.bins.len()).filter(|n| self.stays(base, *n));
         let mut kinds: Vec<usize> = stay
@@ -172,31 +224,51 @@ impl Trial {
         kinds.sort_unstable();
         kinds.dedup();
         kinds.retain(|kind| base.dealt(*kind));
-        let mut sums = vec![0.0; model.dims];
-        let mut items = 0.0;
-        for (kind, n) in base.movable.iter().flatten() {
-            items += f64::from(*n);
-            for (sum, d) in sums.iter_mut().zip(demand(model, *kind)) {
-                *sum += d * f64::from(*n);
-            }
+        let mut units = [1.0; N];
+        for (lane, r) in units.iter_mut().zip(of) {
+            *lane = unit.get(*r).copied().unwrap_or(1.0);
         }
         Table {
-            demand: kinds.iter().map(|k| demand(model, *k)).collect(),
+            demand: kinds
+                .iter()
+                .map(|k| lanes(demand(model, *k), of, 0.0))
+                .collect(),
             zoned: kinds.iter().map(|k| model.kinds[*k].zoned).collect(),
-            unit: sums.iter().map(|s| items / s.max(1.0)).collect(),
+            unit: units,
             kinds,
         }
+    }
+
+    /// The resources of which least is free on nodes that stay, by what items
+    /// usually take.
+    fn scarcest(&self, base: &Base<'_>, unit: &[f64], most: usize) -> Vec<usize> {
+        let mut free = vec![0.0; unit.len()];
+        for bin in (0..self.bins.len()).filter(|n| self.stays(base, *n)) {
+            for (sum, f) in free.iter_mut().zip(&self.bins[bin].free) {
+                *sum += *f as f64;
+            }
+        }
+        let mut of: Vec<usize> = (0..unit.len()).collect();
+        of.sort_by(|a, b| (free[*a] * unit[*a]).total_cmp(&(free[*b] * unit[*b])));
+        of.truncate(most);
+        of
     }
 
     fn stays(&self, base: &Base<'_>, node: usize) -> bool {
         !self.gone[node] && self.open(base, node)
     }
 
-    fn sides(&self, base: &Base<'_>, loose: Loose, table: &Table) -> Vec<Side> {
+    fn sides<const N: usize>(
+        &self,
+        base: &Base<'_>,
+        loose: Loose,
+        table: &Table<N>,
+        of: &[usize],
+    ) -> Vec<Side<N>> {
         let stay = (0..self.bins.len()).filter(|n| self.stays(base, *n));
         stay.map(|node| {
             let seat = self.seat_of(base, node, &table.kinds, loose);
-            let free: Vec<f64> = self.bins[node].free.iter().map(|f| *f as f64).collect();
+            let free = lanes(&self.bins[node].free, of, f64::INFINITY);
             Side {
                 node,
                 zone: seat.zone,
@@ -211,51 +283,63 @@ impl Trial {
     }
 }
 
-fn demand(model: &Model, kind: usize) -> Vec<f64> {
-    let shape = &model.shapes[model.kinds[kind].shape];
-    shape.demand.iter().map(|d| *d as f64).collect()
+fn demand(model: &Model, kind: usize) -> &[u64] {
+    &model.shapes[model.kinds[kind].shape].demand
+}
+
+/// One over what an item of the usual size takes, by resource.
+fn usual(base: &Base<'_>) -> Vec<f64> {
+    let mut sums = vec![0.0; base.model.dims];
+    let mut items = 0.0;
+    for (kind, n) in base.movable.iter().flatten() {
+        items += f64::from(*n);
+        for (sum, d) in sums.iter_mut().zip(demand(base.model, *kind)) {
+            *sum += *d as f64 * f64::from(*n);
+        }
+    }
+    sums.iter().map(|s: &f64| items / s.max(1.0)).collect()
 }
 
 /// How items are shared out, with room to reckon.
-struct Share<'a> {
-    table: &'a Table,
+struct Share<'a, const N: usize> {
+    table: &'a Table<N>,
     /// What a move has to bring, in squares.
     per_move: f64,
-    /// Kinds that can be on either node, and how many of each there are.
-    free: Vec<(usize, u32)>,
+    /// Kinds that can be on either node, how many of each there are, and what one
+    /// takes.
+    free: Vec<(usize, u32, [f64; N])>,
     /// How many of these are on the first node, and in the best way.
     at: Vec<u32>,
     best: Vec<u32>,
-    /// What is left on each node.
-    rest: [Vec<f64>; 2],
     /// Ways looked at.
     work: u64,
 }
 
-impl<'a> Share<'a> {
-    fn new(table: &'a Table, per_move: f64) -> Self {
+impl<'a, const N: usize> Share<'a, N> {
+    fn new(table: &'a Table<N>, per_move: f64) -> Self {
         Self {
             table,
             per_move,
             free: Vec::new(),
             at: Vec::new(),
             best: Vec::new(),
-            rest: [Vec::new(), Vec::new()],
             work: 0,
         }
     }
 
     /// Shares out what stands on two nodes in the best way; whether that is
     /// another one than now. Of many kinds other ones are looked at each time.
-    fn out(&mut self, sides: &mut [Side], a: usize, b: usize, first: usize) -> bool {
+    fn out(&mut self, sides: &mut [Side<N>], a: usize, b: usize, first: usize) -> bool {
         self.work += 1;
         let (one, two) = (&sides[a], &sides[b]);
         let now = one.usable * one.usable + two.usable * two.usable;
         let least = now + 1e-9 * (1.0 + now);
         // All that is free on one of them is the most there can be.
-        let both = one.free.iter().zip(&two.free).map(|(f, g)| f + g);
-        let parts = both.zip(&self.table.unit).map(|(f, u)| f * u);
-        let most = parts.fold(f64::INFINITY, f64::min).min(1e9);
+        let mut both = one.free;
+        for (f, g) in both.iter_mut().zip(&two.free) {
+            *f += g;
+        }
+        let most = self.table.usable(&both);
         if most * most <= least {
             return false;
         }
@@ -263,26 +347,24 @@ impl<'a> Share<'a> {
         if self.free.is_empty() {
             return false;
         }
-        let here: Vec<u32> = self.free.iter().map(|(k, _)| one.count[*k]).collect();
+        let here: Vec<u32> = self.free.iter().map(|(k, ..)| one.count[*k]).collect();
         let start = least - self.away(&here, one, two);
         let Some((x, y)) = self.search(one, two, start) else {
             return false;
         };
-        for ((k, n), first) in self.free.iter().zip(&self.best) {
+        for ((k, n, demand), first) in self.free.iter().zip(&self.best) {
             let came = f64::from(*first) - f64::from(sides[a].count[*k]);
             sides[a].count[*k] = *first;
             sides[b].count[*k] = n - first;
-            for (r, d) in self.table.demand[*k].iter().enumerate() {
-                sides[a].free[r] -= came * d;
-                sides[b].free[r] += came * d;
-            }
+            shift(&mut sides[a].free, demand, -came);
+            shift(&mut sides[b].free, demand, came);
         }
         (sides[a].usable, sides[b].usable) = (x, y);
         true
     }
 
     /// As many kinds as there are ways to look at.
-    fn choose(&mut self, one: &Side, two: &Side, first: usize) {
+    fn choose(&mut self, one: &Side<N>, two: &Side<N>, first: usize) {
         let table = self.table;
         self.free.clear();
         let mut ways = 1usize;
@@ -295,7 +377,7 @@ impl<'a> Share<'a> {
             let bound = table.zoned[k] && one.zone != two.zone;
             let more = ways.saturating_mul(n as usize + 1);
             if !bound && more <= WAYS {
-                self.free.push((k, n));
+                self.free.push((k, n, table.demand[k]));
                 ways = more;
             }
         }
@@ -303,11 +385,11 @@ impl<'a> Share<'a> {
     }
 
     /// What the moves cost of those that are away from home.
-    fn away(&self, at: &[u32], one: &Side, two: &Side) -> f64 {
+    fn away(&self, at: &[u32], one: &Side<N>, two: &Side<N>) -> f64 {
         if self.per_move <= 0.0 {
             return 0.0;
         }
-        let moved = self.free.iter().zip(at).map(|((k, n), first)| {
+        let moved = self.free.iter().zip(at).map(|((k, n, _), first)| {
             let gone = one.home[*k].saturating_sub(*first);
             gone + two.home[*k].saturating_sub(n - first)
         });
@@ -316,26 +398,21 @@ impl<'a> Share<'a> {
 
     /// The best way, if it is worth more than `least`: left in `self.best`. What is
     /// usable then.
-    fn search(&mut self, one: &Side, two: &Side, mut least: f64) -> Option<(f64, f64)> {
+    fn search(&mut self, one: &Side<N>, two: &Side<N>, mut least: f64) -> Option<(f64, f64)> {
         let table = self.table;
         // Beginning with all of them on the second.
-        self.rest[0].clone_from(&one.free);
-        self.rest[1].clone_from(&two.free);
-        for (k, _) in &self.free {
+        let (mut first, mut second) = (one.free, two.free);
+        for (k, _, demand) in &self.free {
             let n = f64::from(one.count[*k]);
-            let [first, second] = &mut self.rest;
-            for ((f, s), d) in first.iter_mut().zip(second).zip(&table.demand[*k]) {
-                *f += n * d;
-                *s -= n * d;
-            }
+            shift(&mut first, demand, n);
+            shift(&mut second, demand, -n);
         }
         self.at.clear();
         self.at.resize(self.free.len(), 0);
         let mut found = None;
         loop {
-            let [first, second] = &self.rest;
-            if first.iter().all(|r| *r >= 0.0) && second.iter().all(|r| *r >= 0.0) {
-                let (x, y) = (table.usable(first), table.usable(second));
+            let (x, y) = (table.usable(&first), table.usable(&second));
+            if x >= 0.0 && y >= 0.0 {
                 let squares = x * x + y * y;
                 if squares > least {
                     let value = squares - self.away(&self.at, one, two);
@@ -346,7 +423,7 @@ impl<'a> Share<'a> {
                     }
                 }
             }
-            if !self.next() {
+            if !self.next(&mut first, &mut second) {
                 return found;
             }
         }
@@ -354,22 +431,27 @@ impl<'a> Share<'a> {
 
     /// The next way: one more of the first kind that has more, and none of those
     /// before it.
-    fn next(&mut self) -> bool {
-        for ((k, n), at) in self.free.iter().zip(&mut self.at) {
-            let more = *at < *n;
-            let step = if more { 1.0 } else { -f64::from(*n) };
-            let [first, second] = &mut self.rest;
-            for ((f, s), d) in first.iter_mut().zip(second).zip(&self.table.demand[*k]) {
-                *f -= step * d;
-                *s += step * d;
-            }
-            if more {
+    fn next(&mut self, first: &mut [f64; N], second: &mut [f64; N]) -> bool {
+        for ((_, n, demand), at) in self.free.iter().zip(&mut self.at) {
+            if *at < *n {
                 *at += 1;
+                shift(first, demand, -1.0);
+                shift(second, demand, 1.0);
                 return true;
             }
             *at = 0;
+            let n = f64::from(*n);
+            shift(first, demand, n);
+            shift(second, demand, -n);
         }
         false
+    }
+}
+
+/// So many items less, or more, on a node.
+fn shift<const N: usize>(free: &mut [f64; N], demand: &[f64; N], items: f64) {
+    for (f, d) in free.iter_mut().zip(demand) {
+        *f += items * d;
     }
 }
 
@@ -377,22 +459,22 @@ impl<'a> Share<'a> {
 mod tests {
     use super::*;
 
-    fn table() -> Table {
+    fn table() -> Table<1> {
         Table {
             kinds: vec![0, 1, 2],
-            demand: vec![vec![4.0], vec![3.0], vec![2.0]],
+            demand: vec![[4.0], [3.0], [2.0]],
             zoned: vec![false; 3],
-            unit: vec![1.0],
+            unit: [1.0],
         }
     }
 
-    fn side(node: usize, count: [u32; 3], home: [u32; 3]) -> Side {
+    fn side(node: usize, count: [u32; 3], home: [u32; 3]) -> Side<1> {
         let taken = 4 * count[0] + 3 * count[1] + 2 * count[2];
         let free = 10.0 - f64::from(taken);
         Side {
             node,
             zone: Some(node),
-            free: vec![free],
+            free: [free],
             count: count.to_vec(),
             home: home.to_vec(),
             takes: vec![true; 3],
@@ -422,7 +504,6 @@ mod tests {
         let home = [side(0, [1, 1, 0], [1, 1, 0]), side(1, [1, 0, 2], [1, 0, 2])];
         for (per_move, moves) in [(5.9, true), (6.1, false)] {
             let mut sides = home.each_ref().map(|s| Side {
-                free: s.free.clone(),
                 count: s.count.clone(),
                 home: s.home.clone(),
                 takes: s.takes.clone(),

@@ -60,8 +60,7 @@ impl Trial {
             .filter(holds)
             .min_by_key(|n| (self.departed[*n].is_empty(), *n));
         let Some(from) = from else { return false };
-        undo.bins.push((from, self.bins[from].clone()));
-        undo.arrived.push((from, self.arrived[from].clone()));
+        undo.keep(self, from);
         let bin = &mut self.bins[from];
         let entry = bin.items.iter().position(|i| i.kind as usize == kind);
         let Some(entry) = entry else { return false };
@@ -70,7 +69,7 @@ impl Trial {
         for (zone, n) in [(self.bins[from].zone, -1), (self.bins[home].zone, 1)] {
             if let Some(zone) = zone {
                 self.zones.shift(kind, zone, n);
-                undo.shifts.push((kind, zone, n));
+                undo.shifted(kind, zone, n);
             }
         }
         true

@@ -19,7 +19,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// How a node is chosen for an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
     /// Where the least room stays behind.
     Tight,
@@ -27,6 +27,22 @@ pub(super) enum Fit {
     Even,
     /// The first in the order of ids, as a scheduler without a view of the whole.
     First,
+}
+
+/// Whether a trial that fails is used again, as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Back,
+    Once,
+}
+
+/// The greatest that divides both; all divide none.
+fn divisor(a: i64, b: i64) -> i64 {
+    let (mut a, mut b) = (a.abs(), b.abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 /// Above so many items without a place, an attempt is given up at once.
@@ -58,6 +74,11 @@ pub(super) struct Base<'a> {
     /// Kinds: those that are hard to place first.
     rank: Vec<usize>,
     pub(super) cost_before: i64,
+    /// Of what all prices are multiples.
+    step: i64,
+    /// What one fleet costs less than another, at the least: a step of the prices;
+    /// where nothing can be bought, what the cheapest node costs that may go.
+    pub(super) least: i64,
 }
 
 /// Nodes emptied, items moved, nodes bought.
@@ -103,6 +124,25 @@ struct Undo {
     bins: Vec<(usize, Bin)>,
     shifts: Vec<(usize, usize, i64)>,
     arrived: Vec<(usize, Vec<(usize, u32)>)>,
+    /// Nobody will: what fails is thrown away.
+    never: bool,
+}
+
+impl Undo {
+    /// Remembers a node as it is.
+    fn keep(&mut self, trial: &Trial, node: usize) {
+        if !self.never {
+            self.bins.push((node, trial.bins[node].clone()));
+            self.arrived.push((node, trial.arrived[node].clone()));
+        }
+    }
+
+    /// Remembers that so many of a kind came to a zone.
+    fn shifted(&mut self, kind: usize, zone: usize, items: i64) {
+        if !self.never {
+            self.shifts.push((kind, zone, items));
+        }
+    }
 }
 
 impl<'a> Base<'a> {
@@ -172,7 +212,17 @@ impl<'a> Base<'a> {
         for (at, k) in order.iter().enumerate() {
             rank[*k] = at;
         }
+        let offered = problem.types.iter().flat_map(|t| &t.offerings);
+        let offered = offered.filter_map(|o| o.price.map(|p| p.0));
+        let step = price.iter().copied().chain(offered).fold(0, divisor);
+        let may_go = price.iter().zip(&removable).filter(|(p, r)| **r && **p > 0);
+        let least = match problem.types.is_empty() {
+            true => may_go.map(|(p, _)| *p).min().unwrap_or(0),
+            false => step,
+        };
         Self {
+            step,
+            least,
             zones: ZoneRules::new(problem, model),
             open: problem.nodes.iter().map(|n| !n.closed).collect(),
             cost_before: price.iter().sum(),
@@ -202,6 +252,16 @@ impl<'a> Base<'a> {
             evictions: 0,
             work: 0,
             full: vec![false; self.model.kinds.len()],
+        }
+    }
+
+    /// No fleet costs less than this if none costs less than `lower`: what fleets
+    /// cost are whole steps of the prices.
+    pub(super) fn priced(&self, lower: i64) -> i64 {
+        let over = lower.checked_rem(self.step).unwrap_or(0);
+        match over {
+            0 => lower,
+            over => lower.saturating_add(self.step - over),
         }
     }
 
@@ -263,15 +323,16 @@ impl Trial {
     /// Empties `nodes` and takes them away, as long as all of their items find
     /// a place on the others; else changes nothing.
     pub(super) fn remove(&mut self, base: &Base<'_>, nodes: &[usize], fit: Fit) -> bool {
-        self.remove_by(base, nodes, fit, None)
+        self.remove_by(base, nodes, (fit, Way::Back), None)
     }
 
-    /// [`Trial::remove`], placing by quota first.
+    /// [`Trial::remove`], placing by quota first. One that is tried [`Way::Once`]
+    /// and fails is of no more use.
     pub(super) fn remove_by(
         &mut self,
         base: &Base<'_>,
         nodes: &[usize],
-        fit: Fit,
+        (fit, way): (Fit, Way),
         quota: Option<&Quota<'_>>,
     ) -> bool {
         let mut kinds = nodes.iter().flat_map(|n| base.movable.get(*n)).flatten();
@@ -279,7 +340,7 @@ impl Trial {
             return false;
         }
         let mut stuck = None;
-        let went = self.remove_or(base, nodes, fit, quota, |trial, left, undo| {
+        let went = self.remove_or(base, nodes, (fit, way), quota, |trial, left, undo| {
             // A few that are left find a place when others make room.
             let rest: u32 = left.values().sum();
             let few = rest <= MAX_EJECTED && u64::from(rest) * 20 <= nodes.len() as u64 + 20;
@@ -287,7 +348,7 @@ impl Trial {
             stuck = left.keys().next().copied();
             (left.is_empty() || done).then(Vec::new)
         });
-        if let (false, Some(kind)) = (went, stuck) {
+        if let (false, Way::Back, Some(kind)) = (went, way, stuck) {
             self.full[kind] = (0..self.bins.len()).all(|i| {
                 let bin = &self.bins[i];
                 nodes.contains(&i)
@@ -312,7 +373,7 @@ impl Trial {
         budget: i64,
         effort: &Effort,
     ) -> bool {
-        self.remove_or(base, nodes, fit, quota, |trial, left, _| {
+        self.remove_or(base, nodes, (fit, Way::Back), quota, |trial, left, _| {
             if left.is_empty() {
                 return Some(Vec::new());
             }
@@ -328,7 +389,7 @@ impl Trial {
         fit: Fit,
         budget: i64,
     ) -> bool {
-        self.remove_or(base, nodes, fit, None, |trial, left, _| {
+        self.remove_or(base, nodes, (fit, Way::Back), None, |trial, left, _| {
             if left.is_empty() {
                 return Some(Vec::new());
             }
@@ -340,12 +401,15 @@ impl Trial {
         &mut self,
         base: &Base<'_>,
         nodes: &[usize],
-        fit: Fit,
+        (fit, way): (Fit, Way),
         quota: Option<&Quota<'_>>,
         rest: impl FnOnce(&mut Self, &BTreeMap<usize, u32>, &mut Undo) -> Option<Vec<NewNode>>,
     ) -> bool {
         let model = base.model;
-        let mut undo = Undo::default();
+        let mut undo = Undo {
+            never: way == Way::Once,
+            ..Undo::default()
+        };
         let excess = self.zones.total();
         let mut leave: BTreeMap<usize, u32> = BTreeMap::new();
         let (mut moved, mut evicted, mut saved) = (0, 0, 0);
@@ -354,12 +418,8 @@ impl Trial {
             if self.gone[node] {
                 continue;
             }
-            undo.bins.push((node, self.bins[node].clone()));
-            undo.arrived
-                .push((node, std::mem::take(&mut self.arrived[node])));
-            let Some((_, arrived)) = undo.arrived.last() else {
-                continue;
-            };
+            undo.keep(self, node);
+            let arrived = std::mem::take(&mut self.arrived[node]);
             let departed = self.departed[node].iter();
             let departed: BTreeMap<usize, u32> = departed.copied().collect();
             let own = base.movable.get(node).into_iter().flatten();
@@ -373,7 +433,7 @@ impl Trial {
                 self.bins[node].release_present(model, kind, n);
                 if let Some(zone) = self.bins[node].zone {
                     self.zones.shift(kind, zone, -i64::from(n));
-                    undo.shifts.push((kind, zone, -i64::from(n)));
+                    undo.shifted(kind, zone, -i64::from(n));
                 }
             }
             self.gone[node] = true;
@@ -407,6 +467,9 @@ impl Trial {
         let new = rest(self, &left, &mut undo)
             .filter(|_| self.zones.total() <= excess || !left.is_empty());
         let Some(new) = new else {
+            if undo.never {
+                return false;
+            }
             self.undo(undo);
             for node in nodes {
                 if !self.removed.contains(node) {

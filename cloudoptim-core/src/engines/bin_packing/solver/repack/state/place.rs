@@ -1,7 +1,8 @@
 //! Where items go: by quota, by fit, and by making others give way.
 
 use super::{Base, Fit, Quota, Trial, Undo};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 impl Trial {
     /// How many items of each kind should go to each look: what the quota has
@@ -68,7 +69,7 @@ impl Trial {
         let mut placed = 0;
         while placed < count {
             let alone = !k.company.is_empty() && self.starts_group(base, kind);
-            let mut candidates: Vec<(f64, usize)> = Vec::new();
+            let mut candidates: Vec<Reverse<(u64, usize)>> = Vec::new();
             let scanned = within.map_or(self.bins.len(), <[usize]>::len);
             for at in 0..scanned {
                 let i = within.map_or(at, |nodes| nodes[at]);
@@ -84,13 +85,16 @@ impl Trial {
                     bin.room(model, kind, 1)
                 };
                 if room > 0 {
-                    candidates.push((base.score(self, i, demand, fit), i));
+                    // Never below zero: its bits are in its order.
+                    let score = base.score(self, i, demand, fit).to_bits();
+                    candidates.push(Reverse((score, i)));
                 }
             }
             self.work += scanned as u64;
-            candidates.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            // As a heap: of many candidates mostly few are looked at.
+            let mut candidates = BinaryHeap::from(candidates);
             let before = placed;
-            for (_, i) in candidates {
+            while let Some(Reverse((_, i))) = candidates.pop() {
                 let zone = self.bins[i].zone;
                 if one_by_one
                     && let Some(zone) = zone
@@ -107,13 +111,12 @@ impl Trial {
                 if room == 0 {
                     continue;
                 }
-                undo.bins.push((i, self.bins[i].clone()));
-                undo.arrived.push((i, self.arrived[i].clone()));
+                undo.keep(self, i);
                 self.bins[i].add(model, kind, room);
                 self.arrive(i, kind, room);
                 if let Some(zone) = zone {
                     self.zones.shift(kind, zone, i64::from(room));
-                    undo.shifts.push((kind, zone, i64::from(room)));
+                    undo.shifted(kind, zone, i64::from(room));
                 }
                 placed += room;
                 if placed == count || one_by_one {
@@ -192,8 +195,7 @@ impl Trial {
             return false;
         };
         for i in [node, to] {
-            undo.bins.push((i, self.bins[i].clone()));
-            undo.arrived.push((i, self.arrived[i].clone()));
+            undo.keep(self, i);
         }
         let entry = self.bins[node]
             .items
@@ -212,7 +214,7 @@ impl Trial {
         for (k, at, n) in [(other, node, -1), (kind, node, 1), (other, to, 1)] {
             if let Some(zone) = self.bins[at].zone {
                 self.zones.shift(k, zone, n);
-                undo.shifts.push((k, zone, n));
+                undo.shifted(k, zone, n);
             }
         }
         true

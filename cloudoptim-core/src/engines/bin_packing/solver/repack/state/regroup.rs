@@ -186,7 +186,7 @@ impl Trial {
         for (kind, n) in bound {
             if let Some(zone) = self.bins[going].zone {
                 self.zones.shift(kind, zone, -i64::from(n));
-                undo.shifts.push((kind, zone, -i64::from(n)));
+                undo.shifted(kind, zone, -i64::from(n));
             }
             if self.place(base, kind, n, Fit::Tight, Some(others), undo) < n {
                 return None;
@@ -348,8 +348,7 @@ impl Trial {
         let stay: Vec<(usize, &Seat)> = stay.collect();
         // What leaves first, then what comes.
         for (node, seat) in &stay {
-            undo.bins.push((*node, self.bins[*node].clone()));
-            undo.arrived.push((*node, self.arrived[*node].clone()));
+            undo.keep(self, *node);
             for (kind, n) in kinds.iter().zip(&seat.count) {
                 self.lower(base, *node, *kind, *n);
             }
