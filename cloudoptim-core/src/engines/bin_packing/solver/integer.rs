@@ -1,9 +1,10 @@
 //! Small integer programmes, solved by branch and bound through `good_lp`.
 //!
-//! The solver's word is not taken: an answer is read as whole numbers, which are
-//! then judged by all rows, in integers. Work is bounded by nodes of the tree,
-//! never by a clock.
+//! No solver's word is taken: an answer is read as whole numbers, which are then
+//! judged by all rows, in integers. Work is bounded by nodes of the tree, never
+//! by a clock.
 
+use good_lp::solvers::Solver as Backend;
 use good_lp::{Expression, ProblemVariables, SolverModel, Variable, variable};
 
 /// `Σ cost × n` is to be as small as can be, every `n` whole and from 0 to its
@@ -40,16 +41,75 @@ pub(super) enum Answer {
     Nothing,
     /// The work was done before any were found.
     Open,
-    /// The solver failed, or what it said breaks a row.
+    /// Every solver failed, or what it said breaks a row.
     Failed,
 }
 
+/// What a solver says, before anyone has judged it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Said {
+    /// How many of each.
+    Values(Vec<f64>),
+    /// No numbers meet all rows.
+    Infeasible,
+    /// The work was done before any were found.
+    Open,
+    /// Anything else.
+    Failed,
+}
+
+/// Goes through at most so many nodes of the tree.
+pub(super) type Solver = fn(&Programme, u64) -> Said;
+
+/// The solvers there are. The next is asked only where the one before failed, or
+/// said what breaks a row.
+pub(super) const SOLVERS: &[Solver] = &[microlp];
+
+/// Branch and bound in Rust.
+fn microlp(programme: &Programme, nodes: u64) -> Said {
+    let model = programme.model(good_lp::microlp);
+    let mut options = microlp::SolveOptions::default();
+    options.node_limit = Some(nodes);
+    let solution = match model.as_inner().solve_with(options) {
+        Ok(outcome) => outcome.into_solution(),
+        Err(microlp::Error::Infeasible) => return Said::Infeasible,
+        Err(_) => return Said::Failed,
+    };
+    match solution {
+        Ok(solution) => Said::Values(solution.iter().map(|(_, value)| value).collect()),
+        Err(_) => Said::Open,
+    }
+}
+
 impl Programme {
-    /// Goes through at most `nodes` nodes of the tree.
-    pub(super) fn solve(&self, nodes: u64) -> Answer {
-        // Like amounts in all rows, whatever the currency.
+    /// What the solvers that there are make of it, each going through at most
+    /// `nodes` nodes of the tree.
+    pub(super) fn solve(&self, solvers: &[Solver], nodes: u64) -> Answer {
+        for solver in solvers {
+            match solver(self, nodes) {
+                Said::Values(values) => {
+                    if let Some(counts) = self.checked(&values) {
+                        return Answer::Found(counts);
+                    }
+                }
+                Said::Infeasible => return Answer::Nothing,
+                Said::Open => return Answer::Open,
+                Said::Failed => {}
+            }
+        }
+        Answer::Failed
+    }
+
+    /// What a unit of cost is in the model.
+    fn unit(&self) -> f64 {
         let dearest = self.columns.iter().map(|(cost, _)| *cost).max();
-        let scale = 1.0 / dearest.unwrap_or(1).max(1) as f64;
+        1.0 / dearest.unwrap_or(1).max(1) as f64
+    }
+
+    /// The programme in the words of a solver.
+    fn model<B: Backend>(&self, backend: B) -> B::Model {
+        // Like amounts in all rows, whatever the currency.
+        let scale = self.unit();
         let mut vars = ProblemVariables::new();
         let list: Vec<Variable> = self
             .columns
@@ -64,9 +124,7 @@ impl Programme {
             terms.sum()
         };
         let costs = self.columns.iter().map(|(cost, _)| *cost as f64 * scale);
-        let mut model = vars
-            .minimise(sum(&mut costs.enumerate()))
-            .using(good_lp::microlp);
+        let mut model = vars.minimise(sum(&mut costs.enumerate())).using(backend);
         for row in &self.rows {
             // Rows of money are scaled as costs are.
             let most = row.parts.iter().map(|(_, part)| *part).max().unwrap_or(1);
@@ -82,21 +140,7 @@ impl Programme {
                 Holds::AtMost => all.leq(bound),
             });
         }
-        let mut options = microlp::SolveOptions::default();
-        options.node_limit = Some(nodes);
-        let solution = match model.as_inner().solve_with(options) {
-            Ok(outcome) => outcome.into_solution(),
-            Err(microlp::Error::Infeasible) => return Answer::Nothing,
-            Err(_) => return Answer::Failed,
-        };
-        let Ok(solution) = solution else {
-            return Answer::Open;
-        };
-        let values: Vec<f64> = solution.iter().map(|(_, value)| value).collect();
-        match self.checked(&values) {
-            Some(counts) => Answer::Found(counts),
-            None => Answer::Failed,
-        }
+        model
     }
 
     /// The values as whole numbers, if they are and every row holds.
@@ -158,13 +202,37 @@ mod tests {
     #[test]
     fn the_cheapest_whole_numbers_are_found() {
         // 3 of the first, 2 of the second, 1 of the third: 57.
-        assert_eq!(cover(100).solve(100), Answer::Found(vec![3, 2, 1]));
-        assert_eq!(cover(57).solve(100), Answer::Found(vec![3, 2, 1]));
+        let found = Answer::Found(vec![3, 2, 1]);
+        for solver in SOLVERS {
+            assert_eq!(cover(100).solve(&[*solver], 100), found);
+            assert_eq!(cover(57).solve(&[*solver], 100), found);
+        }
     }
 
     #[test]
     fn that_there_are_none_is_an_answer() {
-        assert_eq!(cover(56).solve(100), Answer::Nothing);
+        for solver in SOLVERS {
+            assert_eq!(cover(56).solve(&[*solver], 100), Answer::Nothing);
+        }
+    }
+
+    #[test]
+    fn the_next_solver_is_asked_where_one_fails_or_breaks_a_row() {
+        let fails: Solver = |_, _| Said::Failed;
+        let breaks: Solver = |_, _| Said::Values(vec![3.0, 2.0, 0.0]);
+        let found = Answer::Found(vec![3, 2, 1]);
+        assert_eq!(cover(100).solve(&[fails, breaks, microlp], 100), found);
+        assert_eq!(cover(100).solve(&[fails, breaks], 100), Answer::Failed);
+        assert_eq!(cover(100).solve(&[], 100), Answer::Failed);
+    }
+
+    #[test]
+    fn work_that_is_done_and_rows_that_cannot_hold_end_the_asking() {
+        let never: Solver = |_, _| unreachable!("nobody is left to ask");
+        let open: Solver = |_, _| Said::Open;
+        assert_eq!(cover(100).solve(&[open, never], 100), Answer::Open);
+        let none: Solver = |_, _| Said::Infeasible;
+        assert_eq!(cover(100).solve(&[none, never], 100), Answer::Nothing);
     }
 
     #[test]
