@@ -1,8 +1,15 @@
 //! Small integer programmes, solved by branch and bound through `good_lp`.
 //!
+//! By microlp, which is Rust; with feature `highs` by HiGHS, which is C++, and by
+//! microlp where that fails. Which of several answers of the same cost is given
+//! may differ between the two, and so may the best one found when the work is
+//! done; either gives the same for the same programme. HiGHS keeps its threads for
+//! as long as the thread that asked it lives: it fails here where the caller asked
+//! it itself on this thread, for more than one.
+//!
 //! No solver's word is taken: an answer is read as whole numbers, which are then
 //! judged by all rows, in integers. Work is bounded by nodes of the tree, never
-//! by a clock.
+//! by a clock, on one thread.
 
 use good_lp::solvers::Solver as Backend;
 use good_lp::{Expression, ProblemVariables, SolverModel, Variable, variable};
@@ -63,7 +70,11 @@ pub(super) type Solver = fn(&Programme, u64) -> Said;
 
 /// The solvers there are. The next is asked only where the one before failed, or
 /// said what breaks a row.
-pub(super) const SOLVERS: &[Solver] = &[microlp];
+pub(super) const SOLVERS: &[Solver] = &[
+    #[cfg(feature = "highs")]
+    highs,
+    microlp,
+];
 
 /// Branch and bound in Rust.
 fn microlp(programme: &Programme, nodes: u64) -> Said {
@@ -78,6 +89,34 @@ fn microlp(programme: &Programme, nodes: u64) -> Said {
     match solution {
         Ok(solution) => Said::Values(solution.iter().map(|(_, value)| value).collect()),
         Err(_) => Said::Open,
+    }
+}
+
+/// HiGHS, on the thread that asks. Its log stays off, and it is given no time to
+/// end by; cuts, heuristics and programmes in programmes are bounded by counts of
+/// its own.
+#[cfg(feature = "highs")]
+fn highs(programme: &Programme, nodes: u64) -> Said {
+    use good_lp::ResolutionError;
+    use good_lp::solvers::highs::HighsParallelType;
+    if programme.columns.is_empty() {
+        return Said::Failed; // it does not say whether the rows hold
+    }
+    let model = programme
+        .model(good_lp::highs)
+        .set_parallel(HighsParallelType::Off)
+        .set_threads(1)
+        .set_option("random_seed", 0)
+        .set_option("mip_max_nodes", i32::try_from(nodes).unwrap_or(i32::MAX))
+        .set_option("mip_rel_gap", 0.0)
+        // Half of what two covers of unlike cost differ by at least.
+        .set_option("mip_abs_gap", programme.unit() / 2.0);
+    match model.solve() {
+        Ok(solution) => Said::Values(solution.into_inner().columns().to_vec()),
+        Err(ResolutionError::Infeasible) => Said::Infeasible,
+        // Its words for the end of the work without any numbers.
+        Err(ResolutionError::Other("NoSolutionFound")) => Said::Open,
+        Err(_) => Said::Failed,
     }
 }
 
@@ -233,6 +272,95 @@ mod tests {
         assert_eq!(cover(100).solve(&[open, never], 100), Answer::Open);
         let none: Solver = |_, _| Said::Infeasible;
         assert_eq!(cover(100).solve(&[none, never], 100), Answer::Nothing);
+    }
+
+    /// Fillings that cover items for no more than some money.
+    #[cfg(feature = "highs")]
+    fn drawn(seed: u64) -> Programme {
+        let mut draws = super::super::proportional::Draws::new(seed);
+        let (items, fillings) = (3 + draws.below(8), 6 + draws.below(20));
+        let columns: Vec<(u64, u32)> = (0..fillings)
+            .map(|_| (1_000 + draws.below(900_000), 30))
+            .collect();
+        let row = |parts: Vec<(usize, u64)>, holds, bound| Row {
+            parts,
+            holds,
+            bound,
+        };
+        let mut rows: Vec<Row> = (0..items)
+            .map(|item| {
+                let parts = (0..fillings as usize).filter_map(|i| {
+                    let holds = draws.below(4);
+                    (holds > 0 || i as u64 == item % fillings).then_some((i, holds.max(1)))
+                });
+                row(parts.collect(), Holds::AtLeast, 0)
+            })
+            .collect();
+        for row in &mut rows {
+            row.bound = 1 + draws.below(25);
+        }
+        let money = columns.iter().enumerate().map(|(i, (cost, _))| (i, *cost));
+        rows.push(row(
+            money.collect(),
+            Holds::AtMost,
+            1_000_000 * (1 + draws.below(4)),
+        ));
+        Programme { columns, rows }
+    }
+
+    #[cfg(feature = "highs")]
+    #[test]
+    fn both_solvers_find_the_same_cost_and_highs_the_same_numbers_on_any_thread() {
+        let cost = |programme: &Programme, answer: &Answer| match answer {
+            Answer::Found(counts) => {
+                let each = counts.iter().zip(&programme.columns);
+                Some(each.map(|(n, (cost, _))| u64::from(*n) * cost).sum())
+            }
+            Answer::Nothing => Some(0u64),
+            Answer::Open | Answer::Failed => None,
+        };
+        let mut found = 0;
+        for seed in 0..60 {
+            let programme = drawn(seed);
+            let rust = programme.solve(&[microlp], 1_000_000);
+            let highs_first = programme.solve(&[highs], 1_000_000);
+            let (a, b) = (cost(&programme, &rust), cost(&programme, &highs_first));
+            assert!(a.is_some() && a == b, "{seed}: {rust:?} {highs_first:?}");
+            found += u32::from(matches!(rust, Answer::Found(_)));
+            let again = std::thread::scope(|s| {
+                let other = s.spawn(|| programme.solve(&[highs], 1_000_000));
+                other.join().unwrap()
+            });
+            assert_eq!(again, highs_first, "{seed}");
+        }
+        assert!((20..60).contains(&found), "{found}");
+    }
+
+    #[cfg(feature = "highs")]
+    #[test]
+    fn highs_ends_with_its_work_and_says_the_same_each_time() {
+        for seed in 0..30 {
+            let programme = drawn(seed);
+            for nodes in [1, 7] {
+                let said = programme.solve(&[highs], nodes);
+                assert_ne!(said, Answer::Failed, "{seed}");
+                assert_eq!(programme.solve(&[highs], nodes), said, "{seed}");
+            }
+        }
+    }
+
+    #[cfg(feature = "highs")]
+    #[test]
+    fn microlp_answers_where_highs_fails() {
+        let on_a_thread_of_its_own = std::thread::spawn(|| {
+            // Somebody had HiGHS run on two threads here, so it refuses to on one.
+            let other = cover(100).model(good_lp::highs).set_threads(2);
+            assert!(other.solve().is_ok());
+            assert_eq!(highs(&cover(100), 100), Said::Failed);
+            let found = Answer::Found(vec![3, 2, 1]);
+            assert_eq!(cover(100).solve(SOLVERS, 100), found);
+        });
+        on_a_thread_of_its_own.join().unwrap();
     }
 
     #[test]
