@@ -8,6 +8,7 @@
 //! | `catalog` (default) | public AWS prices and shapes, embedded |
 //! | `report` | a plan as one HTML page |
 //! | `parallel` | packing on the threads of rayon's present pool: types priced and packings tried side by side; the bytes are those of one thread |
+//! | `highs` | small integer programmes of the packing solver solved by HiGHS, and by microlp only where that fails; compiles C++ (needs cmake, a C++ compiler and libclang) |
 //! | `mocks`, `conformance` | parts for testing providers |
 //! | `schema` | JSON Schemas of all that crosses the API |
 

@@ -3,20 +3,36 @@
 //!
 //! A node is named after the first of its pods (asymmetric representatives), so
 //! that equal nodes cannot be told apart in many ways. The solver's word is not
-//! taken: its answer is read as an assignment and judged like any other.
+//! taken: its answer is read as an assignment and judged like any other. With
+//! feature `highs` HiGHS solves it, and microlp where that fails.
 
 use crate::certificate::drawn;
 use cloudoptim_benches::certificate::certify;
 use cloudoptim_benches::check::violations;
 use cloudoptim_benches::instance::{Assignment, Instance, Node, PodRule};
 use cloudoptim_core::engines::bin_packing::solver::{Effort, solve};
-use good_lp::{
-    Expression, ProblemVariables, Solution, SolverModel, Variable, default_solver, variable,
-};
+use good_lp::solvers::Solver;
+use good_lp::{Expression, ProblemVariables, Solution, SolverModel, Variable, variable};
+
+/// The cheapest assignment of all pods, by the first solver that does not fail.
+fn optimum(instance: &Instance) -> Option<Assignment> {
+    #[cfg(feature = "highs")]
+    if let Some(best) = optimum_by(instance, |problem| {
+        use good_lp::solvers::highs::HighsParallelType;
+        good_lp::highs(problem)
+            .set_parallel(HighsParallelType::Off)
+            .set_threads(1)
+            .set_option("random_seed", 0)
+            .set_option("mip_rel_gap", 0.0)
+    }) {
+        return Some(best);
+    }
+    optimum_by(instance, good_lp::microlp)
+}
 
 /// The cheapest assignment of all pods, and whether the rules about one node
 /// that it knows (anti-affinity to the own label) hold in it.
-fn optimum(instance: &Instance) -> Option<Assignment> {
+fn optimum_by(instance: &Instance, solver: impl Solver) -> Option<Assignment> {
     let pods = &instance.pods;
     let mut vars = ProblemVariables::new();
     // On the node of pod `first` stands pod `p`, for `first` ≤ `p`.
@@ -43,7 +59,7 @@ fn optimum(instance: &Instance) -> Option<Assignment> {
             cost += machine.price.0 as f64 / 1e4 * *m;
         }
     }
-    let mut model = vars.minimise(cost).using(default_solver);
+    let mut model = vars.minimise(cost).using(solver);
     for p in 0..pods.len() {
         let places: Expression = (0..=p).map(|first| stands(p, first)).sum();
         model = model.with(places.eq(1.0));

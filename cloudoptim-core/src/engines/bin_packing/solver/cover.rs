@@ -8,7 +8,7 @@
 //! programmes are asked; what none of the fillings can do stays undone.
 
 use super::columns::{Config, Near};
-use super::integer::{Answer, Holds, Programme, Row};
+use super::integer::{Answer, Holds, Programme, Row, Solver};
 
 /// Above so many rows or columns nothing is asked.
 const MAX_ROWS: usize = 120;
@@ -29,8 +29,9 @@ pub(super) struct Cover {
 }
 
 /// The cheapest cover of `near.left` that costs less than `cost`, which a packing
-/// is known to cost, in steps of `step`.
-pub(super) fn cover(near: &Near, cost: u64, step: u64) -> Cover {
+/// is known to cost, in steps of `step`, by the first of `solvers` that does not
+/// fail.
+pub(super) fn cover(near: &Near, cost: u64, step: u64, solvers: &[Solver]) -> Cover {
     let (rows, columns) = (near.rows.len(), near.configs.len());
     if rows > MAX_ROWS || columns > MAX_COLUMNS || columns == 0 {
         return Cover::default();
@@ -89,7 +90,7 @@ pub(super) fn cover(near: &Near, cost: u64, step: u64) -> Cover {
         bound: better,
     });
     let nodes = (ENTRIES / (rows * columns) as u64).clamp(1, MAX_NODES);
-    match programme.solve(nodes) {
+    match programme.solve(solvers, nodes) {
         Answer::Found(counts) => {
             let plan = near.configs.iter().zip(counts);
             let plan = plan.filter(|(_, n)| *n > 0);

@@ -11,6 +11,10 @@
 //!   bounded by counts ([`Effort`]), never by a clock.
 //! - With feature `parallel` types are priced and packings tried on the threads
 //!   of rayon's present pool ([`threads`]); the bytes stay the same.
+//! - Small integer programmes are solved in Rust, or with feature `highs` by HiGHS,
+//!   which is C++: needs cmake, a C++ compiler and libclang. Plans with and without
+//!   it may differ where costs tie, or where a programme is too large to be solved
+//!   to its end; the same problem gives the same bytes either way.
 //! - A plan never breaks a capacity, a rule or a [`PurchaseLimit`]. What cannot be
 //!   placed is in [`Solution::unplaced`] with its reason.
 //! - A node type without a price is never opened; the proof counts such types.

@@ -12,6 +12,7 @@ use super::fewer;
 use super::greedy::{self, Opens};
 use super::hybrid;
 use super::improve;
+use super::integer;
 use super::level::level;
 use super::merged::Merged;
 use super::model::Model;
@@ -107,6 +108,8 @@ struct Search<'a> {
     configs: Vec<columns::Config>,
     /// Fillings that the programmes of the present part know.
     fillings: Vec<columns::Config>,
+    /// Who solves integer programmes.
+    solvers: &'a [integer::Solver],
     /// Whether an integer programme failed.
     cover_failed: bool,
     /// Placements up to which the present part may go on.
@@ -124,6 +127,16 @@ struct Search<'a> {
 pub(super) fn run(
     problem: &Problem,
     effort: &Effort,
+    observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Solution {
+    run_with(problem, effort, integer::SOLVERS, observe)
+}
+
+/// The same, with integer programmes solved by others.
+fn run_with(
+    problem: &Problem,
+    effort: &Effort,
+    solvers: &[integer::Solver],
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Solution {
     let plain = Model::new(problem);
@@ -151,6 +164,7 @@ pub(super) fn run(
         work: Work::default(),
         configs: Vec::new(),
         fillings: Vec::new(),
+        solvers,
         cover_failed: false,
         limit: u64::MAX,
         stopped: Stopped::Finished,
