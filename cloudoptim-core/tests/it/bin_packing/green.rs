@@ -266,3 +266,50 @@ proptest! {
         prop_assert_eq!(asked(&turned), asked(&straight));
     }
 }
+
+/// Room near and beyond what can be counted holds nothing back.
+#[test]
+fn room_beyond_what_can_be_counted_is_no_lack_of_room() {
+    let lines = [
+        "pool main",
+        "node n1 8 32Gi type=m6i.2xlarge",
+        "node n2 8 32Gi type=m6i.2xlarge",
+        "subnet a 1000",
+        "pods a n1 3 1500m 2Gi",
+        "pods b n2 3 1500m 2Gi",
+    ];
+    let lines = lines.into_iter().map(str::to_owned);
+    let wide = scenario(&Case(lines.collect()));
+    let asked = |amount: u64| {
+        let mut scenario = wide.clone();
+        let pools = &mut scenario.snapshot.clusters[0].node_pools;
+        let limits = pools.value_mut().unwrap()[0]
+            .limits
+            .insert(Default::default());
+        limits.cpu = Some(MilliCpu(amount));
+        limits.memory = Some(Bytes(amount));
+        limits.extended.insert("nodes".to_owned(), amount);
+        let subnets = &mut scenario.snapshot.clouds[0].subnets;
+        subnets.value_mut().unwrap()[0].free_addresses = u32::MAX;
+        let mut room = StatedRoom::default();
+        room.free_vcpus.insert("L-1216C47A".to_owned(), amount);
+        let config = open().with_stated_room(room);
+        asked_with(&config, &scenario, &purchase(0))
+    };
+    let enough = asked(1 << 40);
+    assert!(enough.left.is_empty() && enough.is_whole(), "{enough}");
+    for bits in [50, 51, 62, 63, 64] {
+        for less in [0, 1, 4, 8_000, 1 << 33] {
+            let amount = (1_u128 << bits) - less;
+            let Ok(amount) = u64::try_from(amount) else {
+                continue;
+            };
+            let answer = asked(amount);
+            assert_eq!(answer.nodes, enough.nodes, "{amount}: {answer}");
+            assert!(
+                answer.limits.iter().all(|l| !l.binds),
+                "{amount}: {answer:#?}"
+            );
+        }
+    }
+}
