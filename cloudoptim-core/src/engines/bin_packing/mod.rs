@@ -75,7 +75,8 @@ pub use explain::{
 };
 pub use fleet::Launchable;
 pub use green_field::{
-    GreenField, LimitUse, NewNode, Purchase, Unhoused, green_field, purchasable,
+    GreenField, LimitPrice, LimitPrices, LimitUse, NewNode, Purchase, Unhoused, green_field,
+    limit_prices, purchasable,
 };
 pub use headroom::Headroom;
 pub use limits::{LaunchLimit, StatedRoom};
