@@ -326,7 +326,7 @@ impl Scene {
             .map(|(t, _)| Holding {
                 price: Some(self.types[*t].price),
                 removable: true,
-                movable: Vec::new(),
+                ..Holding::default()
             })
             .collect();
         for pod in &self.pods {

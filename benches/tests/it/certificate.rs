@@ -117,6 +117,99 @@ fn a_raised_value_certifies_no_more_and_is_noticed() {
     assert!(noticed * 10 >= cases * 9, "{noticed} of {cases}");
 }
 
+/// The same with so many of the type that is bought the most, in percent of what is
+/// bought; `None` where only one type is.
+fn limited(instance: &Instance, percent: u64) -> Option<Instance> {
+    let (_, free) = solved(instance, &Effort::default());
+    let mut bought = vec![0_u64; instance.machines.len()];
+    for node in &free.nodes {
+        bought[node.node_type] += 1;
+    }
+    let most = (0..bought.len()).max_by_key(|ty| bought[*ty])?;
+    let max = bought[most] * percent / 100;
+    let mut limited = instance.clone();
+    let limit = format!("nodes:{}={max}", instance.machines[most].name);
+    limited.machine_limits = vec![limit.parse().ok()?];
+    Some(limited)
+}
+
+#[test]
+fn certificates_within_limits_are_confirmed_whole() {
+    let (mut priced, mut methods) = (0, Vec::new());
+    for seed in 1..=12 {
+        let limited = limited(&drawn(40, seed), 50).unwrap();
+        let (problem, solution) = solved(&limited, &Effort::default());
+        let certified = certify(&problem, &solution);
+        assert_eq!(
+            certified.bound, solution.lower_bound,
+            "seed {seed}: {certified}"
+        );
+        assert_eq!(certified.lowered, 0, "seed {seed}: {certified}");
+        let taken = solution.nodes.iter().map(|n| {
+            let machine = &limited.machines[n.node_type];
+            limited.machine_limits[0].taken_by(&limited, machine)
+        });
+        assert!(taken.sum::<u64>() <= limited.machine_limits[0].max);
+        let certificate = solution.proof.certificate.as_ref().unwrap();
+        if certificate.limit_values.iter().any(|value| *value > 0) {
+            priced += 1;
+            methods.push(solution.proof.method);
+        }
+    }
+    assert!(priced >= 6, "{priced} of 12 limits have a price");
+    assert!(methods.contains(&BoundMethod::Configurations));
+}
+
+#[test]
+fn a_wrong_value_of_a_limit_certifies_no_more_and_is_noticed() {
+    let (mut cases, mut noticed, mut fewer, mut lowered) = (0, 0, 0, 0);
+    for seed in 1..=12 {
+        let limited = limited(&drawn(40, seed), 50).unwrap();
+        let (problem, honest) = solved(&limited, &Effort::default());
+        let certificate = honest.proof.certificate.as_ref().unwrap();
+        let Some(value) = certificate.limit_values.first().filter(|v| **v > 0) else {
+            continue;
+        };
+        for wrong in [
+            0,
+            value / 2,
+            value - value / 16,
+            value + value / 16,
+            2 * value,
+        ] {
+            let mut forged = honest.clone();
+            let certificate = forged.proof.certificate.as_mut().unwrap();
+            certificate.limit_values[0] = wrong;
+            // What is not paid for the limit would come on top.
+            let more = value.saturating_sub(wrong) >> 20;
+            forged.lower_bound = MicroUsdPerHour(honest.lower_bound.0 + more as i64);
+            let certified = certify(&problem, &forged);
+            // Never above what is possible at all.
+            assert!(certified.bound <= honest.cost, "seed {seed} value {wrong}");
+            cases += 1;
+            noticed += usize::from(certified.bound < forged.lower_bound);
+            // Types that take of the limit are not worth what they are said to be.
+            lowered += usize::from(wrong < *value && certified.lowered > 0);
+            fewer += usize::from(wrong < *value);
+        }
+    }
+    // A little less may prove as much: the bound is rounded up to a sum of prices.
+    assert!(noticed * 10 >= cases * 9, "{noticed} of {cases}");
+    assert!(lowered * 10 >= fewer * 9, "{lowered} of {fewer}");
+    assert!(cases >= 30, "{cases}");
+}
+
+#[test]
+fn a_limit_without_a_value_certifies_what_holds_without_it() {
+    // What the certificate leaves out of the limit is not made up for.
+    let limited = limited(&drawn(40, 1), 50).unwrap();
+    let (problem, mut forged) = solved(&limited, &Effort::default());
+    let certificate = forged.proof.certificate.as_mut().unwrap();
+    certificate.limit_values.clear();
+    let (_, free) = solved(&drawn(40, 1), &Effort::default());
+    assert!(certify(&problem, &forged).bound <= free.cost);
+}
+
 #[test]
 fn a_value_on_a_type_without_a_split_or_above_its_price_is_cut() {
     // One pod of the size of the only node: worth its price and not more.

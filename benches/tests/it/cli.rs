@@ -209,6 +209,38 @@ fn a_packing_line_has_every_field() {
 }
 
 #[test]
+fn a_limit_of_a_packing_has_a_price_that_the_harness_confirms() {
+    let folder = folder("limit");
+    let (pods, types) = (folder.join("pods_x.csv"), folder.join("types.csv"));
+    // Each fills a node.
+    let header = OPENB.lines().next().unwrap();
+    let three = ["a", "b", "c"].map(|name| format!("{name},1500,1024,0,0\n"));
+    fs::write(&pods, format!("{header}\n{}", three.concat())).unwrap();
+    let dear = "dear,2000,4096,10,0.15";
+    fs::write(&types, format!("{TYPES}{dear}\n")).unwrap();
+    let run = |more: &[&str]| {
+        let args = ["packing", "--types", text(&types), text(&pods)];
+        let output = harness(&[&args[..], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        lines(&output).remove(0)
+    };
+    let free = run(&[]);
+    assert_eq!(free["cost"], 0.3);
+    assert!(free.get("limits").is_none());
+    // One of the cheap ones only: the others cost 5 cents more.
+    let limit = "nodes:small=1";
+    let limited = run(&["--limit", limit]);
+    assert_eq!(limited["cost"], 0.4);
+    assert_eq!(limited["violations"], 0);
+    assert_eq!(limited["certified_bound"], limited["lower_bound"]);
+    assert!(limited["certified_bound"].as_f64() > free["certified_bound"].as_f64());
+    let of = &limited["limits"][0];
+    assert_eq!((&of["limit"], &of["used"]), (&limit.into(), &1.into()));
+    let each = of["usd_per_hour_per_unit"].as_f64().unwrap();
+    assert!((each - 0.05).abs() < 1e-6, "{each}");
+}
+
+#[test]
 fn an_assignment_names_every_pod_once() {
     let folder = folder("assignment");
     let (pods, out) = (folder.join("pods_x.csv"), folder.join("who.csv"));

@@ -206,6 +206,14 @@ impl<'a> Inputs<'a> {
         Some(found.per_hour + settings.extra_per_node)
     }
 
+    /// What a node in a capacity reservation costs: nothing, unless it is stated,
+    /// but for what a node costs beside.
+    pub(crate) fn reserved_price(&self, cluster: &Cluster, node: &Node) -> Option<MicroUsdPerHour> {
+        let (instance_type, zone, _) = self.offering_of(cluster, node)?;
+        let stated = self.marginal(&instance_type, zone.as_ref(), CapacityType::Reserved);
+        Some(stated.unwrap_or(self.policy.bin_packing.extra_per_node))
+    }
+
     /// Type, zone and capacity type of a node, by its labels, else by its
     /// instance.
     fn offering_of(

@@ -148,6 +148,8 @@ pub(super) struct RawCapacity {
     owner_id: Text,
     instance_type: Text,
     total_instance_count: Option<u32>,
+    instance_platform: Text,
+    instance_match_criteria: Text,
     availability_zone: Text,
     availability_zone_id: Text,
     state: Text,
@@ -176,6 +178,12 @@ pub(super) fn capacity(raw: RawCapacity) -> Bought {
                 count: raw.total_instance_count,
                 instance_type: raw.instance_type.some(),
                 zone_id: raw.availability_zone_id.some().map(ZoneId::new),
+                platform: raw.instance_platform.some(),
+                targeted: match raw.instance_match_criteria.0.as_str() {
+                    "targeted" => Some(true),
+                    "open" => Some(false),
+                    _ => None,
+                },
                 ends_at: raw.end_date.map(|end| end.0),
                 ..Commitment::default()
             },

@@ -508,6 +508,13 @@ pub struct Commitment {
     /// Zone it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone_id: Option<ZoneId>,
+    /// Platform it is for, such as `Linux/UNIX`, for capacity reservations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// Whether only instances that name it fill it, for capacity reservations;
+    /// else all that match do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targeted: Option<bool>,
     /// End.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<DateTime<Utc>>,

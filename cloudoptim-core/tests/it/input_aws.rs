@@ -129,6 +129,7 @@ fn bought() -> [(&'static str, String); 3] {
         {"CapacityReservationId": "cr-1", "OwnerId": "111122223333", "InstanceType": "m6i.large",
             "AvailabilityZone": "us-east-1a", "AvailabilityZoneId": "use1-az1",
             "TotalInstanceCount": 3, "AvailableInstanceCount": 1, "State": "active",
+            "InstancePlatform": "Linux/UNIX", "InstanceMatchCriteria": "targeted",
             "EndDateType": "unlimited"},
         {"CapacityReservationId": "cr-2", "OwnerId": "111122223333", "State": "cancelled"},
     ]});
@@ -176,6 +177,8 @@ fn commitments_are_read_as_they_were_bought() {
         ]
     );
     assert_eq!((all[0].count, all[1].count), (Some(3), Some(4)));
+    assert_eq!(all[0].platform.as_deref(), Some("Linux/UNIX"));
+    assert_eq!((all[0].targeted, all[1].targeted), (Some(true), None));
     let zones: Vec<Option<&str>> = all
         .iter()
         .map(|c| Some(c.zone_id.as_ref()?.as_str()))

@@ -5,6 +5,7 @@ use super::headroom::Headroom;
 use super::limits::{LaunchLimit, Limits};
 use super::owner::owner_of;
 use super::repacking::{launchable_copies, launchable_type};
+use super::rows::Rows;
 use super::shop::Shop;
 use super::{Config, not_found};
 use crate::decision::MissingEvidence;
@@ -209,6 +210,8 @@ pub(super) struct Question {
     pub(super) overlay: Overlay,
     pub(super) cluster: Cluster,
     pub(super) launchables: Vec<Launchable>,
+    /// Limits that these share.
+    pub(super) rows: Rows,
     /// Zones that are to be left.
     pub(super) leave: BTreeSet<String>,
     pub(super) missing: Vec<MissingEvidence>,
@@ -245,6 +248,7 @@ impl Question {
             overlay,
             cluster,
             launchables: Vec::new(),
+            rows: Rows::default(),
             leave: BTreeSet::new(),
             missing: Vec::new(),
             binding: BTreeSet::new(),
@@ -279,15 +283,18 @@ impl Question {
             .map(|n| owner_of(n, &self.cluster, cloud))
             .collect();
         let going = nodes.iter().zip(owners.iter().map(Option::as_ref));
-        let mut limits = Limits::new(&self.config, &inputs, &self.cluster, cloud).at_the_end(going);
-        for change in changes {
-            if let Change::LiftLimit { limit } = change {
-                limits = limits.lifted(limit);
-            }
-        }
-        let shop = Shop::new(&self.config, &inputs, &self.cluster, cloud, &limits);
+        let limits = Limits::new(&self.config, &inputs, &self.cluster, cloud);
+        let lifts = changes.iter().filter_map(|change| match change {
+            Change::LiftLimit { limit } => Some(limit),
+            _ => None,
+        });
+        let at_the_end = limits.clone().at_the_end(going.clone());
+        let at_the_end = lifts.clone().fold(at_the_end, Limits::lifted);
+        let shop = Shop::new(&self.config, &inputs, &self.cluster, cloud, &at_the_end);
+        let rows = shop.rows(&lifts.fold(limits, Limits::lifted), going);
         let (launchables, binding) = (shop.launchables(), shop.binding);
         self.launchables = launchables;
+        self.rows = rows;
         self.binding = binding;
     }
 

@@ -143,9 +143,9 @@ pub(super) fn consolidate(
     let share = Share::new(cluster, &owners, config, inputs);
     candidates.sort_by_cached_key(|c| order(c, |pod| share.is_alone(&owners.top(pod))));
     let room = Room::new(&world, &candidates, config);
-    let limits = Limits::new(config, inputs, cluster, cloud);
     let going = candidates.iter().filter(|c| c.stays.is_empty());
-    let at_the_end = limits.at_the_end(going.map(|c| (c.node, c.owner.as_ref())));
+    let at_the_end = Limits::new(config, inputs, cluster, cloud)
+        .at_the_end(going.map(|c| (c.node, c.owner.as_ref())));
     let mut shop = Shop::new(config, inputs, cluster, cloud, &at_the_end);
     let start = Start {
         config,
@@ -160,7 +160,8 @@ pub(super) fn consolidate(
         room,
     };
     let mut best = start.attempt(None, &Shop::default());
-    let aim = |means: Means<'_>| {
+    let limits = Limits::new(config, inputs, cluster, cloud);
+    let aim = |means: Means<'_, '_>| {
         let shares = Shares {
             share: &start.share,
             owners: &owners,
@@ -177,16 +178,15 @@ pub(super) fn consolidate(
         )
     };
     let nothing = Shop::default();
-    if let Some(target) = aim(Means::new(&nothing, false)) {
+    if let Some(target) = aim(Means::new(&nothing, &limits, false)) {
         let aimed = start.attempt(Some(&target), &nothing);
         if aimed.worth(config) > best.worth(config) {
             best = aimed;
         }
     }
     let whole = shop.clone();
-    let limits = Limits::new(config, inputs, cluster, cloud);
     if !shop.wares.is_empty() {
-        let aimed = |shop: &Shop| aim(Means::new(shop, false));
+        let aimed = |shop: &Shop| aim(Means::new(shop, &limits, false));
         let with_launches = start.with_launches(&mut shop, &limits, aimed);
         if let Some(launching) = with_launches.filter(|l| l.pays_beside(&best, config)) {
             best = launching;
@@ -194,13 +194,13 @@ pub(super) fn consolidate(
     }
     if config.moves_from_kept {
         let mut others = Vec::new();
-        let target = aim(Means::new(&nothing, true));
+        let target = aim(Means::new(&nothing, &limits, true));
         if let Some(target) = target.filter(|t| !t.shifts.is_empty()) {
             others.push((start.attempt(Some(&target), &nothing), None));
         }
         if !whole.wares.is_empty() {
             let mut shop = whole;
-            let aimed = |shop: &Shop| aim(Means::new(shop, true));
+            let aimed = |shop: &Shop| aim(Means::new(shop, &limits, true));
             if let Some(launching) = start.with_launches(&mut shop, &limits, aimed) {
                 others.push((launching, Some(shop)));
             }
@@ -223,7 +223,9 @@ pub(super) fn consolidate(
     Ok(best.answer)
 }
 
-/// Rounds in which kinds of nodes are cut that no limit has room for together.
+/// Rounds in which kinds of nodes are cut of which more are bought than limits have
+/// room for. The search keeps to limits by itself, with all that its nodes free;
+/// where one of these stays by a rule that it does not know, less is free.
 const MOST_CUTS: usize = 6;
 
 /// A cluster before anything moves.

@@ -151,6 +151,7 @@ pub(super) fn translate(
                 .range((index, 0)..=(index, usize::MAX))
                 .map(|((_, class), list)| (*class, u32::try_from(list.len()).unwrap_or(u32::MAX)))
                 .collect(),
+            takes: Vec::new(),
         })
         .collect();
     let types = dims.types(launchables, &zones);

@@ -4,14 +4,17 @@
 //! what is missing. A pool without limits has none. Of the addresses that a node
 //! and its pods hold, only the node's own counts as free when it goes.
 
+mod day_zero;
+
 use super::Config;
 use crate::catalog::Catalog;
 use crate::decision::{Launch, Owner, is_planned};
 use crate::engines::Inputs;
 use crate::model::{
-    CapacityType, Cloud, Cluster, CommitmentKind, Instance, InstanceState, Labels, NODE_POOL_LABEL,
-    Node, NodeName, NodePool, PodPhase, SubnetId, ZONE_LABEL, ZoneId, ZoneName,
+    CapacityType, Cloud, Cluster, Commitment, CommitmentKind, Instance, InstanceState, Labels,
+    NODE_POOL_LABEL, Node, NodePool, SubnetId, ZONE_LABEL, ZoneId, ZoneName,
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -179,7 +182,7 @@ impl<'a> Limits<'a> {
         limits.quotas(config);
         limits.addresses(config, cluster);
         limits.groups(cluster);
-        limits.reserved();
+        limits.reserved(inputs.now());
         // What earlier answers launch is in no list of the account yet. Pools
         // count their nodes, and those are among them.
         let planned = nodes.iter().filter(|n| is_planned(&n.name()));
@@ -333,30 +336,18 @@ impl<'a> Limits<'a> {
         }
     }
 
-    fn reserved(&mut self) {
+    fn reserved(&mut self, now: DateTime<Utc>) {
         let Some(cloud) = self.cloud else { return };
-        let kind = CommitmentKind::CapacityReservation;
-        let all = cloud.commitments.items().iter();
-        for reservation in all.filter(|c| c.kind == kind) {
-            let (Some(instance_type), Some(zone), Some(count)) = (
-                reservation.instance_type.clone(),
-                reservation.zone_id.as_ref().map(ToString::to_string),
-                reservation.count,
-            ) else {
-                continue;
-            };
-            let id = &reservation.id;
-            let fills = |i: &&Instance| runs(i) && i.capacity_reservation.as_ref() == Some(id);
-            let filled = cloud.instances.items().iter().filter(fills).count();
-            let filled = i128::try_from(filled).unwrap_or(i128::MAX);
-            let limit = LaunchLimit::Reserved {
-                instance_type,
-                zone,
-            };
+        for (limit, reservation) in reservations(cloud, now) {
             let row = self.rows.entry(limit).or_insert(Ok(0));
-            *row = match (&*row, cloud.instances.is_complete()) {
-                (Ok(free), true) => Ok(free + i128::from(count) - filled),
-                _ => Err(format!("instances: {}", cloud.instances)),
+            let filled = filled(cloud, reservation).count();
+            let filled = i128::try_from(filled).unwrap_or(i128::MAX);
+            let id = &reservation.id;
+            *row = match (&*row, reservation.count, cloud.instances.is_complete()) {
+                (Ok(free), Some(count), true) => Ok(free + i128::from(count) - filled),
+                (Err(state), ..) => Err(state.clone()),
+                (_, None, _) => Err(format!("how many {id} has is not listed")),
+                (_, _, false) => Err(format!("instances: {}", cloud.instances)),
             };
         }
     }
@@ -490,14 +481,15 @@ impl<'a> Limits<'a> {
         uses
     }
 
-    /// What a new node of a pool, or of no pool, uses that can run so many pods.
+    /// What a new node uses in a zone that can run so many pods, made by a pool, a
+    /// group, or nobody.
     pub(super) fn of_new(
         &self,
-        instance_type: &str,
-        capacity: CapacityType,
+        (instance_type, capacity): (&str, CapacityType),
         zone: &str,
         pods: u64,
         pool: Option<&str>,
+        group: Option<&Owner>,
     ) -> Uses {
         self.uses(&Facts {
             instance_type,
@@ -505,7 +497,7 @@ impl<'a> Limits<'a> {
             zone: Some(zone.to_owned()),
             pods,
             pool,
-            group: None,
+            group: group.and_then(group_name),
             count: 1,
         })
     }
@@ -526,36 +518,6 @@ impl<'a> Limits<'a> {
             (None, LaunchLimit::Reserved { .. }) => Ok(Some(0)),
             (None, _) => Err("not listed".to_owned()),
         }
-    }
-
-    /// As if the cluster had no node yet: with all that its nodes hold. Of the
-    /// addresses of pods those of the pods that run count, unless it is stated how
-    /// many a node takes.
-    pub(super) fn at_day_zero(mut self, cluster: &Cluster) -> Self {
-        let mut pods: BTreeMap<&NodeName, u64> = BTreeMap::new();
-        for pod in cluster.pods.items() {
-            let ended = matches!(pod.status.phase, PodPhase::Succeeded | PodPhase::Failed);
-            if let Some(node) = pod.spec.node_name.as_ref().filter(|_| !ended)
-                && !pod.spec.host_network
-            {
-                *pods.entry(node).or_default() += 1;
-            }
-        }
-        for node in cluster.nodes.items() {
-            let mut uses = self.held_by(node, None);
-            let own = self.addresses_of(node);
-            let held = self.addresses_per_node.map(u64::from);
-            let running = pods.get(&node.name()).copied().unwrap_or(0);
-            let held = held.unwrap_or_else(|| running.saturating_add(1));
-            for (limit, amount) in &mut uses {
-                if matches!(limit, LaunchLimit::Addresses { .. }) {
-                    // Nothing, where it is not known to be in a counted subnet.
-                    *amount = held.saturating_mul(own);
-                }
-            }
-            self.free(&uses);
-        }
-        self
     }
 
     /// Uses so much, or nothing when a limit leaves no room for it.
@@ -652,6 +614,36 @@ impl Limits<'_> {
         self
     }
 }
+
+/// Capacity reservations that nodes can fill now, with the limit that each counts
+/// for. Those of another platform than nodes have are none.
+fn reservations(
+    cloud: &Cloud,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = (LaunchLimit, &Commitment)> {
+    let all = cloud.commitments.items().iter();
+    let own = all.filter(move |c| {
+        let platform = c.platform.as_deref().unwrap_or(LINUX);
+        let lasts = c.ends_at.is_none_or(|end| end > now);
+        c.kind == CommitmentKind::CapacityReservation && platform == LINUX && lasts
+    });
+    own.filter_map(|c| {
+        let limit = LaunchLimit::Reserved {
+            instance_type: c.instance_type.clone()?,
+            zone: c.zone_id.as_ref()?.to_string(),
+        };
+        Some((limit, c))
+    })
+}
+
+/// Instances in a capacity reservation.
+fn filled<'c>(cloud: &'c Cloud, of: &'c Commitment) -> impl Iterator<Item = &'c Instance> {
+    let all = cloud.instances.items().iter();
+    all.filter(|i| runs(i) && i.capacity_reservation.as_ref() == Some(&of.id))
+}
+
+/// Platform of what nodes run on, as reservations name it.
+const LINUX: &str = "Linux/UNIX";
 
 const fn runs(instance: &Instance) -> bool {
     matches!(

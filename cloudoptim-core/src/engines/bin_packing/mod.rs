@@ -47,6 +47,7 @@ mod elsewhere;
 mod explain;
 mod fleet;
 mod green_field;
+mod group;
 mod headroom;
 mod limits;
 mod migration;
@@ -56,6 +57,7 @@ mod owner;
 mod pool;
 mod reason;
 mod repacking;
+mod rows;
 mod share;
 mod shift;
 mod shop;
@@ -73,7 +75,8 @@ pub use explain::{
 };
 pub use fleet::Launchable;
 pub use green_field::{
-    GreenField, LimitUse, NewNode, Purchase, Unhoused, green_field, purchasable,
+    GreenField, LimitPrice, LimitPrices, LimitUse, NewNode, Purchase, Unhoused, green_field,
+    limit_prices, purchasable,
 };
 pub use headroom::Headroom;
 pub use limits::{LaunchLimit, StatedRoom};

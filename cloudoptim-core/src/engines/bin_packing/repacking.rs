@@ -13,6 +13,7 @@
 use super::commitments::Prices;
 use super::fleet::{Launchable, Shares, Stand, Translated, translate};
 use super::headroom::lay;
+use super::rows::Rows;
 use super::share::Share;
 use super::solver::{Frontier, Place, Point, PrefixEnd, RepackEffort, repack};
 use super::trial::leaves_again;
@@ -124,8 +125,19 @@ pub fn repacking(
     launchables: &[Launchable],
     effort: &RepackEffort,
 ) -> Result<Repacking, EngineError> {
-    let leave = BTreeSet::new();
-    solve(config, inputs, cluster, launchables, effort, &leave).map(|(repacking, _)| repacking)
+    let (rows, leave) = (Rows::default(), BTreeSet::new());
+    let offers = Offers {
+        launchables,
+        rows: &rows,
+    };
+    solve(config, inputs, cluster, offers, effort, &leave).map(|(repacking, _)| repacking)
+}
+
+/// What may be launched, and the limits that it shares.
+#[derive(Clone, Copy)]
+pub(super) struct Offers<'o> {
+    pub(super) launchables: &'o [Launchable],
+    pub(super) rows: &'o Rows,
 }
 
 /// As [`repacking`], with zones that are to be left: nothing comes to them, and
@@ -136,10 +148,11 @@ pub(super) fn solve(
     config: &Config,
     inputs: &Inputs<'_>,
     cluster: &Cluster,
-    launchables: &[Launchable],
+    offers: Offers<'_>,
     effort: &RepackEffort,
     leave: &BTreeSet<String>,
 ) -> Result<(Repacking, Vec<NodeName>), EngineError> {
+    let Offers { launchables, rows } = offers;
     config.validate()?;
     let laid = lay(&config.headroom, cluster);
     let cluster = laid.as_ref();
@@ -158,7 +171,10 @@ pub(super) fn solve(
         // What is not known keeps every node.
         stands.iter_mut().for_each(|s| s.removable = false);
     }
-    let translated = translate(&world, &stands, launchables, shares);
+    let mut translated = translate(&world, &stands, launchables, shares);
+    let name = |stand: &Stand| world.node(stand.node).map(Node::name).unwrap_or_default();
+    let names: Vec<NodeName> = stands.iter().map(name).collect();
+    rows.put_into(&mut translated.fleet, &names, launchables);
     let contradiction = |err: super::solver::ProblemError| EngineError::Contradiction {
         engine: EngineId::BinPacking,
         message: err.to_string(),
@@ -176,6 +192,14 @@ pub(super) fn solve(
             shares,
         }
         .carry_out(point);
+        // Nodes that stay by rules which the numbers do not know free nothing.
+        let bought = real
+            .launched
+            .iter()
+            .map(|l| (l.kind.as_str(), l.zone.as_str()));
+        if !rows.allow(&real.removed, bought) {
+            continue;
+        }
         let beats = |a: &RepackingPoint, b: &RepackingPoint| a.cost <= b.cost && a.moved <= b.moved;
         if !points.iter().any(|p| beats(p, &real)) {
             points.retain(|p| !beats(&real, p));

@@ -8,8 +8,10 @@
 //! in the price; where that is not known, nobody offers it.
 
 use super::fleet::Launchable;
+use super::group::{Described, next_like};
 use super::limits::{LaunchLimit, Limits, Short, Uses, group_name};
 use super::owner::owner_of;
+use super::rows::Rows;
 use super::{Config, Reason};
 use crate::catalog::{InstanceTypeInfo, NodeOverheads};
 use crate::decision::{
@@ -154,6 +156,23 @@ impl Shop {
                 })
                 .collect(),
         }
+    }
+
+    /// The limits that launches share with each other and with `nodes`, as they are
+    /// before one of these goes.
+    pub(super) fn rows<'n>(
+        &self,
+        limits: &Limits<'_>,
+        nodes: impl IntoIterator<Item = (&'n Node, Option<&'n Owner>)>,
+    ) -> Rows {
+        let wares = self.wares.iter().flat_map(|ware| {
+            let zones = ware.launchable.zones.keys();
+            zones.map(move |zone| {
+                let of = (ware.launchable.id.clone(), zone.clone());
+                (of, each(ware, zone, limits))
+            })
+        });
+        Rows::new(limits, wares.collect(), nodes)
     }
 
     /// The kinds, in the order of the wares.
@@ -344,48 +363,18 @@ impl Maker<'_> {
         let confirm = |what: &str| MissingEvidence::Confirmation {
             of: format!("which {what} {owner} launches: it chooses itself"),
         };
-        let (size, types, zones, agreed) = match &owner {
-            Owner::NodeGroup { name, .. } => {
-                let groups = cloud.node_groups.items().iter();
-                let mut groups = groups.filter(|g| g.cluster == self.cluster.name);
-                let Some(group) = groups.find(|g| g.name == *name) else {
-                    return;
-                };
-                let subnets = cloud.subnets.items().iter();
-                let own = subnets.filter(|s| group.subnets.contains(&s.id));
-                let zones: BTreeSet<String> = own
-                    .filter_map(|s| s.zone_id.as_ref().map(ToString::to_string))
-                    .collect();
-                (
-                    group.desired,
-                    &group.instance_types,
-                    zones,
-                    Some(group.capacity_type),
-                )
-            }
-            Owner::AutoScalingGroup { name } => {
-                let mut groups = cloud.auto_scaling_groups.items().iter();
-                let Some(group) = groups.find(|g| g.name == *name) else {
-                    return;
-                };
-                let zones = group.zones.iter().map(ToString::to_string).collect();
-                (group.desired, &group.instance_types, zones, None)
-            }
-            _ => return,
+        let Some(group) = Described::new(&owner, self.cluster, cloud) else {
+            return;
         };
         // A node from before the group was changed says nothing of the next one.
-        let same_type = |t: &InstanceType| t.as_str() == instance_type;
-        if types.len() != 1 || !types.iter().all(same_type) {
+        if group.one_type().map(InstanceType::as_str) != Some(instance_type) {
             return self.miss(confirm("type"));
         }
-        let (1, Some(zone)) = (zones.len(), node.zone_name()) else {
+        let (Some(of_group), Some(zone)) = (group.one_zone(), node.zone_name()) else {
             return self.miss(confirm("zone"));
         };
-        let known_by = [
-            Some(zone.to_string()),
-            cloud.zone_id(&zone).map(ToString::to_string),
-        ];
-        if !zones.iter().all(|z| known_by.contains(&Some(z.clone()))) {
+        let id = cloud.zone_id(&zone).map(ToString::to_string);
+        if of_group != zone.as_str() && Some(of_group) != id.as_deref() {
             return self.miss(confirm("zone"));
         }
         let info = self.inputs.catalog.instance_type(instance_type);
@@ -396,7 +385,10 @@ impl Maker<'_> {
             return self.miss(confirm("capacity type"));
         };
         let on_spot = capacity == CapacityType::Spot;
-        if agreed.is_some_and(|of_group| (of_group == CapacityType::Spot) != on_spot) {
+        if group
+            .capacity
+            .is_some_and(|of_group| (of_group == CapacityType::Spot) != on_spot)
+        {
             return self.miss(confirm("capacity type"));
         }
         let zone_id = cloud.zone_id(&zone).cloned();
@@ -421,11 +413,8 @@ impl Maker<'_> {
             };
             (price, None)
         };
-        let mut copy = node.clone();
-        copy.meta.labels.remove(HOSTNAME_LABEL);
-        copy.meta.annotations.clear();
-        copy.meta.owners.clear();
-        copy.provider_id = None;
+        let size = group.size;
+        let copy = next_like(node);
         let launchable = Launchable::new(
             format!("{owner} {instance_type}"),
             daemon_overhead(

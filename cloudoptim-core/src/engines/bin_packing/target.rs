@@ -3,6 +3,7 @@
 use super::Config;
 use super::candidate::Candidate;
 use super::fleet::{Shares, Stand, translate};
+use super::limits::Limits;
 use super::shift::{Shift, may_shift};
 use super::shop::{Planned, Shop};
 use super::solver::{Place, RepackEffort, repack};
@@ -25,15 +26,21 @@ pub(super) struct Target {
 
 /// What a target may be made of.
 #[derive(Clone, Copy)]
-pub(super) struct Means<'m> {
+pub(super) struct Means<'m, 'l> {
     shop: &'m Shop,
+    limits: &'m Limits<'l>,
     /// Pods of nodes that stay may move.
     from_kept: bool,
 }
 
-impl<'m> Means<'m> {
-    pub(super) const fn new(shop: &'m Shop, from_kept: bool) -> Self {
-        Self { shop, from_kept }
+impl<'m, 'l> Means<'m, 'l> {
+    /// Launches from the shop, within limits as they are before a node goes.
+    pub(super) const fn new(shop: &'m Shop, limits: &'m Limits<'l>, from_kept: bool) -> Self {
+        Self {
+            shop,
+            limits,
+            from_kept,
+        }
     }
 }
 
@@ -57,10 +64,14 @@ impl Target {
         candidates: &[Candidate<'_>],
         waiting: &Waiting,
         young: &BTreeSet<NodeName>,
-        means: Means<'_>,
+        means: Means<'_, '_>,
         shares: Shares<'_>,
     ) -> Option<Self> {
-        let Means { shop, from_kept } = means;
+        let Means {
+            shop,
+            limits,
+            from_kept,
+        } = means;
         let may_go = |c: &Candidate<'_>| c.stays.is_empty() && c.owner.is_some();
         let mut stands: Vec<(NodeName, Stand)> = Vec::new();
         for candidate in candidates {
@@ -94,7 +105,11 @@ impl Target {
         if choices.count() < if alone { 2 } else { 1 } {
             return None;
         }
-        let translated = translate(world, &stands, &shop.launchables(), shares);
+        let kinds = shop.launchables();
+        let mut translated = translate(world, &stands, &kinds, shares);
+        let nodes = candidates.iter().map(|c| (c.node, c.owner.as_ref()));
+        let rows = shop.rows(limits, nodes);
+        rows.put_into(&mut translated.fleet, &names, &kinds);
         // What contradicts itself has no target; trying one by one says why.
         let frontier = repack(&translated.fleet, &effort(from_kept)).ok()?;
         let point = frontier.chosen(config.price_per_move)?;

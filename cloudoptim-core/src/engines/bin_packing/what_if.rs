@@ -6,7 +6,7 @@ use super::constraint::holds;
 use super::fleet::Launchable;
 use super::limits::LaunchLimit;
 use super::min_nodes::{MinNodes, node_prices};
-use super::repacking::solve;
+use super::repacking::{Offers, solve};
 use super::solver::RepackEffort;
 use super::{Config, cluster_of};
 use crate::decision::MissingEvidence;
@@ -335,14 +335,9 @@ fn answer(
     let inputs = question.inputs(inputs);
     let with = |launchables: &[Launchable]| {
         let (config, cluster) = (&question.config, &question.cluster);
-        solve(
-            config,
-            &inputs,
-            cluster,
-            launchables,
-            effort,
-            &question.leave,
-        )
+        let rows = &question.rows;
+        let offers = Offers { launchables, rows };
+        solve(config, &inputs, cluster, offers, effort, &question.leave)
     };
     let (mut repacking, mut left) = with(&question.launchables)?;
     let config = &question.config;

@@ -8,21 +8,22 @@
 //!        [zone-share=100] [room=<pods>:<cpu>:<memory>[:<pool>[:<zone>]]]
 //!        [flight=10] [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
+//!       [in=<type>]                       its instance is in the reservation of that type
 //!       [pool= | group= | asg=] [unowned] [spot] [cordoned] [not-ready] [deleting]
 //! pod   <app>-<n> <node or -> <cpu> <memory> [kind= ns= selector=k:v tolerates= for= avoids= near=
 //!       spread= domains= grace= port= claim= held= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] [heeds-taints] …
 //! pods  <app> <node or -> <count> <cpu> <memory> …    <app>-<node>-1, -2, …
 //! pdb   <name> [app=] [min= | max=] [allowed=] [policy=] [replicas=]
-//! pool  <name> [policy= after= budget= schedule= duration= reason= startup= cpu= memory= nodes= types=a,b label=k:v taint=key[:effect]] [spot | spot-only]
+//! pool  <name> [policy= after= budget= schedule= duration= reason= startup= cpu= memory= nodes= types=a,b label=k:v taint=key[:effect]] [spot | spot-only | reserved]
 //! group <name> min= desired= [max=] [cluster=] [asg=] [type=] [zone=] [spot]
 //! asg   <name> min= desired= [max=] [type=] [zones=a,b] [suspended=]
 //! quota <code> <vCPUs> used=
 //! subnet <zone> <free addresses> [lasting]    with instances of the nodes above
 //! short <type> <minutes ago>              a launch was refused
 //! lost <type> <minutes ago>               an instance on spot was taken back
-//! reserved <type> <count>                 a capacity reservation in zone a
+//! reserved <type> <count> [zone=] [platform=Linux/UNIX or ?] [open]    a capacity reservation
 //! plan <id> <dollars per hour> [rate=700] [used=1000] [family=]    a Savings Plan
-//! other <type>                            a running instance that is no node
+//! other <type> [in=<type>]                a running instance that is no node
 //! instances <id> <type> <count> [used=1000]    reserved instances
 //! claim <name> [zone=] [local=<node>] [lost]
 //! price <type> <dollars per hour>         the account's own
@@ -136,6 +137,17 @@ fn add_node(line: &Line, cluster: &mut Cluster, cloud: &mut Cloud) {
             lifecycle: "InService".to_owned(),
             ..Default::default()
         });
+    }
+    if let Some(reservation) = line.get("in") {
+        let instance = Instance {
+            id: n.instance_id().unwrap(),
+            instance_type: n.instance_type().unwrap().into(),
+            state: InstanceState::Running,
+            zone: n.zone_name(),
+            capacity_reservation: Some(format!("cr-{reservation}")),
+            ..Default::default()
+        };
+        push(&mut cloud.instances, instance);
     }
     if let Some(text) = line.get("label") {
         n.meta.labels.extend(pairs(text));
@@ -421,6 +433,7 @@ fn add_pool(line: &Line, cluster: &mut Cluster) {
     let capacity: &[&str] = match (line.has("spot"), line.has("spot-only")) {
         (true, _) => &["spot", "on-demand"],
         (_, true) => &["spot"],
+        _ if line.has("reserved") => &["on-demand", "reserved"],
         _ => &[],
     };
     if !capacity.is_empty() {
@@ -506,6 +519,23 @@ fn commitment(line: &Line) -> Commitment {
             Some("?") => None,
             _ => Some(number(line, "used").unwrap_or(1_000)),
         },
+        ..Default::default()
+    }
+}
+
+fn reservation(line: &Line, cloud: &Cloud) -> Commitment {
+    let zone: ZoneName = zone(line.get("zone").unwrap_or("a")).into();
+    Commitment {
+        id: format!("cr-{}", line.word(1)),
+        kind: CommitmentKind::CapacityReservation,
+        count: Some(line.word(2).parse().unwrap()),
+        instance_type: Some(line.word(1).to_owned()),
+        zone_id: cloud.zone_id(&zone).cloned(),
+        platform: match line.get("platform") {
+            Some("?") => None,
+            platform => Some(platform.unwrap_or("Linux/UNIX").to_owned()),
+        },
+        targeted: Some(!line.has("open")),
         ..Default::default()
     }
 }
@@ -616,17 +646,10 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                 },
             ),
             "subnet" => add_subnet(line, &cluster, &mut cloud),
-            "reserved" => push(
-                &mut cloud.commitments,
-                Commitment {
-                    id: format!("cr-{}", line.word(1)),
-                    kind: CommitmentKind::CapacityReservation,
-                    count: Some(line.word(2).parse().unwrap()),
-                    instance_type: Some(line.word(1).to_owned()),
-                    zone_id: Some("use1-az4".into()),
-                    ..Default::default()
-                },
-            ),
+            "reserved" => {
+                let reservation = reservation(line, &cloud);
+                push(&mut cloud.commitments, reservation);
+            }
             "plan" | "instances" => push(&mut cloud.commitments, commitment(line)),
             "other" => push(
                 &mut cloud.instances,
@@ -634,6 +657,7 @@ pub(crate) fn build(header: &Line, lines: &[Line]) -> Scenario {
                     id: "i-other".into(),
                     instance_type: line.word(1).into(),
                     state: InstanceState::Running,
+                    capacity_reservation: line.get("in").map(|of| format!("cr-{of}")),
                     ..Default::default()
                 },
             ),

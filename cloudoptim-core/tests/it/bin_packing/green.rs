@@ -4,10 +4,12 @@ use super::naive::Board;
 use super::properties::{Case, any_case, open, scenario};
 use super::{NOW, Scenario, TYPES, catalog};
 use crate::fixtures::at;
+use cloudoptim_core::decision::{LaunchThrough, Owner};
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::Effort;
 use cloudoptim_core::engines::bin_packing::{
-    Config, GreenField, LaunchLimit, Purchase, StatedRoom, green_field,
+    Config, GreenField, LaunchLimit, NewNode, Price, Purchase, StatedRoom, green_field,
+    limit_prices,
 };
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::model::*;
@@ -58,6 +60,10 @@ fn built(scenario: &Scenario, answer: &GreenField) -> Cluster {
             allocatable: info.unwrap().allocatable.clone(),
             ..Node::default()
         };
+        if let Some(like) = like(&cluster, cloud, new) {
+            node = like.clone();
+            node.meta.labels.remove(HOSTNAME_LABEL);
+        }
         node.meta.name = new.name.to_string();
         node.conditions = vec![NodeCondition {
             name: "Ready".to_owned(),
@@ -91,6 +97,33 @@ fn built(scenario: &Scenario, answer: &GreenField) -> Cluster {
     cluster
 }
 
+/// The node whose copies a group gives: its first in service, if the next is like it.
+fn like<'c>(cluster: &'c Cluster, cloud: &Cloud, new: &NewNode) -> Option<&'c Node> {
+    let group = new.group.as_ref()?;
+    let mut nodes: Vec<&Node> = cluster.nodes.items().iter().collect();
+    nodes.sort_by_key(|node| &node.meta.name);
+    let managed = |node: &Node| node.meta.labels.get(NODE_GROUP_LABEL).cloned();
+    let scaled = |node: &Node, name: &str| {
+        let mut groups = cloud.auto_scaling_groups.items().iter();
+        let of = groups.find(|g| g.name == name).unwrap();
+        let own = node.instance_id().unwrap();
+        of.instances.iter().any(|i| i.instance == own)
+    };
+    let mut own = nodes.into_iter().filter(|node| {
+        let here = match group {
+            Owner::NodeGroup { name, .. } => managed(node).as_ref() == Some(name),
+            Owner::AutoScalingGroup { name } => managed(node).is_none() && scaled(node, name),
+            other => panic!("{other}"),
+        };
+        here && !node.unschedulable && node.is_ready()
+    });
+    let same = |node: &&Node| {
+        node.instance_type() == Some(new.offering.instance_type.as_str())
+            && node.zone_name().as_ref() == Some(&new.zone)
+    };
+    own.next().filter(same)
+}
+
 fn judged(case: &Case, spot_percent: u32) -> Result<GreenField, TestCaseError> {
     judged_with(&open(), case, spot_percent)
 }
@@ -100,8 +133,17 @@ fn judged_with(
     case: &Case,
     spot_percent: u32,
 ) -> Result<GreenField, TestCaseError> {
+    judged_through(config, case, &purchase(spot_percent), spot_percent)
+}
+
+fn judged_through(
+    config: &Config,
+    case: &Case,
+    purchase: &Purchase,
+    spot_percent: u32,
+) -> Result<GreenField, TestCaseError> {
     let scenario = scenario(case);
-    let answer = asked_with(config, &scenario, &purchase(spot_percent));
+    let answer = asked_with(config, &scenario, purchase);
     let cluster = built(&scenario, &answer);
     let board = Board::new(&cluster);
     for (uid, node) in &board.places {
@@ -225,8 +267,131 @@ fn over(case: &Case, rooms: Rooms, answer: &GreenField) -> Vec<String> {
     over
 }
 
+/// Maxima of the groups `own`, of large nodes in zone a, and `workers`, of xlarge ones
+/// in zone b; instances of a reservation of each of the two, and who is asked.
+type Bought = ([u32; 2], [u32; 2], Vec<LaunchThrough>);
+
+fn bought() -> impl Strategy<Value = Bought> {
+    let through = vec![
+        LaunchThrough::NodePools,
+        LaunchThrough::NodeGroups,
+        LaunchThrough::AutoScalingGroups,
+    ];
+    let through = prop::sample::subsequence(through, 0..=3);
+    (
+        prop::array::uniform2(0_u32..5),
+        prop::array::uniform2(0_u32..4),
+        through,
+    )
+}
+
+fn with_groups(case: &Case, (most, reserved, _): &Bought) -> Case {
+    let mut case = case.clone();
+    let [own, workers] = most;
+    for line in &mut case.0 {
+        if line.starts_with("asg own") {
+            *line = line.replace("zones=a,b", "zones=a");
+            line.push_str(&format!(" max={own} type=m6i.large"));
+        } else if line.starts_with("group workers") {
+            line.push_str(&format!(" max={workers} type=m6i.xlarge zone=b"));
+        } else if line == "pool main" {
+            line.push_str(" reserved");
+        }
+    }
+    let [large, xlarge] = reserved;
+    case.0.push(format!("reserved m6i.large {large}"));
+    case.0.push(format!("reserved m6i.xlarge {xlarge} zone=b"));
+    case
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn groups_and_reservations_give_no_more_than_they_have(
+        case in any_case(),
+        bought in bought(),
+    ) {
+        let case = with_groups(&case, &bought);
+        let (most, reserved, through) = bought;
+        let purchase = purchase(0).with_through(through.iter().copied());
+        let answer = judged_through(&open(), &case, &purchase, 0)?;
+        let (mut by_group, mut by_reservation) = ([0; 2], [0; 2]);
+        for new in &answer.nodes {
+            let name = new.offering.instance_type.as_str();
+            let zone = new.zone.as_str();
+            let list = TYPES.iter().find(|t| t.0 == name).unwrap().3;
+            let asked = match &new.group {
+                None => LaunchThrough::NodePools,
+                Some(group) => group.launches_as().unwrap(),
+            };
+            prop_assert!(through.is_empty() || through.contains(&asked), "{new:?}");
+            match &new.group {
+                None => {}
+                Some(Owner::AutoScalingGroup { name: group }) => {
+                    prop_assert_eq!((group.as_str(), name, zone), ("own", "m6i.large", "us-east-1a"));
+                    by_group[0] += 1;
+                }
+                Some(Owner::NodeGroup { name: group, .. }) => {
+                    let as_said = ("workers", "m6i.xlarge", "us-east-1b");
+                    prop_assert_eq!((group.as_str(), name, zone), as_said);
+                    by_group[1] += 1;
+                }
+                Some(other) => prop_assert!(false, "{other}"),
+            }
+            if new.offering.capacity_type != CapacityType::Reserved {
+                prop_assert_eq!(new.price.0, list);
+                continue;
+            }
+            prop_assert_eq!(new.price, MicroUsdPerHour::ZERO);
+            // Of the pools only one names reserved capacity.
+            prop_assert_eq!(new.pool.as_deref(), Some("main"));
+            match (name, zone) {
+                ("m6i.large", "us-east-1a") => by_reservation[0] += 1,
+                ("m6i.xlarge", "us-east-1b") => by_reservation[1] += 1,
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+        let within = |taken: [u32; 2], most: [u32; 2]| taken.iter().zip(most).all(|(t, m)| *t <= m);
+        prop_assert!(within(by_group, most), "{by_group:?} of {most:?}: {answer:#?}");
+        prop_assert!(within(by_reservation, reserved), "{by_reservation:?} of {reserved:?}");
+        for of in &answer.limits {
+            prop_assert!(of.used <= of.room, "{of:?}");
+        }
+        let json = serde_json::to_string(&answer).unwrap();
+        prop_assert_eq!(serde_json::from_str::<GreenField>(&json).unwrap(), answer);
+    }
+
+    #[test]
+    fn more_of_a_limit_never_costs(case in any_case(), rooms in rooms()) {
+        let (config, case) = within(&case, rooms);
+        let scenario = scenario(&case);
+        let (catalog, policy) = (catalog(), Policy::default());
+        let inputs = Inputs {
+            snapshot: &scenario.snapshot,
+            overlay: &scenario.overlay,
+            catalog: &catalog,
+            policy: &policy,
+            ledgers: &scenario.ledgers,
+        };
+        let uid = &scenario.snapshot.clusters[0].uid;
+        let effort = Effort::quick();
+        let answer = limit_prices(&config, &inputs, uid, &purchase(0), &effort, 2).unwrap();
+        for (tried, of) in answer.prices.iter().enumerate() {
+            let found = answer.field.limits.iter().find(|l| l.limit == of.limit).unwrap();
+            prop_assert!(found.binds || found.room - found.used < of.more, "{found:?}");
+            match &of.price {
+                Price::Known { per_month, at_least, at_most } => {
+                    prop_assert!(tried < 2 && answer.field.is_whole());
+                    prop_assert!(at_least >= &MicroUsdPerMonth::ZERO);
+                    prop_assert!(at_least <= per_month && per_month <= at_most, "{of:?}");
+                }
+                Price::NotTried => prop_assert!(tried >= 2),
+                Price::Unknown { .. } => prop_assert!(!answer.field.left.is_empty(), "{of:?}"),
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
 
     #[test]
     fn a_green_field_keeps_to_limits(
@@ -264,5 +429,52 @@ proptest! {
         cluster.pods.value_mut().unwrap().reverse();
         let asked = |scenario| asked(scenario, &purchase(50));
         prop_assert_eq!(asked(&turned), asked(&straight));
+    }
+}
+
+/// Room near and beyond what can be counted holds nothing back.
+#[test]
+fn room_beyond_what_can_be_counted_is_no_lack_of_room() {
+    let lines = [
+        "pool main",
+        "node n1 8 32Gi type=m6i.2xlarge",
+        "node n2 8 32Gi type=m6i.2xlarge",
+        "subnet a 1000",
+        "pods a n1 3 1500m 2Gi",
+        "pods b n2 3 1500m 2Gi",
+    ];
+    let lines = lines.into_iter().map(str::to_owned);
+    let wide = scenario(&Case(lines.collect()));
+    let asked = |amount: u64| {
+        let mut scenario = wide.clone();
+        let pools = &mut scenario.snapshot.clusters[0].node_pools;
+        let limits = pools.value_mut().unwrap()[0]
+            .limits
+            .insert(Default::default());
+        limits.cpu = Some(MilliCpu(amount));
+        limits.memory = Some(Bytes(amount));
+        limits.extended.insert("nodes".to_owned(), amount);
+        let subnets = &mut scenario.snapshot.clouds[0].subnets;
+        subnets.value_mut().unwrap()[0].free_addresses = u32::MAX;
+        let mut room = StatedRoom::default();
+        room.free_vcpus.insert("L-1216C47A".to_owned(), amount);
+        let config = open().with_stated_room(room);
+        asked_with(&config, &scenario, &purchase(0))
+    };
+    let enough = asked(1 << 40);
+    assert!(enough.left.is_empty() && enough.is_whole(), "{enough}");
+    for bits in [50, 51, 62, 63, 64] {
+        for less in [0, 1, 4, 8_000, 1 << 33] {
+            let amount = (1_u128 << bits) - less;
+            let Ok(amount) = u64::try_from(amount) else {
+                continue;
+            };
+            let answer = asked(amount);
+            assert_eq!(answer.nodes, enough.nodes, "{amount}: {answer}");
+            assert!(
+                answer.limits.iter().all(|l| !l.binds),
+                "{amount}: {answer:#?}"
+            );
+        }
     }
 }

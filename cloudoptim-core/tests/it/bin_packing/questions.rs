@@ -7,7 +7,7 @@
 //!         [no-zone= no-type= no-family= type= family= cpu=<app>:<cpu>] [kind=Deployment]
 //! prices [most=]
 //! green [spot=<percent>] [spot-of=<app>:<percent>] [spot-price=<percent>]
-//!       [spot-age=<hours>] [types=<a,b>]
+//!       [spot-age=<hours>] [types=<a,b>] [through=<groups,asgs,pools>] [most=<limits priced>]
 //! ```
 
 use super::build::build;
@@ -15,9 +15,10 @@ use super::settings::{config, spot_age};
 use super::{Scenario, TYPES, catalog};
 use crate::cases::{Line, run_cases};
 use crate::fixtures::cpu;
+use cloudoptim_core::decision::LaunchThrough;
 use cloudoptim_core::engines::bin_packing::{
     Change, Config, Price, Pricing, Purchase, constraint_prices, explain_node, explain_pod,
-    green_field, solver::Effort, what_if,
+    green_field, limit_prices, solver::Effort, what_if,
 };
 use cloudoptim_core::engines::{EngineError, Inputs};
 use cloudoptim_core::model::*;
@@ -130,15 +131,21 @@ fn answer(
             vec![answer.to_string()]
         }
         ("green", _) => {
-            let effort = Effort::default();
-            let answer = green_field(&config, inputs, uid, &purchase(header), &effort)?;
+            let (effort, purchase) = (Effort::default(), purchase(header));
+            let most = header.get("most").map_or(0, |n| n.parse().unwrap());
+            let with_prices = limit_prices(&config, inputs, uid, &purchase, &effort, most)?;
+            let answer = green_field(&config, inputs, uid, &purchase, &effort)?;
+            assert_eq!(answer, with_prices.field);
+            let prices = with_prices.prices.iter().map(ToString::to_string);
+            let prices = prices.filter(|_| header.get("most").is_some());
             let json = serde_json::to_string(&answer).unwrap();
             assert_eq!(answer, serde_json::from_str(&json).unwrap());
             let nodes = answer.nodes.iter().map(|node| {
                 let pods: Vec<&str> = node.pods.iter().map(|p| p.name.as_str()).collect();
                 format!("{}: {}", node.offering, pods.join(" "))
             });
-            std::iter::once(answer.to_string()).chain(nodes).collect()
+            let first = std::iter::once(answer.to_string());
+            first.chain(nodes).chain(prices).collect()
         }
         ("prices", _) => {
             let most = header.get("most").map_or(20, |n| n.parse().unwrap());
@@ -160,6 +167,13 @@ fn purchase(header: &Line) -> Purchase {
         let workload = WorkloadRef::new("shop", "Deployment", app);
         purchase = purchase.with_spot_percent_of(workload, percent(of));
     }
+    let through = header.get("through").into_iter();
+    purchase = purchase.with_through(through.flat_map(|t| t.split(',')).map(|who| match who {
+        "pools" => LaunchThrough::NodePools,
+        "groups" => LaunchThrough::NodeGroups,
+        "asgs" => LaunchThrough::AutoScalingGroups,
+        other => panic!("{other}?"),
+    }));
     if let Some(types) = header.get("types") {
         purchase = purchase.with_instance_types(types.split(',').map(InstanceType::from));
     }

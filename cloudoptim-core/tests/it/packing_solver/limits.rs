@@ -4,7 +4,7 @@ use super::cases::node_type;
 use super::naive::{faults, unproven};
 use super::properties::{RICH, Shape, TINY, in_order, problem, readable, shuffled};
 use cloudoptim_core::engines::bin_packing::solver::{
-    BoundMethod, Certificate, Class, Effort, NodeType, Note, Offering, Problem, ProblemError,
+    BoundMethod, Certificate, Class, Effort, Mask, NodeType, Note, Offering, Problem, ProblemError,
     PurchaseLimit, Solution, Take, UnplacedReason, exact, solve,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
@@ -54,6 +54,49 @@ fn limited(shape: Shape, tightest: u64) -> impl Strategy<Value = Problem> {
             p
         })
     })
+}
+
+/// The same with reservations of the first types, of so many nodes each, which cost
+/// next to nothing there; and with a group that gives at most `max` of the last type, of
+/// which there is no other.
+fn reserved(p: &Problem, counts: &[u64], max: u64) -> Problem {
+    let mut p = p.clone();
+    let types = p.types.len();
+    let all = |id: String, node_type, max| PurchaseLimit {
+        id,
+        max,
+        takes: vec![Take {
+            node_type,
+            offering: None,
+            amount: 1,
+        }],
+    };
+    p.purchase_limits
+        .push(all("group".to_owned(), types - 1, max));
+    for (of, count) in counts.iter().enumerate().take(types) {
+        let mut own = p.types[of].clone();
+        own.id = format!("{} reserved", own.id);
+        // Of one zone, as reservations are.
+        own.offerings.truncate(1);
+        for offering in &mut own.offerings {
+            let price = offering.price.map(|price| (price.0 / 1_000).max(1));
+            offering.price = price.map(MicroUsdPerHour);
+            offering.available = None;
+        }
+        let new = p.types.len();
+        for class in &mut p.classes {
+            if class.types != Mask::All {
+                let mut accepted: Vec<usize> =
+                    (0..new).filter(|t| class.types.contains(*t)).collect();
+                accepted.extend(class.types.contains(of).then_some(new));
+                class.types = Mask::only(accepted);
+            }
+        }
+        p.types.push(own);
+        p.purchase_limits
+            .push(all(format!("reserved {of}"), new, *count));
+    }
+    p
 }
 
 fn placed_all_that_fits(solution: &Solution) -> bool {
@@ -143,6 +186,25 @@ proptest! {
         let solution = solve(&p, &Effort::default().with_bound_labels(labels)).unwrap();
         let faults = faults(&p, &solution);
         prop_assert!(faults.is_empty(), "{faults:?}\n{solution:?}");
+        in_order(&p, &solution)?;
+    }
+
+    #[test]
+    fn what_is_reserved_costs_next_to_nothing_and_the_rest_its_price(
+        p in prop_oneof![
+            problem(TINY),
+            problem(Shape { zones: 2, per_class: 1, classes: 5, ..TINY }),
+        ],
+        counts in proptest::collection::vec(0u64..3, 1..=2),
+        max in 0u64..4,
+        labels in prop_oneof![Just(20_000_000u64), Just(0)],
+    ) {
+        let p = reserved(&p, &counts, max);
+        let solution = solve(&p, &Effort::default().with_bound_labels(labels)).unwrap();
+        let faults = faults(&p, &solution);
+        prop_assert!(faults.is_empty(), "{faults:?}\n{solution:?}");
+        let unproven = unproven(&p, &solution);
+        prop_assert!(unproven.is_empty(), "{unproven:?}");
         in_order(&p, &solution)?;
     }
 
@@ -279,7 +341,7 @@ fn zones_share_a_limit() {
     let class = |zone: usize| Class {
         id: format!("in {zone}"),
         count: 9,
-        zones: cloudoptim_core::engines::bin_packing::solver::Mask::only([zone]),
+        zones: Mask::only([zone]),
         ..p.classes[0].clone()
     };
     p.classes = vec![class(0), class(1)];
@@ -323,4 +385,20 @@ fn a_problem_without_limits_is_read_and_written_as_before() {
     assert_eq!(serde_json::from_str::<Problem>(&json).unwrap(), p);
     let solution = serde_json::to_string(&solved(&p)).unwrap();
     assert!(!solution.contains("limit_values") && !solution.contains("purchase_limits"));
+}
+
+/// The bound buys parts of nodes: it needs a third of the fourth one, for which there
+/// is enough of the quota, and gives no price. There is too little for all of it.
+#[test]
+fn a_limit_may_hold_a_node_back_without_a_price() {
+    let thirds = |max| {
+        let mut p = quota(max);
+        p.classes[0].demand = vec![300];
+        solved(&p)
+    };
+    let (held, free) = (thirds(15), thirds(16));
+    assert_eq!(held.cost, MicroUsdPerHour(3 * 100_000 + 150_000));
+    assert_eq!(free.cost, MicroUsdPerHour(4 * 100_000));
+    let of = &held.purchase_limits[0];
+    assert_eq!((of.used, of.max, of.value), (12, 15, 0));
 }

@@ -6,7 +6,6 @@ use cloudoptim_core::engines::bin_packing::solver::{
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use proptest::prelude::*;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Capacity, price, whether it may go, whether it is closed to newcomers.
@@ -78,7 +77,7 @@ fn fleet(nodes: &[Node], demands: &[(u64, u64)], items: &[(usize, usize)], more:
         .map(|(_, _, price, removable, _)| Holding {
             price: Some(MicroUsdPerHour(*price)),
             removable: *removable,
-            movable: Vec::new(),
+            ..Holding::default()
         })
         .collect();
     // Items that do not fit where they were drawn are not there.
@@ -149,6 +148,58 @@ fn fleets() -> impl Strategy<Value = Fleet> {
 fn alone_holds(fleet: &Fleet, own: i64, came: i64) -> bool {
     let heeded = !fleet.problem.rules.is_empty();
     !heeded || own + came <= 1 || came == 0
+}
+
+/// A limit that nodes that are kept and bought, by type and offering, take more of
+/// than there is. What only the kept take is there whatever the limit says.
+fn beyond(
+    fleet: &Fleet,
+    kept: impl Iterator<Item = usize>,
+    bought: &[(usize, usize)],
+) -> Option<String> {
+    let limits = &fleet.problem.purchase_limits;
+    let mut taken = vec![0; limits.len()];
+    for (limit, amount) in kept.flat_map(|node| &fleet.holdings[node].takes) {
+        taken[*limit] += amount;
+    }
+    for (limit, kept) in limits.iter().zip(taken) {
+        let new = bought
+            .iter()
+            .map(|(ty, offering)| limit.taken_by(*ty, *offering));
+        let new: u64 = new.sum();
+        if new > 0 && new + kept > limit.max {
+            let (id, max) = (&limit.id, limit.max);
+            return Some(format!("{new} and {kept} of {max} {id}"));
+        }
+    }
+    None
+}
+
+/// The same fleet with limits that its nodes and new ones share.
+fn shared(fleet: Fleet, limits: &[(u64, u64, Vec<u64>)]) -> Fleet {
+    let mut fleet = fleet;
+    for (number, (max, amount, by_node)) in limits.iter().enumerate() {
+        let takes = (0..fleet.problem.types.len()).map(|node_type| Take {
+            node_type,
+            offering: None,
+            amount: *amount,
+        });
+        fleet.problem.purchase_limits.push(PurchaseLimit {
+            // Not in the order of their ids.
+            id: format!("limit {}", limits.len() - number),
+            max: *max,
+            takes: takes.collect(),
+        });
+        for (holding, amount) in fleet.holdings.iter_mut().zip(by_node) {
+            holding.takes.push((number, *amount));
+        }
+    }
+    fleet
+}
+
+fn limits() -> impl Strategy<Value = Vec<(u64, u64, Vec<u64>)>> {
+    let by_node = prop::collection::vec(0u64..4, 5);
+    prop::collection::vec((0u64..14, 0u64..4, by_node), 1..3)
 }
 
 /// What holds items: room, content, price.
@@ -224,7 +275,14 @@ fn assign(
             let all = i64::from(b.content.get(&0).copied().unwrap_or(0));
             alone_holds(fleet, all - b.came, b.came)
         };
-        if !fleet.narrow_rules.is_empty() || bins.iter().all(holds) {
+        let nodes = problem.nodes.len();
+        let used = bins.iter().enumerate();
+        let used = used.filter(|(_, b)| b.stays || !b.content.is_empty());
+        let used: Vec<usize> = used.map(|(i, _)| i).collect();
+        let kept = used.iter().copied().filter(|i| *i < nodes);
+        let bought = vec![(0, 0); used.iter().filter(|i| **i >= nodes).count()];
+        let within = beyond(fleet, kept, &bought).is_none();
+        if within && (!fleet.narrow_rules.is_empty() || bins.iter().all(holds)) {
             let used = bins.iter().filter(|b| b.stays || !b.content.is_empty());
             let cost = used.map(|b| b.price).sum();
             let entry = best.entry(moved).or_insert(i64::MAX);
@@ -414,6 +472,28 @@ proptest! {
     }
 
     #[test]
+    fn nodes_that_go_leave_what_they_take_of_limits_to_new_ones(
+        fleet in fleets(),
+        limits in limits(),
+    ) {
+        let fleet = shared(fleet, &limits);
+        let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+        let best = cheapest(&fleet);
+        for point in &frontier.points {
+            prop_assert_eq!(faults(&fleet, point), Vec::<String>::new());
+            let all = 0..fleet.problem.nodes.len();
+            let kept = all.filter(|node| !point.removed.contains(node));
+            let bought = point.bought.iter().map(|n| (n.node_type, n.offering));
+            let bought: Vec<(usize, usize)> = bought.collect();
+            prop_assert_eq!(beyond(&fleet, kept, &bought), None, "{:?}", point);
+        }
+        for (moved, cost) in &best {
+            let bound = bound(&frontier, *moved);
+            prop_assert!(bound <= *cost, "{moved} moves: bound {bound}, possible {cost}");
+        }
+    }
+
+    #[test]
     fn the_order_of_nodes_and_classes_changes_nothing(fleet in fleets(), turn in 1usize..4) {
         let there = repack(&fleet, &RepackEffort::default()).unwrap();
         let mut other = fleet.clone();
@@ -443,33 +523,63 @@ proptest! {
     }
 }
 
-#[test]
-fn the_points_reach_the_best_there_is_in_most_small_fleets() {
+/// In how many of 400 small fleets the cheapest point is the best there is, and in
+/// how many something could be saved.
+fn reached(fleets: impl Strategy<Value = Fleet>) -> (u32, u32) {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
-    let (all, best_found, saved) = (Cell::new(0u32), Cell::new(0u32), Cell::new(0u32));
+    let (mut best_found, mut saved) = (0, 0);
     for _ in 0..400 {
-        let fleet = fleets().new_tree(&mut runner).unwrap().current();
+        let fleet = fleets.new_tree(&mut runner).unwrap().current();
         let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
-        let best = *cheapest(&fleet).values().min().unwrap();
+        let best = cheapest(&fleet).into_values().min();
+        // Beyond a limit as it is, nothing may be possible but to buy nothing.
+        let best = best.unwrap_or(frontier.cost_before.0);
         let found = frontier.points.last().unwrap().cost.0;
-        all.set(all.get() + 1);
-        best_found.set(best_found.get() + u32::from(found == best));
-        saved.set(saved.get() + u32::from(best < frontier.cost_before.0));
+        best_found += u32::from(found <= best);
+        saved += u32::from(best < frontier.cost_before.0);
     }
+    (best_found, saved)
+}
+
+#[test]
+fn the_points_reach_the_best_there_is_in_most_small_fleets() {
+    let (best_found, saved) = reached(fleets());
+    assert!(saved > 200, "{saved} of 400 could save");
+    assert!(best_found >= 320, "{best_found} of 400 reach the optimum");
+    let within = (fleets(), limits()).prop_map(|(fleet, limits)| shared(fleet, &limits));
+    let (best_found, saved) = reached(within);
+    assert!(saved > 150, "{saved} of 400 could save within limits");
     assert!(
-        saved.get() > 200,
-        "{} of {} could save",
-        saved.get(),
-        all.get()
+        best_found >= 320,
+        "{best_found} of 400 reach the optimum within limits"
     );
-    assert!(
-        best_found.get() * 100 >= all.get() * 80,
-        "{} of {} reach the optimum",
-        best_found.get(),
-        all.get()
-    );
+}
+
+/// A node of now takes all of a limit: it goes for a cheaper one, which takes as
+/// much, and no node comes beside it.
+#[test]
+fn a_full_limit_lets_a_node_be_replaced() {
+    let nodes = [(40, 40, 90, true, false)];
+    let more = More {
+        buy: Some((20, 20, 50)),
+        alone: false,
+        narrow: false,
+        only: None,
+    };
+    let fleet = fleet(&nodes, &[(8, 8)], &[(0, 0), (0, 0)], &more);
+    let last = |limits: &[(u64, u64, Vec<u64>)]| {
+        let fleet = shared(fleet.clone(), limits);
+        let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+        frontier.points.last().unwrap().cost.0
+    };
+    assert_eq!(last(&[]), 50);
+    // All that there is, and half of what the new one takes.
+    assert_eq!(last(&[(4, 4, vec![4])]), 50);
+    assert_eq!(last(&[(2, 4, vec![2])]), 90);
+    // Of another one there is nothing.
+    assert_eq!(last(&[(4, 4, vec![4]), (0, 1, vec![0])]), 90);
 }
 
 #[test]
@@ -506,6 +616,10 @@ fn what_a_fleet_says_of_itself_must_agree() {
     refused(
         &|f| f.holdings[0].movable.push((7, 0)),
         "0 items of class 7 may leave node \"n0\", which holds 0",
+    );
+    refused(
+        &|f| f.holdings[1].takes.push((0, 1)),
+        "node \"n1\" takes of limit 0, of which there are 0",
     );
     refused(
         &|f| f.narrow_rules = vec![3],
@@ -569,6 +683,7 @@ fn a_node_goes_when_an_item_of_a_node_that_stays_makes_room() {
         price: Some(MicroUsdPerHour(price)),
         removable: true,
         movable: vec![(class, n)],
+        ..Holding::default()
     };
     let fleet = Fleet {
         problem: Problem {

@@ -201,6 +201,7 @@ fn repackings_give_the_same_bytes_on_any_number_of_threads() {
             price: of.offerings[0].price,
             removable: i % 7 > 0,
             movable: present.clone(),
+            ..Holding::default()
         });
         base.nodes.push(ExistingNode {
             id: format!("n{i}"),

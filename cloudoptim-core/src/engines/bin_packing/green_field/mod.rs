@@ -1,27 +1,32 @@
 //! The cheapest set of nodes for a cluster's pods, were there none yet.
 
+mod kinds;
+mod paid;
+mod price;
 mod purchase;
 mod room;
 mod settle;
 
+pub use price::{LimitPrice, LimitPrices, limit_prices};
 pub use purchase::Purchase;
 
 use super::fleet::{Buys, Fresh, Launchable, Shares, fresh};
 use super::headroom::lay;
-use super::limits::{LaunchLimit, Limits};
+use super::limits::{LaunchLimit, Limits, Uses};
 use super::share::Share;
 use super::solver::{Effort, Problem, ProblemError, Solution, Stopped, solve};
 use super::trial::named;
 use super::{Config, cluster_of, missing};
-use crate::decision::{MissingEvidence, Offering};
+use crate::decision::{MissingEvidence, Offering, Owner};
 use crate::engines::{EngineError, EngineId, Inputs};
 use crate::model::{
-    Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName, OwnerIndex,
-    Pod, WorkloadRef, ZoneName,
+    Cloud, Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName,
+    OwnerIndex, Pod, WorkloadRef, ZoneName,
 };
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Movability, PodId, World};
-use purchase::kinds;
+use kinds::{Market, kinds};
+use paid::Dearer;
 use room::Rooms;
 use serde::{Deserialize, Serialize};
 use settle::settle;
@@ -64,6 +69,10 @@ pub struct GreenField {
     /// nothing that needs them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "pairs")]
     pub limits_not_known: BTreeMap<LaunchLimit, String>,
+    /// What is known instead of all that the account has bought ahead. There may be
+    /// capacity reservations then that cost as much now as they would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitments_not_known: Option<String>,
 }
 
 /// What new nodes take of a limit, and what it costs that there is no more.
@@ -76,11 +85,18 @@ pub struct LimitUse {
     pub used: u64,
     /// How much there is for new nodes, with what the nodes of now hold.
     pub room: u64,
-    /// Whether it holds something back: cheaper nodes, or nodes at all.
+    /// The most that a node takes of it, of those that there are to buy.
+    #[serde(default)]
+    pub node_takes: u64,
+    /// Whether it holds something back by the bound: cheaper nodes, or nodes at all.
     pub binds: bool,
     /// What all of it is worth at the price of its last unit: `worth / room` is
-    /// what one unit more would save in an hour. Zero where it does not bind, and
-    /// where limits leave pods without a node.
+    /// what one unit more would save in an hour, were there parts of nodes.
+    ///
+    /// Zero where limits leave pods without a node, and where the bound, which buys
+    /// parts of nodes, leaves some of it. Then it may hold a whole node back all the
+    /// same, if less than [`Self::node_takes`] is left of it: what that costs is told
+    /// by [`limit_prices`].
     pub worth: MicroUsdPerHour,
 }
 
@@ -118,6 +134,10 @@ pub struct NewNode {
     pub offering: Offering,
     /// Karpenter's pool whose labels and taints it has, where there are pools.
     pub pool: Option<String>,
+    /// The group that gives it, where nodes are bought
+    /// [through groups](Purchase::through).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Owner>,
     /// Price, with the policy's [`extra_per_node`](Config::extra_per_node), as in
     /// `cost_now`.
     pub price: MicroUsdPerHour,
@@ -137,7 +157,8 @@ pub enum Unhoused {
     FitsNothing,
     /// Rules about who shares a node or a zone leave no place for it.
     Rules,
-    /// A limit of a pool, a quota or a subnet allows no more nodes that take it.
+    /// A limit of a pool, a group, a quota, a subnet or a capacity reservation allows
+    /// no more nodes that take it.
     Limit,
     /// The work limit came first.
     NoneFound,
@@ -163,10 +184,23 @@ impl fmt::Display for Unhoused {
 /// and in a zone are kept. Spreads count the zones in which the cluster has nodes
 /// now. Limits of pools, vCPU quotas and the addresses of subnets hold, with all
 /// that the cluster's nodes hold now; a limit that nobody knows holds nothing back
-/// and is named ([`GreenField::limits_not_known`]). Maxima of groups and counts of
-/// capacity reservations are left out: nothing is bought through a group, or as
-/// reserved. Each pod is put on its node once more by the scheduler's rules before
-/// the answer is given.
+/// and is named ([`GreenField::limits_not_known`]).
+///
+/// A node in a capacity reservation costs nothing, for the reservation is paid
+/// whether it is filled or not, unless
+/// [its price is stated](Config::marginal_prices); there are as many as the
+/// reservations of its type and zone have instances beside those of others, and more
+/// of them cost their full price. Pools buy them that name `reserved` among their
+/// capacity types. Where it is not known how many there are, or whether nodes on
+/// demand fill them by themselves, none is bought so, and what is not known is
+/// [named](GreenField::missing). The cluster's nodes of now that are in such
+/// reservations cost as little.
+///
+/// Where nodes are bought [through groups](Purchase::through), each gives at most as
+/// many as its maximum; its minimum is not asked for.
+///
+/// Each pod is put on its node once more by the scheduler's rules before the answer is
+/// given.
 ///
 /// # Errors
 /// [`EngineError`] for settings out of range, a cluster that is not there, or
@@ -178,6 +212,18 @@ pub fn green_field(
     purchase: &Purchase,
     effort: &Effort,
 ) -> Result<GreenField, EngineError> {
+    with_more(config, inputs, cluster, purchase, effort, None)
+}
+
+/// The same with more of a limit than there is.
+fn with_more(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &ClusterUid,
+    purchase: &Purchase,
+    effort: &Effort,
+    more: Option<(&LaunchLimit, u64)>,
+) -> Result<GreenField, EngineError> {
     config.validate()?;
     purchase.validate()?;
     let laid = inputs.laid();
@@ -188,8 +234,20 @@ pub fn green_field(
         cluster: cluster.uid.clone(),
         ..GreenField::default()
     };
+    let cloud = inputs.snapshot.cloud_of(cluster);
+    let now = inputs.now();
+    let mut limits = Limits::new(config, inputs, cluster, cloud).at_day_zero(cluster, now);
+    if let Some((limit, amount)) = more {
+        limits.free(&Uses::from([(limit.clone(), amount)]));
+    }
+    out.commitments_not_known = commitments_not_known(config, cloud);
     for node in cluster.nodes.items() {
-        match inputs.node_price(cluster, node) {
+        let paid = limits.reservation_of(node, now);
+        let price = match paid {
+            Some(_) => inputs.reserved_price(cluster, node),
+            None => inputs.node_price(cluster, node),
+        };
+        match price {
             Some(price) => out.cost_now += price,
             None => out.unpriced += 1,
         }
@@ -197,7 +255,14 @@ pub fn green_field(
     if let Some((part, state)) = missing(cluster) {
         out.missing.insert(MissingEvidence::Part { part, state });
     }
-    let kinds = kinds(config, inputs, cluster, purchase, &mut out.missing);
+    let market = Market {
+        config,
+        inputs,
+        cluster,
+        purchase,
+        limits: &limits,
+    };
+    let kinds = kinds(market, &mut out.missing);
     let world = World::new(cluster, &inputs.overlay.count_limits);
     let owners = OwnerIndex::new(cluster);
     let share = Share::new(cluster, &owners, config, inputs);
@@ -208,16 +273,16 @@ pub fn green_field(
     let wanted = wanted(inputs, config, cluster, &world, &owners, purchase);
     let launchables: Vec<Launchable> = kinds.iter().map(|k| k.launchable.clone()).collect();
     let mut fresh = fresh(&world, &wanted, &launchables, shares);
-    let cloud = inputs.snapshot.cloud_of(cluster);
-    let limits = Limits::new(config, inputs, cluster, cloud).at_day_zero(cluster);
     let mut rooms = Rooms::new(&kinds, &limits);
     fresh.problem.purchase_limits = std::mem::take(&mut rooms.rows);
+    let dearer = Dearer::new(&mut fresh.problem, &kinds, &rooms);
     let contradiction = |err: ProblemError| EngineError::Contradiction {
         engine: EngineId::BinPacking,
         message: err.to_string(),
     };
     let solution = solve(&fresh.problem, effort).map_err(contradiction)?;
     (out.lower_bound, out.proof) = bound(&fresh, &solution, effort).map_err(contradiction)?;
+    out.lower_bound = dearer.without(out.lower_bound);
     out.work_limit = solution.proof.stopped == Stopped::WorkLimit;
     for pod in &fresh.left {
         out.leave(&world, *pod, Unhoused::RuleWithoutNumber);
@@ -295,6 +360,9 @@ impl fmt::Display for GreenField {
         for (limit, state) in &self.limits_not_known {
             write!(f, "; room not known: {limit} ({state})")?;
         }
+        if let Some(state) = &self.commitments_not_known {
+            write!(f, "; commitments not known: {state}")?;
+        }
         match self.saves_per_month {
             Some(saves) if saves < MicroUsdPerMonth::ZERO => write!(f, "; costs {}", -saves),
             Some(saves) => write!(f, "; saves {saves}"),
@@ -317,8 +385,24 @@ pub fn purchasable(
     purchase.validate()?;
     let laid = inputs.laid();
     let cluster = cluster_of(&laid, cluster)?;
-    let kinds = kinds(config, inputs, cluster, purchase, &mut BTreeSet::new());
+    let cloud = inputs.snapshot.cloud_of(cluster);
+    let limits = Limits::new(config, inputs, cluster, cloud);
+    let market = Market {
+        config,
+        inputs,
+        cluster,
+        purchase,
+        limits: &limits.at_day_zero(cluster, inputs.now()),
+    };
+    let kinds = kinds(market, &mut BTreeSet::new());
     Ok(kinds.into_iter().map(|kind| kind.launchable).collect())
+}
+
+/// What is known of what was bought ahead, where that is not all.
+fn commitments_not_known(config: &Config, cloud: Option<&Cloud>) -> Option<String> {
+    let listed = &cloud?.commitments;
+    let stated = config.assume_no_commitments && listed.items().is_empty();
+    (!stated && !listed.is_complete()).then(|| listed.to_string())
 }
 
 /// The pods that need a node, in order, each with what may be bought for it: the

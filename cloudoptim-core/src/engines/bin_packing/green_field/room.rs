@@ -1,6 +1,7 @@
-//! Limits of pools, quotas and subnets, as rows of the search.
+//! Limits of pools, groups, quotas, subnets and capacity reservations, as rows of the
+//! search.
 
-use super::purchase::NewKind;
+use super::kinds::NewKind;
 use super::{GreenField, LimitUse};
 use crate::engines::bin_packing::limits::{LaunchLimit, Limits, Uses};
 use crate::engines::bin_packing::solver::{Certificate, Note, PurchaseLimit, Solution, Take};
@@ -14,8 +15,9 @@ const MOST: u64 = 1 << 50;
 pub(super) struct Rooms {
     /// By kind and zone.
     uses: BTreeMap<(String, String), Uses>,
-    /// The limits that are known, in the order of the rows.
-    limits: Vec<(LaunchLimit, u64)>,
+    /// The limits that are known, in the order of the rows, with how much there is
+    /// and the most that a node takes.
+    limits: Vec<(LaunchLimit, u64, u64)>,
     /// What is known instead of the others.
     unknown: BTreeMap<LaunchLimit, String>,
     /// For the solver.
@@ -36,10 +38,10 @@ impl Rooms {
         for (node_type, kind) in kinds.iter().enumerate() {
             let zones = kind.launchable.zones.iter().enumerate();
             for (offering, (zone, (node, _))) in zones {
-                let info = kind.instance_type.as_str();
+                let of = (kind.instance_type.as_str(), kind.capacity_type);
                 let pods = node.allocatable.pods;
-                let pool = kind.pool.as_deref();
-                let mut uses = limits.of_new(info, kind.capacity_type, zone, pods, pool);
+                let (pool, group) = (kind.pool.as_deref(), kind.group.as_ref());
+                let mut uses = limits.of_new(of, zone, pods, pool, group);
                 uses.remove(&LaunchLimit::Surge);
                 for (limit, amount) in &uses {
                     let free = match limits.known(limit) {
@@ -62,15 +64,23 @@ impl Rooms {
             }
         }
         for (limit, (free, takes)) in takes {
+            let most = takes.iter().map(|take| take.amount).max();
             rooms.rows.push(PurchaseLimit {
                 // Ids break ties: the order of the limits is that of the rows.
                 id: format!("{:06}", rooms.rows.len()),
                 max: free,
                 takes,
             });
-            rooms.limits.push((limit, free));
+            rooms.limits.push((limit, free, most.unwrap_or(0)));
         }
         rooms
+    }
+
+    /// Nodes for which there is room in capacity reservations.
+    pub(super) fn reserved(&self) -> u64 {
+        let own = self.limits.iter();
+        let own = own.filter(|(limit, ..)| matches!(limit, LaunchLimit::Reserved { .. }));
+        own.fold(0, |sum, (_, room, _)| sum.saturating_add(*room))
     }
 
     /// What the new nodes of an answer take, and what is not known of that.
@@ -83,18 +93,19 @@ impl Rooms {
                 *used = used.saturating_add(*amount);
             }
         }
-        for (row, (limit, room)) in self.limits.iter().enumerate() {
+        for (row, (limit, room, node_takes)) in self.limits.iter().enumerate() {
             let mut found = solution.purchase_limits.iter();
             let value = found.find(|u| u.limit == row).map_or(0, |u| u.value);
             let worth = i64::try_from(value >> Certificate::SCALE_BITS).unwrap_or(i64::MAX);
             let used = used.get(limit).copied().unwrap_or(0);
             let reached = Note::LimitReached { limit: row };
             let binds = value > 0 || solution.proof.notes.contains(&reached);
-            if used > 0 || binds {
+            if used > 0 || binds || room < node_takes {
                 out.limits.push(LimitUse {
                     limit: limit.clone(),
                     used,
                     room: *room,
+                    node_takes: *node_takes,
                     binds,
                     worth: MicroUsdPerHour(worth),
                 });

@@ -1,12 +1,12 @@
 //! A solution in numbers as nodes with pods, by the scheduler's rules.
 
-use super::purchase::NewKind;
+use super::kinds::NewKind;
 use super::{GreenField, NewNode, Unhoused};
 use crate::decision::Offering;
 use crate::engines::bin_packing::fleet::{Buys, Fresh};
 use crate::engines::bin_packing::solver::{Solution, UnplacedReason};
 use crate::engines::bin_packing::trial::{leaves_again, named};
-use crate::model::{CapacityType, HOSTNAME_LABEL, ZONE_ID_LABEL, ZoneId};
+use crate::model::{CapacityType, HOSTNAME_LABEL};
 use crate::scheduling::{NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +49,6 @@ pub(super) fn settle(
         node.meta.name = format!("new-{number:06}");
         let labels = &mut node.meta.labels;
         labels.insert(HOSTNAME_LABEL.to_owned(), node.meta.name.clone());
-        let zone_id = node.meta.label(ZONE_ID_LABEL).map(ZoneId::from);
         let name = node.name();
         let launchable = &kind.launchable;
         let Some(id) = world.add_node(node, &launchable.daemons, launchable.ebs_limit) else {
@@ -66,10 +65,11 @@ pub(super) fn settle(
                 zone: zone.as_str().into(),
                 offering: Offering {
                     instance_type: kind.instance_type.clone(),
-                    zone: zone_id,
+                    zone: kind.zone_ids.get(zone).cloned(),
                     capacity_type: kind.capacity_type,
                 },
                 pool: kind.pool.clone(),
+                group: kind.group.clone(),
                 price: *price,
                 pods: Vec::new(),
             },

@@ -312,6 +312,12 @@ impl Canonical {
         (inverse(&self.classes), inverse(&self.nodes))
     }
 
+    /// The canonical index of a purchase limit.
+    pub(super) fn limit_new(&self, limit: usize) -> usize {
+        let new = self.limits.iter().position(|old| *old == limit);
+        new.unwrap_or(limit)
+    }
+
     /// Bought nodes in the indices of the original problem.
     pub(super) fn bought_back(&self, nodes: &mut [NewNode]) {
         for node in nodes {

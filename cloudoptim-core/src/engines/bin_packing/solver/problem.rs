@@ -37,7 +37,9 @@ pub struct Problem {
 /// quota, addresses of a subnet, instances of a reservation.
 ///
 /// Unlike [`Offering::available`] it has a price: the bound knows what it costs
-/// that there is no more, and so does the choice of nodes.
+/// that there is no more, and so does the choice of nodes. The bound buys parts of
+/// nodes: where it leaves some of a limit, the price is 0, though what is left may be
+/// too little for a whole node and hold one back.
 ///
 /// ```
 /// use cloudoptim_core::engines::bin_packing::solver::{PurchaseLimit, Take};

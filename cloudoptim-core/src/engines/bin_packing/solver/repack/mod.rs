@@ -53,6 +53,12 @@ pub struct Holding {
     /// Items that may move: class and count, part of the node's
     /// [`present`](super::ExistingNode::present).
     pub movable: Vec<(usize, u32)>,
+    /// What the node takes of purchase limits as long as it stays: limit and
+    /// amount. [`PurchaseLimit::max`](super::PurchaseLimit::max) is then for such
+    /// nodes and new ones together. Nodes that are there may take more than that;
+    /// then nothing is bought that takes of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub takes: Vec<(usize, u64)>,
 }
 
 /// How much work [`repack`] may do, in counts, and what is asked.
@@ -193,6 +199,7 @@ impl Frontier {
     ///     price: Some(MicroUsdPerHour(100_000)),
     ///     removable: true,
     ///     movable: vec![(0, movable)],
+    ///     ..Holding::default()
     /// };
     /// let fleet = Fleet {
     ///     problem: Problem {
@@ -266,6 +273,13 @@ impl Fleet {
                         node.id
                     )));
                 }
+            }
+            let limits = self.problem.purchase_limits.len();
+            if let Some((limit, _)) = holding.takes.iter().find(|(l, _)| *l >= limits) {
+                return Err(ProblemError::Holdings(format!(
+                    "node {:?} takes of limit {limit}, of which there are {limits}",
+                    node.id
+                )));
             }
         }
         let rules = self.problem.rules.len();

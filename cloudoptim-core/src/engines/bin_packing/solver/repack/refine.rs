@@ -199,7 +199,7 @@ fn regroup_one(base: &Base<'_>, trial: &mut Trial, node: usize, per_move: i64) -
     {
         return true;
     }
-    let instead = trial.instead(base, &lacking, trial.price(base, node));
+    let instead = trial.instead(base, node, &lacking);
     let mut first = instead.into_iter().take(INSTEAD);
     first.any(|(_, new)| trial.regroup(base, node, &others, Some(new), per_move))
 }

@@ -30,8 +30,10 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
             .map(|(c, n)| (class_of[*c], *n))
             .collect();
         movable.sort_unstable();
+        let takes = holding.takes.iter();
         holdings[*node] = Holding {
             movable,
+            takes: takes.map(|(l, n)| (canonical.limit_new(*l), *n)).collect(),
             ..holding.clone()
         };
     }

@@ -34,13 +34,14 @@ impl Trial {
             }
         }
         let items: Vec<(usize, u32)> = left.iter().map(|(k, n)| (*k, *n)).collect();
+        let limits = self.limits_left(base, None);
         for (_, ty, at) in offers {
             self.work += 1;
             let t = &model.types[ty];
             let small = sums.iter().zip(&t.capacity).any(|(s, c)| s > c);
             let offer = t.offers[at];
             if small
-                || !self.in_stock(base, t.source, offer.offering)
+                || !self.in_stock(base, (t.source, offer.offering), None, &limits)
                 || !self.zone_takes(base, offer.zone, &items)
             {
                 continue;
@@ -97,31 +98,72 @@ impl Trial {
         takes
     }
 
-    /// Whether one more node of an offering can be had.
-    pub(super) fn in_stock(&self, base: &Base<'_>, ty: usize, offering: usize) -> bool {
+    /// Whether one more node of an offering can be had, when another one goes and
+    /// so much is left of purchase limits.
+    pub(super) fn in_stock(
+        &self,
+        base: &Base<'_>,
+        (ty, offering): (usize, usize),
+        going: Option<usize>,
+        left: &[u64],
+    ) -> bool {
         let types = &base.fleet.problem.types;
         let offer = types.get(ty).and_then(|t| t.offerings.get(offering));
         let live = self.bought.iter().zip(base.price.len()..);
         let live = live.filter(|(b, i)| {
-            !self.gone[*i] && b.node.node_type == ty && b.node.offering == offering
+            let same = b.node.node_type == ty && b.node.offering == offering;
+            same && !self.gone[*i] && going != Some(*i)
         });
         let stocked = offer
             .and_then(|o| o.available)
             .is_none_or(|most| (live.count() as u64) < u64::from(most));
-        let limits = self.limits_left(base);
-        stocked && limits.iter().all(|l| l.taken_by(ty, offering) <= l.max)
+        stocked && base.within(left, ty, offering)
     }
 
-    /// Purchase limits without what was bought takes of them.
-    fn limits_left(&self, base: &Base<'_>) -> Vec<PurchaseLimit> {
-        let mut limits = base.fleet.problem.purchase_limits.clone();
-        for (new, i) in self.bought.iter().zip(base.price.len()..) {
-            for limit in limits.iter_mut().filter(|_| !self.gone[i]) {
-                let taken = limit.taken_by(new.node.node_type, new.node.offering);
-                limit.max = limit.max.saturating_sub(taken);
+    /// What purchase limits leave beside the nodes that were bought and those that
+    /// stay, but for one that is about to go.
+    pub(super) fn limits_left(&self, base: &Base<'_>, going: Option<usize>) -> Vec<u64> {
+        let problem = &base.fleet.problem;
+        let mut left: Vec<u64> = problem.purchase_limits.iter().map(|l| l.max).collect();
+        if left.is_empty() {
+            return left;
+        }
+        let stays = |node: usize| !self.gone[node] && going != Some(node);
+        for (node, holding) in base.fleet.holdings.iter().enumerate() {
+            for (limit, amount) in holding.takes.iter().filter(|_| stays(node)) {
+                left[*limit] = left[*limit].saturating_sub(*amount);
             }
         }
-        limits
+        let bought = self.bought.iter().zip(base.price.len()..);
+        for (new, _) in bought.filter(|(_, i)| stays(*i)) {
+            for (left, table) in left.iter_mut().zip(&base.takes) {
+                let taken = table[new.node.node_type][new.node.offering];
+                *left = left.saturating_sub(taken);
+            }
+        }
+        left
+    }
+
+    /// Whether purchase limits, of which so much is left when another one goes, let
+    /// a node come back.
+    pub(super) fn comes_back(
+        &self,
+        base: &Base<'_>,
+        node: usize,
+        going: usize,
+        left: &[u64],
+    ) -> bool {
+        let takes = base.fleet.holdings.get(node).map_or(&[][..], |h| &h.takes);
+        takes.iter().all(|(limit, amount)| {
+            // Nodes that were there before may be beyond a limit by themselves.
+            let table = &base.takes[*limit];
+            let mut bought = self.bought.iter().zip(base.price.len()..);
+            let none = |(b, i): (&Bought, usize)| {
+                let taken = table[b.node.node_type][b.node.offering];
+                taken == 0 || self.gone[i] || i == going
+            };
+            *amount <= left[*limit] || bought.all(none)
+        })
     }
 
     /// The cheapest nodes found for what is left, if not above `budget`.
@@ -162,6 +204,12 @@ impl Trial {
                 *available = available.saturating_sub(1);
             }
         }
+        let left = self.limits_left(base, None);
+        let limits = whole.purchase_limits.iter().zip(left);
+        let limits = limits.map(|(limit, max)| PurchaseLimit {
+            max,
+            ..limit.clone()
+        });
         let problem = Problem {
             dims: whole.dims.clone(),
             zones: whole.zones.clone(),
@@ -170,7 +218,7 @@ impl Trial {
             rules: whole.rules.clone(),
             nodes,
             classes,
-            purchase_limits: self.limits_left(base),
+            purchase_limits: limits.collect(),
         };
         let canonical = Canonical::new(&problem).on_grid();
         let solution = search::run(&canonical.problem, effort, &mut |_| {

@@ -8,6 +8,7 @@ mod place;
 mod regroup;
 
 use super::super::bin::Bin;
+use super::super::limited;
 use super::super::model::Model;
 use super::super::solution::{Effort, NewNode, Placed};
 use super::super::zones::ZoneRules;
@@ -73,6 +74,8 @@ pub(super) struct Base<'a> {
     open: Vec<bool>,
     /// Kinds: those that are hard to place first.
     rank: Vec<usize>,
+    /// What a new node takes, by purchase limit, type and offering.
+    takes: Vec<Vec<Vec<u64>>>,
     pub(super) cost_before: i64,
     /// Of what all prices are multiples.
     step: i64,
@@ -235,7 +238,17 @@ impl<'a> Base<'a> {
             price,
             removable,
             rank,
+            takes: {
+                let limits = problem.purchase_limits.iter();
+                limits.map(|limit| limited::table(problem, limit)).collect()
+            },
         }
+    }
+
+    /// Whether what is left of purchase limits is enough for a new node.
+    fn within(&self, left: &[u64], ty: usize, offering: usize) -> bool {
+        let mut tables = left.iter().zip(&self.takes);
+        tables.all(|(left, table)| table[ty][offering] <= *left)
     }
 
     pub(super) fn start(&self) -> Trial {

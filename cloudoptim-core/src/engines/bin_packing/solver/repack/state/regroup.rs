@@ -75,7 +75,7 @@ impl Trial {
             let moves = i128::from(self.moved_then(base, going, dealt)) - before;
             i128::from(cost) + moves * i128::from(per_move) < 0 && self.zones.total() <= excess
         });
-        let done = pays.is_some_and(|dealt| self.seat(base, &dealt, &mut undo));
+        let done = pays.is_some_and(|dealt| self.seat(base, &dealt, going, &mut undo));
         if !done {
             self.undo(undo);
             self.departed = departed;
@@ -337,7 +337,7 @@ impl Trial {
     }
 
     /// Puts everything where it was dealt; whether every rule allows it.
-    fn seat(&mut self, base: &Base<'_>, dealt: &Dealt, undo: &mut Undo) -> bool {
+    fn seat(&mut self, base: &Base<'_>, dealt: &Dealt, going: usize, undo: &mut Undo) -> bool {
         let model = base.model;
         let Dealt { kinds, at, deal } = dealt;
         let nodes = at.iter().zip(deal.seats());
@@ -383,7 +383,9 @@ impl Trial {
                     price: offer.price,
                     items: items.collect(),
                 };
-                let stocked = self.in_stock(base, node.node_type, node.offering);
+                let offer = (node.node_type, node.offering);
+                let left = self.limits_left(base, Some(going));
+                let stocked = self.in_stock(base, offer, Some(going), &left);
                 if !stocked || self.filled(base, &node, &here).is_none() {
                     return false;
                 }
@@ -393,6 +395,10 @@ impl Trial {
                 self.zones = zones;
             }
             Instead::Back(node) => {
+                let left = self.limits_left(base, Some(going));
+                if !self.comes_back(base, *node, going, &left) {
+                    return false;
+                }
                 let Some(bin) = self.brought_back(base, *node) else {
                     return false;
                 };
@@ -566,14 +572,16 @@ impl Trial {
         lacks
     }
 
-    /// Nodes that could come in place of one, for less than `budget` and with at
+    /// Nodes that could come in place of one that goes, for less and with at
     /// least as much as is `lacking`: the cheapest first.
     pub(in super::super) fn instead(
         &self,
         base: &Base<'_>,
+        going: usize,
         lacking: &[u64],
-        budget: i64,
     ) -> Vec<(i64, Instead)> {
+        let budget = self.price(base, going);
+        let left = self.limits_left(base, Some(going));
         let model = base.model;
         let enough = |has: &mut dyn Iterator<Item = f64>| {
             let mut both = has.zip(lacking);
@@ -585,6 +593,9 @@ impl Trial {
         for node in (0..base.price.len()).filter(|n| self.gone[*n] && base.open[*n]) {
             let price = base.price[node];
             if price >= budget || !enough(&mut base.capacity[node].iter().copied()) {
+                continue;
+            }
+            if !self.comes_back(base, node, going, &left) {
                 continue;
             }
             let capacity = base.capacity[node].iter().map(|c| *c as u64).collect();
@@ -602,7 +613,8 @@ impl Trial {
                 continue;
             }
             for (at, offer) in t.offers.iter().enumerate() {
-                let stocked = self.in_stock(base, t.source, offer.offering);
+                let of = (t.source, offer.offering);
+                let stocked = self.in_stock(base, of, Some(going), &left);
                 if offer.price.0 < budget && stocked {
                     found.push((offer.price.0, Instead::New(ty, at)));
                 }
