@@ -488,7 +488,7 @@ proptest! {
             prop_assert_eq!(beyond(&fleet, kept, &bought), None, "{:?}", point);
         }
         for (moved, cost) in &best {
-            let bound = bound(&frontier, *moved);
+            let bound = bound(&fleet, &frontier, *moved);
             prop_assert!(bound <= *cost, "{moved} moves: bound {bound}, possible {cost}");
         }
     }

@@ -22,27 +22,27 @@ const CLOSE: i128 = 3_000;
 /// Trials of one price per move that are refined, all but the best as long as no
 /// more than this work is done for each node.
 const SEVERAL: usize = 3;
-const EARLY: u64 = 2_500;
+const EARLY: u64 = 1_200;
 
 /// Trials whose refinement is remembered.
 const REMEMBERED: usize = 6;
 
 /// What it may take for each node to bring room together once.
-const GATHERING: u64 = 2_500;
+const GATHERING: u64 = 1_200;
 
 /// Work for each node is reckoned for as many as this at the least.
-const NODES: usize = 1_000;
+const NODES: usize = 1_400;
 
 /// Nodes tried one after the other in vain, once room was brought together.
 pub(super) const IN_VAIN: usize = 24;
 
 /// What one price per move may take for each node to deal items out anew.
-const REGROUPING: u64 = 300;
+const REGROUPING: u64 = 150;
 
 /// Nodes tried in vain before dealing out is given up, and what that takes for each
 /// node at the least.
 const DEALT_IN_VAIN: u32 = 8;
-const PATIENCE: u64 = 40;
+const PATIENCE: u64 = 20;
 
 /// Over how many nodes items are dealt out at once, and how many nodes are tried
 /// in place of one.
