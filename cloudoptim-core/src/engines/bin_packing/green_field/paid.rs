@@ -2,7 +2,7 @@
 
 use super::kinds::NewKind;
 use super::room::Rooms;
-use crate::engines::bin_packing::solver::Problem;
+use crate::engines::bin_packing::solver::{Problem, gcd};
 use crate::model::{CapacityType, MicroUsdPerHour};
 
 /// A node counts at least a thousandth of the cheapest that costs more.
@@ -14,7 +14,7 @@ pub(super) struct Dearer {
     /// The most that all of them are together.
     most: i64,
     /// What all true prices are a multiple of.
-    step: i64,
+    step: u64,
 }
 
 impl Dearer {
@@ -50,7 +50,7 @@ impl Dearer {
         let nodes = i64::try_from(nodes).unwrap_or(i64::MAX);
         Self {
             most: each.saturating_mul(nodes),
-            step: prices.into_iter().fold(0, gcd),
+            step: prices.iter().fold(0, |step, p| gcd(step, p.unsigned_abs())),
         }
     }
 
@@ -60,16 +60,9 @@ impl Dearer {
             return bound;
         }
         let bound = bound.0.saturating_sub(self.most).max(0);
-        let over = bound.checked_rem(self.step).unwrap_or(0);
-        let up = if over > 0 { self.step - over } else { 0 };
+        let step = i64::try_from(self.step).unwrap_or(1);
+        let over = bound.checked_rem(step).unwrap_or(0);
+        let up = if over > 0 { step - over } else { 0 };
         MicroUsdPerHour(bound.saturating_add(up))
     }
-}
-
-const fn gcd(a: i64, b: i64) -> i64 {
-    let (mut a, mut b) = (a, b);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }

@@ -240,7 +240,8 @@ impl Search {
     }
 }
 
-pub(super) fn gcd(a: u64, b: u64) -> u64 {
+/// The greatest common divisor; 0 divides nothing, and is of no account.
+pub(in super::super) fn gcd(a: u64, b: u64) -> u64 {
     let (mut a, mut b) = (a, b);
     while b != 0 {
         (a, b) = (b, a % b);

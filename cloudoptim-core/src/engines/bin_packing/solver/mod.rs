@@ -62,6 +62,8 @@ mod swaps;
 mod tight;
 mod zones;
 
+pub(super) use grid::gcd;
+
 pub use existing::{Existing, Misfit, Move};
 pub use problem::{
     Affinity, Class, CountLimit, Device, DeviceRequest, ExistingNode, Mask, NodeType, Offering,

@@ -8,6 +8,7 @@ mod place;
 mod regroup;
 
 use super::super::bin::Bin;
+use super::super::grid::gcd;
 use super::super::limited;
 use super::super::model::Model;
 use super::super::solution::{Effort, NewNode, Placed};
@@ -35,15 +36,6 @@ pub(super) enum Fit {
 pub(super) enum Way {
     Back,
     Once,
-}
-
-/// The greatest that divides both; all divide none.
-fn divisor(a: i64, b: i64) -> i64 {
-    let (mut a, mut b) = (a.abs(), b.abs());
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
 }
 
 /// Above so many items without a place, an attempt is given up at once.
@@ -217,7 +209,9 @@ impl<'a> Base<'a> {
         }
         let offered = problem.types.iter().flat_map(|t| &t.offerings);
         let offered = offered.filter_map(|o| o.price.map(|p| p.0));
-        let step = price.iter().copied().chain(offered).fold(0, divisor);
+        let prices = price.iter().copied().chain(offered);
+        let step = prices.fold(0, |step, p| gcd(step, p.unsigned_abs()));
+        let step = i64::try_from(step).unwrap_or(1);
         let may_go = price.iter().zip(&removable).filter(|(p, r)| **r && **p > 0);
         let least = match problem.types.is_empty() {
             true => may_go.map(|(p, _)| *p).min().unwrap_or(0),
