@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 pub struct Purchase {
     /// Types to choose from. Empty: all with a price, of the architectures that
     /// the cluster's nodes have, burstable ones only where it has some, none
-    /// larger than [`max_node_vcpus`](Config::max_node_vcpus).
+    /// larger than [`max_node_vcpus`](crate::engines::bin_packing::Config::max_node_vcpus).
     pub instance_types: BTreeSet<InstanceType>,
     /// Who is asked for nodes. Empty, the default: Karpenter's pools where there are
     /// some, else nobody, and any node can be had. Groups give copies of one type in
