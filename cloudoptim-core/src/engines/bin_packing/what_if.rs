@@ -187,7 +187,7 @@ impl fmt::Display for WhatIf {
 /// assert_eq!(
 ///     answer.to_string(),
 ///     "without the do-not-disrupt mark of shop/StatefulSet/web: $0.19/h instead of \
-///      $0.38/h, saves $140.16/mo (proven: from $140.16/mo to $210.24/mo)",
+///      $0.38/h, saves $140.16/mo (proven: from $140.16/mo to $140.16/mo)",
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
