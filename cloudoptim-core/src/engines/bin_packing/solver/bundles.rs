@@ -9,10 +9,10 @@
 //! lose against it (Dantzig and Wolfe 1960; the same argument as in
 //! [`Search::keep_possible`]).
 
+use super::branches::Rests;
 use super::labels::Priced;
 use super::lp::{Filling, Knapsack};
 use super::pricing::Search;
-use super::room::Pricer;
 use super::solution::ShareOf;
 
 /// Bundles and shapes that a search looks at, and when it is to prove something.
@@ -79,6 +79,8 @@ pub(super) struct Bundler {
     /// Bundles that were made so far, in the order of the columns.
     known: Vec<Bundle>,
     knapsack: Knapsack,
+    /// What is left beside items that take several devices.
+    pub(super) rests: Rests,
 }
 
 /// The fractional filling, by shapes.
@@ -93,7 +95,7 @@ pub(super) struct Relaxed {
 impl Bundler {
     /// `None` when the type has no devices or unequal ones, or when some item
     /// shares several.
-    pub(super) fn new(search: &Search, pricer: &Pricer) -> Option<Self> {
+    pub(super) fn new(search: &Search, kinds: &[(ShareOf, u32)]) -> Option<Self> {
         let first = search.devices.first().copied().unwrap_or((0, 1));
         if search.devices.iter().any(|d| *d != first) || first.1 == 0 {
             return None;
@@ -120,8 +122,8 @@ impl Bundler {
             super::grid::gcd(step, u64::from(*milli))
         });
         let cells = |milli: u32| (u64::from(milli) / step.max(1)) as usize;
-        let rows: Vec<usize> = (0..pricer.rows.len())
-            .filter(|r| pricer.rows[*r].0 != ShareOf::Devices)
+        let rows: Vec<usize> = (0..kinds.len())
+            .filter(|r| kinds[*r].0 != ShareOf::Devices)
             .collect();
         let mut bundler = Self {
             devices: u32::try_from(search.devices.len()).ok()?,
@@ -133,7 +135,8 @@ impl Bundler {
             knapsack: Knapsack::new(rows.len() + 1, Vec::new()),
             single: Vec::new(),
             rows,
-            kinds: pricer.rows.clone(),
+            kinds: kinds.to_vec(),
+            rests: Rests::default(),
             known: Vec::new(),
         };
         for bundle in &single {
@@ -212,6 +215,11 @@ impl Bundler {
             amounts: (0..).zip(amounts).filter(|(_, z)| *z > 0.0).collect(),
             duals: filling.duals,
         }
+    }
+
+    /// What the rows of the parts are about.
+    pub(super) fn kinds(&self) -> &[(ShareOf, u32)] {
+        &self.kinds
     }
 
     /// What the whole capacity of each amount carries.
@@ -543,7 +551,7 @@ impl Walk<'_> {
 pub(super) mod tests {
     use super::super::model::Model;
     use super::super::problem::{Class, Device, DeviceRequest, Mask, NodeType, Offering, Problem};
-    use super::super::room::{Group, Room};
+    use super::super::room::{Group, Pricer, Room};
     use super::*;
     use crate::model::MicroUsdPerHour;
 
@@ -681,7 +689,7 @@ pub(super) mod tests {
             let devices = seed as usize % 3;
             let (problem, by_class) = problem(seed, devices);
             let (search, pricer, values) = search(&problem, &by_class);
-            let mut bundler = Bundler::new(&search, &pricer).unwrap();
+            let mut bundler = Bundler::new(&search, &pricer.rows).unwrap();
             let mut free = vec![10, 12];
             free.resize(2 + devices, 1000);
             let best = brute(&search, &values, 0, &mut free);

@@ -172,7 +172,7 @@ impl<'a> Programme<'a> {
                     Type {
                         ty,
                         price: (offer.raised as f64).max(1e-3),
-                        bundler: Bundler::new(&search, &pricer)
+                        bundler: Bundler::new(&search, &pricer.rows)
                             .filter(|b| b.devices > 0 || devices),
                         search,
                         pricer,

@@ -9,6 +9,7 @@
 //! over both lists (Horowitz and Sahni 1974). As devices are equal, one half may
 //! be the one whose bundles lose the least: half of what is to lose, at most.
 
+use super::branches::Branch;
 use super::bundles::{Bundler, Relaxed};
 use super::labels::Priced;
 use super::parts::{Beaten, Part, Promise, Stairs, dear_first};
@@ -53,16 +54,41 @@ pub(super) struct Bundled {
     /// Without items that take several devices each, where there are any: a part
     /// of one is all too good a filling.
     without: Option<Relaxed>,
+    /// The same with a set of such items on the node, for each that may matter;
+    /// `None` where these are too many.
+    branches: Option<Vec<Branch>>,
+    /// No filling is worth more than this and what was asked for.
+    pub(super) upper: f64,
 }
 
 impl Bundled {
-    /// At `values`, by [`Search::shapes`].
-    pub(super) fn new(bundler: &mut Bundler, search: &Search, values: &[f64]) -> Self {
-        let all = bundler.relax(search, values);
-        let singles = bundler.without_several(values);
+    /// At `values`, by [`Search::shapes`]; what is worth no more than `least` does
+    /// not matter.
+    pub(super) fn new(bundler: &mut Bundler, search: &Search, values: &[f64], least: f64) -> Self {
+        let mut bundled = Self::plain(bundler.relax(search, values));
+        let Some(singles) = bundler.without_several(values) else {
+            return bundled;
+        };
+        let without = bundler.relax(search, &singles);
+        if bundled.all.value > least {
+            bundled.branches = bundler.branches(search, &bundled.all, values, least);
+        }
+        if let Some(branches) = &bundled.branches {
+            let upper = branches.iter().map(Branch::upper);
+            let upper = upper.fold(without.value.max(least), f64::max);
+            bundled.upper = bundled.upper.min(upper);
+        }
+        bundled.without = Some(without);
+        bundled
+    }
+
+    /// Where no item takes several devices.
+    pub(super) fn plain(all: Relaxed) -> Self {
         Self {
+            upper: all.value,
             all,
-            without: singles.map(|values| bundler.relax(search, &values)),
+            without: None,
+            branches: None,
         }
     }
 }
@@ -169,18 +195,15 @@ impl Bundler {
         };
         let singles = self.without_several(values)?;
         let mut priced = look(without, &singles, false)?;
-        let several = look(&bundled.all, values, true)?;
-        priced.upper = priced.upper.max(several.upper);
-        priced.work += several.work;
-        let mut worse = several;
-        if worse.value > priced.value {
-            std::mem::swap(&mut priced.counts, &mut worse.counts);
-            priced.value = worse.value;
+        let Some(branches) = &bundled.branches else {
+            better(&mut priced, look(&bundled.all, values, true)?);
+            return Some(priced);
+        };
+        for branch in branches.iter().filter(|branch| branch.upper() > target) {
+            let left = budget.saturating_sub(priced.work);
+            let beside = self.joined_beside(search, branch, values, part, target, left)?;
+            better(&mut priced, beside);
         }
-        if !worse.counts.is_empty() {
-            priced.others.push(worse.counts);
-        }
-        priced.others.append(&mut worse.others);
         Some(priced)
     }
 
@@ -381,6 +404,20 @@ impl Bundler {
         let free = others <= 0.0 && self.by_limits(relaxed) <= 0.0;
         free.then(|| [dims.first().copied(), dims.get(1).copied()])
     }
+}
+
+/// Keeps the best of both.
+fn better(priced: &mut Priced, mut other: Priced) {
+    priced.upper = priced.upper.max(other.upper);
+    priced.work += other.work;
+    if other.value > priced.value {
+        std::mem::swap(&mut priced.counts, &mut other.counts);
+        priced.value = other.value;
+    }
+    if !other.counts.is_empty() {
+        priced.others.push(other.counts);
+    }
+    priced.others.append(&mut other.others);
 }
 
 /// Whether a part fits an empty node.
@@ -700,14 +737,15 @@ mod tests {
             let devices = seed as usize % 5;
             let (problem, by_class) = problem(seed.into(), devices);
             let (search, pricer, values) = search(&problem, &by_class);
-            let mut bundler = Bundler::new(&search, &pricer).unwrap();
+            let mut bundler = Bundler::new(&search, &pricer.rows).unwrap();
             let mut free = vec![10, 12];
             free.resize(2 + devices, 1000);
             let best = brute(&search, &values, 0, &mut free);
-            let bundled = Bundled::new(&mut bundler, &search, &values);
-            assert!(bundled.all.value >= best - 1e-6, "seed {seed}");
             for (target, part) in [(0.5, 1.0), (0.99, 1.0), (0.9, 0.5), (1.01, 0.25)] {
                 let target = best * target;
+                let bundled = Bundled::new(&mut bundler, &search, &values, target);
+                assert!(bundled.all.value >= best - 1e-6, "seed {seed}");
+                assert!(bundled.upper.max(target) >= best - 1e-6, "seed {seed}");
                 let priced = bundler.joined(&search, &bundled, &values, part, target, u64::MAX);
                 let priced = priced.unwrap();
                 assert!(priced.upper >= best - 1e-6, "seed {seed}: {priced:?}");

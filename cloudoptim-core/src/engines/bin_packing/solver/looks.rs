@@ -78,8 +78,8 @@ impl Type {
         if worth > 1.0 + 1e-9
             && let Some(bundler) = &mut self.bundler
         {
-            let tighter = Bundled::new(bundler, &self.search, &own);
-            worth = worth.min(tighter.all.value / self.price);
+            let tighter = Bundled::new(bundler, &self.search, &own, self.price);
+            worth = worth.min(tighter.upper / self.price);
             bundled = Some(tighter);
         }
         (worth, filling, bundled)
@@ -201,7 +201,7 @@ fn joined_price(
         (found, Look::Hard) => found.filter(|p| p.upper <= target),
         (Some(found), _) => Some(Priced { work, ..found }),
         (None, _) => Some(Priced {
-            upper: bundled.all.value,
+            upper: bundled.upper,
             work,
             ..Priced::default()
         }),

@@ -23,6 +23,7 @@ mod answer;
 mod balance;
 mod bin;
 mod bound;
+mod branches;
 mod bundles;
 mod canon;
 mod columns;

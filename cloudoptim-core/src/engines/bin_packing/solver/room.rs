@@ -157,7 +157,7 @@ impl Room {
 }
 
 /// `demand / capacity`, or its dual feasible rounding, as a fraction.
-fn rounded(demand: u64, capacity: u64, rounding: u32) -> (u128, u128) {
+pub(super) fn rounded(demand: u64, capacity: u64, rounding: u32) -> (u128, u128) {
     let (demand, capacity) = (u128::from(demand), u128::from(capacity));
     if demand == 0 || capacity == 0 {
         return (0, 1);
