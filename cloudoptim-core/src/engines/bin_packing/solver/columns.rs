@@ -23,12 +23,16 @@ use std::ops::ControlFlow;
 /// Above this many shapes the programme takes longer than it is worth.
 pub(super) const MAX_SHAPES: usize = 320;
 
-/// How far towards the best known duals to look for fillings, and the nodes
-/// of the search for one; the next line is tried when one finds nothing.
-const SEARCHES: [(f64, u64); 3] = [(0.6, 500), (0.3, 500), (0.0, 500)];
+/// How far towards the best known duals to look for fillings; the next is tried
+/// when one finds nothing.
+const SEARCHES: [f64; 3] = [0.6, 0.3, 0.0];
 
 /// The same while diving.
-const DIVE_SEARCHES: [(f64, u64); 1] = [(0.0, 500)];
+const DIVE_SEARCHES: [f64; 1] = [0.0];
+
+/// Nodes of the search for a filling, without devices and with them.
+const NODES: u64 = 200;
+const DEVICE_NODES: u64 = 500;
 
 /// Rounds of fillings after each step of a dive. A zone is one of several, and
 /// quick: fewer then, and few before the dive if it knows the fillings of all
@@ -118,6 +122,8 @@ pub(super) struct Programme<'a> {
     /// The programme as last solved, with the configuration of each column.
     solved: Option<(Master, Vec<Option<usize>>)>,
     types_per_round: usize,
+    /// Nodes of a search for a filling.
+    nodes: u64,
     /// Whether it knows the fillings of another programme.
     taught: bool,
     pub(super) pivots: u64,
@@ -187,6 +193,7 @@ impl<'a> Programme<'a> {
             centre,
             centre_bound: f64::NEG_INFINITY,
             solved: None,
+            nodes: if devices { DEVICE_NODES } else { NODES },
             types_per_round: if devices {
                 DEVICE_TYPES_PER_ROUND
             } else {
@@ -349,7 +356,7 @@ impl<'a> Programme<'a> {
         &mut self,
         left: &[u32],
         rounds: u32,
-        searches: &[(f64, u64)],
+        searches: &[f64],
     ) -> Option<Vec<(usize, f64)>> {
         let limit = self.pivot_limit.saturating_sub(self.pivots);
         let mut rounds = rounds;
@@ -385,14 +392,14 @@ impl<'a> Programme<'a> {
             let duals = master.duals();
             let objective = master.objective();
             let mut fresh = Vec::new();
-            for (at, (smoothing, nodes)) in searches.iter().enumerate() {
+            for (at, smoothing) in searches.iter().enumerate() {
                 let last = at + 1 == searches.len();
                 let values: Vec<f64> = duals
                     .iter()
                     .zip(&self.centre)
                     .map(|(d, c)| (1.0 - smoothing) * d.max(0.0) + smoothing * c)
                     .collect();
-                fresh = self.generate(left, &values, &duals, *nodes, last);
+                fresh = self.generate(left, &values, &duals, last);
                 if !fresh.is_empty() {
                     break;
                 }
@@ -417,14 +424,7 @@ impl<'a> Programme<'a> {
     /// (or at the true `duals`). Returns those that are new. Types that promise
     /// no more than when they were last searched in vain wait until the others
     /// have nothing, and until the `last` look.
-    fn generate(
-        &mut self,
-        left: &[u32],
-        values: &[f64],
-        duals: &[f64],
-        nodes: u64,
-        last: bool,
-    ) -> Vec<usize> {
+    fn generate(&mut self, left: &[u32], values: &[f64], duals: &[f64], last: bool) -> Vec<usize> {
         let mut promising: Vec<(f64, usize, Filling)> = Vec::new();
         let mut scale: f64 = 1.0;
         self.work += self.pricers.len() as u64;
@@ -484,7 +484,7 @@ impl<'a> Programme<'a> {
             parallel::in_order(
                 &some,
                 1,
-                |(_, i, filling)| programme.look(*i, filling, left, (&by_shape, duals), nodes),
+                |(_, i, filling)| programme.look(*i, filling, left, (&by_shape, duals)),
                 |(worth, i, _), (found, cost)| {
                     work += cost;
                     hits += usize::from(!found.is_empty());
@@ -518,11 +518,10 @@ impl<'a> Programme<'a> {
         filling: &Filling,
         left: &[u32],
         (values, duals): (&[f64], &[f64]),
-        nodes: u64,
     ) -> (Vec<Config>, u64) {
         let (mut found, mut work) = self.guess(index, filling, left, values, duals);
         if found.is_empty() {
-            let (config, cost) = self.search(index, filling, left, values, duals, nodes);
+            let (config, cost) = self.search(index, filling, left, values, duals);
             found.extend(config);
             work += cost;
         }
@@ -587,7 +586,6 @@ impl<'a> Programme<'a> {
         left: &[u32],
         values: &[f64],
         duals: &[f64],
-        nodes: u64,
     ) -> (Option<Config>, u64) {
         let TypePricer {
             ty,
@@ -598,7 +596,7 @@ impl<'a> Programme<'a> {
         let own: Vec<f64> = search.shapes.iter().map(|s| values[*s]).collect();
         let own_left: Vec<u32> = search.shapes.iter().map(|s| left[*s]).collect();
         // Less than the price is of no use.
-        let found = search.best(&own, &own_left, &filling.duals, *price, nodes);
+        let found = search.best(&own, &own_left, &filling.duals, *price, self.nodes);
         // A node of the search costs about as much as ten attempts to place.
         let work = 10 * found.nodes;
         let mut counts = found.counts;

@@ -6,6 +6,10 @@
 //! Items may be repeated, except those under a limit of one on a node, of which
 //! one is added at the end. What is not an axis is left out, and looked at only
 //! when a filling is read.
+//!
+//! Larger types have a table of their own on a coarser grid, to which requests are
+//! rounded down as far as that takes little off each. What it says is a bound, and
+//! of the fillings it reads only those count that fit.
 
 use super::grid::gcd;
 use super::labels::Priced;
@@ -13,8 +17,13 @@ use super::model::Model;
 use super::pricing::Search;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most entries of a table.
-const MAX_CELLS: usize = 3 << 19;
+/// Most entries of a table on the grid of all requests.
+const MAX_CELLS: usize = 1 << 18;
+
+/// The same of a coarse table, and what rounding may take off a request, as a part
+/// of it.
+const MAX_COARSE: usize = 1 << 21;
+const ROUNDED: f64 = 1.0 / 16.0;
 
 /// Entries that take as long as a label.
 const CELLS_PER_LABEL: u64 = 512;
@@ -41,6 +50,8 @@ pub(super) struct Family {
     /// Items that may be repeated, and those of which a node holds one.
     free: Vec<Item>,
     single: Vec<Item>,
+    /// Most entries of a table.
+    most: usize,
 }
 
 /// What a node of any size holds at most.
@@ -54,9 +65,21 @@ pub(super) struct Table {
 }
 
 impl Family {
-    /// `None` when no table is small enough, or several limits bind. `searches`
-    /// are those of all types.
-    pub(super) fn new(model: &Model, searches: &[&Search]) -> Option<Self> {
+    /// Tables that serve the more types the larger they are: the first on the grid
+    /// of all requests, where what it says is exact; then one where requests are
+    /// rounded down to a coarser grid, as long as that takes little off each, which
+    /// serves larger types and may promise a little too much. None when no table
+    /// is small enough, or several limits bind. `searches` are those of all types.
+    pub(super) fn all(model: &Model, searches: &[&Search]) -> Vec<Self> {
+        let Some(exact) = Self::new(model, searches, None) else {
+            return Vec::new();
+        };
+        let coarse = Self::new(model, searches, Some(&exact));
+        std::iter::once(exact).chain(coarse).collect()
+    }
+
+    /// One of them, for types that `finer` does not serve.
+    fn new(model: &Model, searches: &[&Search], finer: Option<&Self>) -> Option<Self> {
         let plain = |s: &&&Search| s.devices.is_empty();
         let shapes: BTreeSet<usize> = searches
             .iter()
@@ -74,7 +97,30 @@ impl Family {
         let demand = |s: usize, dim: usize| model.shapes[s].demand[dim];
         let [first, second] = axes(model, &shapes, searches)?;
         let step = |dim: usize| shapes.iter().fold(0, |a, s| gcd(a, demand(*s, dim))).max(1);
-        let (row, column) = (step(first), step(second));
+        let (mut row, mut column) = (step(first), step(second));
+        if finer.is_some() {
+            let lost = |dim: usize, step: u64| -> f64 {
+                let taken = shapes.iter().map(|s| demand(*s, dim)).filter(|d| *d > 0);
+                let lost = taken.map(|d| (d % step) as f64 / d as f64);
+                lost.fold(0.0, f64::max)
+            };
+            let coarser = |dim: usize, mut step: u64| {
+                while lost(dim, step.saturating_mul(2)) <= ROUNDED {
+                    step = step.saturating_mul(2);
+                }
+                step
+            };
+            let fine = (row, column);
+            (row, column) = (coarser(first, row), coarser(second, column));
+            if (row, column) == fine {
+                return None;
+            }
+        }
+        let most = if finer.is_some() {
+            MAX_COARSE
+        } else {
+            MAX_CELLS
+        };
         let mut free = Vec::new();
         let mut single = Vec::new();
         for s in shapes.iter().copied() {
@@ -91,7 +137,11 @@ impl Family {
         }
         let sizes: Vec<Option<(usize, usize)>> = searches
             .iter()
-            .map(|search| {
+            .enumerate()
+            .map(|(ty, search)| {
+                if finer.is_some_and(|finer| finer.serves(ty)) {
+                    return None;
+                }
                 let rows = usize::try_from(search.capacity[first] / row).ok()?;
                 let columns = usize::try_from(search.capacity[second] / column).ok()?;
                 let cells = rows.checked_add(1)?.checked_mul(columns.checked_add(1)?)?;
@@ -101,13 +151,14 @@ impl Family {
                     demand.zip(&search.capacity).all(|(d, c)| d <= c)
                 };
                 let all = shapes.iter().filter(|s| fits(s)).eq(search.shapes.iter());
-                (search.devices.is_empty() && all && cells <= MAX_CELLS).then_some((rows, columns))
+                (search.devices.is_empty() && all && cells <= most).then_some((rows, columns))
             })
             .collect();
         sizes.iter().any(Option::is_some).then_some(Self {
             sizes,
             free,
             single,
+            most,
         })
     }
 
@@ -115,9 +166,10 @@ impl Family {
         self.sizes.get(ty).is_some_and(Option::is_some)
     }
 
-    /// What a table of all types costs, in labels.
-    pub(super) fn work(&self) -> u64 {
-        let cells = self.sizes.iter().flatten().map(|(r, c)| (r + 1) * (c + 1));
+    /// What a table of `types` costs, in labels.
+    pub(super) fn work(&self, types: &[usize]) -> u64 {
+        let sizes = types.iter().filter_map(|t| self.sizes[*t]);
+        let cells = sizes.map(|(r, c)| (r + 1) * (c + 1));
         let most = cells.max().unwrap_or(0) as u64;
         most * self.free.len() as u64 / CELLS_PER_LABEL
     }
@@ -128,7 +180,7 @@ impl Family {
         let (mut height, mut width) = (0, 0);
         for (rows, columns) in types.iter().filter_map(|t| self.sizes[*t]) {
             let (h, w) = (height.max(rows + 1), width.max(columns + 1));
-            if h * w <= MAX_CELLS {
+            if h * w <= self.most {
                 (height, width) = (h, w);
             }
         }
@@ -395,23 +447,28 @@ mod tests {
         best
     }
 
+    /// What types can hold, and values by shape.
+    fn searches(model: &Model, by_class: &[f64]) -> (Vec<Search>, Vec<f64>) {
+        let mut values = vec![0.0; model.shapes.len()];
+        for kind in &model.kinds {
+            let of = kind.classes.iter().map(|(class, _)| by_class[*class]);
+            values[kind.shape] = of.fold(0.0, f64::max);
+        }
+        let types = 0..model.types.len();
+        let searches = types.map(|t| {
+            let shapes = (0..model.shapes.len()).filter(|s| model.types[t].fits[*s] > 0);
+            Search::new(model, t, shapes.collect(), Vec::new())
+        });
+        (searches.collect(), values)
+    }
+
     #[test]
     fn one_table_tells_what_trying_everything_tells_of_every_size() {
         for seed in 1..=200 {
             let (problem, by_class) = problem(seed);
             let model = Model::new(&problem);
-            let mut values = vec![0.0; model.shapes.len()];
-            for kind in &model.kinds {
-                let of = kind.classes.iter().map(|(class, _)| by_class[*class]);
-                values[kind.shape] = of.fold(0.0, f64::max);
-            }
-            let searches: Vec<Search> = (0..model.types.len())
-                .map(|t| {
-                    let shapes = (0..model.shapes.len()).filter(|s| model.types[t].fits[*s] > 0);
-                    Search::new(&model, t, shapes.collect(), Vec::new())
-                })
-                .collect();
-            let family = Family::new(&model, &searches.iter().collect::<Vec<_>>()).unwrap();
+            let (searches, values) = searches(&model, &by_class);
+            let family = Family::new(&model, &searches.iter().collect::<Vec<_>>(), None).unwrap();
             let all: Vec<usize> = (0..searches.len()).collect();
             let table = family.table(&values, &all).unwrap();
             for (t, search) in searches.iter().enumerate() {
@@ -432,5 +489,49 @@ mod tests {
                 assert!(priced.others.iter().all(|counts| search.holds(counts)));
             }
         }
+    }
+
+    #[test]
+    fn a_coarse_table_promises_no_less_than_fits_and_tells_only_what_fits() {
+        let (mut met, mut all) = (0, 0);
+        for seed in 1..=200u64 {
+            let (mut problem, by_class) = problem(seed);
+            for (at, class) in (0..).zip(&mut problem.classes) {
+                // On a grid of 32 but for a little.
+                class.demand[1] = 32 * class.demand[1] + (seed + at) % 3;
+            }
+            for t in &mut problem.types {
+                t.capacity[1] = 32 * t.capacity[1] + 1;
+            }
+            let model = Model::new(&problem);
+            let (searches, values) = searches(&model, &by_class);
+            // As if another served none.
+            let none = Family {
+                sizes: vec![None; searches.len()],
+                free: Vec::new(),
+                single: Vec::new(),
+                most: 0,
+            };
+            let each: Vec<&Search> = searches.iter().collect();
+            let family = Family::new(&model, &each, Some(&none)).unwrap();
+            let types: Vec<usize> = (0..searches.len()).collect();
+            let table = family.table(&values, &types).unwrap();
+            for (t, search) in searches.iter().enumerate() {
+                let free = [search.capacity[0], search.capacity[1]];
+                let best = brute(search, &values, 0, free, false);
+                let target = best * 0.5;
+                let priced = family.priced(&table, t, search, &values, target);
+                let priced = priced.unwrap();
+                assert!(priced.upper >= best, "seed {seed}: {priced:?} {best}");
+                assert!(priced.value <= best + 1e-9, "seed {seed}: {priced:?}");
+                let mut told = priced.others.iter().chain([&priced.counts]);
+                assert!(told.all(|counts| search.holds(counts)), "seed {seed}");
+                all += 1;
+                met += usize::from((priced.value - best).abs() < 1e-9);
+            }
+            // The finer one serves them all already.
+            assert_eq!(Family::all(&model, &each).len(), 1);
+        }
+        assert!(met * 2 > all, "{met} of {all}");
     }
 }

@@ -99,8 +99,8 @@ struct Programme<'a> {
     right: Vec<f64>,
     left: Vec<u32>,
     types: Vec<Type>,
-    /// Types that differ in size only.
-    family: Option<Family>,
+    /// Types that differ in size only, the smaller ones first.
+    families: Vec<Family>,
     /// Types that promised most when all were looked at.
     promising: Vec<usize>,
     /// Types with devices of which a closer look found a filling, the last first.
@@ -186,7 +186,7 @@ impl<'a> Programme<'a> {
             })
             .collect();
         let searches: Vec<&Search> = types.iter().map(|t| &t.search).collect();
-        let family = Family::new(model, &searches);
+        let families = Family::all(model, &searches);
         let right: Vec<f64> = shapes.iter().map(|s| f64::from(left[*s])).collect();
         let start = shapes
             .iter()
@@ -218,7 +218,7 @@ impl<'a> Programme<'a> {
             right,
             left: left.to_vec(),
             types,
-            family,
+            families,
             promising: Vec::new(),
             hot: Vec::new(),
             known: BTreeSet::new(),
@@ -268,7 +268,8 @@ impl<'a> Programme<'a> {
             let filling = t.pricer.knapsack.solve(&t.pricer.own(&self.centre));
             let items: f64 = filling.amounts.iter().map(|(_, z)| z).sum();
             // Who checks the bound has tables too, and they are no larger.
-            let too_large = self.family.as_ref().is_some_and(|f| !f.serves(i));
+            let served = self.families.iter().any(|f| f.serves(i));
+            let too_large = !self.families.is_empty() && !served;
             t.fluid = items > MANY_ITEMS || too_large;
         }
         let mut cut_short = !self.converge(pivot_limit, budget / 4 * 3)?;
@@ -434,22 +435,23 @@ impl<'a> Programme<'a> {
         for (s, value) in self.shapes.iter().zip(values) {
             by_shape[*s] = *value;
         }
-        let table = match &self.family {
-            Some(family) if look != Look::Quick || self.labelling > family.work() => {
-                let looked = order.iter().map(|(_, i)| *i);
-                let looked: Vec<usize> = looked.filter(|i| !self.types[*i].fluid).collect();
-                family.table(&by_shape, &looked)
-            }
-            _ => None,
-        };
-        self.work += table.as_ref().map_or(0, |t| t.work);
-        if look == Look::Quick && table.is_none() {
+        let looked = order.iter().map(|(_, i)| *i);
+        let looked: Vec<usize> = looked.filter(|i| !self.types[*i].fluid).collect();
+        let long = self.families.iter().map(|f| f.work(&looked)).sum();
+        let tabled = look != Look::Quick || self.labelling > long;
+        let families = self.families.iter().enumerate().filter(|_| tabled);
+        let tables: Vec<(usize, Table)> = families
+            .filter_map(|(at, family)| Some((at, family.table(&by_shape, &looked)?)))
+            .collect();
+        let tabled = !tables.is_empty();
+        self.work += tables.iter().map(|(_, table)| table.work).sum::<u64>();
+        if look == Look::Quick && !tabled {
             self.labelling = 0;
         }
         let enough = match look {
             Look::Hard if self.devices => FOUND_PER_PROOF,
             Look::Hard => usize::MAX,
-            _ if table.is_some() => FOUND_PER_TABLE,
+            _ if tabled => FOUND_PER_TABLE,
             _ => FOUND_PER_ROUND,
         };
         let at = At {
@@ -457,7 +459,7 @@ impl<'a> Programme<'a> {
             duals,
             by_shape: &by_shape,
             look,
-            table: table.as_ref(),
+            tables: &tables,
         };
         for some in order.chunks(WINDOW) {
             let spare = budget.saturating_sub(self.work) / WINDOW as u64;
@@ -523,10 +525,11 @@ impl<'a> Programme<'a> {
         let left: Vec<u32> = t.search.shapes.iter().map(|s| self.left[*s]).collect();
         let target = t.price * (1.0 + TOLERANCE / 4.0);
         let look_at = (own.as_slice(), left.as_slice(), target);
-        let tabled = self.family.as_ref().zip(at.table);
-        let tabled = tabled
-            .and_then(|(family, table)| family.priced(table, i, &t.search, at.by_shape, target));
-        let known = t.known(at.look, &own).filter(|_| at.table.is_none());
+        let mut tabled = at.tables.iter();
+        let tabled = tabled.find_map(|(f, table)| {
+            self.families[*f].priced(table, i, &t.search, at.by_shape, target)
+        });
+        let known = t.known(at.look, &own).filter(|_| at.tables.is_empty());
         let anew = known.is_none();
         let known = known.or(tabled);
         let priced =
@@ -567,7 +570,7 @@ impl<'a> Programme<'a> {
                 fresh,
             } => {
                 self.work += priced.work;
-                if at.look == Look::Quick && at.table.is_none() {
+                if at.look == Look::Quick && at.tables.is_empty() {
                     self.labelling += priced.work;
                 }
                 let t = &mut self.types[i];
@@ -625,7 +628,8 @@ struct At<'a> {
     /// Values by shape.
     by_shape: &'a [f64],
     look: Look,
-    table: Option<&'a Table>,
+    /// With the family that each is of.
+    tables: &'a [(usize, Table)],
 }
 
 /// What a look at one type gave.

@@ -130,11 +130,15 @@ mod tests {
 
     #[test]
     fn a_failure_leaves_the_packing_before_and_says_so() {
-        // One that the step makes 3.6 % cheaper.
-        let problem = drawn(11, 14, 8);
-        let with = packed(&problem, SOLVERS);
-        let without = packed(&problem, &[|_, _| Said::Infeasible]);
-        assert!(with.cost < without.cost && with.proof.strategy.starts_with("cover"));
+        // The first that the step makes cheaper.
+        let mut drawn = (1..=60).map(|seed| drawn(seed, 14, 8));
+        let cheaper = drawn.find_map(|problem| {
+            let with = packed(&problem, SOLVERS);
+            let without = packed(&problem, &[|_, _| Said::Infeasible]);
+            let cheaper = with.cost < without.cost && with.proof.strategy.starts_with("cover");
+            cheaper.then_some((problem, with, without))
+        });
+        let (problem, with, without) = cheaper.unwrap();
         for found in [&with, &without] {
             assert!(!found.proof.notes.contains(&Note::CoverFailed));
             assert!(holds(&problem, found));
