@@ -1,9 +1,9 @@
 //! Moves off nodes that stay: what plans are worth with them and without.
 
 use super::build::build;
-use super::migration::{tight_case, way};
-use super::properties::{any_case, open, pinned_case, scenario};
-use super::{Scenario, catalog, node_of, run};
+use super::generated::{any_case, open, pinned_case, scenario, tight_case};
+use super::migration::way;
+use super::{Scenario, node_of, run};
 use crate::cases::Line;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::{Config, Placement, Wave, decide, migration};
@@ -137,13 +137,7 @@ fn clusters_that_were_scaled_down_save_no_less_where_room_is_made() {
         let scenario = build(&Line::parse("decide"), &lines);
         let mut policy = Policy::default();
         policy.bin_packing = open().with_max_temporary_cordons(20);
-        let [with, without] = figures(&Inputs {
-            snapshot: &scenario.snapshot,
-            overlay: &scenario.overlay,
-            catalog: &catalog(),
-            policy: &policy,
-            ledgers: &scenario.ledgers,
-        });
+        let [with, without] = scenario.ask_by(&policy, |inputs, _| figures(inputs));
         println!("seed {seed}, {keep} % kept, one of {pins} pinned: {with:?}, without {without:?}");
         assert!(pays(with) + 1_000 >= pays(without), "{with:?} {without:?}");
     }
