@@ -82,6 +82,10 @@ pub(super) const POD_EXTRAS: [&str; 17] = [
     "kind=Bare",
 ];
 
+/// Extras of the apps of fragmented clusters, by their places: most without a rule,
+/// the others with one that many pods of an app can keep.
+const RULES: [usize; 8] = [0, 0, 0, 0, 7, 8, 9, 12];
+
 pub(super) fn any_node() -> impl Strategy<Value = ANode> {
     let max = NODE_EXTRAS.len();
     let owner = prop_oneof![2 => Just(None), 1 => (0..OWNERS.len()).prop_map(Some)];
@@ -239,6 +243,77 @@ pub(super) fn limited(cases: impl Strategy<Value = Case>) -> impl Strategy<Value
         }
         case
     })
+}
+
+/// Nodes of which most hold a pod that never moves, each with a little free, and
+/// few with pods so large that no other node takes one as it is: small pods have to
+/// move together first.
+pub(super) fn fragmented_case() -> impl Strategy<Value = Case> {
+    let node = (0..5_usize, 1..3_usize).prop_map(|(zone, kind)| ANode {
+        zone: zone / 4,
+        kind,
+        owner: None,
+        extra: 0,
+    });
+    // In percent of a node: what never moves, what is large, and each small pod.
+    let filled = (
+        node,
+        0..100_u32,
+        (25..55_u64, 25..55_u64),
+        prop::collection::vec((20..48_u64, 20..48_u64), 1..3),
+        prop::collection::vec((2..5_usize, 5..14_u64, 5..14_u64), 2..7),
+    );
+    let nodes = prop::collection::vec(filled, 5..10);
+    // Two apps of large pods, three of small ones, and one that never moves.
+    let rules = prop::collection::vec(0..RULES.len(), 4);
+    let apps = rules.prop_map(|rules| {
+        let of = |at: usize| RULES[rules[at]];
+        vec![of(0), 0, of(1), of(2), of(3), POD_EXTRAS.len() - 1]
+    });
+    let budget = (0..4_usize).prop_map(|r| vec![r]);
+    let budgets = prop::collection::btree_map(0..5_usize, budget, 0..3);
+    // Who waits takes the room that is made: only now and then.
+    let waits = prop::bool::weighted(0.1);
+    (nodes, apps, budgets, waits).prop_map(|(filled, apps, budgets, waits)| {
+        let nodes: Vec<ANode> = filled.iter().map(|f| f.0.clone()).collect();
+        let mut pods = Vec::new();
+        let part = |node: usize, app: usize, cpu: u64, memory: u64| {
+            let (_, cores, gib) = TYPES[nodes[node].kind];
+            APod {
+                app,
+                cpu: cores * cpu * 10,
+                memory: gib * memory * 1024 / 100,
+                start: node,
+            }
+        };
+        for (node, (_, goes, (cpu, memory), large, _)) in filled.iter().enumerate() {
+            if *goes < 30 {
+                let large = large.iter().enumerate();
+                pods.extend(large.map(|(i, (cpu, memory))| part(node, i, *cpu, *memory)));
+            } else {
+                pods.push(part(node, 5, *cpu, *memory));
+            }
+        }
+        for (node, (_, goes, .., small)) in filled.iter().enumerate() {
+            let small = small.iter().filter(|_| *goes >= 30);
+            pods.extend(small.map(|(app, cpu, memory)| part(node, *app, *cpu, *memory)));
+        }
+        let mut case = lines(0, &nodes, &apps, &pods, &budgets);
+        let placed = |line: &String| !line.starts_with("pod ") || !line.contains(" - ");
+        case.0.retain(|line| waits || placed(line));
+        case
+    })
+}
+
+/// Numbers below a limit, the same each time.
+pub(super) fn dice(seed: u64) -> impl FnMut(u64) -> u64 {
+    let mut state = seed;
+    move |sides| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % sides
+    }
 }
 
 /// Settings that let much happen.

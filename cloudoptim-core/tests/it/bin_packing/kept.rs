@@ -1,7 +1,7 @@
 //! Moves off nodes that stay: what plans are worth with them and without.
 
 use super::build::build;
-use super::generated::{any_case, open, pinned_case, scenario, tight_case};
+use super::generated::{any_case, dice, open, pinned_case, scenario, tight_case};
 use super::migration::way;
 use super::{Scenario, node_of, run};
 use crate::cases::Line;
@@ -98,13 +98,7 @@ fn pays(figures: [usize; 7]) -> i64 {
 /// Forty nodes, full once, of whose pods the part `keep` is left; one in `pins`
 /// never moves.
 fn scaled_down(seed: u64, keep: u64, pins: u64) -> String {
-    let mut dice = seed;
-    let mut throw = |sides: u64| {
-        dice = dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (dice >> 33) % sides
-    };
+    let mut throw = dice(seed);
     let mut text = String::new();
     let mut serial = 0;
     for n in 0..40 {

@@ -118,6 +118,7 @@ impl<'g, 'a> Course<'g, 'a> {
         for drain in going.iter().filter_map(|i| ground.drains.get(*i)) {
             course.world.cordon_node(drain.id);
         }
+        course.learn_ranges();
         for pod in &ground.unsure {
             course.crowd.add_waiting(&course.world, *pod);
         }
@@ -137,6 +138,17 @@ impl<'g, 'a> Course<'g, 'a> {
         }
         course.close();
         Ok(course.waves)
+    }
+
+    /// Looks where pods could come before any node is closed for a time: the crowd
+    /// keeps what it finds, and that node is open again later.
+    fn learn_ranges(&mut self) {
+        let movers = self.movers_from(0);
+        if movers.iter().any(|mover| mover.shifts) {
+            for mover in movers {
+                self.crowd.range(&self.world, mover.id);
+            }
+        }
     }
 
     /// Pods with no rule but room, for which there is room by count from the

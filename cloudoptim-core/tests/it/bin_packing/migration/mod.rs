@@ -1,6 +1,7 @@
 //! Migrations: the waves of small cases, and what holds of every migration
 //! whatever the scheduler chooses.
 
+mod drawn;
 mod followed;
 mod thousands;
 
