@@ -88,7 +88,6 @@ fn honest_certificates_are_confirmed_whole() {
 
 #[test]
 fn a_raised_value_certifies_no_more_and_is_noticed() {
-    let mut noticed = 0;
     let mut cases = 0;
     for seed in 1..=12 {
         let effort = if seed % 3 == 0 {
@@ -101,6 +100,10 @@ fn a_raised_value_certifies_no_more_and_is_noticed() {
             let mut forged = honest.clone();
             let certificate = forged.proof.certificate.as_mut().unwrap();
             let value = certificate.class_values[class];
+            // A quarter more than nothing is nothing forged.
+            if value == 0 {
+                continue;
+            }
             certificate.class_values[class] = value + value / 4;
             let more = (value / 4) >> 20;
             let claimed =
@@ -109,12 +112,12 @@ fn a_raised_value_certifies_no_more_and_is_noticed() {
             let certified = certify(&problem, &forged);
             // Never above what is possible at all.
             assert!(certified.bound <= honest.cost, "seed {seed} class {class}");
+            let noticed = certified.lowered > 0 && certified.bound < forged.lower_bound;
+            assert!(noticed, "seed {seed} class {class}: {certified}");
             cases += 1;
-            noticed += usize::from(certified.lowered > 0 && certified.bound < forged.lower_bound);
         }
     }
-    // A class whose value was not tight may really be worth more.
-    assert!(noticed * 10 >= cases * 9, "{noticed} of {cases}");
+    assert!(cases >= 40, "{cases}");
 }
 
 /// The same with so many of the type that is bought the most, in percent of what is
@@ -162,7 +165,7 @@ fn certificates_within_limits_are_confirmed_whole() {
 
 #[test]
 fn a_wrong_value_of_a_limit_certifies_no_more_and_is_noticed() {
-    let (mut cases, mut noticed, mut fewer, mut lowered) = (0, 0, 0, 0);
+    let (mut cases, mut better) = (0, 0);
     for seed in 1..=12 {
         let limited = limited(&drawn(40, seed), 50).unwrap();
         let (problem, honest) = solved(&limited, &Effort::default());
@@ -187,15 +190,20 @@ fn a_wrong_value_of_a_limit_certifies_no_more_and_is_noticed() {
             // Never above what is possible at all.
             assert!(certified.bound <= honest.cost, "seed {seed} value {wrong}");
             cases += 1;
-            noticed += usize::from(certified.bound < forged.lower_bound);
             // Types that take of the limit are not worth what they are said to be.
-            lowered += usize::from(wrong < *value && certified.lowered > 0);
-            fewer += usize::from(wrong < *value);
+            let lowered = wrong > *value || certified.lowered > 0;
+            if !(lowered && certified.bound < forged.lower_bound) {
+                // No forgery: every type is worth it at the lower price of the limit,
+                // by the harness' own pricing. The solver's price was not the best.
+                assert_eq!(certified.lowered, 0, "seed {seed} value {wrong}");
+                assert_eq!(certified.bound, forged.lower_bound);
+                assert!(wrong < *value, "seed {seed} value {wrong}");
+                better += 1;
+            }
         }
     }
-    // A little less may prove as much: the bound is rounded up to a sum of prices.
-    assert!(noticed * 10 >= cases * 9, "{noticed} of {cases}");
-    assert!(lowered * 10 >= fewer * 9, "{lowered} of {fewer}");
+    // Measured: one, of seed 12 and a sixteenth less.
+    assert!(better * 20 <= cases, "{better} of {cases}");
     assert!(cases >= 30, "{cases}");
 }
 

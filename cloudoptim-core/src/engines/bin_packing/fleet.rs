@@ -1,15 +1,19 @@
 //! A cluster as a numeric fleet: classes of pods that are equal by every rule,
 //! nodes by what is free on them, and the way back.
 
-use super::share::Share;
-use super::solver::{
-    Affinity, Class, CountLimit, ExistingNode, Fleet, Holding, Mask, NodeType, Offering, Per,
-    Problem, Rule, ZoneSpread,
-};
+mod dims;
+mod rules;
+mod shares;
+
+pub(super) use shares::Shares;
+
+use super::solver::{ExistingNode, Fleet, Holding, Mask, Problem};
 use super::trial::leaves_again;
-use crate::model::{CapacityType, MicroUsdPerHour, Node, OwnerIndex, Resources, WorkloadRef};
+use crate::model::{CapacityType, MicroUsdPerHour, Node, Resources};
 use crate::scheduling::traits::{Domain, Traits};
 use crate::scheduling::{NodeId, PodId, World};
+use dims::Dims;
+use rules::rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A kind of node that could be launched.
@@ -263,94 +267,6 @@ struct Kind {
     group: Option<usize>,
 }
 
-/// How much of each workload may stand in one place.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shares<'s> {
-    pub(super) share: &'s Share,
-    pub(super) owners: &'s OwnerIndex,
-}
-
-/// Workloads of which a node could hold, or a zone has to hold, more than it may.
-#[derive(Default)]
-struct Limited {
-    /// Workload by pod.
-    of: BTreeMap<PodId, usize>,
-    /// Most on a node and in a zone, and whether some of it wait for a node.
-    most: Vec<(Option<u32>, Option<u32>, bool)>,
-}
-
-impl Shares<'_> {
-    fn limited<'n>(
-        &self,
-        world: &World<'_>,
-        nodes: impl Iterator<Item = &'n Node>,
-        all: impl Iterator<Item = PodId>,
-        launchables: &[Launchable],
-    ) -> Limited {
-        if self.share.limits() == (false, false) {
-            return Limited::default();
-        }
-        let mut largest = Resources::default();
-        nodes.for_each(|node| largest.raise_to(&node.allocatable));
-        for (node, _) in launchables.iter().flat_map(|l| l.zones.values()) {
-            largest.raise_to(&node.allocatable);
-        }
-        // The smallest pod of each workload, and all of its pods.
-        let mut found: BTreeMap<WorkloadRef, (Resources, Vec<PodId>)> = BTreeMap::new();
-        for id in all {
-            let (Some(pod), Some(request)) = (world.pod(id), world.request(id)) else {
-                continue;
-            };
-            let all = found.entry(self.owners.top(pod));
-            let (least, pods) = all.or_insert_with(|| (request.clone(), Vec::new()));
-            least.cpu = least.cpu.min(request.cpu);
-            least.memory = least.memory.min(request.memory);
-            pods.push(id);
-        }
-        let mut limited = Limited::default();
-        for (workload, (least, pods)) in found {
-            let fits = |all: u64, each: u64| all.checked_div(each).unwrap_or(u64::MAX);
-            let could = fits(largest.cpu.0, least.cpu.0)
-                .min(fits(largest.memory.0, least.memory.0))
-                .min(largest.pods);
-            let on_node = self.share.node_max(&workload);
-            let on_node = on_node.filter(|max| u64::from(*max) < could);
-            let in_zone = self.share.zone_max(&workload);
-            if on_node.is_some() || in_zone.is_some() {
-                let group = limited.most.len();
-                let waits = self.share.waits(&workload);
-                limited.most.push((on_node, in_zone, waits));
-                limited.of.extend(pods.into_iter().map(|pod| (pod, group)));
-            }
-        }
-        limited
-    }
-}
-
-impl Limited {
-    /// Its rules. Where a pod that waits comes to is the scheduler's choice, who
-    /// knows no such rule.
-    fn rules(&self, classes: &Classes, rules: &mut Vec<Rule>, narrow: &mut Vec<usize>) {
-        for (group, (on_node, in_zone, waits)) in self.most.iter().enumerate() {
-            let list = classes.list.iter().enumerate();
-            let own = list.filter(|(_, k)| k.group == Some(group));
-            let own: Vec<usize> = own.map(|(class, _)| class).collect();
-            for (per, max) in [(Per::Node, on_node), (Per::Zone, in_zone)] {
-                let Some(max) = max else { continue };
-                if *waits {
-                    narrow.push(rules.len());
-                }
-                rules.push(Rule::CountLimit(CountLimit {
-                    per,
-                    with: own.clone(),
-                    of: own.clone(),
-                    max: *max,
-                }));
-            }
-        }
-    }
-}
-
 /// Pods by what rules make of them.
 #[derive(Default)]
 struct Classes {
@@ -404,123 +320,6 @@ impl Classes {
         Some(self.list.len() - 1)
     }
 }
-
-/// The resources of the problem.
-struct Dims {
-    names: Vec<String>,
-    extended: Vec<String>,
-    drivers: Vec<String>,
-}
-
-impl Dims {
-    fn new(classes: &Classes) -> Self {
-        let mut extended: BTreeSet<String> = BTreeSet::new();
-        let mut drivers: BTreeSet<String> = BTreeSet::new();
-        for class in &classes.list {
-            extended.extend(class.traits.request.extended.keys().cloned());
-            drivers.extend(class.traits.attached.keys().cloned());
-        }
-        let names = ["cpu_milli", "memory_bytes", "ephemeral_bytes", "pods"]
-            .into_iter()
-            .map(str::to_owned)
-            .chain(extended.iter().map(|e| format!("extended {e}")))
-            .chain(drivers.iter().map(|d| format!("volumes {d}")))
-            .collect();
-        Self {
-            names,
-            extended: extended.into_iter().collect(),
-            drivers: drivers.into_iter().collect(),
-        }
-    }
-
-    fn of(&self, r: &Resources) -> Vec<u64> {
-        let extended = self.extended.iter();
-        [r.cpu.0, r.memory.0, r.ephemeral_storage.0, r.pods]
-            .into_iter()
-            .chain(extended.map(|e| r.extended.get(e).copied().unwrap_or(0)))
-            .map(|amount| amount.min(MOST))
-            .collect()
-    }
-
-    fn demand(&self, traits: &Traits) -> Vec<u64> {
-        let mut out = self.of(&traits.request);
-        let attached = self.drivers.iter();
-        out.extend(attached.map(|d| u64::from(traits.attached.get(d).copied().unwrap_or(0))));
-        out
-    }
-
-    /// Shared volumes take no place here: they are counted when pods really move.
-    fn free(
-        &self,
-        world: &World<'_>,
-        node: NodeId,
-        shared: &BTreeSet<(String, String)>,
-    ) -> Vec<u64> {
-        let mut out = self.of(&world.free(node));
-        // A driver without a limit takes any number.
-        let drivers = self.drivers.iter();
-        out.extend(drivers.map(|d| world.attachable(node, d, shared).map_or(MOST, u64::from)));
-        out
-    }
-
-    fn capacity(&self, node: &Node, daemons: &Resources, ebs_limit: Option<u32>) -> Vec<u64> {
-        let mut free = node.allocatable.clone();
-        free.subtract(daemons);
-        let mut out = self.of(&free);
-        let ebs = |d: &String| d == crate::scheduling::capacity::EBS_DRIVER;
-        out.extend(self.drivers.iter().map(|d| match ebs_limit {
-            Some(limit) if ebs(d) => u64::from(limit),
-            None if ebs(d) => 0,
-            _ => MOST,
-        }));
-        out
-    }
-}
-
-impl Dims {
-    fn types(&self, launchables: &[Launchable], zones: &[String]) -> Vec<NodeType> {
-        let types = launchables.iter().map(|l| NodeType {
-            id: l.id.clone(),
-            // The most of any zone; who does not fit in the others goes elsewhere.
-            capacity: l.zones.values().fold(
-                vec![0; self.names.len()],
-                |most: Vec<u64>, (node, _)| {
-                    let here = self.capacity(node, &l.daemons, l.ebs_limit);
-                    most.into_iter().zip(here).map(|(a, b)| a.max(b)).collect()
-                },
-            ),
-            devices: Vec::new(),
-            offerings: l
-                .zones
-                .iter()
-                .map(|(zone, (_, price))| Offering {
-                    zone: zones.iter().position(|z| z == zone),
-                    price: Some(*price),
-                    available: l.available.get(zone).copied(),
-                })
-                .collect(),
-        });
-        types.collect()
-    }
-
-    /// The classes, with nothing to place yet.
-    fn classes(&self, classes: &Classes, accepted: Vec<Accepted>) -> Vec<Class> {
-        let all = classes.list.iter().zip(accepted).enumerate();
-        all.map(|(i, (class, mask))| Class {
-            id: format!("{i:06}"),
-            count: 0,
-            demand: self.demand(&class.traits),
-            devices: None,
-            types: mask.types,
-            nodes: mask.nodes,
-            zones: mask.zones,
-        })
-        .collect()
-    }
-}
-
-/// More than any node has, and little enough to add up.
-const MOST: u64 = 1 << 50;
 
 struct Accepted {
     nodes: Mask,
@@ -606,104 +405,4 @@ fn accepted(
             }
         })
         .collect()
-}
-
-/// The world's rules over classes, and which of them are stricter than it:
-/// hostname spreads count as if an empty node were always there, and host ports
-/// as if all were of one address.
-fn rules(world: &World<'_>, classes: &Classes, zones: &[String]) -> (Vec<Rule>, Vec<usize>) {
-    let with = |f: &dyn Fn(&Traits) -> bool| -> Vec<usize> {
-        (0..classes.list.len())
-            .filter(|c| f(&classes.list[*c].traits))
-            .collect()
-    };
-    let per = |d: Domain| match d {
-        Domain::Node => Some(Per::Node),
-        Domain::Zone => Some(Per::Zone),
-        Domain::Other => None,
-    };
-    let mut out = Vec::new();
-    let mut narrow = Vec::new();
-    let antis: BTreeSet<(usize, bool)> = traits(classes).flat_map(|t| t.antis.clone()).collect();
-    for (anti, itself) in antis {
-        let Some(per) = per(world.anti_domain(anti)) else {
-            continue;
-        };
-        out.push(Rule::CountLimit(CountLimit {
-            per,
-            with: with(&|t| t.antis.contains(&(anti, itself))),
-            of: with(&|t| t.in_antis.contains(&anti)),
-            max: u32::from(itself),
-        }));
-    }
-    let affinities: BTreeSet<usize> = traits(classes)
-        .filter_map(|t| Some(t.affinity?.0))
-        .collect();
-    for affinity in affinities {
-        let Some(per) = per(world.affinity_domain(affinity)) else {
-            continue;
-        };
-        out.push(Rule::Affinity(Affinity {
-            per,
-            with: with(&|t| t.affinity.is_some_and(|a| a.0 == affinity)),
-            of: with(&|t| t.in_affinities.contains(&affinity)),
-        }));
-    }
-    let spreads: BTreeSet<(usize, u32, u32)> =
-        traits(classes).flat_map(|t| t.spreads.clone()).collect();
-    for spread in spreads {
-        let (group, max_skew, min_zones) = spread;
-        let carriers = with(&|t| t.spreads.contains(&spread));
-        let of = with(&|t| t.in_spreads.contains(&group));
-        match world.spread_domain(group) {
-            Domain::Node => {
-                narrow.push(out.len());
-                out.push(Rule::CountLimit(CountLimit {
-                    per: Per::Node,
-                    with: carriers,
-                    of,
-                    max: max_skew,
-                }));
-            }
-            Domain::Zone => {
-                let domains = world.spread_domains(group);
-                out.push(Rule::ZoneSpread(ZoneSpread {
-                    with: carriers,
-                    of,
-                    max_skew: max_skew.max(1),
-                    zones: Mask::only((0..zones.len()).filter(|z| domains.contains(&zones[*z]))),
-                    min_zones,
-                }));
-            }
-            Domain::Other => {}
-        }
-    }
-    let limits: BTreeSet<usize> = traits(classes).flat_map(|t| t.brings.clone()).collect();
-    for limit in limits {
-        out.push(Rule::CountLimit(CountLimit {
-            per: Per::Node,
-            with: with(&|t| t.brings.contains(&limit)),
-            of: with(&|t| t.counted.contains(&limit)),
-            max: world.limit_max(limit),
-        }));
-    }
-    let ports: BTreeSet<(u16, String)> = traits(classes)
-        .flat_map(|t| t.ports.iter().map(|p| (p.0, p.1.clone())))
-        .collect();
-    for (port, protocol) in ports {
-        // Addresses are not told apart: one user of a port on a node.
-        let users = with(&|t| t.ports.iter().any(|p| p.0 == port && p.1 == protocol));
-        narrow.push(out.len());
-        out.push(Rule::CountLimit(CountLimit {
-            per: Per::Node,
-            with: users.clone(),
-            of: users,
-            max: 1,
-        }));
-    }
-    (out, narrow)
-}
-
-fn traits(classes: &Classes) -> impl Iterator<Item = &Traits> {
-    classes.list.iter().map(|c| &c.traits)
 }

@@ -1,11 +1,11 @@
 //! Green fields of generated clusters, judged by the naive rules.
 
+use super::generated::{Case, any_case, open, scenario};
 use super::naive::Board;
-use super::properties::{Case, any_case, open, scenario};
+use super::settings::spot_prices;
 use super::{NOW, Scenario, TYPES, catalog};
 use crate::fixtures::at;
 use cloudoptim_core::decision::{LaunchThrough, Owner};
-use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::Effort;
 use cloudoptim_core::engines::bin_packing::{
     Config, GreenField, LaunchLimit, NewNode, Price, Purchase, StatedRoom, green_field,
@@ -13,7 +13,6 @@ use cloudoptim_core::engines::bin_packing::{
 };
 use cloudoptim_core::knowledge::Knowledge;
 use cloudoptim_core::model::*;
-use cloudoptim_core::policy::Policy;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,28 +21,14 @@ fn asked(scenario: &Scenario, purchase: &Purchase) -> GreenField {
 }
 
 fn asked_with(config: &Config, scenario: &Scenario, purchase: &Purchase) -> GreenField {
-    let (catalog, policy) = (catalog(), Policy::default());
-    let inputs = Inputs {
-        snapshot: &scenario.snapshot,
-        overlay: &scenario.overlay,
-        catalog: &catalog,
-        policy: &policy,
-        ledgers: &scenario.ledgers,
-    };
-    let uid = &scenario.snapshot.clusters[0].uid;
-    green_field(config, &inputs, uid, purchase, &Effort::quick()).unwrap()
+    let effort = Effort::quick();
+    scenario.ask(|inputs, uid| green_field(config, inputs, uid, purchase, &effort).unwrap())
 }
 
 fn purchase(spot_percent: u32) -> Purchase {
-    let prices = TYPES.iter().map(|(name, _, _, price)| OfferingPrice {
-        instance_type: (*name).into(),
-        zone_id: None,
-        capacity_type: CapacityType::Spot,
-        per_hour: MicroUsdPerHour(price / 3),
-    });
     Purchase::default()
         .with_spot_percent(spot_percent)
-        .with_spot_prices(prices.collect(), at(NOW))
+        .with_spot_prices(spot_prices(33), at(NOW))
 }
 
 /// The cluster as it would be: the new nodes only, with their pods.
@@ -366,17 +351,10 @@ proptest! {
     fn more_of_a_limit_never_costs(case in any_case(), rooms in rooms()) {
         let (config, case) = within(&case, rooms);
         let scenario = scenario(&case);
-        let (catalog, policy) = (catalog(), Policy::default());
-        let inputs = Inputs {
-            snapshot: &scenario.snapshot,
-            overlay: &scenario.overlay,
-            catalog: &catalog,
-            policy: &policy,
-            ledgers: &scenario.ledgers,
-        };
-        let uid = &scenario.snapshot.clusters[0].uid;
-        let effort = Effort::quick();
-        let answer = limit_prices(&config, &inputs, uid, &purchase(0), &effort, 2).unwrap();
+        let (purchase, effort) = (purchase(0), Effort::quick());
+        let answer = scenario.ask(|inputs, uid| {
+            limit_prices(&config, inputs, uid, &purchase, &effort, 2).unwrap()
+        });
         for (tried, of) in answer.prices.iter().enumerate() {
             let found = answer.field.limits.iter().find(|l| l.limit == of.limit).unwrap();
             prop_assert!(found.binds || found.room - found.used < of.more, "{found:?}");

@@ -1,9 +1,9 @@
 //! Moves off nodes that stay: what plans are worth with them and without.
 
 use super::build::build;
-use super::migration::{tight_case, way};
-use super::properties::{any_case, open, pinned_case, scenario};
-use super::{Scenario, catalog, node_of, run};
+use super::generated::{any_case, dice, open, pinned_case, scenario, tight_case};
+use super::migration::way;
+use super::{Scenario, node_of, run};
 use crate::cases::Line;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::{Config, Placement, Wave, decide, migration};
@@ -98,13 +98,7 @@ fn pays(figures: [usize; 7]) -> i64 {
 /// Forty nodes, full once, of whose pods the part `keep` is left; one in `pins`
 /// never moves.
 fn scaled_down(seed: u64, keep: u64, pins: u64) -> String {
-    let mut dice = seed;
-    let mut throw = |sides: u64| {
-        dice = dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (dice >> 33) % sides
-    };
+    let mut throw = dice(seed);
     let mut text = String::new();
     let mut serial = 0;
     for n in 0..40 {
@@ -137,13 +131,7 @@ fn clusters_that_were_scaled_down_save_no_less_where_room_is_made() {
         let scenario = build(&Line::parse("decide"), &lines);
         let mut policy = Policy::default();
         policy.bin_packing = open().with_max_temporary_cordons(20);
-        let [with, without] = figures(&Inputs {
-            snapshot: &scenario.snapshot,
-            overlay: &scenario.overlay,
-            catalog: &catalog(),
-            policy: &policy,
-            ledgers: &scenario.ledgers,
-        });
+        let [with, without] = scenario.ask_by(&policy, |inputs, _| figures(inputs));
         println!("seed {seed}, {keep} % kept, one of {pins} pinned: {with:?}, without {without:?}");
         assert!(pays(with) + 1_000 >= pays(without), "{with:?} {without:?}");
     }

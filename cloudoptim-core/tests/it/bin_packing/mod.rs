@@ -1,6 +1,7 @@
 //! Bin packing: scenarios in a few lines each, runs over time, and properties.
 
 pub(crate) mod build;
+mod generated;
 mod green;
 mod kept;
 mod migration;
@@ -9,6 +10,7 @@ mod naive_limits;
 mod properties;
 mod questions;
 pub(crate) mod settings;
+mod spreading;
 mod time;
 
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
@@ -91,17 +93,33 @@ pub(crate) struct Scenario {
     pub(crate) overlay: Overlay,
 }
 
+impl Scenario {
+    /// Asks something about its cluster.
+    fn ask<T>(&self, question: impl FnOnce(&Inputs<'_>, &ClusterUid) -> T) -> T {
+        self.ask_by(&Policy::default(), question)
+    }
+
+    /// The same, with another policy.
+    fn ask_by<T>(
+        &self,
+        policy: &Policy,
+        question: impl FnOnce(&Inputs<'_>, &ClusterUid) -> T,
+    ) -> T {
+        let inputs = Inputs {
+            snapshot: &self.snapshot,
+            overlay: &self.overlay,
+            catalog: &catalog(),
+            policy,
+            ledgers: &self.ledgers,
+        };
+        question(&inputs, &self.snapshot.clusters[0].uid)
+    }
+}
+
 fn run(config: &Config, scenario: &Scenario) -> EngineOutput {
     let mut policy = Policy::default();
     policy.bin_packing = config.clone();
-    let inputs = Inputs {
-        snapshot: &scenario.snapshot,
-        overlay: &scenario.overlay,
-        catalog: &catalog(),
-        policy: &policy,
-        ledgers: &scenario.ledgers,
-    };
-    decide(config, &inputs).unwrap()
+    scenario.ask_by(&policy, |inputs, _| decide(config, inputs).unwrap())
 }
 
 fn node_of(decision: &Decision) -> &NodeName {

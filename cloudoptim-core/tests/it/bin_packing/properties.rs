@@ -1,232 +1,15 @@
 //! What holds of every plan, on generated clusters.
 
-use super::build::{PARTS, build, forget};
+use super::build::{PARTS, forget};
+use super::generated::{any_case, open, scenario};
 use super::naive::Board;
 use super::{Scenario, node_of, run};
-use crate::cases::Line;
 use cloudoptim_core::decision::Action;
 use cloudoptim_core::engines::EngineOutput;
 use cloudoptim_core::engines::bin_packing::{Config, Headroom, Reason};
 use cloudoptim_core::model::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-/// A node of the generator.
-#[derive(Debug, Clone)]
-pub(super) struct ANode {
-    zone: usize,
-    kind: usize,
-    /// The owner of most nodes of the cluster when `None`.
-    owner: Option<usize>,
-    extra: usize,
-}
-
-/// A pod of the generator, to be put on the first node from `start` on that
-/// takes it.
-#[derive(Debug, Clone)]
-pub(super) struct APod {
-    app: usize,
-    cpu: u64,
-    memory: u64,
-    start: usize,
-}
-
-/// The lines of a case, for people to read when it fails.
-#[derive(Clone)]
-pub(super) struct Case(pub(super) Vec<String>);
-
-impl fmt::Debug for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\n{}\n", self.0.join("\n"))
-    }
-}
-
-const TYPES: [(&str, u64, u64); 3] = [
-    ("m6i.large", 2, 8),
-    ("m6i.xlarge", 4, 16),
-    ("m6i.2xlarge", 8, 32),
-];
-const OWNERS: [&str; 4] = [
-    "pool=main",
-    "pool=side",
-    "asg=own",
-    "group=workers asg=back",
-];
-const NODE_EXTRAS: [&str; 10] = [
-    "",
-    "",
-    "",
-    "",
-    "label=disk:ssd",
-    "taint=team",
-    "cordoned",
-    "not-ready",
-    "pods=3",
-    "age=5",
-];
-pub(super) const POD_EXTRAS: [&str; 17] = [
-    "",
-    "",
-    "",
-    "",
-    "",
-    "selector=disk:ssd",
-    "tolerates=team",
-    "avoids=APP",
-    "spread=zone",
-    "spread=zone skew=2",
-    "port=9100",
-    "not-ready",
-    "claim=CLAIM kind=StatefulSet",
-    "kind=DaemonSet",
-    "leaving",
-    "leaving kind=StatefulSet",
-    "kind=Bare",
-];
-
-pub(super) fn any_node() -> impl Strategy<Value = ANode> {
-    let max = NODE_EXTRAS.len();
-    let owner = prop_oneof![2 => Just(None), 1 => (0..OWNERS.len()).prop_map(Some)];
-    (0..4_usize, 0..3_usize, owner, 0..max).prop_map(|(zone, kind, owner, extra)| ANode {
-        zone: zone / 3,
-        kind,
-        owner,
-        extra,
-    })
-}
-
-pub(super) fn any_pod() -> impl Strategy<Value = APod> {
-    (0..6_usize, 1..14_u64, 1..14_u64, 0..12_usize).prop_map(|(app, cpu, memory, start)| APod {
-        app,
-        cpu: cpu * 100,
-        memory: memory * 256,
-        start,
-    })
-}
-
-/// Lines of a case. Each app has one extra. Pods that fit nowhere by the naive
-/// rules wait for a node.
-pub(super) fn lines(
-    most: usize,
-    nodes: &[ANode],
-    apps: &[usize],
-    pods: &[APod],
-    budgets: &BTreeMap<usize, Vec<usize>>,
-) -> Case {
-    let of = |owner: &str| {
-        let mine = nodes
-            .iter()
-            .filter(|n| OWNERS[n.owner.unwrap_or(most)].contains(owner));
-        mine.count()
-    };
-    let mut text = vec![
-        format!("asg own min=1 desired={} zones=a,b", of("asg=own")),
-        format!(
-            "asg back min=1 desired={} zones=a,b suspended=AZRebalance",
-            of("asg=back")
-        ),
-        format!("group workers min=1 desired={}", of("asg=back")),
-        "pool main".to_owned(),
-        "pool side policy=WhenEmpty budget=10%".to_owned(),
-    ];
-    for (i, n) in nodes.iter().enumerate() {
-        let (name, cpu, gib) = TYPES[n.kind];
-        let (zone, owner) = (["a", "b"][n.zone], OWNERS[n.owner.unwrap_or(most)]);
-        let extra = NODE_EXTRAS[n.extra];
-        text.push(format!(
-            "node n{i:02} {cpu} {gib}Gi type={name} zone={zone} {owner} ebs=3 {extra}"
-        ));
-    }
-    let pod_line = |i: usize, p: &APod, on: &str| {
-        let extra = POD_EXTRAS[apps[p.app]]
-            .replace("APP", &format!("app{}", p.app))
-            .replace("CLAIM", &format!("claim{i:02}"));
-        let (cpu, memory) = (p.cpu, p.memory);
-        format!("pod app{}-{i:02} {on} {cpu}m {memory}Mi {extra}", p.app)
-    };
-    // What is out of service may hold pods from before.
-    let plain = text
-        .iter()
-        .map(|l| l.replace(" cordoned", "").replace(" not-ready", ""));
-    let waiting = pods.iter().enumerate().map(|(i, p)| pod_line(i, p, "-"));
-    let trial: Vec<Line> = plain.chain(waiting).map(|l| Line::parse(&l)).collect();
-    let trial = build(&Line::parse("decide"), &trial);
-    let mut board = Board::new(&trial.snapshot.clusters[0]);
-    let names: Vec<&str> = board.nodes.keys().copied().collect();
-    for (i, p) in pods.iter().enumerate() {
-        let uid = format!("uid-shop-app{}-{i:02}", p.app);
-        let uid = *board.pods.get_key_value(uid.as_str()).unwrap().0;
-        let turned = (0..names.len()).map(|step| (p.start + step) % names.len());
-        let found = turned
-            .into_iter()
-            .find(|index| board.broken(uid, names[*index]).is_empty());
-        if let Some(index) = found {
-            board.places.insert(uid, names[index]);
-        }
-        text.push(pod_line(i, p, found.map_or("-", |index| names[index])));
-        if POD_EXTRAS[apps[p.app]].contains("claim=") {
-            let zone = found.map_or("a", |index| ["a", "b"][nodes[index].zone]);
-            text.push(format!("claim claim{i:02} zone={zone}"));
-        }
-    }
-    for (app, rules) in budgets {
-        for (i, rule) in rules.iter().enumerate() {
-            let rule = ["min=1", "max=1", "min=50%", "max=34%"][*rule];
-            text.push(format!("pdb b{app}-{i} app=app{app} {rule}"));
-        }
-    }
-    Case(text)
-}
-
-pub(super) fn any_case() -> impl Strategy<Value = Case> {
-    let nodes = prop::collection::vec(any_node(), 2..9);
-    let apps = prop::collection::vec(0..POD_EXTRAS.len(), 6);
-    let pods = prop::collection::vec(any_pod(), 0..20);
-    let rules = prop::collection::vec(0..4_usize, 1..=2);
-    let rules = prop_oneof![4 => (0..4_usize).prop_map(|r| vec![r]), 1 => rules];
-    let budgets = prop::collection::btree_map(0..6_usize, rules, 0..4);
-    // Mostly one pool, now and then a scaling group.
-    let most = prop_oneof![3 => Just(0), 1 => 0..OWNERS.len()];
-    (most, nodes, apps, pods, budgets)
-        .prop_map(|(most, nodes, apps, pods, budgets)| lines(most, &nodes, &apps, &pods, &budgets))
-}
-
-/// Nodes full of pods, of which two in six apps never move: much is to be gained
-/// by moves off nodes that stay.
-pub(super) fn pinned_case() -> impl Strategy<Value = Case> {
-    let node = (0..4_usize, 0..3_usize).prop_map(|(zone, kind)| ANode {
-        zone: zone / 3,
-        kind,
-        owner: None,
-        extra: 0,
-    });
-    let pod = (0..6_usize, 2..26_u64, 2..30_u64, 0..12_usize);
-    let pod = pod.prop_map(|(app, cpu, memory, start)| APod {
-        app,
-        cpu: cpu * 100,
-        memory: memory * 256,
-        start,
-    });
-    let bare = POD_EXTRAS.len() - 1;
-    let rules = (0..POD_EXTRAS.len(), 0..POD_EXTRAS.len());
-    let apps = rules.prop_map(move |(one, other)| vec![bare, 0, one, 0, other, bare]);
-    let nodes = prop::collection::vec(node, 3..8);
-    let pods = prop::collection::vec(pod, 6..30);
-    let rules = (0..4_usize).prop_map(|r| vec![r]);
-    let budgets = prop::collection::btree_map(0..6_usize, rules, 0..3);
-    (nodes, apps, pods, budgets)
-        .prop_map(|(nodes, apps, pods, budgets)| lines(0, &nodes, &apps, &pods, &budgets))
-}
-
-/// Settings that let much happen.
-pub(super) fn open() -> Config {
-    Config::default()
-        .with_headroom_percent(0)
-        .with_max_workload_share_percent(100)
-        .with_max_disrupted_percent(100)
-        .with_max_temporary_cordons(u32::MAX)
-}
 
 fn any_config() -> impl Strategy<Value = Config> {
     prop::sample::select(vec![
@@ -253,7 +36,7 @@ fn room(pods: u32, pool: Option<&str>, zone: Option<&str>) -> Headroom {
     }
 }
 
-fn removed(output: &EngineOutput) -> BTreeSet<&str> {
+pub(super) fn removed(output: &EngineOutput) -> BTreeSet<&str> {
     let acts = output.decisions.iter().filter(|d| !d.is_keep());
     acts.map(|d| node_of(d).as_str()).collect()
 }
@@ -322,11 +105,6 @@ pub(super) fn after(scenario: &Scenario, output: &EngineOutput) -> Scenario {
 
 fn text(config: &Config, scenario: &Scenario) -> String {
     serde_json::to_string(&run(config, scenario)).unwrap()
-}
-
-pub(super) fn scenario(case: &Case) -> Scenario {
-    let lines: Vec<Line> = case.0.iter().map(|l| Line::parse(l)).collect();
-    build(&Line::parse("decide"), &lines)
 }
 
 /// Reasons that depend on what the other nodes do, not on the node itself.
@@ -685,80 +463,4 @@ fn the_generated_clusters_are_worth_looking_at() {
         .filter(|c| !never.contains(c) && !codes.contains(**c))
         .collect();
     assert!(missing.is_empty(), "never generated: {missing:?}");
-}
-
-/// The scheduler does not follow a plan: it puts a pod on the emptiest node
-/// that takes it. Follows the plan with such a scheduler, each node cordoned
-/// when its turn comes. Gives nodes that go, pods evicted, and pods that found
-/// no place and came back to their node, which stays then.
-fn with_a_scheduler_that_spreads(scenario: &Scenario, output: &EngineOutput) -> [usize; 3] {
-    let mut board = Board::new(&scenario.snapshot.clusters[0]);
-    let [mut gone, mut evicted, mut back] = [0; 3];
-    for decision in output.decisions.iter().filter(|d| !d.is_keep()) {
-        let node = node_of(decision).as_str();
-        let cordoned = board.nodes.remove(node).unwrap();
-        for action in &decision.actions {
-            let Action::DrainNode { moves, .. } = action else {
-                continue;
-            };
-            for m in moves {
-                let uid = *board.pods.get_key_value(m.uid.as_str()).unwrap().0;
-                let from = board.places.remove(uid).unwrap();
-                evicted += 1;
-                let fits = |n: &&&str| board.broken(uid, n).is_empty();
-                let emptiest = board
-                    .nodes
-                    .keys()
-                    .filter(fits)
-                    .max_by_key(|n| board.free(n));
-                match emptiest.copied() {
-                    Some(to) => board.places.insert(uid, to),
-                    None => {
-                        back += 1;
-                        board.places.insert(uid, from)
-                    }
-                };
-            }
-        }
-        let left = board.on(node).into_iter().any(|p| {
-            let daemon = p.meta.owners.iter().any(|o| o.kind == "DaemonSet");
-            !daemon && p.meta.deleted_at.is_none()
-        });
-        if left {
-            // The node is uncordoned, and each pod that is left fits there.
-            board.nodes.insert(&cordoned.meta.name, cordoned);
-            for pod in board.on(node) {
-                let mut broken = board.broken(pod.meta.uid.as_str(), node);
-                broken.retain(|b| !b.ends_with("zone spread"));
-                assert!(broken.is_empty(), "{broken:?}");
-            }
-        } else {
-            gone += 1;
-        }
-    }
-    [gone, evicted, back]
-}
-
-#[test]
-fn a_scheduler_that_spreads_takes_little_from_a_plan_and_leaves_nobody_out() {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::TestRunner;
-    let mut runner = TestRunner::deterministic();
-    let (mut planned, mut sum) = (0, [0; 3]);
-    for _ in 0..400 {
-        let case = any_case().new_tree(&mut runner).unwrap().current();
-        let scenario = scenario(&case);
-        let output = run(&Config::default(), &scenario);
-        planned += removed(&output).len();
-        let counts = with_a_scheduler_that_spreads(&scenario, &output);
-        sum = [0, 1, 2].map(|i| sum[i] + counts[i]);
-    }
-    let [gone, evicted, back] = sum;
-    // Measured: 475 of 482 nodes, 0 of 253 pods.
-    assert!(planned > 300 && evicted > 150);
-    assert!(gone * 100 >= planned * 95, "{gone} of {planned} nodes go");
-    assert!(
-        back * 100 <= evicted * 2,
-        "{back} of {evicted} pods come back"
-    );
 }

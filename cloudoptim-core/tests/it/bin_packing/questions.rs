@@ -10,9 +10,9 @@
 //!       [spot-age=<hours>] [types=<a,b>] [through=<groups,asgs,pools>] [most=<limits priced>]
 //! ```
 
+use super::Scenario;
 use super::build::build;
-use super::settings::{config, spot_age};
-use super::{Scenario, TYPES, catalog};
+use super::settings::{config, spot_age, spot_prices};
 use crate::cases::{Line, run_cases};
 use crate::fixtures::cpu;
 use cloudoptim_core::decision::LaunchThrough;
@@ -23,21 +23,8 @@ use cloudoptim_core::engines::bin_packing::{
 use cloudoptim_core::engines::{EngineError, Inputs};
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::{Overlay, RequestChange};
-use cloudoptim_core::policy::Policy;
 
 const FILE: &str = "bin_packing_questions.txt";
-
-fn ask<T>(scenario: &Scenario, question: impl FnOnce(&Inputs<'_>, &ClusterUid) -> T) -> T {
-    let (catalog, policy) = (catalog(), Policy::default());
-    let inputs = Inputs {
-        snapshot: &scenario.snapshot,
-        overlay: &scenario.overlay,
-        catalog: &catalog,
-        policy: &policy,
-        ledgers: &scenario.ledgers,
-    };
-    question(&inputs, &scenario.snapshot.clusters[0].uid)
-}
 
 fn changes(header: &Line) -> Vec<Change> {
     let kind = header.get("kind").unwrap_or("Deployment");
@@ -178,23 +165,16 @@ fn purchase(header: &Line) -> Purchase {
         purchase = purchase.with_instance_types(types.split(',').map(InstanceType::from));
     }
     let dear = header.get("spot-price").map_or(33, |p| p.parse().unwrap());
-    let prices = TYPES.iter().map(|(name, _, _, price)| OfferingPrice {
-        instance_type: (*name).into(),
-        zone_id: None,
-        capacity_type: CapacityType::Spot,
-        per_hour: MicroUsdPerHour(price * dear / 100),
-    });
     let (as_of, dated) = spot_age(header);
-    let mut purchase = purchase.with_spot_prices(prices.collect(), as_of);
+    let mut purchase = purchase.with_spot_prices(spot_prices(dear), as_of);
     purchase.spot_prices_as_of = purchase.spot_prices_as_of.filter(|_| dated);
     purchase
 }
 
 fn prices(config: &Config, scenario: &Scenario, most: u32) -> Vec<String> {
     let pricing = Pricing::default().with_most(most);
-    let answer = ask(scenario, |inputs, uid| {
-        constraint_prices(config, inputs, uid, &pricing).unwrap()
-    });
+    let answer =
+        scenario.ask(|inputs, uid| constraint_prices(config, inputs, uid, &pricing).unwrap());
     let mut last = MicroUsdPerMonth(i64::MAX);
     for price in answer.prices.iter().filter_map(|p| match &p.price {
         Price::Known {
@@ -221,7 +201,7 @@ fn prices(config: &Config, scenario: &Scenario, most: u32) -> Vec<String> {
 fn questions_about_pods_nodes_and_rules() {
     run_cases(FILE, |header, lines| {
         let scenario = build(header, lines);
-        ask(&scenario, |inputs, uid| {
+        scenario.ask(|inputs, uid| {
             let answer = answer(header, &scenario, inputs, uid);
             answer.unwrap_or_else(|e| vec![e.to_string()])
         })
@@ -243,7 +223,7 @@ fn the_order_of_objects_changes_no_price() {
     ];
     let prices = |lines: &[Line]| {
         let scenario = build(&Line::default(), lines);
-        ask(&scenario, |inputs, uid| {
+        scenario.ask(|inputs, uid| {
             constraint_prices(&Config::default(), inputs, uid, &Pricing::default()).unwrap()
         })
     };

@@ -75,14 +75,8 @@ pub(crate) fn config(header: &Line) -> Config {
     // With its risk; a third of the price on demand without.
     let dear = header.get("spot-price").unwrap_or("40");
     if let Ok(percent) = dear.parse::<i64>() {
-        let prices = TYPES.iter().map(|(name, _, _, price)| OfferingPrice {
-            instance_type: (*name).into(),
-            zone_id: None,
-            capacity_type: CapacityType::Spot,
-            per_hour: MicroUsdPerHour(price * percent / 100),
-        });
         let (as_of, dated) = spot_age(header);
-        config = config.with_spot_prices(prices.collect(), as_of);
+        config = config.with_spot_prices(spot_prices(percent), as_of);
         config.spot_prices_as_of = config.spot_prices_as_of.filter(|_| dated);
     }
     config = config.with_moves_from_kept(!header.has("keep-others"));
@@ -125,6 +119,17 @@ fn room(text: &str) -> Headroom {
         pool: word().map(str::to_owned),
         zone: word().map(zone),
     }
+}
+
+/// Prices on spot of every type, in percent of those on demand.
+pub(super) fn spot_prices(percent: i64) -> Vec<OfferingPrice> {
+    let prices = TYPES.iter().map(|(name, _, _, price)| OfferingPrice {
+        instance_type: (*name).into(),
+        zone_id: None,
+        capacity_type: CapacityType::Spot,
+        per_hour: MicroUsdPerHour(price * percent / 100),
+    });
+    prices.collect()
 }
 
 /// When prices on spot held, `spot-age=<hours>` ago, and whether that is known

@@ -55,7 +55,8 @@ fn in_zones(mut p: Problem) -> Problem {
     p
 }
 
-fn solved(p: &Problem) -> Solution {
+/// The solution, without a fault and proven.
+pub(super) fn solved(p: &Problem) -> Solution {
     let solution = solve(p, &Effort::default()).unwrap();
     assert_eq!(faults(p, &solution), Vec::<String>::new());
     assert_eq!(unproven(p, &solution), Vec::<String>::new());

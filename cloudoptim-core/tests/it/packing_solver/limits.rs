@@ -1,6 +1,6 @@
 //! Limits on what all new nodes together take.
 
-use super::cases::node_type;
+use super::cases::{node_type, solved};
 use super::naive::{faults, unproven};
 use super::properties::{RICH, Shape, TINY, in_order, problem, readable, shuffled};
 use cloudoptim_core::engines::bin_packing::solver::{
@@ -270,13 +270,6 @@ fn quota(max: u64) -> Problem {
         }],
         ..Problem::default()
     }
-}
-
-fn solved(p: &Problem) -> Solution {
-    let solution = solve(p, &Effort::default()).unwrap();
-    assert_eq!(faults(p, &solution), Vec::<String>::new());
-    assert_eq!(unproven(p, &solution), Vec::<String>::new());
-    solution
 }
 
 #[test]
