@@ -17,8 +17,8 @@ use crate::cases::{Line, run_cases};
 use crate::fixtures::cpu;
 use cloudoptim_core::decision::LaunchThrough;
 use cloudoptim_core::engines::bin_packing::{
-    Change, Config, Price, Pricing, Purchase, constraint_prices, explain_node, explain_pod,
-    green_field, limit_prices, solver::Effort, what_if,
+    BoughtFor, Change, Config, Price, Pricing, Purchase, constraint_prices, explain_node,
+    explain_pod, green_field, limit_prices, solver::Effort, what_if,
 };
 use cloudoptim_core::engines::{EngineError, Inputs};
 use cloudoptim_core::model::*;
@@ -141,11 +141,17 @@ fn answer(
             let json = serde_json::to_string(&answer).unwrap();
             assert_eq!(answer, serde_json::from_str(&json).unwrap());
             let nodes = answer.nodes.iter().map(|node| {
-                let pods: Vec<&str> = node.pods.iter().map(|p| p.name.as_str()).collect();
-                format!("{}: {}", node.offering, pods.join(" "))
+                let mut words = vec![format!("{}:", node.offering)];
+                words.extend(node.pods.iter().map(|p| p.name.clone()));
+                if node.bought_for != BoughtFor::Pods {
+                    words.push(format!("({})", node.bought_for));
+                }
+                words.join(" ")
             });
+            let minima = with_prices.minima.iter().map(ToString::to_string);
+            let minima = minima.filter(|_| header.get("most").is_some());
             let first = std::iter::once(answer.to_string());
-            first.chain(nodes).chain(prices).collect()
+            first.chain(nodes).chain(prices).chain(minima).collect()
         }
         ("prices", _) => {
             let most = header.get("most").map_or(20, |n| n.parse().unwrap());
