@@ -36,6 +36,7 @@
 //! for less. Settings and their sources
 //! are in [`Config`].
 
+mod binding;
 mod bound;
 mod candidate;
 mod change;

@@ -196,16 +196,16 @@ fn judged_through(
 
 /// What there is for new nodes: cores, nodes and GiB of pool `main`, vCPUs beside
 /// those of the cluster's nodes on demand and on spot, addresses of each zone.
-type Rooms = (u64, u64, u64, u64, u64, u64);
+pub(super) type Rooms = (u64, u64, u64, u64, u64, u64);
 
-fn rooms() -> impl Strategy<Value = Rooms> {
+pub(super) fn rooms() -> impl Strategy<Value = Rooms> {
     let pool = (0_u64..60, 0_u64..10, 0_u64..200);
     (pool, 0_u64..40, 0_u64..40, 0_u64..300).prop_map(
         |((cores, nodes, gib), vcpus, spot, addresses)| (cores, nodes, gib, vcpus, spot, addresses),
     )
 }
 
-fn within(case: &Case, rooms: Rooms) -> (Config, Case) {
+pub(super) fn within(case: &Case, rooms: Rooms) -> (Config, Case) {
     let (cores, nodes, gib, vcpus, spot, addresses) = rooms;
     let mut case = case.clone();
     for line in &mut case.0 {
