@@ -1,5 +1,7 @@
 //! Changes that a what-if makes to a cluster in thought.
 
+use super::binding::Appetite;
+use super::commitments::Prices;
 use super::fleet::Launchable;
 use super::headroom::Headroom;
 use super::limits::{LaunchLimit, Limits};
@@ -215,8 +217,8 @@ pub(super) struct Question {
     /// Zones that are to be left.
     pub(super) leave: BTreeSet<String>,
     pub(super) missing: Vec<MissingEvidence>,
-    /// Limits of which more room would let more be launched.
-    pub(super) binding: BTreeSet<LaunchLimit>,
+    /// Limits that may hold launches back, the shortest first.
+    pub(super) binding: Vec<LaunchLimit>,
 }
 
 impl Question {
@@ -251,7 +253,7 @@ impl Question {
             rows: Rows::default(),
             leave: BTreeSet::new(),
             missing: Vec::new(),
-            binding: BTreeSet::new(),
+            binding: Vec::new(),
         };
         for change in changes {
             question.loosen(inputs, change)?;
@@ -291,8 +293,12 @@ impl Question {
         let at_the_end = limits.clone().at_the_end(going.clone());
         let at_the_end = lifts.clone().fold(at_the_end, Limits::lifted);
         let shop = Shop::new(&self.config, &inputs, &self.cluster, cloud, &at_the_end);
-        let rows = shop.rows(&lifts.fold(limits, Limits::lifted), going);
-        let (launchables, binding) = (shop.launchables(), shop.binding);
+        let limits = lifts.fold(limits, Limits::lifted);
+        let rows = shop.rows(&limits, going);
+        let prices = Prices::new(&inputs, &self.cluster);
+        let appetite = Appetite::new(&self.config, &self.cluster, &prices, &shop.asks);
+        let binding = appetite.binding(&shop.asks, &limits);
+        let launchables = shop.launchables();
         self.launchables = launchables;
         self.rows = rows;
         self.binding = binding;

@@ -382,9 +382,9 @@ fn of_operator(config: &Config, inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<(
 /// it, with copies of its nodes to be launched, and compared with the cluster
 /// as it is.
 ///
-/// Where nodes [can be launched](Config::launch_through), so are the limits that
-/// leave no room for more of them, known or not, their greatest size, and the
-/// fewest nodes that they leave. Other rules are: budgets that let a pod not go now, marks against disruption on
+/// Where nodes [can be launched](Config::launch_through), so are all limits that may
+/// hold one back, known or not, those of which there is least first, their greatest
+/// size, and the fewest nodes that they leave. Other rules are: budgets that let a pod not go now, marks against disruption on
 /// pods and nodes, local data, keeping bare pods, and each workload's hard
 /// spreads, pod affinities and node rules; and the operator's own: the most of a
 /// workload on one node and in one zone, and room for pods that are not there

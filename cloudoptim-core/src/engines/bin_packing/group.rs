@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 pub(super) struct Described<'g> {
     /// Wanted nodes.
     pub(super) size: u32,
+    /// Fewest nodes, by its own word: what stands behind it may have more.
+    pub(super) min_size: u32,
     types: &'g [InstanceType],
     /// Names or ids.
     zones: BTreeSet<String>,
@@ -28,6 +30,7 @@ impl<'g> Described<'g> {
                 let zones = own.filter_map(|s| s.zone_id.as_ref().map(ToString::to_string));
                 Some(Self {
                     size: group.desired,
+                    min_size: group.min_size,
                     types: &group.instance_types,
                     zones: zones.collect(),
                     capacity: Some(group.capacity_type),
@@ -38,6 +41,7 @@ impl<'g> Described<'g> {
                 let group = groups.find(|g| g.name == *name)?;
                 Some(Self {
                     size: group.desired,
+                    min_size: group.min_size,
                     types: &group.instance_types,
                     zones: group.zones.iter().map(ToString::to_string).collect(),
                     capacity: None,
@@ -61,6 +65,13 @@ impl<'g> Described<'g> {
         let only = zones.next();
         only.filter(|_| zones.next().is_none()).map(String::as_str)
     }
+}
+
+/// The fewest instances of auto scaling groups, as far as they are listed.
+pub(super) fn min_size_of(groups: &BTreeSet<String>, cloud: &Cloud) -> u32 {
+    let all = cloud.auto_scaling_groups.items().iter();
+    let own = all.filter(|group| groups.contains(&group.name));
+    own.fold(0, |sum, group| sum.saturating_add(group.min_size))
 }
 
 /// What the next node of a group is, after one that it has.

@@ -36,6 +36,7 @@
 //! for less. Settings and their sources
 //! are in [`Config`].
 
+mod binding;
 mod bound;
 mod candidate;
 mod change;
@@ -75,8 +76,8 @@ pub use explain::{
 };
 pub use fleet::Launchable;
 pub use green_field::{
-    GreenField, LimitPrice, LimitPrices, LimitUse, NewNode, Purchase, Unhoused, green_field,
-    limit_prices, purchasable,
+    BoughtFor, GreenField, GroupMinimum, LimitPrice, LimitPrices, LimitUse, MinimumPrice, NewNode,
+    Purchase, Unhoused, green_field, limit_prices, purchasable,
 };
 pub use headroom::Headroom;
 pub use limits::{LaunchLimit, StatedRoom};

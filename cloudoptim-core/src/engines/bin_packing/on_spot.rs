@@ -77,14 +77,18 @@ impl Spot<'_> {
     /// What is missing where prices are stated that are too old to be used, or of
     /// unknown age, though something may come to spot.
     pub(super) fn stale(&self, now: DateTime<Utc>) -> Option<MissingEvidence> {
-        let most = TimeDelta::hours(i64::from(self.max_age_hours));
-        let old = self.as_of.is_none_or(|at| now - at > most);
         let used = self.is_wanted() && !self.prices.is_empty();
-        (used && old).then(|| MissingEvidence::Newer {
+        (used && self.is_old(now)).then(|| MissingEvidence::Newer {
             of: "spot prices with their risk".to_owned(),
             as_of: self.as_of,
             max_age_hours: self.max_age_hours,
         })
+    }
+
+    /// Whether prices are older than they may be, or of unknown age.
+    fn is_old(&self, now: DateTime<Utc>) -> bool {
+        let most = TimeDelta::hours(i64::from(self.max_age_hours));
+        self.as_of.is_none_or(|at| now - at > most)
     }
 
     /// Whether anything may come to spot.
@@ -106,7 +110,8 @@ impl Spot<'_> {
         zone: &ZoneId,
         now: DateTime<Utc>,
     ) -> Option<MicroUsdPerHour> {
-        if self.stale(now).is_some() {
+        // A group may keep nodes on spot though nothing may come there.
+        if self.is_old(now) {
             return None;
         }
         let of_type = |p: &&OfferingPrice| p.instance_type.as_str() == instance_type;

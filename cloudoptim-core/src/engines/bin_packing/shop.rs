@@ -7,6 +7,7 @@
 //! one zone: else they choose themselves what comes. What is on spot has its risk
 //! in the price; where that is not known, nobody offers it.
 
+use super::binding::Ask;
 use super::fleet::Launchable;
 use super::group::{Described, next_like};
 use super::limits::{LaunchLimit, Limits, Short, Uses, group_name};
@@ -111,8 +112,9 @@ pub(super) struct Shop {
     pub(super) wares: Vec<Ware>,
     /// What cannot be, and what is missing for it.
     pub(super) not_judged: Vec<NotJudged>,
-    /// Limits of which more room would let more be launched.
-    pub(super) binding: BTreeSet<LaunchLimit>,
+    /// What a node of each offer takes of limits, and costs, of those too for which
+    /// there is no room.
+    pub(super) asks: Vec<Ask>,
 }
 
 impl Shop {
@@ -132,7 +134,7 @@ impl Shop {
             on_spot: config.spot().is_wanted(),
             wares: Vec::new(),
             missing: BTreeMap::new(),
-            binding: BTreeSet::new(),
+            asks: Vec::new(),
         };
         maker.know_events();
         if through.contains(&LaunchThrough::NodePools) {
@@ -147,7 +149,7 @@ impl Shop {
         let missing = maker.missing.into_iter();
         Self {
             wares: maker.wares,
-            binding: maker.binding,
+            asks: maker.asks,
             not_judged: missing
                 .map(|(missing, count)| NotJudged {
                     subject: Some(subject.clone()),
@@ -190,8 +192,7 @@ struct Maker<'m> {
     on_spot: bool,
     wares: Vec<Ware>,
     missing: BTreeMap<MissingEvidence, u64>,
-    /// Limits of which more room would let more be launched.
-    binding: BTreeSet<LaunchLimit>,
+    asks: Vec<Ask>,
 }
 
 impl Maker<'_> {
@@ -498,19 +499,14 @@ impl Maker<'_> {
                 match limits.fits(&each) {
                     Ok(()) => {
                         let room = limits.room(&each, MOST);
-                        let more = each.iter().map(|(limit, amount)| {
-                            let count = u64::from(room).saturating_add(1);
-                            (limit.clone(), amount.saturating_mul(count))
-                        });
-                        let short = limits.fits(&more.collect()).err();
-                        self.binding.extend(short.map(|s| s.limit));
-                        ware.launchable.available.insert(zone, room);
+                        ware.launchable.available.insert(zone.clone(), room);
                     }
-                    Err(short) => {
-                        self.binding.insert(short.limit.clone());
-                        unknown.extend(missing(short));
-                        ware.launchable.zones.remove(&zone);
-                    }
+                    Err(short) => unknown.extend(missing(short)),
+                }
+                let offer = ware.launchable.zones.get(&zone);
+                self.asks.extend(offer.map(|(_, price)| (each, *price)));
+                if !ware.launchable.available.contains_key(&zone) {
+                    ware.launchable.zones.remove(&zone);
                 }
             }
         }

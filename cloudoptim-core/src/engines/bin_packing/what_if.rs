@@ -15,7 +15,6 @@ use crate::model::{Cluster, ClusterUid, MicroUsdPerHour, MicroUsdPerMonth, NodeN
 use crate::version::Version;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// One side of a what-if: a cluster, and the cheapest repacking of it found.
@@ -216,8 +215,8 @@ pub(super) struct Base<'b> {
     effort: &'b RepackEffort,
     pub(super) side: Side,
     pub(super) missing: Vec<MissingEvidence>,
-    /// Limits of which more room would let more be launched.
-    pub(super) binding: BTreeSet<LaunchLimit>,
+    /// Limits that may hold launches back, the shortest first.
+    pub(super) binding: Vec<LaunchLimit>,
 }
 
 impl<'b> Base<'b> {

@@ -8,7 +8,7 @@ use crate::fixtures::at;
 use cloudoptim_core::decision::{LaunchThrough, Owner};
 use cloudoptim_core::engines::bin_packing::solver::Effort;
 use cloudoptim_core::engines::bin_packing::{
-    Config, GreenField, LaunchLimit, NewNode, Price, Purchase, StatedRoom, green_field,
+    BoughtFor, Config, GreenField, LaunchLimit, NewNode, Price, Purchase, StatedRoom, green_field,
     limit_prices,
 };
 use cloudoptim_core::knowledge::Knowledge;
@@ -181,16 +181,16 @@ fn judged_through(
 
 /// What there is for new nodes: cores, nodes and GiB of pool `main`, vCPUs beside
 /// those of the cluster's nodes on demand and on spot, addresses of each zone.
-type Rooms = (u64, u64, u64, u64, u64, u64);
+pub(super) type Rooms = (u64, u64, u64, u64, u64, u64);
 
-fn rooms() -> impl Strategy<Value = Rooms> {
+pub(super) fn rooms() -> impl Strategy<Value = Rooms> {
     let pool = (0_u64..60, 0_u64..10, 0_u64..200);
     (pool, 0_u64..40, 0_u64..40, 0_u64..300).prop_map(
         |((cores, nodes, gib), vcpus, spot, addresses)| (cores, nodes, gib, vcpus, spot, addresses),
     )
 }
 
-fn within(case: &Case, rooms: Rooms) -> (Config, Case) {
+pub(super) fn within(case: &Case, rooms: Rooms) -> (Config, Case) {
     let (cores, nodes, gib, vcpus, spot, addresses) = rooms;
     let mut case = case.clone();
     for line in &mut case.0 {
@@ -232,7 +232,11 @@ fn over(case: &Case, rooms: Rooms, answer: &GreenField) -> Vec<String> {
     for new in &answer.nodes {
         let name = new.offering.instance_type.as_str();
         let (vcpu, gib) = size(name);
-        let pods = catalog.instance_type(name).unwrap().allocatable.pods;
+        let mut pods = catalog.instance_type(name).unwrap().allocatable.pods;
+        let (cluster, cloud) = (&scenario.snapshot.clusters[0], &scenario.snapshot.clouds[0]);
+        if let Some(like) = like(cluster, cloud, new) {
+            pods = like.allocatable.pods;
+        }
         let quota = match new.offering.capacity_type {
             CapacityType::Spot => "spot vcpus",
             _ => "vcpus",
@@ -252,9 +256,10 @@ fn over(case: &Case, rooms: Rooms, answer: &GreenField) -> Vec<String> {
     over
 }
 
-/// Maxima of the groups `own`, of large nodes in zone a, and `workers`, of xlarge ones
-/// in zone b; instances of a reservation of each of the two, and who is asked.
-type Bought = ([u32; 2], [u32; 2], Vec<LaunchThrough>);
+/// Minima and maxima of the groups `own`, of large nodes in zone a, and `workers`, of
+/// xlarge ones in zone b; instances of a reservation of each of the two, and who is
+/// asked.
+type Bought = ([u32; 2], [u32; 2], [u32; 2], Vec<LaunchThrough>);
 
 fn bought() -> impl Strategy<Value = Bought> {
     let through = vec![
@@ -264,20 +269,23 @@ fn bought() -> impl Strategy<Value = Bought> {
     ];
     let through = prop::sample::subsequence(through, 0..=3);
     (
+        prop::array::uniform2(0_u32..4),
         prop::array::uniform2(0_u32..5),
         prop::array::uniform2(0_u32..4),
         through,
     )
 }
 
-fn with_groups(case: &Case, (most, reserved, _): &Bought) -> Case {
+fn with_groups(case: &Case, (least, most, reserved, _): &Bought) -> Case {
     let mut case = case.clone();
     let [own, workers] = most;
     for line in &mut case.0 {
         if line.starts_with("asg own") {
             *line = line.replace("zones=a,b", "zones=a");
+            *line = line.replace("min=1", &format!("min={}", least[0]));
             line.push_str(&format!(" max={own} type=m6i.large"));
         } else if line.starts_with("group workers") {
+            *line = line.replace("min=1", &format!("min={}", least[1]));
             line.push_str(&format!(" max={workers} type=m6i.xlarge zone=b"));
         } else if line == "pool main" {
             line.push_str(" reserved");
@@ -289,8 +297,174 @@ fn with_groups(case: &Case, (most, reserved, _): &Bought) -> Case {
     case
 }
 
+/// Whether groups that are asked have the nodes that they have to, where limits leave
+/// room for them.
+fn keeps_minima(
+    case: &Case,
+    (least, most, _, through): &Bought,
+    answer: &GreenField,
+) -> Result<(), TestCaseError> {
+    let has = |word: &str| {
+        case.0
+            .iter()
+            .any(|l| l.starts_with("node ") && l.contains(word))
+    };
+    // A group of one's own is known by its nodes. Behind the managed one stands a
+    // scaling group, as far as nodes say so, with a minimum of 1.
+    let behind = u32::from(has("group=workers"));
+    let groups = [
+        (
+            "own",
+            has("asg=own"),
+            least[0],
+            LaunchThrough::AutoScalingGroups,
+        ),
+        (
+            "workers",
+            true,
+            least[1].max(behind),
+            LaunchThrough::NodeGroups,
+        ),
+    ];
+    let named = |group: &Owner, name: &str| group.to_string().ends_with(name);
+    for ((name, is_known, min_size, asked), most) in groups.into_iter().zip(most) {
+        let mut minima = answer.minima.iter();
+        let found = minima.find(|minimum| named(&minimum.group, name));
+        let Some(found) = found else {
+            let is_missing = answer.missing.iter().any(|m| m.to_string().contains(name));
+            let is_asked = is_known && min_size > 0 && through.contains(&asked);
+            prop_assert!(!is_asked || is_missing, "{name}: {answer:#?}");
+            continue;
+        };
+        prop_assert_eq!(found.min_size, min_size);
+        let own = answer.nodes.iter();
+        let own = own.filter(|new| new.group.as_ref() == Some(&found.group));
+        let kept: Vec<&NewNode> = own
+            .filter(|new| new.bought_for == BoughtFor::GroupMinimum { min_size })
+            .collect();
+        prop_assert_eq!(kept.len(), found.nodes as usize, "{:#?}", answer);
+        let empty: Vec<_> = kept.iter().filter(|new| new.pods.is_empty()).collect();
+        prop_assert_eq!(empty.len(), found.empty as usize);
+        let cost: MicroUsdPerHour = empty.iter().map(|new| new.price).sum();
+        prop_assert_eq!(cost, found.empty_cost);
+        // Without limits that are known, only the maximum leaves less room.
+        if !answer.limits_not_known.is_empty() {
+            prop_assert_eq!(found.nodes, min_size.min(*most), "{:#?}", answer);
+        }
+        prop_assert_eq!(found.nodes < min_size, !found.short.is_empty());
+        for short in &found.short {
+            let of = answer.limits.iter().find(|of| of.limit == *short).unwrap();
+            prop_assert!(of.room - of.used < of.node_takes, "{of:?} {answer:#?}");
+        }
+    }
+    for new in &answer.nodes {
+        let empty = new.pods.is_empty();
+        prop_assert!(!empty || new.bought_for != BoughtFor::Pods, "{new:?}");
+    }
+    Ok(())
+}
+
+/// Cores and GiB of a group's node, in thousandths and MiB, its price, and the least
+/// and the most of them.
+type Sizes = ((u64, u64), i64, u32, u32);
+
+/// Whether pods of these cores and MiB fit into what is free, by trying everything.
+fn packs(free: &mut [(u64, u64)], pods: &[(u64, u64)]) -> bool {
+    let Some(((cpu, memory), rest)) = pods.split_first() else {
+        return true;
+    };
+    for at in 0..free.len() {
+        let (here_cpu, here_memory) = free[at];
+        if *cpu <= here_cpu && *memory <= here_memory {
+            free[at] = (here_cpu - cpu, here_memory - memory);
+            let fits = packs(free, rest);
+            free[at] = (here_cpu, here_memory);
+            if fits {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// What the cheapest nodes of two groups cost that hold all pods, by trying all.
+fn cheapest(groups: [Sizes; 2], pods: &[(u64, u64)]) -> Option<MicroUsdPerHour> {
+    let [
+        (size, price, min, max),
+        (other_size, other_price, other_min, other_max),
+    ] = groups;
+    let mut best: Option<i64> = None;
+    for count in min..=max {
+        for other in other_min..=other_max {
+            let cost = i64::from(count) * price + i64::from(other) * other_price;
+            let mut free = vec![size; count as usize];
+            free.resize((count + other) as usize, other_size);
+            if best.is_none_or(|best| cost < best) && packs(&mut free, pods) {
+                best = Some(cost);
+            }
+        }
+    }
+    best.map(MicroUsdPerHour)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn minima_are_in_the_cost_and_in_its_bound(
+        pods in prop::collection::vec((1_u64..40, 1_u64..60), 0..6),
+        own in (0_u32..4, 0_u32..3),
+        workers in (0_u32..3, 0_u32..3),
+    ) {
+        let pods: Vec<(u64, u64)> = pods.iter().map(|p| (p.0 * 100, p.1 * 256)).collect();
+        let ((own, own_most), (workers, workers_most)) =
+            ((own.0, own.0 + own.1), (workers.0, workers.0 + workers.1));
+        let mut lines = vec![
+            format!("asg own min={own} desired=1 max={own_most} type=m6i.large zones=a"),
+            format!("group workers min={workers} desired=1 max={workers_most} type=m6i.xlarge zone=b"),
+            "node n1 2 8Gi type=m6i.large zone=a asg=own".to_owned(),
+            "node n2 4 16Gi type=m6i.xlarge zone=b group=workers".to_owned(),
+        ];
+        let of = |(i, (cpu, memory)): (usize, &(u64, u64))| {
+            format!("pod app{i}-1 - {cpu}m {memory}Mi")
+        };
+        lines.extend(pods.iter().enumerate().map(of));
+        let through = [LaunchThrough::NodeGroups, LaunchThrough::AutoScalingGroups];
+        let purchase = purchase(0).with_through(through);
+        let answer = judged_through(&open(), &Case(lines), &purchase, 0)?;
+        let groups = [
+            ((2_000, 8_192), 96_000, own, own_most),
+            ((4_000, 16_384), 192_000, workers, workers_most),
+        ];
+        let count = |name: &str| {
+            let own = answer.nodes.iter();
+            let own = own.filter(|new| new.group.as_ref().unwrap().to_string().ends_with(name));
+            own.count() as u32
+        };
+        prop_assert!((own..=own_most).contains(&count("own")), "{answer:#?}");
+        prop_assert!((workers..=workers_most).contains(&count("workers")), "{answer:#?}");
+        match cheapest(groups, &pods) {
+            Some(best) => {
+                prop_assert!(answer.lower_bound <= best, "{best}: {answer:#?}");
+                prop_assert!(best <= answer.cost || !answer.left.is_empty(), "{best}: {answer:#?}");
+            }
+            None => prop_assert!(!answer.left.is_empty(), "{answer:#?}"),
+        }
+    }
+
+    #[test]
+    fn minima_keep_to_limits(case in any_case(), bought in bought(), rooms in rooms()) {
+        let (config, case) = within(&case, rooms);
+        let case = with_groups(&case, &bought);
+        let purchase = purchase(0).with_through(bought.3.iter().copied());
+        let answer = judged_through(&config, &case, &purchase, 0)?;
+        let over = over(&case, rooms, &answer);
+        prop_assert!(over.is_empty(), "{over:?} {answer:#?}");
+        for of in &answer.limits {
+            prop_assert!(of.used <= of.room, "{of:?} {answer:#?}");
+        }
+        keeps_minima(&case, &bought, &answer)?;
+    }
 
     #[test]
     fn groups_and_reservations_give_no_more_than_they_have(
@@ -298,9 +472,10 @@ proptest! {
         bought in bought(),
     ) {
         let case = with_groups(&case, &bought);
-        let (most, reserved, through) = bought;
-        let purchase = purchase(0).with_through(through.iter().copied());
+        let purchase = purchase(0).with_through(bought.3.iter().copied());
         let answer = judged_through(&open(), &case, &purchase, 0)?;
+        keeps_minima(&case, &bought, &answer)?;
+        let (_, most, reserved, through) = bought;
         let (mut by_group, mut by_reservation) = ([0; 2], [0; 2]);
         for new in &answer.nodes {
             let name = new.offering.instance_type.as_str();
@@ -348,25 +523,54 @@ proptest! {
     }
 
     #[test]
-    fn more_of_a_limit_never_costs(case in any_case(), rooms in rooms()) {
+    fn more_of_a_limit_never_costs(
+        case in any_case(),
+        rooms in rooms(),
+        bought in bought(),
+    ) {
         let (config, case) = within(&case, rooms);
-        let scenario = scenario(&case);
-        let (purchase, effort) = (purchase(0), Effort::quick());
+        let scenario = scenario(&with_groups(&case, &bought));
+        let (purchase, effort) = (purchase(0).with_through(bought.3), Effort::quick());
         let answer = scenario.ask(|inputs, uid| {
             limit_prices(&config, inputs, uid, &purchase, &effort, 2).unwrap()
         });
-        for (tried, of) in answer.prices.iter().enumerate() {
-            let found = answer.field.limits.iter().find(|l| l.limit == of.limit).unwrap();
+        let field = &answer.field;
+        for of in &answer.prices {
+            let found = field.limits.iter().find(|l| l.limit == of.limit).unwrap();
             prop_assert!(found.binds || found.room - found.used < of.more, "{found:?}");
-            match &of.price {
-                Price::Known { per_month, at_least, at_most } => {
-                    prop_assert!(tried < 2 && answer.field.is_whole());
-                    prop_assert!(at_least >= &MicroUsdPerMonth::ZERO);
-                    prop_assert!(at_least <= per_month && per_month <= at_most, "{of:?}");
+        }
+        let mut groups: Vec<(&Owner, u32)> =
+            answer.minima.iter().map(|of| (&of.group, of.min_size)).collect();
+        groups.sort();
+        let kept: Vec<_> = field.minima.iter().map(|of| (&of.group, of.min_size)).collect();
+        prop_assert_eq!(groups, kept);
+        let limits: Vec<&Price> = answer.prices.iter().map(|of| &of.price).collect();
+        let minima: Vec<&Price> = answer.minima.iter().map(|of| &of.price).collect();
+        for prices in [limits, minima] {
+            let mut last = MicroUsdPerMonth(i64::MAX);
+            let mut tried = 0;
+            for price in &prices {
+                match price {
+                    Price::Known { per_month, at_least, at_most } => {
+                        prop_assert!(field.is_whole() && *per_month <= last, "{prices:?}");
+                        prop_assert!(at_least >= &MicroUsdPerMonth::ZERO);
+                        prop_assert!(at_least <= per_month && per_month <= at_most, "{price:?}");
+                        (last, tried) = (*per_month, tried + 1);
+                    }
+                    Price::NotTried => prop_assert!(tried == 2),
+                    Price::Unknown { missing } => {
+                        let known = missing.is_empty() && field.left.is_empty();
+                        prop_assert!(!known || !field.keeps_minima(), "{price:?}");
+                        (last, tried) = (MicroUsdPerMonth(-1), tried + 1);
+                    }
+                    other => prop_assert!(false, "{other:?}"),
                 }
-                Price::NotTried => prop_assert!(tried >= 2),
-                Price::Unknown { .. } => prop_assert!(!answer.field.left.is_empty(), "{of:?}"),
-                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+        for of in &answer.minima {
+            let kept = field.minima.iter().find(|m| m.group == of.group).unwrap();
+            if let Price::Known { per_month, .. } = of.price {
+                prop_assert!(per_month >= kept.empty_cost.per_month(), "{of:?} {field:#?}");
             }
         }
     }

@@ -12,17 +12,21 @@
 
 use super::Scenario;
 use super::build::build;
+use super::generated::{any_case, scenario};
+use super::green::{rooms, within};
 use super::settings::{config, spot_age, spot_prices};
 use crate::cases::{Line, run_cases};
 use crate::fixtures::cpu;
 use cloudoptim_core::decision::LaunchThrough;
 use cloudoptim_core::engines::bin_packing::{
-    Change, Config, Price, Pricing, Purchase, constraint_prices, explain_node, explain_pod,
-    green_field, limit_prices, solver::Effort, what_if,
+    BoughtFor, Change, Config, LaunchLimit, Price, Pricing, Purchase, constraint_prices,
+    explain_node, explain_pod, green_field, limit_prices, solver::Effort, what_if,
 };
 use cloudoptim_core::engines::{EngineError, Inputs};
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::{Overlay, RequestChange};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const FILE: &str = "bin_packing_questions.txt";
 
@@ -128,11 +132,17 @@ fn answer(
             let json = serde_json::to_string(&answer).unwrap();
             assert_eq!(answer, serde_json::from_str(&json).unwrap());
             let nodes = answer.nodes.iter().map(|node| {
-                let pods: Vec<&str> = node.pods.iter().map(|p| p.name.as_str()).collect();
-                format!("{}: {}", node.offering, pods.join(" "))
+                let mut words = vec![format!("{}:", node.offering)];
+                words.extend(node.pods.iter().map(|p| p.name.clone()));
+                if node.bought_for != BoughtFor::Pods {
+                    words.push(format!("({})", node.bought_for));
+                }
+                words.join(" ")
             });
+            let minima = with_prices.minima.iter().map(ToString::to_string);
+            let minima = minima.filter(|_| header.get("most").is_some());
             let first = std::iter::once(answer.to_string());
-            first.chain(nodes).chain(prices).collect()
+            first.chain(nodes).chain(prices).chain(minima).collect()
         }
         ("prices", _) => {
             let most = header.get("most").map_or(20, |n| n.parse().unwrap());
@@ -232,4 +242,46 @@ fn the_order_of_objects_changes_no_price() {
     assert_eq!(before.prices.len(), 5);
     lines.reverse();
     assert_eq!(prices(&lines), before);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// What is not named as holding something back holds nothing back that anybody can
+    /// prove.
+    #[test]
+    fn every_limit_that_costs_something_is_named(case in any_case(), rooms in rooms()) {
+        let (config, case) = within(&case, rooms);
+        let config = config.with_launch_through([LaunchThrough::NodePools]);
+        let scenario = scenario(&case);
+        let pricing = Pricing::default().with_most(0);
+        scenario.ask(|inputs, uid| {
+            let named = constraint_prices(&config, inputs, uid, &pricing).unwrap();
+            let named: BTreeSet<LaunchLimit> = named
+                .prices
+                .into_iter()
+                .filter_map(|of| match of.change {
+                    Change::LiftLimit { limit } => Some(limit),
+                    _ => None,
+                })
+                .collect();
+            let pool = || "main".to_owned();
+            let quota = "L-1216C47A".to_owned();
+            let zones = ["us-east-1a", "us-east-1b"];
+            let mut limits = vec![
+                LaunchLimit::PoolCpu { pool: pool() },
+                LaunchLimit::PoolMemory { pool: pool() },
+                LaunchLimit::PoolNodes { pool: pool() },
+                LaunchLimit::Vcpus { quota },
+            ];
+            limits.extend(zones.map(|zone| LaunchLimit::Addresses { zone: zone.to_owned() }));
+            for limit in limits.into_iter().filter(|limit| !named.contains(limit)) {
+                let change = Change::LiftLimit { limit };
+                let answer = what_if(&config, inputs, uid, &[change]).unwrap();
+                let saves = answer.at_least_per_month.unwrap_or_default();
+                prop_assert_eq!(saves, MicroUsdPerMonth::ZERO, "{} of {:?}", answer, named);
+            }
+            Ok(())
+        })?;
+    }
 }

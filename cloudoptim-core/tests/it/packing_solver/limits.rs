@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 
 /// A problem with up to four limits: of nodes, of what a node holds, and of what
 /// only some offerings take.
-fn limited(shape: Shape, tightest: u64) -> impl Strategy<Value = Problem> {
+pub(super) fn limited(shape: Shape, tightest: u64) -> impl Strategy<Value = Problem> {
     problem(shape).prop_flat_map(move |p| {
         let types = p.types.len();
         let one = (

@@ -2,6 +2,7 @@
 //! baselines, on generated problems.
 
 mod cases;
+mod free;
 mod limits;
 mod naive;
 mod properties;

@@ -6,7 +6,7 @@ use crate::decision::{LaunchThrough, MissingEvidence, Owner, is_planned};
 use crate::engines::Inputs;
 use crate::engines::bin_packing::Config;
 use crate::engines::bin_packing::fleet::Launchable;
-use crate::engines::bin_packing::group::{Described, next_like};
+use crate::engines::bin_packing::group::{Described, min_size_of, next_like};
 use crate::engines::bin_packing::limits::{LaunchLimit, Limits, group_name};
 use crate::engines::bin_packing::owner::owner_of;
 use crate::model::{
@@ -25,6 +25,17 @@ pub(super) struct NewKind {
     pub(super) capacity_type: CapacityType,
     pub(super) pool: Option<String>,
     pub(super) group: Option<Owner>,
+    /// Fewest nodes that the group has.
+    pub(super) min_size: u32,
+}
+
+/// A group, by what is known of it.
+struct Group<'g> {
+    owner: Owner,
+    /// Its first node in service.
+    like: Option<&'g Node>,
+    /// Names of the auto scaling groups behind a managed one.
+    behind: BTreeSet<String>,
 }
 
 /// Where nodes are bought.
@@ -51,6 +62,16 @@ pub(super) fn kinds(market: Market<'_>, missing: &mut BTreeSet<MissingEvidence>)
     }
     market.of_groups(&mut kinds, missing);
     kinds
+}
+
+impl Group<'_> {
+    fn new(owner: Owner, behind: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            owner,
+            like: None,
+            behind: behind.into_iter().collect(),
+        }
+    }
 }
 
 impl Market<'_> {
@@ -231,6 +252,7 @@ impl Market<'_> {
             capacity_type,
             pool: pool.map(|pool| pool.meta.name.clone()),
             group: None,
+            min_size: 0,
         })
     }
 
@@ -251,8 +273,8 @@ impl Market<'_> {
         let Some(cloud) = self.inputs.snapshot.cloud_of(self.cluster) else {
             return;
         };
-        // By name: who is behind a managed group is no part of it here.
-        let mut groups: BTreeMap<String, (Owner, Option<&Node>)> = BTreeMap::new();
+        // By name: who is behind a managed group is no part of its name.
+        let mut groups: BTreeMap<String, Group<'_>> = BTreeMap::new();
         if asked(LaunchThrough::NodeGroups) {
             let listed = &cloud.node_groups;
             if !listed.is_complete() {
@@ -268,7 +290,8 @@ impl Market<'_> {
                     auto_scaling_group: None,
                 };
                 let name = group_name(&owner).unwrap_or_default();
-                groups.insert(name, (owner, None));
+                let behind = group.auto_scaling_groups.iter().cloned();
+                groups.insert(name, Group::new(owner, behind));
             }
         }
         let mut nodes: Vec<&Node> = self.cluster.nodes.items().iter().collect();
@@ -279,26 +302,51 @@ impl Market<'_> {
             let Some((name, owner)) = named else {
                 continue;
             };
-            let through = owner.launches_as().is_some_and(asked);
-            let serves = not_target(node, self.cluster.node_pools.items()).is_empty();
-            if through && serves && !is_planned(&node.name()) {
-                let of = groups.entry(name).or_insert((owner, None));
-                of.1 = of.1.or(Some(node));
+            if owner.launches_as().is_some_and(asked) && !is_planned(&node.name()) {
+                let behind = match &owner {
+                    Owner::NodeGroup {
+                        auto_scaling_group, ..
+                    } => auto_scaling_group.clone(),
+                    _ => None,
+                };
+                let of = groups.entry(name);
+                let of = of.or_insert_with(|| Group::new(owner, None));
+                of.behind.extend(behind);
+                if not_target(node, self.cluster.node_pools.items()).is_empty() {
+                    of.like = of.like.or(Some(node));
+                }
             }
         }
-        for (owner, node) in groups.into_values() {
-            kinds.extend(self.of_group(cloud, owner, node, missing));
+        for group in groups.into_values() {
+            kinds.extend(self.of_group(cloud, group, missing));
         }
     }
 
     fn of_group(
         &self,
         cloud: &Cloud,
-        owner: Owner,
-        like: Option<&Node>,
+        group: Group<'_>,
         missing: &mut BTreeSet<MissingEvidence>,
     ) -> Option<NewKind> {
-        let group = Described::new(&owner, self.cluster, cloud)?;
+        let Group {
+            owner,
+            like,
+            behind,
+        } = group;
+        let Some(group) = Described::new(&owner, self.cluster, cloud) else {
+            // How many nodes it keeps is not known.
+            missing.insert(MissingEvidence::Part {
+                part: format!("the size of {owner}"),
+                state: "not listed".to_owned(),
+            });
+            return None;
+        };
+        let min_size = group.min_size.max(min_size_of(&behind, cloud));
+        let listed = matches!(owner, Owner::NodeGroup { .. });
+        if like.is_none() && !listed && min_size == 0 {
+            // None of its nodes is in service, and none has to be.
+            return None;
+        }
         let mut confirm = |what: &str| {
             missing.insert(MissingEvidence::Confirmation {
                 of: format!("which {what} {owner} launches: it chooses itself"),
@@ -368,8 +416,9 @@ impl Market<'_> {
             }
         };
         let Some(price) = self.price(name, &zone.id, capacity_type) else {
-            // What is on spot and has no price with its risk is not bought.
-            if capacity_type != CapacityType::Spot {
+            // What is on spot and has no price with its risk is not bought, where it
+            // does not have to be.
+            if capacity_type != CapacityType::Spot || min_size > 0 {
                 missing.insert(MissingEvidence::Price {
                     of: format!("nodes of {owner}"),
                 });
@@ -394,6 +443,7 @@ impl Market<'_> {
             capacity_type,
             pool: None,
             group: Some(owner),
+            min_size,
         })
     }
 }

@@ -1,20 +1,23 @@
 //! The cheapest set of nodes for a cluster's pods, were there none yet.
 
 mod kinds;
+mod minimum;
 mod paid;
 mod price;
 mod purchase;
 mod room;
+mod search;
 mod settle;
 
-pub use price::{LimitPrice, LimitPrices, limit_prices};
+pub use minimum::{BoughtFor, GroupMinimum};
+pub use price::{LimitPrice, LimitPrices, MinimumPrice, limit_prices};
 pub use purchase::Purchase;
 
-use super::fleet::{Buys, Fresh, Launchable, Shares, fresh};
+use super::fleet::{Buys, Launchable, Shares, fresh};
 use super::headroom::lay;
 use super::limits::{LaunchLimit, Limits, Uses};
 use super::share::Share;
-use super::solver::{Effort, Problem, ProblemError, Solution, Stopped, solve};
+use super::solver::{Effort, ProblemError, Stopped};
 use super::trial::named;
 use super::{Config, cluster_of, missing};
 use crate::decision::{MissingEvidence, Offering, Owner};
@@ -26,8 +29,10 @@ use crate::model::{
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Movability, PodId, World};
 use kinds::{Market, kinds};
+use minimum::Minima;
 use paid::Dearer;
 use room::Rooms;
+use search::Search;
 use serde::{Deserialize, Serialize};
 use settle::settle;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +60,8 @@ pub struct GreenField {
     /// Pods that are on none, by reason.
     pub left: BTreeMap<Unhoused, Vec<NamespacedName>>,
     /// What they save against now; negative when they cost more. `None` when pods
-    /// are left or prices are not known: then the two are not about the same.
+    /// are left, groups have fewer nodes than they have to, or prices are not known:
+    /// then the two are not about the same.
     pub saves_per_month: Option<MicroUsdPerMonth>,
     /// What is not known, and could change the answer.
     pub missing: BTreeSet<MissingEvidence>,
@@ -69,6 +75,10 @@ pub struct GreenField {
     /// nothing that needs them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "pairs")]
     pub limits_not_known: BTreeMap<LaunchLimit, String>,
+    /// Groups that keep nodes whether pods need them or not, where nodes are bought
+    /// [through them](Purchase::through).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub minima: Vec<GroupMinimum>,
     /// What is known instead of all that the account has bought ahead. There may be
     /// capacity reservations then that cost as much now as they would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +151,9 @@ pub struct NewNode {
     /// Price, with the policy's [`extra_per_node`](Config::extra_per_node), as in
     /// `cost_now`.
     pub price: MicroUsdPerHour,
+    /// What it is bought for.
+    #[serde(default)]
+    pub bought_for: BoughtFor,
     /// Pods on it, DaemonSets' left out.
     pub pods: Vec<NamespacedName>,
 }
@@ -197,7 +210,11 @@ impl fmt::Display for Unhoused {
 /// reservations cost as little.
 ///
 /// Where nodes are bought [through groups](Purchase::through), each gives at most as
-/// many as its maximum; its minimum is not asked for.
+/// many as its maximum and at least as many as its minimum. Those of the minimum are
+/// in the cost and in its bound, with or without pods, and say so
+/// ([`NewNode::bought_for`], [`GreenField::minima`]); they are bought first, in the
+/// order of the groups' names as far as limits leave room. Groups that are not asked,
+/// or whose type is none of those to choose from, keep nothing here.
 ///
 /// Each pod is put on its node once more by the scheduler's rules before the answer is
 /// given.
@@ -212,17 +229,27 @@ pub fn green_field(
     purchase: &Purchase,
     effort: &Effort,
 ) -> Result<GreenField, EngineError> {
-    with_more(config, inputs, cluster, purchase, effort, None)
+    changed(config, inputs, cluster, purchase, effort, Change::None)
 }
 
-/// The same with more of a limit than there is.
-fn with_more(
+/// What is supposed to be otherwise.
+#[derive(Debug, Clone, Copy)]
+enum Change<'c> {
+    None,
+    /// There is more of a limit.
+    More(&'c LaunchLimit, u64),
+    /// A group keeps nothing.
+    NoMinimum(&'c Owner),
+}
+
+/// The same with something changed.
+fn changed(
     config: &Config,
     inputs: &Inputs<'_>,
     cluster: &ClusterUid,
     purchase: &Purchase,
     effort: &Effort,
-    more: Option<(&LaunchLimit, u64)>,
+    change: Change<'_>,
 ) -> Result<GreenField, EngineError> {
     config.validate()?;
     purchase.validate()?;
@@ -237,7 +264,7 @@ fn with_more(
     let cloud = inputs.snapshot.cloud_of(cluster);
     let now = inputs.now();
     let mut limits = Limits::new(config, inputs, cluster, cloud).at_day_zero(cluster, now);
-    if let Some((limit, amount)) = more {
+    if let Change::More(limit, amount) = change {
         limits.free(&Uses::from([(limit.clone(), amount)]));
     }
     out.commitments_not_known = commitments_not_known(config, cloud);
@@ -274,22 +301,37 @@ fn with_more(
     let launchables: Vec<Launchable> = kinds.iter().map(|k| k.launchable.clone()).collect();
     let mut fresh = fresh(&world, &wanted, &launchables, shares);
     let mut rooms = Rooms::new(&kinds, &limits);
-    fresh.problem.purchase_limits = std::mem::take(&mut rooms.rows);
-    let dearer = Dearer::new(&mut fresh.problem, &kinds, &rooms);
-    let contradiction = |err: ProblemError| EngineError::Contradiction {
-        engine: EngineId::BinPacking,
-        message: err.to_string(),
+    let lifted = match change {
+        Change::NoMinimum(group) => Some(group),
+        _ => None,
     };
-    let solution = solve(&fresh.problem, effort).map_err(contradiction)?;
-    (out.lower_bound, out.proof) = bound(&fresh, &solution, effort).map_err(contradiction)?;
-    out.lower_bound = dearer.without(out.lower_bound);
+    fresh.problem.purchase_limits = rooms.rows.clone();
+    let minima = Minima::new(&kinds, lifted, &mut rooms);
+    let search = Search {
+        dearer: Dearer::new(&mut fresh.problem, &kinds, &rooms),
+        fresh: &fresh,
+        kinds: &kinds,
+        effort,
+    };
+    let rest = std::mem::take(&mut rooms.rows);
+    let found =
+        search
+            .run(&minima, rest)
+            .map_err(|err: ProblemError| EngineError::Contradiction {
+                engine: EngineId::BinPacking,
+                message: err.to_string(),
+            })?;
+    let solution = &found.solution;
+    (out.lower_bound, out.proof) = (found.lower_bound, found.proof.clone());
     out.work_limit = solution.proof.stopped == Stopped::WorkLimit;
     for pod in &fresh.left {
         out.leave(&world, *pod, Unhoused::RuleWithoutNumber);
     }
-    settle(world, &fresh, &solution, &kinds, &wanted, &mut out);
-    rooms.tell(&solution, &mut out);
-    let known = out.unpriced == 0 && out.left.is_empty() && out.missing.is_empty();
+    settle(world, &fresh, &found, &kinds, &wanted, &mut out);
+    minima.tell(&mut out);
+    rooms.tell(solution, &mut out);
+    let all_there = out.left.is_empty() && out.keeps_minima();
+    let known = out.unpriced == 0 && all_there && out.missing.is_empty();
     out.saves_per_month = known.then(|| (out.cost_now - out.cost).per_month());
     Ok(out)
 }
@@ -301,11 +343,17 @@ impl GreenField {
         u64::try_from(pods).unwrap_or(u64::MAX)
     }
 
-    /// Whether every pod that some kind takes is on a node: only then the cost and
-    /// its bound are about the same.
+    /// Whether every pod that some kind takes is on a node, and every group that is
+    /// asked has as many nodes as it has to: only then the cost and its bound are
+    /// about the same.
     pub fn is_whole(&self) -> bool {
         let beside = [Unhoused::RuleWithoutNumber, Unhoused::FitsNothing];
-        self.left.keys().all(|why| beside.contains(why))
+        self.left.keys().all(|why| beside.contains(why)) && self.keeps_minima()
+    }
+
+    /// Whether every group that is asked has as many nodes as it has to.
+    pub fn keeps_minima(&self) -> bool {
+        self.minima.iter().all(GroupMinimum::is_reached)
     }
 
     /// How many nodes there are of each kind, and what all of these cost.
@@ -353,6 +401,10 @@ impl fmt::Display for GreenField {
             let (limit, used, room) = (&of.limit, of.used, of.room);
             write!(f, "; {limit} binds: {used} of {room} taken")?;
             write!(f, ", all of it worth {}", of.worth)?;
+        }
+        let told = |minimum: &&GroupMinimum| minimum.empty > 0 || !minimum.is_reached();
+        for minimum in self.minima.iter().filter(told) {
+            write!(f, "; {minimum}")?;
         }
         for missing in &self.missing {
             write!(f, "; missing: {missing}")?;
@@ -451,28 +503,4 @@ fn wanted(
         }));
     }
     wanted
-}
-
-/// The bound, without the rules that are stricter here than for the scheduler.
-fn bound(
-    fresh: &Fresh,
-    solution: &Solution,
-    effort: &Effort,
-) -> Result<(MicroUsdPerHour, String), ProblemError> {
-    let method = |solution: &Solution| format!("{:?} bound", solution.proof.method);
-    if fresh.narrow_rules.is_empty() {
-        return Ok((solution.lower_bound, method(solution)));
-    }
-    let rules = fresh.problem.rules.iter().enumerate();
-    let real = rules.filter(|(i, _)| !fresh.narrow_rules.contains(i));
-    let wider = Problem {
-        rules: real.map(|(_, rule)| rule.clone()).collect(),
-        ..fresh.problem.clone()
-    };
-    let wider = solve(&wider, &effort.clone().with_strategies(1))?;
-    let proof = format!(
-        "{}, spreads over nodes and host ports left out",
-        method(&wider)
-    );
-    Ok((wider.lower_bound, proof))
 }

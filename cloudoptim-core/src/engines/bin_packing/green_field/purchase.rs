@@ -28,9 +28,10 @@ pub struct Purchase {
     pub instance_types: BTreeSet<InstanceType>,
     /// Who is asked for nodes. Empty, the default: Karpenter's pools where there are
     /// some, else nobody, and any node can be had. Groups give copies of one type in
-    /// one zone, at most as many as their maximum; those that choose a type or a zone
-    /// themselves are named as [missing](super::GreenField::missing). Launch
-    /// templates are not asked.
+    /// one zone, at most as many as their maximum, and at least as many as their
+    /// [minimum](super::GreenField::minima) whether pods need them or not; those that
+    /// choose a type or a zone themselves are named as
+    /// [missing](super::GreenField::missing). Launch templates are not asked.
     pub through: BTreeSet<LaunchThrough>,
     /// How much of a workload may stand on spot, in percent of its pods, rounded
     /// down. Default 0: all on demand. With 100 each pod takes what is cheaper.

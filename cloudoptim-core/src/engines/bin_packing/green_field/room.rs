@@ -76,6 +76,27 @@ impl Rooms {
         rooms
     }
 
+    /// Takes room for nodes of a kind that has one zone: for `count`, or as many as
+    /// there is room for. Gives how many, and the limits that leave no room for the
+    /// next where these are fewer.
+    pub(super) fn take(&mut self, kind: usize, count: u32) -> (u32, Vec<LaunchLimit>) {
+        let each = |row: &PurchaseLimit| {
+            let own = row.takes.iter().filter(|take| take.node_type == kind);
+            own.fold(0_u64, |sum, take| sum.saturating_add(take.amount))
+        };
+        let room = |row: &PurchaseLimit| row.max.checked_div(each(row)).unwrap_or(u64::MAX);
+        let most = self.rows.iter().map(room).min().unwrap_or(u64::MAX);
+        let nodes = count.min(u32::try_from(most).unwrap_or(u32::MAX));
+        let rows = self.rows.iter().zip(&self.limits);
+        let short = rows.filter(|(row, _)| nodes < count && room(row) <= u64::from(nodes));
+        let short = short.map(|(_, (limit, ..))| limit.clone()).collect();
+        for row in &mut self.rows {
+            let taken = each(row).saturating_mul(u64::from(nodes));
+            row.max = row.max.saturating_sub(taken);
+        }
+        (nodes, short)
+    }
+
     /// Nodes for which there is room in capacity reservations.
     pub(super) fn reserved(&self) -> u64 {
         let own = self.limits.iter();
@@ -95,8 +116,13 @@ impl Rooms {
         }
         for (row, (limit, room, node_takes)) in self.limits.iter().enumerate() {
             let mut found = solution.purchase_limits.iter();
-            let value = found.find(|u| u.limit == row).map_or(0, |u| u.value);
-            let worth = i64::try_from(value >> Certificate::SCALE_BITS).unwrap_or(i64::MAX);
+            let found = found.find(|u| u.limit == row);
+            let value = found.map_or(0, |u| u.value);
+            // The search has what minima leave of it, at the same price for each unit.
+            let left = found.map_or(*room, |u| u.max).max(1);
+            let whole = u128::from(value) * u128::from(*room) / u128::from(left);
+            let worth = whole >> Certificate::SCALE_BITS;
+            let worth = i64::try_from(worth).unwrap_or(i64::MAX);
             let used = used.get(limit).copied().unwrap_or(0);
             let reached = Note::LimitReached { limit: row };
             let binds = value > 0 || solution.proof.notes.contains(&reached);

@@ -1,10 +1,11 @@
 //! A solution in numbers as nodes with pods, by the scheduler's rules.
 
 use super::kinds::NewKind;
-use super::{GreenField, NewNode, Unhoused};
+use super::search::Found;
+use super::{BoughtFor, GreenField, NewNode, Unhoused};
 use crate::decision::Offering;
 use crate::engines::bin_packing::fleet::{Buys, Fresh};
-use crate::engines::bin_packing::solver::{Solution, UnplacedReason};
+use crate::engines::bin_packing::solver::UnplacedReason;
 use crate::engines::bin_packing::trial::{leaves_again, named};
 use crate::model::{CapacityType, HOSTNAME_LABEL};
 use crate::scheduling::{NodeId, PodId, World};
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn settle(
     mut world: World<'_>,
     fresh: &Fresh,
-    solution: &Solution,
+    found: &Found,
     kinds: &[NewKind],
     wanted: &[(PodId, Buys)],
     out: &mut GreenField,
@@ -36,13 +37,11 @@ pub(super) fn settle(
     pods.extend(fresh.pods.iter().map(|(class, pods)| (*class, pods.iter())));
     let mut bought: Vec<(NodeId, NewNode)> = Vec::new();
     let mut queue: Vec<(PodId, Option<NodeId>)> = Vec::new();
-    for (number, new) in solution.nodes.iter().enumerate() {
-        let kind = kinds.get(new.node_type);
-        let zone = new.zone.and_then(|zone| fresh.zones.get(zone));
-        let Some((kind, zone)) = kind.zip(zone) else {
+    for (number, new) in found.to_buy.iter().enumerate() {
+        let Some(kind) = kinds.get(new.kind) else {
             continue;
         };
-        let Some((node, price)) = kind.launchable.zones.get(zone) else {
+        let Some((node, _)) = kind.launchable.zones.get(&new.zone) else {
             continue;
         };
         let mut node = node.clone();
@@ -62,15 +61,16 @@ pub(super) fn settle(
             NewNode {
                 name,
                 kind: launchable.id.clone(),
-                zone: zone.as_str().into(),
+                zone: new.zone.as_str().into(),
                 offering: Offering {
                     instance_type: kind.instance_type.clone(),
-                    zone: kind.zone_ids.get(zone).cloned(),
+                    zone: kind.zone_ids.get(&new.zone).cloned(),
                     capacity_type: kind.capacity_type,
                 },
                 pool: kind.pool.clone(),
                 group: kind.group.clone(),
-                price: *price,
+                price: new.price,
+                bought_for: new.bought_for,
                 pods: Vec::new(),
             },
         ));
@@ -85,7 +85,7 @@ pub(super) fn settle(
     let mut left = place(&mut world, queue, &bought_ids, &apart);
     resettle(&mut world, &everybody, &bought_ids, &apart, &mut left);
     let why: BTreeMap<usize, UnplacedReason> = {
-        let unplaced = solution.unplaced.iter();
+        let unplaced = found.solution.unplaced.iter();
         unplaced.map(|u| (u.class, u.reason)).collect()
     };
     for (class, pods) in &fresh.pods {
@@ -104,7 +104,7 @@ pub(super) fn settle(
         new.pods = here.filter_map(|pod| world.pod(pod).map(named)).collect();
         new.pods.sort();
         // Who was to stand there may stand elsewhere.
-        if !new.pods.is_empty() {
+        if !new.pods.is_empty() || new.bought_for != BoughtFor::Pods {
             out.cost += new.price;
             out.nodes.push(new);
         }

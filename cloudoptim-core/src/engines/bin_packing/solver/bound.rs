@@ -257,7 +257,9 @@ pub(super) fn fluid(problem: &Problem, model: &Model, pivot_limit: u64) -> Bound
         // Nothing holds all items, or it was stopped early: prices of zero say more.
         let mut plain = bound.clone();
         certified(&[], &mut plain);
-        (bound.lower, bound.certificate) = (plain.lower, plain.certificate);
+        if outcome.left_out || plain.lower > bound.lower {
+            (bound.lower, bound.certificate) = (plain.lower, plain.certificate);
+        }
     }
     bound
 }
@@ -272,11 +274,19 @@ struct Charges<'a> {
 /// By how much a limit may seem to be broken.
 const BROKEN: f64 = 1e-7;
 
+/// Least price in the programme, in micro-dollars: next to those of other nodes what
+/// costs less is rounding. Certificates are made of true prices.
+const LEAST: f64 = 1.0;
+
+/// Rounds whose fillings the simplex method does not take, in a row, after which none
+/// are looked for: next to prices of zero rounding looks like a gain without end.
+const IDLE: u32 = 8;
+
 /// Nodes that items would need which have none, as an error of the simplex method.
 const LEFT_OUT: f64 = 1e-6;
 
-/// How much dearer than the cheapest node it is, in a programme with limits, to
-/// leave items without one.
+/// How much dearer than the dearest node it is, in a programme with limits, to leave
+/// items without one.
 const DEAR: f64 = 20.0;
 
 impl<'a> Charges<'a> {
@@ -300,7 +310,7 @@ impl<'a> Charges<'a> {
     /// The cheapest offer of a type when limits are worth so much.
     fn cheapest(&self, ty: usize, worth: &[f64]) -> (f64, usize) {
         let offers = &self.model.types[ty].offers;
-        let price = |o: usize| offers[o].price.0 as f64;
+        let price = |o: usize| (offers[o].price.0 as f64).max(LEAST);
         if self.rows.is_empty() {
             return (price(0), 0);
         }
@@ -379,27 +389,35 @@ fn generate(
 ) -> Outcome {
     let first_limit = groups.len() + usize::from(existing.is_some());
     let rows = first_limit + charges.rows.len();
-    // Where limits leave no room, items must find a place all the same.
-    let dear = if charges.rows.is_empty() { 1.0 } else { DEAR };
     // Each group alone on the type where it is cheapest.
     let mut sources: Vec<(usize, usize, Entries)> = Vec::new();
     let mut start: Vec<Option<Column>> = Vec::new();
     for g in 0..groups.len() {
         let mut best: Option<(f64, usize, f64)> = None;
+        let mut dearest: f64 = 0.0;
         for (t, pricer) in pricers.iter_mut().enumerate() {
             let Some(own) = pricer.groups.iter().position(|x| *x == g) else {
                 continue;
             };
             let most = pricer.knapsack.most_of(own);
-            let price = (pricer.room.price as f64).max(1e-3);
-            if most > 0.0 && best.is_none_or(|b| price / most < b.0) {
-                best = Some((price / most, t, most));
+            let price = (pricer.room.price as f64).max(LEAST);
+            if most > 0.0 {
+                dearest = dearest.max(price / most);
+                if best.is_none_or(|b| price / most < b.0) {
+                    best = Some((price / most, t, most));
+                }
             }
         }
         let (_, t, most) = best.unwrap_or((0.0, 0, 1.0));
+        // The cheapest may be what is limited: the others are no reason to leave
+        // items out, however little it costs.
+        let cost = match charges.rows.is_empty() {
+            true => pricers[t].room.price as f64,
+            false => dearest * most * DEAR,
+        };
         sources.push((t, 0, vec![(g, most)]));
         start.push(Some(Column {
-            cost: (pricers[t].room.price as f64).max(1e-3) * dear,
+            cost: cost.max(LEAST),
             entries: vec![(g as u32, most)],
         }));
     }
@@ -425,12 +443,18 @@ fn generate(
     let mut failed = false;
     let mut cut_short = false;
     let mut promising: Vec<usize> = Vec::new();
+    let mut idle = 0;
     loop {
+        let before = master.pivots;
         if master
             .solve(pivot_limit.saturating_sub(master.pivots))
             .is_err()
         {
             failed = true;
+            break;
+        }
+        idle = if master.pivots > before { 0 } else { idle + 1 };
+        if idle > IDLE {
             break;
         }
         let objective = master.objective();
@@ -472,11 +496,11 @@ fn generate(
                 if value > price {
                     scale = scale.min(price / value);
                 }
-                worths.push((value / price.max(1e-3), *t));
+                worths.push((value / price, *t));
                 let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
                 let (price, offer) = charges.cheapest(*t, taxes);
-                if worth > price.max(1e-3) * (1.0 + 1e-9) {
-                    columns.push((worth / price.max(1e-3), *t, offer, entries));
+                if worth > price * (1.0 + 1e-9) {
+                    columns.push((worth / price, *t, offer, entries));
                 }
             }
             columns.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -485,7 +509,7 @@ fn generate(
                 let taken = charges.parts(t, offer);
                 let taken = taken.map(|(row, part)| ((first_limit + row) as u32, -part));
                 master.add(Column {
-                    cost: (charges.model.types[t].offers[offer].price.0 as f64).max(1e-3),
+                    cost: (charges.model.types[t].offers[offer].price.0 as f64).max(LEAST),
                     entries: amounts.chain(taken).collect(),
                 });
                 sources.push((t, offer, entries));
@@ -550,7 +574,7 @@ fn generate(
         }
     }
     // Where there are limits, the columns of the start are no nodes.
-    let no_node = |column: usize| dear > 1.0 && column < groups.len();
+    let no_node = |column: usize| !charges.rows.is_empty() && column < groups.len();
     let solution = master.solution();
     let primal = solution
         .iter()

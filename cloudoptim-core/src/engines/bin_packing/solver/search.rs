@@ -391,6 +391,11 @@ impl<'a> Search<'a> {
     fn configurations(&mut self, problem: &Problem, bound: &mut Bound) {
         let merged = Merged::new(self.model, bound);
         let relaxed = &merged.model;
+        // Fillings are judged by what they cost, and nothing is a part of zero.
+        let mut lowest = relaxed.types.iter().filter_map(|t| t.offers.first());
+        if lowest.any(|offer| offer.raised <= 0) {
+            return;
+        }
         let fits = |s: usize| relaxed.types.iter().any(|t| t.fits[s] > 0);
         let left: Vec<u32> = (0..relaxed.shapes.len())
             .map(|s| if fits(s) { relaxed.kinds[s].count } else { 0 })
