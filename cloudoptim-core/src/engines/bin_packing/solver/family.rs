@@ -105,8 +105,10 @@ impl Family {
                 lost.fold(0.0, f64::max)
             };
             let coarser = |dim: usize, mut step: u64| {
-                while lost(dim, step.saturating_mul(2)) <= ROUNDED {
-                    step = step.saturating_mul(2);
+                // Where nothing is asked for, nothing is lost.
+                let most = shapes.iter().map(|s| demand(*s, dim)).max().unwrap_or(0);
+                while step <= most / 2 && lost(dim, 2 * step) <= ROUNDED {
+                    step *= 2;
                 }
                 step
             };
@@ -448,7 +450,7 @@ mod tests {
     }
 
     /// What types can hold, and values by shape.
-    fn searches(model: &Model, by_class: &[f64]) -> (Vec<Search>, Vec<f64>) {
+    fn searches_of(model: &Model, by_class: &[f64]) -> (Vec<Search>, Vec<f64>) {
         let mut values = vec![0.0; model.shapes.len()];
         for kind in &model.kinds {
             let of = kind.classes.iter().map(|(class, _)| by_class[*class]);
@@ -467,7 +469,7 @@ mod tests {
         for seed in 1..=200 {
             let (problem, by_class) = problem(seed);
             let model = Model::new(&problem);
-            let (searches, values) = searches(&model, &by_class);
+            let (searches, values) = searches_of(&model, &by_class);
             let family = Family::new(&model, &searches.iter().collect::<Vec<_>>(), None).unwrap();
             let all: Vec<usize> = (0..searches.len()).collect();
             let table = family.table(&values, &all).unwrap();
@@ -504,7 +506,7 @@ mod tests {
                 t.capacity[1] = 32 * t.capacity[1] + 1;
             }
             let model = Model::new(&problem);
-            let (searches, values) = searches(&model, &by_class);
+            let (searches, values) = searches_of(&model, &by_class);
             // As if another served none.
             let none = Family {
                 sizes: vec![None; searches.len()],
@@ -529,6 +531,14 @@ mod tests {
                 all += 1;
                 met += usize::from((priced.value - best).abs() < 1e-9);
             }
+            // Of one amount nothing is asked for.
+            for class in &mut problem.classes {
+                class.demand[1] = 0;
+            }
+            let idle = Model::new(&problem);
+            let (without, _) = searches_of(&idle, &by_class);
+            let without: Vec<&Search> = without.iter().collect();
+            assert!(Family::new(&idle, &without, Some(&none)).is_none());
             // The finer one serves them all already.
             assert_eq!(Family::all(&model, &each).len(), 1);
         }
