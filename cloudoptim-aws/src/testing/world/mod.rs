@@ -225,8 +225,52 @@ impl World {
     /// budget's status has been counted from that.
     ///
     /// # Errors
-    /// [`WorldError::Restless`] if that does not come about in ten minutes.
+    /// [`WorldError::Restless`] if that does not come about in ten minutes; it names
+    /// pods that are not ready, and why.
     pub async fn wait_until_running(&self) -> Result<(), WorldError> {
+        match self.until_running().await {
+            Err(WorldError::Restless { seconds, what }) => Err(WorldError::Restless {
+                seconds,
+                what: format!("{what}{}", self.unready().await?),
+            }),
+            done => done,
+        }
+    }
+
+    /// Some pods that are not ready, with what their status says.
+    async fn unready(&self) -> Result<String, WorldError> {
+        let pods = self.api.get("/api/v1/pods").await?.ok()?;
+        let text = |of: &Value, at: &str| match of.pointer(at) {
+            Some(Value::String(text)) => text.clone(),
+            _ => "none".to_owned(),
+        };
+        let mut out = String::new();
+        let mut told = 0;
+        for pod in pods["items"].as_array().into_iter().flatten() {
+            let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+            let conditions = || conditions.into_iter().flatten();
+            let ready = conditions().any(|c| c["type"] == "Ready" && c["status"] == "True");
+            if (ready && pod.pointer("/metadata/deletionTimestamp").is_none()) || told == 5 {
+                continue;
+            }
+            told += 1;
+            out.push_str(&format!(
+                "; pod {}: phase {}, node {}, deleted at {}",
+                text(pod, "/metadata/name"),
+                text(pod, "/status/phase"),
+                text(pod, "/spec/nodeName"),
+                text(pod, "/metadata/deletionTimestamp"),
+            ));
+            for condition in conditions().filter(|c| c["status"] != "True") {
+                let (kind, reason) = (text(condition, "/type"), text(condition, "/reason"));
+                let message = text(condition, "/message");
+                out.push_str(&format!(", not {kind} ({reason}: {message})"));
+            }
+        }
+        Ok(out)
+    }
+
+    async fn until_running(&self) -> Result<(), WorldError> {
         self.until(async || {
             for workload in &self.workloads {
                 let path = format!("{}/{}", workload.path(), workload.name);

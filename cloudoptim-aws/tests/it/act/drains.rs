@@ -6,7 +6,7 @@ use super::rounds::{Rounds, crowded, held, left_behind, let_go, small};
 use super::*;
 use cloudoptim_aws::testing::api::{Api, PatchKind};
 use cloudoptim_aws::testing::assets::Assets;
-use cloudoptim_aws::testing::endings::{Endings, without_ends};
+use cloudoptim_aws::testing::endings::without_ends;
 use cloudoptim_aws::testing::witness::{Line, PodSeen, Witness};
 use cloudoptim_aws::testing::world::{Budget, NodeSpec, WorkloadSpec, bound_pod, running};
 use cloudoptim_core::journal::End;
@@ -77,10 +77,11 @@ async fn two_hundred_drains_break_no_budget_and_evict_only_what_was_planned() {
     const AT_ONCE: usize = 20;
     let folder = tempfile::tempdir().unwrap();
     let spec = crowded(2 * AT_ONCE);
-    let Some(scene) = Scene::start(some_never_run(folder.path()), &spec).await else {
+    let Some((scene, _endings)) =
+        Scene::start_with_endings(some_never_run(folder.path()), &spec).await
+    else {
         return;
     };
-    let _endings = Endings::start(&scene.plane).unwrap();
     make_pending(&scene.world).await;
     let janitor = let_go(scene.plane.admin().unwrap());
     let mut rounds = Rounds::new(scene.hands().await, folder.path());
@@ -446,10 +447,11 @@ async fn where_kubectl_evicts_too_much_or_waits_for_ever_we_do_not() {
         spec.nodes
             .extend(["a", "b"].map(|n| node(format!("{place}-{n}"), place)));
     }
-    let Some(scene) = Scene::start(some_never_run(folder.path()), &spec).await else {
+    let Some((scene, _endings)) =
+        Scene::start_with_endings(some_never_run(folder.path()), &spec).await
+    else {
         return;
     };
-    let _endings = Endings::start(&scene.plane).unwrap();
     let admin = scene.plane.admin().unwrap();
     let token = scene.plane.token_for(KUBECTL, &["system:masters"]).unwrap();
     let kubectl = scene.plane.api(&token).unwrap();

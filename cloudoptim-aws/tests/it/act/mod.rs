@@ -33,6 +33,7 @@ use cloudoptim_aws::k8s::{
     ActClient, ActMode, Acting, ClusterReader, ConnectOptions, Connection, ReadOptions, Reader,
     Reading,
 };
+use cloudoptim_aws::testing::endings::Endings;
 use cloudoptim_aws::testing::plane::AuditEvent;
 use cloudoptim_aws::testing::plane::{Plane, PlaneConfig};
 use cloudoptim_aws::testing::world::{World, WorldSpec};
@@ -70,6 +71,18 @@ struct Scene {
 impl Scene {
     async fn start(config: PlaneConfig, spec: &WorldSpec) -> Option<Self> {
         let plane = start_or_skip(config).await?;
+        Some(Self::on(plane, spec).await)
+    }
+
+    /// On a plane whose pods nobody ends but the [`Endings`]. They are there from
+    /// the start: a pod that has to go before all is at rest would stay for good.
+    async fn start_with_endings(config: PlaneConfig, spec: &WorldSpec) -> Option<(Self, Endings)> {
+        let plane = start_or_skip(config).await?;
+        let endings = Endings::start(&plane).unwrap();
+        Some((Self::on(plane, spec).await, endings))
+    }
+
+    async fn on(plane: Plane, spec: &WorldSpec) -> Self {
         grant(&plane.admin().unwrap()).await;
         let world = World::create(&plane, spec).await.unwrap();
         world.wait_until_running().await.unwrap();
@@ -78,12 +91,12 @@ impl Scene {
             plane.kubeconfig_for(&token)
         };
         let (read, act) = (kubeconfig(READER), kubeconfig(ACTOR));
-        Some(Self {
+        Self {
             plane,
             world,
             read,
             act,
-        })
+        }
     }
 
     async fn hands(&self) -> Hands {

@@ -8,7 +8,7 @@ use super::*;
 use cloudoptim_aws::k8s::Reader;
 use cloudoptim_aws::testing::api::Api;
 use cloudoptim_aws::testing::assets::Assets;
-use cloudoptim_aws::testing::endings::{Endings, without_ends};
+use cloudoptim_aws::testing::endings::without_ends;
 use cloudoptim_aws::testing::witness::{Line, Witness};
 use cloudoptim_aws::testing::world::WorkloadSpec;
 use cloudoptim_core::catalog::Catalog;
@@ -251,10 +251,9 @@ async fn a_packing_plan_is_carried_out_and_leaves_nobody_pending() {
     let spec = world(nodes, pods);
     let start = Instant::now();
     let config = PlaneConfig::full().with_stages(without_ends());
-    let Some(scene) = Scene::start(config, &spec).await else {
+    let Some((scene, _endings)) = Scene::start_with_endings(config, &spec).await else {
         return;
     };
-    let _endings = Endings::start(&scene.plane).unwrap();
     let admin = scene.plane.admin().unwrap();
     grant_removal(&admin).await;
     make_claims(&scene, &spec).await;
