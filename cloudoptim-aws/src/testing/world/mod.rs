@@ -231,7 +231,8 @@ impl World {
         match self.until_running().await {
             Err(WorldError::Restless { seconds, what }) => Err(WorldError::Restless {
                 seconds,
-                what: format!("{what}{}", self.unready().await?),
+                // What is known stays known where the pods cannot be read.
+                what: what + &self.unready().await.unwrap_or_default(),
             }),
             done => done,
         }

@@ -14,7 +14,8 @@ pub(super) struct Appetite {
     /// New nodes: each holds a pod.
     nodes: i128,
     /// What they cost together: no more than what is there now, and a node of the
-    /// dearest kind for each pod that waits.
+    /// dearest kind for each pod that waits. That a node without a price goes saves
+    /// nothing that is known, and pays for none.
     budget: i128,
 }
 
