@@ -516,6 +516,17 @@ mod tests {
     }
 
     #[test]
+    fn a_value_without_end_has_shares_without_end() {
+        let (problem, _) = drawn(1);
+        let room = Room::new(&problem, 0, &[u64::MAX; 6], &[]).unwrap();
+        let shares = relax::shares(&room);
+        let worth = room.by_shares(&shares);
+        // Cut down to the price, not let pass.
+        let most = u64::try_from(room.price).unwrap();
+        assert!(!shares.is_empty() && worth.iter().all(|v| *v <= most));
+    }
+
+    #[test]
     fn a_table_knows_how_many_devices_there_are() {
         let (mut problem, _) = drawn(1);
         problem.rules.clear();

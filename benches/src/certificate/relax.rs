@@ -33,7 +33,7 @@ pub(super) fn shares(room: &Room) -> Vec<Share> {
         .map(|((of, rounding), dual)| Share {
             of,
             rounding,
-            amount: dual.ceil() as u64 + 1,
+            amount: (dual.ceil() as u64).saturating_add(1),
         })
         .collect()
 }
