@@ -14,7 +14,7 @@ const CELLS: [u64; 3] = [100_000, 800_000, 4_000_000];
 /// A limit above this is left out of a table; a class with no more items than
 /// the second has a limit of its own.
 const LIMIT: u64 = 16;
-const FEW: u64 = 4;
+pub(super) const FEW: u64 = 4;
 
 const UPDATES_PER_STEP: u64 = 8;
 
@@ -27,12 +27,23 @@ pub(super) struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            updates: 6_000_000_000,
+            updates: 3_000_000_000,
         }
     }
 }
 
 impl Budget {
+    /// Updates of a table that are left.
+    pub(super) const fn updates(self) -> u64 {
+        self.updates
+    }
+
+    /// Takes so many of them; `None` where there are fewer.
+    pub(super) fn take(&mut self, updates: u64) -> Option<()> {
+        self.updates = self.updates.checked_sub(updates)?;
+        Some(())
+    }
+
     /// Steps that are left for lists, of which each takes as long as some
     /// updates of a table.
     pub(super) const fn left(self) -> u64 {
@@ -53,31 +64,46 @@ pub(super) struct Most {
     pub(super) exact: bool,
 }
 
-/// The most that fits, or the price when that is more; `None` when it would take
-/// too long.
-pub(super) fn most(room: &Room, shares: &[Share], budget: &mut Budget) -> Option<Most> {
+impl Most {
+    /// Whether nothing is to be gained by another look.
+    pub(super) const fn is_enough(&self, room: &Room) -> bool {
+        self.exact || self.value <= room.price
+    }
+}
+
+/// The most that fits, or the price when that is more, by what takes least time;
+/// `None` when it would take too long.
+pub(super) fn quick(room: &Room, shares: &[Share], budget: &mut Budget) -> Option<Most> {
     if !room.of.devices.is_empty()
         && let Some(found) = super::lists::most(room, budget)
     {
         return Some(found);
     }
-    if let Some(found) = branch(room, shares) {
-        return Some(found);
+    branch(room, shares).or_else(|| tables(room, shares, &CELLS[..2], budget))
+}
+
+/// The same by the largest table, and by lists where there are no devices.
+pub(super) fn slow(room: &Room, shares: &[Share], budget: &mut Budget) -> Option<Most> {
+    let best = tables(room, shares, &CELLS[2..], budget);
+    if room.of.devices.is_empty() && !best.is_some_and(|best| best.is_enough(room)) {
+        return super::lists::most(room, budget).or(best);
     }
+    best
+}
+
+/// The least of what tables of so many cells say, until one is enough.
+fn tables(room: &Room, shares: &[Share], all: &[u64], budget: &mut Budget) -> Option<Most> {
     let mut best: Option<Most> = None;
-    for cells in CELLS {
-        let Some(found) = table(room, shares, cells, budget) else {
+    for cells in all {
+        let Some(found) = table(room, shares, *cells, budget) else {
             continue;
         };
         if best.is_none_or(|b| found.value < b.value) {
             best = Some(found);
         }
-        if found.exact || found.value <= room.price {
-            return best;
+        if found.is_enough(room) {
+            break;
         }
-    }
-    if room.of.devices.is_empty() {
-        best = super::lists::most(room, budget).or(best);
     }
     best
 }
@@ -299,10 +325,7 @@ pub(super) fn table(
         .map(|(max, of)| of.len() as u64 * (*max).unwrap_or(1))
         .sum();
     let work = size.saturating_mul(rounds);
-    if work > budget.updates {
-        return None;
-    }
-    budget.updates -= work;
+    budget.take(work)?;
     let exact =
         room.of.devices.is_empty() && sides.len() == whole && !sides.iter().any(|s| s.coarse);
     let mut side = [1usize; 3];
@@ -352,7 +375,8 @@ pub(super) fn table(
     })
 }
 
-fn most_of(item: &Item, room: &Room) -> u64 {
+/// How many of an item an empty node holds.
+pub(super) fn most_of(item: &Item, room: &Room) -> u64 {
     let dims = item
         .demand
         .iter()
@@ -363,7 +387,7 @@ fn most_of(item: &Item, room: &Room) -> u64 {
 
 /// Items that may be taken without end (a limit of `None`), and those of which
 /// only so many.
-fn groups<'a>(items: &[&'a Item], room: &Room) -> Vec<(Option<u64>, Vec<&'a Item>)> {
+pub(super) fn groups<'a>(items: &[&'a Item], room: &Room) -> Vec<(Option<u64>, Vec<&'a Item>)> {
     let mut free = Vec::new();
     let mut out = Vec::new();
     let mut limited: BTreeMap<usize, Vec<&Item>> = BTreeMap::new();

@@ -8,16 +8,19 @@
 //! - else by a linear relaxation (nodes may hold parts of items; amounts also
 //!   rounded by dual feasible functions), whose duals are rounded and then
 //!   checked in integers;
-//! - else exactly, by branch and bound or by a table over the requests' grid,
-//!   where that is small. Devices enter these by their sum only, and a table may
-//!   leave a resource out or round requests down to a coarser grid: each can only
-//!   raise what a node seems to hold, and the type then counts as relaxed.
+//! - else exactly, by a table over that part of the requests' grid that whole items
+//!   need on the way to a full node, which serves smaller types too; by branch and
+//!   bound; or by a table over the whole of the grid, where that is small. Devices
+//!   enter these by their sum only, and a table may leave a resource out or round
+//!   requests down to a coarser grid: each can only raise what a node seems to hold,
+//!   and the type then counts as relaxed. Of several such bounds the least holds.
 //!
 //! Where a type still holds more than it costs, the values of what it takes are
 //! lowered until it does not. What the lowered values add up to is certified,
 //! whatever the solver did. Where limits on purchases have values, nodes cost what
 //! they take of them more, and these values are taken off at the end.
 
+mod band;
 mod exact;
 mod lists;
 mod relax;
@@ -116,18 +119,23 @@ pub fn certify(problem: &Problem, solution: &Solution) -> Certified {
         .collect();
     // Small types first: they are the quick ones to price exactly.
     rooms.sort_by_key(|(t, room)| (room.price, *t));
+    let split = |t: usize| {
+        let mut splits = certificate.splits.iter();
+        splits.find(|s| s.on == SplitOn::Type(t))
+    };
+    let own = rooms.iter().filter(|(t, _)| split(*t).is_none());
+    let own: Vec<&Room> = own.map(|(_, room)| room).collect();
+    let mut priced = priced(&own, &mut budget).into_iter();
     for (t, room) in &rooms {
-        let split = certificate
-            .splits
-            .iter()
-            .find(|s| s.on == SplitOn::Type(*t));
-        let values = match split {
+        let values = match split(*t) {
             Some(split) => {
                 certified.split += 1;
                 room.by_shares(&split.shares)
             }
             None => {
-                let (values, exactly) = room.priced(&mut budget);
+                // Worth nothing where nothing is known.
+                let nothing = || (vec![0; room.items.len()], false);
+                let (values, exactly) = priced.next().unwrap_or_else(nothing);
                 certified.exact += usize::from(exactly);
                 certified.relaxed += usize::from(!exactly);
                 values
@@ -159,6 +167,56 @@ pub fn certify(problem: &Problem, solution: &Solution) -> Certified {
     let bound = lowest_cost(problem, worth.sum::<u128>().saturating_sub(limits));
     certified.bound = bound.min(solution.lower_bound);
     certified
+}
+
+/// What each item of each type may be worth by our own pricing, and whether that was
+/// exact.
+fn priced(rooms: &[&Room], budget: &mut exact::Budget) -> Vec<(Vec<u64>, bool)> {
+    let shares: Vec<Vec<Share>> = rooms.iter().map(|room| relax::shares(room)).collect();
+    let both = || rooms.iter().zip(&shares);
+    let relaxed: Vec<Option<Vec<u64>>> = both().map(|(r, shares)| r.relaxed(shares)).collect();
+    let open = both()
+        .zip(&relaxed)
+        .filter(|(_, relaxed)| relaxed.is_none());
+    let open: Vec<(&Room, &[Share])> = open.map(|((r, s), _)| (*r, s.as_slice())).collect();
+    let mut found = most(&open, budget).into_iter();
+    both()
+        .zip(relaxed)
+        .map(|((room, shares), relaxed)| match relaxed {
+            Some(values) => (values, false),
+            None => room.lowered(shares, found.next().flatten()),
+        })
+        .collect()
+}
+
+/// The most that fits each type, or the price when that is more: one way after
+/// another for those of which it is not known yet that they hold no more than they
+/// cost, and the least of what they say.
+fn most(rooms: &[(&Room, &[Share])], budget: &mut exact::Budget) -> Vec<Option<exact::Most>> {
+    type Way = fn(&[(&Room, &[Share])], &mut exact::Budget) -> Vec<Option<exact::Most>>;
+    let ways: [Way; 4] = [
+        |rooms, budget| band::most(rooms, false, budget),
+        |rooms, budget| {
+            let rooms = rooms.iter();
+            rooms.map(|(r, s)| exact::quick(r, s, budget)).collect()
+        },
+        |rooms, budget| band::most(rooms, true, budget),
+        |rooms, budget| {
+            let rooms = rooms.iter();
+            rooms.map(|(r, s)| exact::slow(r, s, budget)).collect()
+        },
+    ];
+    let mut found: Vec<Option<exact::Most>> = vec![None; rooms.len()];
+    for way in ways {
+        let open = |at: &usize| !found[*at].is_some_and(|most| most.is_enough(rooms[*at].0));
+        let open: Vec<usize> = (0..rooms.len()).filter(open).collect();
+        let tried: Vec<(&Room, &[Share])> = open.iter().map(|at| rooms[*at]).collect();
+        for (at, other) in open.into_iter().zip(way(&tried, budget)) {
+            let both = found[at].into_iter().chain(other);
+            found[at] = both.min_by_key(|most| (most.value, !most.exact));
+        }
+    }
+    found
 }
 
 /// What a node of each offering of a type takes of each limit.
@@ -304,20 +362,22 @@ impl Room {
         self.items.iter().map(most).collect()
     }
 
-    /// What each item may be worth by our own pricing, and whether that was
-    /// exact.
-    fn priced(&self, budget: &mut exact::Budget) -> (Vec<u64>, bool) {
-        let shares = relax::shares(self);
+    /// What shares of the price allow each item to be worth, where that is enough.
+    fn relaxed(&self, shares: &[Share]) -> Option<Vec<u64>> {
         let sum: u128 = shares.iter().map(|s| u128::from(s.amount)).sum();
-        let relaxed = self.by_shares(&shares);
+        let relaxed = self.by_shares(shares);
         let enough = relaxed.iter().zip(&self.items).all(|(most, item)| {
             // A rounding unit is no reason to try harder.
             most.saturating_add(most >> 30) >= item.value
         });
-        if enough && sum <= self.price + (self.price >> 30) {
-            return (relaxed, false);
-        }
-        let Some(found) = exact::most(self, &shares, budget) else {
+        (enough && sum <= self.price + (self.price >> 30)).then_some(relaxed)
+    }
+
+    /// What each item may be worth where all that fits is worth so much at most, and
+    /// whether that is exact.
+    fn lowered(&self, shares: &[Share], found: Option<exact::Most>) -> (Vec<u64>, bool) {
+        let relaxed = self.by_shares(shares);
+        let Some(found) = found else {
             return (relaxed, false);
         };
         let values = self.items.iter().map(|item| {
@@ -505,7 +565,8 @@ mod tests {
                 }
             }
             // What is allowed in the end is worth no more than the price.
-            let (allowed, _) = room.priced(&mut exact::Budget::default());
+            let priced = priced(&[&room], &mut exact::Budget::default());
+            let (allowed, _) = priced.into_iter().next().unwrap();
             let mut lowered = Room::new(&problem, 0, &values, &[]).unwrap();
             for (item, most) in lowered.items.iter_mut().zip(allowed) {
                 item.value = item.value.min(most);
