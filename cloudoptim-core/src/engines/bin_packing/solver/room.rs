@@ -73,6 +73,10 @@ impl Room {
         self.price
     }
 
+    pub(super) fn capacity(&self, r: usize) -> u64 {
+        self.capacity.get(r).copied().unwrap_or(0)
+    }
+
     pub(super) fn accepts(&self, shape: usize) -> bool {
         self.accepts.get(shape).copied().unwrap_or(false)
     }

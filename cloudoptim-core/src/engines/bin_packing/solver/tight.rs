@@ -114,19 +114,22 @@ pub(super) fn cover(items: &Items, nodes: usize, work: &mut u64) -> Cover {
         Some(fillings) => fillings,
         None => return Cover::TooMany,
     };
-    let mut of_item: Vec<Vec<usize>> = vec![Vec::new(); items.len()];
+    let mut of_item: Vec<Vec<u32>> = vec![Vec::new(); items.len()];
     for (f, filling) in fillings.iter().enumerate() {
         for item in filling {
-            of_item[*item].push(f);
+            of_item[*item].push(f as u32);
         }
     }
+    let lists = fillings.iter().map(|f| f.iter().map(|item| *item as u32));
     let mut covering = Covering {
-        fillings: &fillings,
+        items_of: Lists::new(lists),
         alive: of_item.iter().map(|f| f.len() as u32).collect(),
-        of_item,
-        blocked: vec![0; fillings.len()],
+        of_item: Lists::new(of_item.into_iter().map(Vec::into_iter)),
+        blocked: vec![false; fillings.len()],
         covered: vec![false; items.len()],
         chosen: Vec::new(),
+        trail: Vec::new(),
+        marks: Vec::new(),
         nodes,
         steps: STEPS,
     };
@@ -240,21 +243,46 @@ fn fillings(items: &Items, spare: &[u64], work: &mut u64) -> Option<Vec<Vec<usiz
     Some(out)
 }
 
+/// Lists of numbers, one after the other.
+struct Lists {
+    starts: Vec<usize>,
+    all: Vec<u32>,
+}
+
+impl Lists {
+    fn new(lists: impl Iterator<Item = impl Iterator<Item = u32>>) -> Self {
+        let (mut starts, mut all) = (vec![0], Vec::new());
+        for list in lists {
+            all.extend(list);
+            starts.push(all.len());
+        }
+        Self { starts, all }
+    }
+
+    fn of(&self, at: usize) -> &[u32] {
+        &self.all[self.starts[at]..self.starts[at + 1]]
+    }
+}
+
 /// A choice of fillings, no two with the same item.
-struct Covering<'a> {
-    fillings: &'a [Vec<usize>],
-    of_item: Vec<Vec<usize>>,
+struct Covering {
+    items_of: Lists,
+    of_item: Lists,
     /// Fillings of each item that may still be chosen.
     alive: Vec<u32>,
-    /// How many chosen fillings share an item with each.
-    blocked: Vec<u32>,
+    /// Whether a chosen filling shares an item with each.
+    blocked: Vec<bool>,
     covered: Vec<bool>,
     chosen: Vec<usize>,
+    /// Fillings in the order in which they were blocked, and how many were before
+    /// each choice.
+    trail: Vec<u32>,
+    marks: Vec<usize>,
     nodes: usize,
     steps: u64,
 }
 
-impl Covering<'_> {
+impl Covering {
     /// Covers what is not yet; whether it could.
     fn go_on(&mut self) -> bool {
         let open = (0..self.covered.len()).filter(|i| !self.covered[*i]);
@@ -264,16 +292,16 @@ impl Covering<'_> {
         if self.chosen.len() == self.nodes {
             return false;
         }
-        for f in self.of_item[item].clone() {
-            if self.blocked[f] > 0 {
+        for at in 0..self.of_item.of(item).len() {
+            let f = self.of_item.of(item)[at] as usize;
+            if self.blocked[f] {
                 continue;
             }
             if self.steps == 0 {
                 return false;
             }
             self.steps -= 1;
-            self.choose(f);
-            if self.go_on() {
+            if self.choose(f) && self.go_on() {
                 return true;
             }
             self.undo(f);
@@ -281,32 +309,46 @@ impl Covering<'_> {
         false
     }
 
-    fn choose(&mut self, f: usize) {
+    /// Chooses a filling; whether every other item still has one. Where one has
+    /// none, the rest is not looked at.
+    fn choose(&mut self, f: usize) -> bool {
         self.chosen.push(f);
-        for item in &self.fillings[f] {
-            self.covered[*item] = true;
-            for other in &self.of_item[*item] {
-                self.blocked[*other] += 1;
-                if self.blocked[*other] == 1 {
-                    for i in &self.fillings[*other] {
-                        self.alive[*i] -= 1;
-                    }
+        self.marks.push(self.trail.len());
+        for item in self.items_of.of(f) {
+            self.covered[*item as usize] = true;
+        }
+        for item in self.items_of.of(f) {
+            for other in self.of_item.of(*item as usize) {
+                let blocked = &mut self.blocked[*other as usize];
+                if *blocked {
+                    continue;
+                }
+                *blocked = true;
+                self.trail.push(*other);
+                let mut all_alive = true;
+                for i in self.items_of.of(*other as usize) {
+                    let alive = &mut self.alive[*i as usize];
+                    *alive -= 1;
+                    all_alive &= *alive > 0 || self.covered[*i as usize];
+                }
+                if !all_alive {
+                    return false;
                 }
             }
         }
+        true
     }
 
     fn undo(&mut self, f: usize) {
         self.chosen.pop();
-        for item in &self.fillings[f] {
-            self.covered[*item] = false;
-            for other in &self.of_item[*item] {
-                self.blocked[*other] -= 1;
-                if self.blocked[*other] == 0 {
-                    for i in &self.fillings[*other] {
-                        self.alive[*i] += 1;
-                    }
-                }
+        for item in self.items_of.of(f) {
+            self.covered[*item as usize] = false;
+        }
+        let before = self.marks.pop().unwrap_or(0);
+        for other in self.trail.drain(before..) {
+            self.blocked[other as usize] = false;
+            for i in self.items_of.of(other as usize) {
+                self.alive[*i as usize] += 1;
             }
         }
     }

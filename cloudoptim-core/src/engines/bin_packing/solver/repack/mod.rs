@@ -11,10 +11,14 @@
 //! take over, item by item and by every rule. Then what is free on those that stay
 //! is brought together, two nodes at a time, and more nodes go. Last, one node
 //! after the other goes, or a cheaper one comes in its place, while what stands on
-//! it and on others is dealt out anew: items of nodes that stay move, too. A search
-//! over prefixes and single nodes, as Karpenter does it, runs beside that; the
+//! it and on others is dealt out anew: items of nodes that stay move, too. Where
+//! all of this ends furthest above what is proven, a second programme counts the
+//! moves off nodes that stay, and whole items only; it proves more, and its nodes
+//! are filled one after the other. A search over prefixes and single nodes, as Karpenter does it, runs beside that; the
 //! frontier keeps the best of both.
 
+mod homes;
+mod homing;
 mod planes;
 mod prefix;
 mod refine;
@@ -176,7 +180,8 @@ pub struct LevelProof {
     /// What one item of each class is worth, in micro-dollars per hour ×
     /// 2^[`SCALE_BITS`](super::Certificate::SCALE_BITS): no new node holds more
     /// than its price, and what a node that stays holds above its price is
-    /// taken off.
+    /// taken off. An item that stays at home on such a node is worth its move
+    /// beside that, at the most.
     pub class_values: Vec<u64>,
 }
 

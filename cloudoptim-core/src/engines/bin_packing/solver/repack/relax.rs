@@ -25,7 +25,7 @@ const MAX_LOOKS: usize = 48;
 const MAX_GROUPS: usize = 120;
 
 /// By how much right sides are made uneven.
-const UNEVEN: f64 = 1e-6;
+pub(super) const UNEVEN: f64 = 1e-6;
 
 /// Nodes of a look that the programme tells apart by their price.
 const STEPS: usize = 12;
@@ -461,7 +461,12 @@ fn worth(model: &Model, pricer: &Pricer, shape: usize, shares: &[u64]) -> u128 {
 
 /// No filling of the room holds more than this: the sum of integer shares that
 /// are enough for every item.
-fn held(model: &Model, pricer: &mut Pricer, by_group: &[f64], certified: &[u64]) -> i128 {
+pub(super) fn held(
+    model: &Model,
+    pricer: &mut Pricer,
+    by_group: &[f64],
+    certified: &[u64],
+) -> i128 {
     let own = pricer.own(by_group);
     let filling = pricer.knapsack.solve(&own);
     let mut shares: Vec<u64> = filling

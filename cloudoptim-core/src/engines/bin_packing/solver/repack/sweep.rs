@@ -133,7 +133,7 @@ pub(super) struct Sweep<'a> {
     pub(super) base: &'a Base<'a>,
     relaxed: &'a Model,
     pub(super) points: Vec<Point>,
-    levels: Vec<Level>,
+    pub(super) levels: Vec<Level>,
     /// What was refined before.
     pub(super) refined: Refined,
     known: Vec<Known>,
@@ -180,6 +180,7 @@ impl Sweep<'_> {
                 0
             };
         }
+        self.at_home(&mut relaxation);
         let mut stops: Vec<Point> = Vec::new();
         let candidates = usize::try_from(self.effort.prefix_candidates).unwrap_or(usize::MAX);
         let limit = self.effort.placements / 2;
@@ -572,8 +573,10 @@ impl Sweep<'_> {
         let lower_bound = self
             .levels
             .iter()
-            .find(|l| l.per_move == 0)
-            .map_or(0, |l| l.lower().0);
+            .filter(|l| l.per_move == 0)
+            .map(|l| l.lower().0)
+            .max()
+            .unwrap_or(0);
         let lower_bound = MicroUsdPerHour(self.base.priced(lower_bound));
         Frontier {
             cost_before: MicroUsdPerHour(self.base.cost_before),

@@ -3,6 +3,7 @@
 mod buy;
 mod concentrate;
 mod deal;
+mod fill;
 mod home;
 mod place;
 mod regroup;
@@ -47,6 +48,14 @@ pub(super) struct Quota<'a> {
     pub(super) nodes: &'a [Vec<usize>],
     /// By look and shape.
     pub(super) flow: &'a [Vec<f64>],
+}
+
+/// What guides items to nodes before they go where they fit best.
+#[derive(Clone, Copy)]
+enum Guide<'a> {
+    Quota(&'a Quota<'a>),
+    /// By shape, what an item is worth.
+    Values(&'a [f64]),
 }
 
 /// What all trials share.
@@ -272,6 +281,11 @@ impl<'a> Base<'a> {
         }
     }
 
+    /// What a node offers of a resource once emptied.
+    pub(super) fn emptied(&self, node: usize, r: usize) -> u64 {
+        self.capacity[node][r] as u64
+    }
+
     /// Nodes without anything that may move, and that may go.
     pub(super) fn empty(&self, node: usize) -> bool {
         self.removable[node] && self.items[node] == 0
@@ -346,8 +360,31 @@ impl Trial {
         if kinds.any(|(k, _)| self.full[*k]) {
             return false;
         }
+        let guide = quota.map(Guide::Quota);
+        self.remove_guided(base, nodes, (fit, way), guide)
+    }
+
+    /// [`Trial::remove`], filling one node after the other with what is worth most
+    /// by values of shapes. One that fails is of no more use.
+    pub(super) fn remove_filling(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        values: &[f64],
+    ) -> bool {
+        let guide = Some(Guide::Values(values));
+        self.remove_guided(base, nodes, (Fit::Tight, Way::Once), guide)
+    }
+
+    fn remove_guided(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        (fit, way): (Fit, Way),
+        guide: Option<Guide<'_>>,
+    ) -> bool {
         let mut stuck = None;
-        let went = self.remove_or(base, nodes, (fit, way), quota, |trial, left, undo| {
+        let went = self.remove_or(base, nodes, (fit, way), guide, |trial, left, undo| {
             // A few that are left find a place when others make room.
             let rest: u32 = left.values().sum();
             let few = rest <= MAX_EJECTED && u64::from(rest) * 20 <= nodes.len() as u64 + 20;
@@ -369,6 +406,24 @@ impl Trial {
         went
     }
 
+    /// [`Trial::remove_filling`], buying nodes for what finds no place.
+    pub(super) fn replace_filling(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        values: &[f64],
+        effort: &Effort,
+    ) -> bool {
+        let guide = Some(Guide::Values(values));
+        let how = (Fit::Tight, Way::Once);
+        self.remove_or(base, nodes, how, guide, |trial, left, _| {
+            if left.is_empty() {
+                return Some(Vec::new());
+            }
+            trial.buy(base, left, i64::MAX, effort)
+        })
+    }
+
     /// [`Trial::remove`], buying nodes for what finds no place if all is then
     /// at most `budget` for the new nodes.
     pub(super) fn replace(
@@ -380,7 +435,8 @@ impl Trial {
         budget: i64,
         effort: &Effort,
     ) -> bool {
-        self.remove_or(base, nodes, (fit, Way::Back), quota, |trial, left, _| {
+        let guide = quota.map(Guide::Quota);
+        self.remove_or(base, nodes, (fit, Way::Back), guide, |trial, left, _| {
             if left.is_empty() {
                 return Some(Vec::new());
             }
@@ -409,7 +465,7 @@ impl Trial {
         base: &Base<'_>,
         nodes: &[usize],
         (fit, way): (Fit, Way),
-        quota: Option<&Quota<'_>>,
+        guide: Option<Guide<'_>>,
         rest: impl FnOnce(&mut Self, &BTreeMap<usize, u32>, &mut Undo) -> Option<Vec<NewNode>>,
     ) -> bool {
         let model = base.model;
@@ -455,14 +511,27 @@ impl Trial {
         }
         let mut kinds: Vec<(usize, u32)> = leave.into_iter().collect();
         kinds.sort_by_key(|(k, _)| base.rank[*k]);
-        if let Some(quota) = quota {
-            let wanted = self.wanted(base, quota, &kinds);
-            for ((kind, count), wanted) in kinds.iter_mut().zip(wanted) {
-                for (look, n) in wanted {
-                    let within = quota.nodes.get(look).map(Vec::as_slice);
-                    *count -= self.place(base, *kind, n.min(*count), fit, within, &mut undo);
+        match guide {
+            Some(Guide::Quota(quota)) => {
+                let wanted = self.wanted(base, quota, &kinds);
+                for ((kind, count), wanted) in kinds.iter_mut().zip(wanted) {
+                    for (look, n) in wanted {
+                        let within = quota.nodes.get(look).map(Vec::as_slice);
+                        *count -= self.place(base, *kind, n.min(*count), fit, within, &mut undo);
+                    }
                 }
             }
+            Some(Guide::Values(values)) => {
+                // Those in rules first: they find a place on fewer nodes.
+                for (kind, count) in &mut kinds {
+                    let of = &base.model.kinds[*kind];
+                    if of.zoned || !of.company.is_empty() {
+                        *count -= self.place(base, *kind, *count, fit, None, &mut undo);
+                    }
+                }
+                self.fill(base, &mut kinds, values, &mut undo);
+            }
+            None => {}
         }
         let mut left: BTreeMap<usize, u32> = BTreeMap::new();
         for (kind, count) in kinds {

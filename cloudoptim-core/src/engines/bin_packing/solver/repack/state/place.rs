@@ -65,7 +65,10 @@ impl Trial {
         let model = base.model;
         let k = &model.kinds[kind];
         let one_by_one = k.zoned || !k.company.is_empty();
-        let demand = &model.shapes[k.shape].demand;
+        let shape = &model.shapes[k.shape];
+        let demand = &shape.demand;
+        // Nothing but what it takes can keep an item off a node that accepts it.
+        let plain = k.touches.is_empty() && k.company.is_empty() && shape.devices.is_none();
         let mut placed = 0;
         while placed < count {
             let alone = !k.company.is_empty() && self.starts_group(base, kind);
@@ -79,12 +82,13 @@ impl Trial {
                 if !fits || self.gone[i] || !self.open(base, i) || !bin.accepts(model, kind) {
                     continue;
                 }
-                let room = if alone {
-                    bin.room_alone(model, kind, 1)
-                } else {
-                    bin.room(model, kind, 1)
-                };
-                if room > 0 {
+                let room = plain
+                    || if alone {
+                        bin.room_alone(model, kind, 1) > 0
+                    } else {
+                        bin.room(model, kind, 1) > 0
+                    };
+                if room {
                     // Never below zero: its bits are in its order.
                     let score = base.score(self, i, demand, fit).to_bits();
                     candidates.push(Reverse((score, i)));
