@@ -64,6 +64,7 @@ impl MachineLimit {
             id: self.to_string(),
             max: self.max,
             takes: takes.filter(|take| take.amount > 0).collect(),
+            ..PurchaseLimit::default()
         }
     }
 }

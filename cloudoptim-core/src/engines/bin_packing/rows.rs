@@ -79,7 +79,7 @@ impl Rows {
                 let limit = PurchaseLimit {
                     id: format!("{row:06}"),
                     max: u64::try_from(max).unwrap_or(0),
-                    takes: Vec::new(),
+                    ..PurchaseLimit::default()
                 };
                 limits.insert(row, limit);
             }

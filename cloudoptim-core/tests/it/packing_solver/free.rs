@@ -92,6 +92,7 @@ fn the_bound_counts_the_nodes_beside_a_few_free_ones() {
                     offering: None,
                     amount: 1,
                 }],
+                ..PurchaseLimit::default()
             }],
             ..Problem::default()
         };

@@ -48,6 +48,7 @@ pub(super) fn limited(shape: Shape, tightest: u64) -> impl Strategy<Value = Prob
                             _ => max,
                         },
                         takes: types.map(take).collect(),
+                        ..PurchaseLimit::default()
                     }
                 })
                 .collect();
@@ -70,6 +71,7 @@ fn reserved(p: &Problem, counts: &[u64], max: u64) -> Problem {
             offering: None,
             amount: 1,
         }],
+        ..PurchaseLimit::default()
     };
     p.purchase_limits
         .push(all("group".to_owned(), types - 1, max));
@@ -267,6 +269,7 @@ fn quota(max: u64) -> Problem {
             id: "quota".into(),
             max,
             takes,
+            ..PurchaseLimit::default()
         }],
         ..Problem::default()
     }

@@ -70,6 +70,7 @@ impl Rooms {
                 id: format!("{:06}", rooms.rows.len()),
                 max: free,
                 takes,
+                ..PurchaseLimit::default()
             });
             rooms.limits.push((limit, free, most.unwrap_or(0)));
         }

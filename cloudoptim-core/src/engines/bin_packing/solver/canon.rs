@@ -217,6 +217,7 @@ impl Canonical {
                 PurchaseLimit {
                     id: limit.id.clone(),
                     max: limit.max,
+                    min: limit.min,
                     takes,
                 }
             })

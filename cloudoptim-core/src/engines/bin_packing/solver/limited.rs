@@ -23,6 +23,9 @@ pub(super) struct Limit {
     pub(super) max: u64,
     /// What the whole of it is worth, as in a certificate.
     pub(super) value: u64,
+    /// So much of it has to be taken: one node is as good as another only if it
+    /// takes as much.
+    pub(super) has_min: bool,
 }
 
 /// Limits that may bind, and what offers take of them.
@@ -78,8 +81,14 @@ impl Tables {
             let most = on_sale.map(|(_, amount)| *amount).max().unwrap_or(0);
             let binds = u128::from(most) * u128::from(items) > u128::from(max);
             let bars = table.iter().flatten().any(|amount| *amount > max);
-            let value = 0;
-            (binds || bars).then_some((Limit { source, max, value }, table))
+            let has_min = limit.min > 0;
+            let compiled = Limit {
+                source,
+                max,
+                value: 0,
+                has_min,
+            };
+            (binds || bars || has_min).then_some((compiled, table))
         });
         Self {
             limits: limits.collect(),
@@ -124,13 +133,18 @@ impl Limited {
         self.takes.get(number as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the first takes no more of any limit than the second.
+    /// Whether the first takes no more of any limit than the second, and as much
+    /// of those that have a minimum.
     pub(super) fn no_more(&self, a: u32, b: u32) -> bool {
-        let theirs = self.takes(b);
+        let of = |number: u32, limit: usize| -> u64 {
+            let takes = self.takes(number).iter();
+            takes.filter(|(l, _)| *l == limit).map(|(_, n)| *n).sum()
+        };
+        let mut limits = self.limits.iter().enumerate();
         a == b
-            || self.takes(a).iter().all(|(limit, amount)| {
-                let mut same = theirs.iter().filter(|(l, _)| l == limit);
-                same.any(|(_, most)| amount <= most)
+            || limits.all(|(at, limit)| match limit.has_min {
+                true => of(a, at) == of(b, at),
+                false => of(a, at) <= of(b, at),
             })
     }
 

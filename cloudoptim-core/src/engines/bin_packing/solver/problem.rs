@@ -48,6 +48,7 @@ pub struct Problem {
 /// let limit = PurchaseLimit {
 ///     id: "quota".into(),
 ///     max: 64,
+///     min: 0,
 ///     // A node of type 0 takes 4 of it, in its second offering 5.
 ///     takes: vec![type_0(None, 4), type_0(Some(1), 1)],
 /// };
@@ -61,9 +62,18 @@ pub struct PurchaseLimit {
     /// How much there is for new nodes, in any unit. What nodes that exist take is
     /// no part of it.
     pub max: u64,
+    /// How much of it nodes of a [`Fleet`](super::Fleet) that stay and new ones have
+    /// to take together once one goes that took of it: the minimum of a node group.
+    /// Default none. [`solve`](super::solve) knows no nodes that go, and heeds none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub min: u64,
     /// What nodes take of it. Several entries about one offering add up; what is
     /// not named takes nothing.
     pub takes: Vec<Take>,
+}
+
+const fn is_zero(amount: &u64) -> bool {
+    *amount == 0
 }
 
 impl PurchaseLimit {
@@ -490,7 +500,7 @@ impl Problem {
             }
         }
         let sum = |sum: u64, take: &Take| sum.saturating_add(take.amount);
-        if limit.max > MAX_AMOUNT || limit.takes.iter().fold(0, sum) > MAX_AMOUNT {
+        if limit.max.max(limit.min) > MAX_AMOUNT || limit.takes.iter().fold(0, sum) > MAX_AMOUNT {
             return Err(ProblemError::TooLarge { what: what() });
         }
         Ok(())

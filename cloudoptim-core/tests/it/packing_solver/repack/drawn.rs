@@ -161,6 +161,7 @@ pub(super) fn shared(fleet: Fleet, limits: &[(u64, u64, Vec<u64>)]) -> Fleet {
             id: format!("limit {}", limits.len() - number),
             max: *max,
             takes: takes.collect(),
+            ..PurchaseLimit::default()
         });
         for (holding, amount) in fleet.holdings.iter_mut().zip(by_node) {
             holding.takes.push((number, *amount));
@@ -172,4 +173,35 @@ pub(super) fn shared(fleet: Fleet, limits: &[(u64, u64, Vec<u64>)]) -> Fleet {
 pub(super) fn limits() -> impl Strategy<Value = Vec<(u64, u64, Vec<u64>)>> {
     let by_node = prop::collection::vec(0u64..4, 5);
     prop::collection::vec((0u64..14, 0u64..4, by_node), 1..3)
+}
+
+/// The same fleet with minima: what nodes take of them, and a new one.
+pub(super) fn floored(fleet: Fleet, minima: &[(u64, u64, Vec<u64>)]) -> Fleet {
+    let mut fleet = fleet;
+    for (min, amount, by_node) in minima {
+        let number = fleet.problem.purchase_limits.len();
+        let takes = (0..fleet.problem.types.len()).map(|node_type| Take {
+            node_type,
+            offering: None,
+            amount: *amount,
+        });
+        fleet.problem.purchase_limits.push(PurchaseLimit {
+            // Before limits in the order of their ids.
+            id: format!("a minimum {}", 9 - number),
+            max: 1 << 50,
+            min: *min,
+            takes: takes.collect(),
+        });
+        for (holding, amount) in fleet.holdings.iter_mut().zip(by_node) {
+            holding.takes.push((number, *amount));
+        }
+    }
+    fleet
+}
+
+/// Mostly groups of nodes, of which each counts once.
+pub(super) fn minima() -> impl Strategy<Value = Vec<(u64, u64, Vec<u64>)>> {
+    let part = prop_oneof![4 => 0u64..2, 1 => 0u64..4];
+    let by_node = prop::collection::vec(part, 5);
+    prop::collection::vec((0u64..5, 0u64..2, by_node), 1..3)
 }

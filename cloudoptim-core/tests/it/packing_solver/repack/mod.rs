@@ -8,8 +8,8 @@ use cloudoptim_core::engines::bin_packing::solver::{
     Take, repack,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
-use drawn::{More, fleet, fleets, limits, shared};
-use naive::{beyond, bound, cheapest, faults};
+use drawn::{More, fleet, fleets, floored, limits, minima, shared};
+use naive::{beyond, bound, cheapest, faults, short};
 use proptest::prelude::*;
 
 proptest! {
@@ -51,6 +51,7 @@ proptest! {
             takes: (0..fleet.problem.types.len())
                 .map(|node_type| Take { node_type, offering: None, amount })
                 .collect(),
+            ..PurchaseLimit::default()
         }];
         let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
         for point in &frontier.points {
@@ -80,6 +81,32 @@ proptest! {
             let bound = bound(&fleet, &frontier, *moved);
             prop_assert!(bound <= *cost, "{moved} moves: bound {bound}, possible {cost}");
         }
+    }
+
+    #[test]
+    fn as_many_are_left_as_minima_say_and_no_assignment_is_below_the_bound(
+        fleet in fleets(),
+        minima in minima(),
+        limits in prop::option::of(limits()),
+    ) {
+        let fleet = shared(fleet, &limits.unwrap_or_default());
+        let fleet = floored(fleet, &minima);
+        let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+        for (moved, cost) in &cheapest(&fleet) {
+            let bound = bound(&fleet, &frontier, *moved);
+            prop_assert!(bound <= *cost, "{moved} moves: bound {bound}, possible {cost}");
+            prop_assert!(frontier.lower_bound.0 <= *cost);
+        }
+        for point in &frontier.points {
+            prop_assert_eq!(faults(&fleet, point), Vec::<String>::new());
+            prop_assert_eq!(point.lower_bound.0, bound(&fleet, &frontier, point.moved));
+            let kept = (0..fleet.problem.nodes.len()).filter(|n| !point.removed.contains(n));
+            let kept: Vec<usize> = kept.collect();
+            let bought: Vec<_> = point.bought.iter().map(|n| (n.node_type, n.offering)).collect();
+            prop_assert_eq!(short(&fleet, &kept, &bought), None);
+            prop_assert_eq!(beyond(&fleet, kept.into_iter(), &bought), None);
+        }
+        prop_assert!(frontier.points.iter().all(|p| p.cost <= frontier.cost_before));
     }
 
     #[test]
@@ -144,6 +171,70 @@ fn the_points_reach_the_best_there_is_in_most_small_fleets() {
         best_found >= 320,
         "{best_found} of 400 reach the optimum within limits"
     );
+    let with = (fleets(), minima()).prop_map(|(fleet, minima)| floored(fleet, &minima));
+    let (best_found, saved) = reached(with);
+    assert!(saved > 150, "{saved} of 400 could save with minima");
+    assert!(
+        best_found >= 360,
+        "{best_found} of 400 reach the optimum with minima"
+    );
+}
+
+/// Nodes that a minimum keeps are in the bound as well as in the plan.
+#[test]
+fn what_minima_keep_is_proven() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let (mut bind, mut proven) = (0, 0);
+    for _ in 0..400 {
+        let drawn = (fleets(), minima()).new_tree(&mut runner);
+        let (fleet, minima) = drawn.unwrap().current();
+        let free = cheapest(&fleet).into_values().min().unwrap();
+        let fleet = floored(fleet, &minima);
+        let least = cheapest(&fleet).into_values().min().unwrap();
+        if least > free {
+            bind += 1;
+            let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+            proven += u32::from(frontier.lower_bound.0 > free);
+        }
+    }
+    assert!(bind >= 200, "minima bind in {bind} of 400");
+    assert!(
+        proven * 100 >= bind * 85,
+        "{proven} of {bind} are proven to bind"
+    );
+}
+
+/// Three nodes of a group that may not have fewer, and room on one of them for all.
+#[test]
+fn a_minimum_holds_nodes_and_lets_them_be_replaced_by_their_like() {
+    let node = (40, 40, 90, true, false);
+    let more = |buy| More {
+        buy,
+        alone: false,
+        narrow: false,
+        only: None,
+    };
+    let last = |buy, min, amount| {
+        let items = [(0, 0), (0, 1), (0, 2)];
+        let fleet = fleet(&[node; 3], &[(8, 8)], &items, &more(buy));
+        let fleet = floored(fleet, &[(min, amount, vec![1; 3])]);
+        let frontier = repack(&fleet, &RepackEffort::default()).unwrap();
+        let point = frontier.points.last().unwrap();
+        (point.cost.0, frontier.lower_bound.0, point.bought.len())
+    };
+    for (min, cost) in [(0, 90), (1, 90), (2, 180), (3, 270)] {
+        assert_eq!(last(None, min, 1), (cost, cost, 0), "at least {min}");
+    }
+    // New nodes of the group count, others do not.
+    let buy = Some((20, 20, 50));
+    assert_eq!(last(buy, 3, 1), (150, 150, 3));
+    assert_eq!(last(buy, 2, 1), (100, 100, 2));
+    assert_eq!(last(buy, 3, 0), (270, 270, 0));
+    // One too few as it is: none goes, but for as many that they are enough.
+    assert_eq!(last(None, 4, 1), (270, 270, 0));
+    assert_eq!(last(buy, 4, 1), (270, 150, 0));
 }
 
 /// How many points of 400 small fleets of two or more nodes are proven to be the

@@ -35,6 +35,26 @@ pub(super) fn beyond(
     None
 }
 
+/// A minimum that nodes that are kept and bought take less of than they have to,
+/// though one is gone that took of it.
+pub(super) fn short(fleet: &Fleet, kept: &[usize], bought: &[(usize, usize)]) -> Option<String> {
+    let nodes = 0..fleet.problem.nodes.len();
+    for (number, limit) in fleet.problem.purchase_limits.iter().enumerate() {
+        let of = |node: usize| -> u64 {
+            let takes = fleet.holdings[node].takes.iter();
+            takes.filter(|(l, _)| *l == number).map(|(_, n)| n).sum()
+        };
+        let touched = nodes.clone().any(|n| !kept.contains(&n) && of(n) > 0);
+        let old: u64 = kept.iter().map(|n| of(*n)).sum();
+        let new: u64 = bought.iter().map(|(t, o)| limit.taken_by(*t, *o)).sum();
+        if touched && old + new < limit.min {
+            let (id, min) = (&limit.id, limit.min);
+            return Some(format!("{old} and {new} of at least {min} {id}"));
+        }
+    }
+    None
+}
+
 /// What holds items: room, content, price.
 struct Bin {
     free: Vec<i64>,
@@ -112,14 +132,22 @@ fn assign(
         let used = bins.iter().enumerate();
         let used = used.filter(|(_, b)| b.stays || !b.content.is_empty());
         let used: Vec<usize> = used.map(|(i, _)| i).collect();
-        let kept = used.iter().copied().filter(|i| *i < nodes);
         let bought = vec![(0, 0); used.iter().filter(|i| **i >= nodes).count()];
-        let within = beyond(fleet, kept, &bought).is_none();
-        if within && (!fleet.narrow_rules.is_empty() || bins.iter().all(holds)) {
-            let used = bins.iter().filter(|b| b.stays || !b.content.is_empty());
-            let cost = used.map(|b| b.price).sum();
-            let entry = best.entry(moved).or_insert(i64::MAX);
-            *entry = (*entry).min(cost);
+        let empty: Vec<usize> = (0..nodes).filter(|i| !used.contains(i)).collect();
+        // A minimum may keep nodes on which nothing is.
+        for set in 0..1u32 << empty.len() {
+            let left = empty.iter().enumerate();
+            let left = left.filter(|(at, _)| (set >> at) & 1 == 1).map(|(_, i)| *i);
+            let all: Vec<usize> = used.iter().copied().chain(left).collect();
+            let kept: Vec<usize> = all.iter().copied().filter(|i| *i < nodes).collect();
+            let within = beyond(fleet, kept.iter().copied(), &bought).is_none();
+            let enough = short(fleet, &kept, &bought).is_none();
+            let rules = !fleet.narrow_rules.is_empty() || bins.iter().all(holds);
+            if within && enough && rules {
+                let cost = all.iter().map(|i| bins[*i].price).sum();
+                let entry = best.entry(moved).or_insert(i64::MAX);
+                *entry = (*entry).min(cost);
+            }
         }
         return;
     };

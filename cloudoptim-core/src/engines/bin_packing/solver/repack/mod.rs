@@ -14,9 +14,10 @@
 //! it and on others is dealt out anew: items of nodes that stay move, too. Where
 //! all of this ends furthest above what is proven, a second programme counts the
 //! moves off nodes that stay, and whole items only; it proves more, and its nodes
-//! are filled one after the other. A search over prefixes and single nodes, as Karpenter does it, runs beside that; the
-//! frontier keeps the best of both.
+//! are filled one after the other. A search over prefixes and single nodes, as
+//! Karpenter does it, runs beside that; the frontier keeps the best of both.
 
+mod floors;
 mod homes;
 mod homing;
 mod planes;
@@ -60,7 +61,10 @@ pub struct Holding {
     /// What the node takes of purchase limits as long as it stays: limit and
     /// amount. [`PurchaseLimit::max`](super::PurchaseLimit::max) is then for such
     /// nodes and new ones together. Nodes that are there may take more than that;
-    /// then nothing is bought that takes of it.
+    /// then nothing is bought that takes of it. Where a limit has a
+    /// [minimum](super::PurchaseLimit::min), nodes that stay and new ones take no less
+    /// than that once one is gone that took of it; where they take less as it is,
+    /// none goes but for new ones that make up for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub takes: Vec<(usize, u64)>,
 }
@@ -181,7 +185,8 @@ pub struct LevelProof {
     /// 2^[`SCALE_BITS`](super::Certificate::SCALE_BITS): no new node holds more
     /// than its price, and what a node that stays holds above its price is
     /// taken off. An item that stays at home on such a node is worth its move
-    /// beside that, at the most.
+    /// beside that, at the most. A node's price is here less what it is paid for
+    /// [minima](super::PurchaseLimit::min).
     pub class_values: Vec<u64>,
 }
 

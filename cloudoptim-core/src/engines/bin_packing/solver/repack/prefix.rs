@@ -20,12 +20,14 @@ pub(super) fn run(
         .copied()
         .filter(|n| base.empty(*n) && !trial.gone[*n])
         .collect();
+    let empty = trial.spared(base, &empty);
     trial.remove(base, &empty, Fit::First);
     found(&trial);
     loop {
         let all: Vec<usize> = (0..trial.nodes()).collect();
         let order = ordered(base, &trial, &all);
-        let first: Vec<usize> = order.iter().copied().take(candidates).collect();
+        let mut first: Vec<usize> = order.iter().copied().take(candidates).collect();
+        first = trial.spared(base, &first);
         if first.len() >= 2 && together(base, &mut trial, &first, limit) {
             found(&trial);
             continue;

@@ -201,5 +201,11 @@ fn regroup_one(base: &Base<'_>, trial: &mut Trial, node: usize, per_move: i64) -
     }
     let instead = trial.instead(base, node, &lacking);
     let mut first = instead.into_iter().take(INSTEAD);
-    first.any(|(_, new)| trial.regroup(base, node, &others, Some(new), per_move))
+    if first.any(|(_, new)| trial.regroup(base, node, &others, Some(new), per_move)) {
+        return true;
+    }
+    let items = i64::try_from(trial.standing_on(base, node)).unwrap_or(i64::MAX);
+    let moves = per_move.saturating_mul(items);
+    let budget = trial.price(base, node).saturating_sub(moves);
+    trial.swap(base, node, budget.saturating_sub(1))
 }

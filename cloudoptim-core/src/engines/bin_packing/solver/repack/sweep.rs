@@ -3,6 +3,7 @@
 use super::super::canon::Canonical;
 use super::super::model::{Model, self_limited};
 use super::super::solution::Effort;
+use super::floors::Floored;
 use super::refine::{IN_VAIN, Refined};
 use super::relax::{Level, Relaxation};
 use super::state::{Base, Fit, Quota, Trial, Way};
@@ -151,10 +152,12 @@ impl Sweep<'_> {
         self.keep(&start, "as it is");
         let mut empties = base.start();
         let empty: Vec<usize> = (0..base.price.len()).filter(|n| base.empty(*n)).collect();
+        let empty = empties.spared(base, &empty);
         if !empty.is_empty() && empties.remove(base, &empty, Fit::Tight) {
             self.keep(&empties, "empty nodes");
         }
-        let mut relaxation = Relaxation::new(base.fleet, self.relaxed, &base.removable);
+        let relaxation = Relaxation::new(base.fleet, self.relaxed, &base.removable);
+        let mut relaxation = Floored::new(relaxation, base.fleet, &base.removable);
         let top = self.top();
         for per_move in [0, top] {
             self.level(&mut relaxation, per_move);
@@ -207,7 +210,7 @@ impl Sweep<'_> {
         each.max().map_or(0, |most| most + 1)
     }
 
-    fn level(&mut self, relaxation: &mut Relaxation<'_>, per_move: i64) {
+    fn level(&mut self, relaxation: &mut Floored<'_>, per_move: i64) {
         if self.levels.iter().any(|l| l.per_move == per_move) {
             return;
         }
@@ -273,6 +276,10 @@ impl Sweep<'_> {
                 .then(a.cmp(b))
         });
         let goal = order.len().saturating_sub(level.kept.floor() as usize);
+        // Those that minima let go: others go only when something comes for them.
+        let all = std::mem::take(&mut order);
+        let order = base.start().spared(base, &all);
+        let goal = goal.min(order.len());
         let quota = Quota {
             nodes,
             flow: &level.flow,
@@ -311,7 +318,7 @@ impl Sweep<'_> {
         // optima that cost the same it may have found the one that buys nothing.
         let free = level.per_move == 0 && !base.fleet.problem.types.is_empty();
         if free || level.bought > 1e-6 {
-            found.extend(self.replacements(level, &order, goal, &quota));
+            found.extend(self.replacements(level, (&order, &all), goal, &quota));
         }
         self.refine(level, found);
     }
@@ -415,11 +422,12 @@ impl Sweep<'_> {
         }
     }
 
-    /// Prefixes with new nodes for what the others do not take.
+    /// Prefixes with new nodes for what the others do not take, then cheaper new
+    /// ones in place of any of `all`.
     fn replacements(
         &mut self,
         level: &Level,
-        order: &[usize],
+        (order, all): (&[usize], &[usize]),
         goal: usize,
         quota: &Quota<'_>,
     ) -> Option<Trial> {
@@ -474,7 +482,7 @@ impl Sweep<'_> {
         };
         let mut trial = chosen;
         self.singles(level, order, &mut trial, Fit::Tight, usize::MAX);
-        self.swaps(level, order, &mut trial);
+        self.swaps(level, all, &mut trial);
         let found_by = format!(
             "fluid with new nodes, {} a move",
             MicroUsdPerHour(level.per_move)
@@ -514,7 +522,9 @@ impl Sweep<'_> {
                 continue;
             }
             let before = trial.work;
-            trial.replace(base, &[*node], Fit::Tight, None, budget, &effort);
+            if !trial.replace(base, &[*node], Fit::Tight, None, budget, &effort) {
+                trial.swap(base, *node, budget);
+            }
             self.work += trial.work - before;
         }
     }

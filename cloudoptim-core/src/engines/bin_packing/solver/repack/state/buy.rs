@@ -42,6 +42,7 @@ impl Trial {
             let offer = t.offers[at];
             if small
                 || !self.in_stock(base, (t.source, offer.offering), None, &limits)
+                || !self.keeps_minima(base, None, &[(t.source, offer.offering)], None)
                 || !self.zone_takes(base, offer.zone, &items)
             {
                 continue;
@@ -166,13 +167,14 @@ impl Trial {
         })
     }
 
-    /// The cheapest nodes found for what is left, if not above `budget`.
+    /// The cheapest nodes found for what is left, if not above `budget`; of some
+    /// offers only where these are given.
     pub(super) fn buy(
         &mut self,
         base: &Base<'_>,
         left: &BTreeMap<usize, u32>,
-        budget: i64,
-        effort: &Effort,
+        (budget, effort): (i64, &Effort),
+        wanted: Option<&[Vec<bool>]>,
     ) -> Option<Vec<NewNode>> {
         let (model, whole) = (base.model, &base.fleet.problem);
         if whole.types.is_empty() {
@@ -204,10 +206,17 @@ impl Trial {
                 *available = available.saturating_sub(1);
             }
         }
+        let offers = types.iter_mut().zip(wanted.into_iter().flatten());
+        for (t, wanted) in offers {
+            for (offer, _) in t.offerings.iter_mut().zip(wanted).filter(|(_, w)| !**w) {
+                offer.available = Some(0);
+            }
+        }
         let left = self.limits_left(base, None);
         let limits = whole.purchase_limits.iter().zip(left);
         let limits = limits.map(|(limit, max)| PurchaseLimit {
             max,
+            min: 0,
             ..limit.clone()
         });
         let problem = Problem {

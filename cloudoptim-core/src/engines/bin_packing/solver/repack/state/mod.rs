@@ -4,6 +4,7 @@ mod buy;
 mod concentrate;
 mod deal;
 mod fill;
+mod floors;
 mod home;
 mod place;
 mod regroup;
@@ -17,6 +18,7 @@ use super::super::zones::ZoneRules;
 use super::relax::emptied;
 use super::{Fleet, Place, Point, Relocation};
 use crate::model::MicroUsdPerHour;
+use floors::Floor;
 pub(super) use regroup::Loose;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -77,6 +79,8 @@ pub(super) struct Base<'a> {
     rank: Vec<usize>,
     /// What a new node takes, by purchase limit, type and offering.
     takes: Vec<Vec<Vec<u64>>>,
+    /// Purchase limits with a minimum.
+    floors: Vec<Floor>,
     pub(super) cost_before: i64,
     /// Of what all prices are multiples.
     step: i64,
@@ -241,6 +245,7 @@ impl<'a> Base<'a> {
             price,
             removable,
             rank,
+            floors: Floor::all(fleet),
             takes: {
                 let limits = problem.purchase_limits.iter();
                 limits.map(|limit| limited::table(problem, limit)).collect()
@@ -383,6 +388,9 @@ impl Trial {
         (fit, way): (Fit, Way),
         guide: Option<Guide<'_>>,
     ) -> bool {
+        if self.spared(base, nodes).len() < nodes.len() {
+            return false;
+        }
         let mut stuck = None;
         let went = self.remove_or(base, nodes, (fit, way), guide, |trial, left, undo| {
             // A few that are left find a place when others make room.
@@ -440,7 +448,12 @@ impl Trial {
             if left.is_empty() {
                 return Some(Vec::new());
             }
-            trial.buy(base, left, budget, effort)
+            let new = trial.buy(base, left, (budget, effort), None)?;
+            if trial.keeps_minima_with(base, &new) {
+                return Some(new);
+            }
+            let wanted = trial.wanted_offers(base)?;
+            trial.buy(base, left, (budget, effort), Some(&wanted))
         })
     }
 
@@ -541,7 +554,8 @@ impl Trial {
             }
         }
         let new = rest(self, &left, &mut undo)
-            .filter(|_| self.zones.total() <= excess || !left.is_empty());
+            .filter(|_| self.zones.total() <= excess || !left.is_empty())
+            .filter(|new| self.keeps_minima_with(base, new));
         let Some(new) = new else {
             if undo.never {
                 return false;

@@ -60,6 +60,14 @@ impl Trial {
         instead: Option<Instead>,
         per_move: i64,
     ) -> bool {
+        let (new, back) = match instead {
+            Some(Instead::New(ty, offer)) => (self.offer_of(base, ty, offer), None),
+            Some(Instead::Back(node)) => (Vec::new(), Some(node)),
+            None => (Vec::new(), None),
+        };
+        if !self.keeps_minima(base, Some(going), &new, back) {
+            return false;
+        }
         let mut undo = Undo::default();
         let excess = self.zones.total();
         let departed = self.departed.clone();
@@ -102,6 +110,12 @@ impl Trial {
         for (kind, zone, n) in undo.shifts {
             self.zones.shift(kind, zone, -n);
         }
+    }
+
+    /// Type and offering of what is bought.
+    fn offer_of(&self, base: &Base<'_>, ty: usize, offer: usize) -> Vec<(usize, usize)> {
+        let t = &base.model.types[ty];
+        vec![(t.source, t.offers[offer].offering)]
     }
 
     fn price_of(&self, base: &Base<'_>, instead: Instead) -> i64 {
@@ -386,7 +400,9 @@ impl Trial {
                 let offer = (node.node_type, node.offering);
                 let left = self.limits_left(base, Some(going));
                 let stocked = self.in_stock(base, offer, Some(going), &left);
-                if !stocked || self.filled(base, &node, &here).is_none() {
+                // What holds nothing is launched for nobody, and counts for no minimum.
+                let idle = here.is_empty() && !base.floors.is_empty();
+                if !stocked || idle || self.filled(base, &node, &here).is_none() {
                     return false;
                 }
                 // Zones hold what they held.
@@ -595,7 +611,9 @@ impl Trial {
             if price >= budget || !enough(&mut base.capacity[node].iter().copied()) {
                 continue;
             }
-            if !self.comes_back(base, node, going, &left) {
+            if !self.comes_back(base, node, going, &left)
+                || !self.keeps_minima(base, Some(going), &[], Some(node))
+            {
                 continue;
             }
             let capacity = base.capacity[node].iter().map(|c| *c as u64).collect();
@@ -615,7 +633,10 @@ impl Trial {
             for (at, offer) in t.offers.iter().enumerate() {
                 let of = (t.source, offer.offering);
                 let stocked = self.in_stock(base, of, Some(going), &left);
-                if offer.price.0 < budget && stocked {
+                if offer.price.0 < budget
+                    && stocked
+                    && self.keeps_minima(base, Some(going), &[of], None)
+                {
                     found.push((offer.price.0, Instead::New(ty, at)));
                 }
             }
