@@ -9,7 +9,7 @@
 use cloudoptim_core::catalog::{Catalog, InstanceTypeInfo};
 use cloudoptim_core::decision::{Action, Decision, Launch, Owner, Subject};
 use cloudoptim_core::engines::Inputs;
-use cloudoptim_core::engines::bin_packing::{Config, Migration};
+use cloudoptim_core::engines::bin_packing::{Config, Launchable, Migration, RepackingPoint};
 use cloudoptim_core::model::{
     CapacityType, Cloud, Cluster, CommitmentKind, Instance, InstanceState, Node, NodeName, Operator,
 };
@@ -155,8 +155,14 @@ pub fn excesses(
             };
             let node = yard.there.remove(at);
             yard.gone.push((node, *via));
-            yard.floor(via.as_ref().copied());
+            if at_once {
+                yard.floor(*via);
+            }
         }
+    }
+    // At the end it does not matter who was first.
+    for (_, via) in yard.gone.clone() {
+        yard.floor(via);
     }
     yard.fewest_nodes();
     yard.found.sort();
@@ -164,6 +170,58 @@ pub fn excesses(
     yard.found
 }
 
+/// Groups of which a repacking leaves fewer nodes than they have to have, of those
+/// that are listed, told by the labels of nodes and the instances of groups. New nodes
+/// with a group's label are its own.
+#[must_use]
+pub fn below_minima(
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    launchables: &[Launchable],
+    point: &RepackingPoint,
+) -> Vec<String> {
+    let Some(cloud) = inputs.snapshot.cloud_of(cluster) else {
+        return Vec::new();
+    };
+    let gone = |n: &&Node| point.removed.contains(&n.name());
+    let gone: Vec<&Node> = cluster.nodes.items().iter().filter(gone).collect();
+    let new = point.launched.iter().filter_map(|new| {
+        let kind = launchables.iter().find(|l| l.id == new.kind)?;
+        Some(&kind.zones.get(&new.zone)?.0)
+    });
+    let new: Vec<&Node> = new.collect();
+    let mut out = Vec::new();
+    let mut says = |name: &str, desired: u32, least: u32, went: usize, came: usize| {
+        let (has, least) = (desired as usize + came, least as usize);
+        if went > 0 && has < least + went {
+            out.push(format!("group {name} loses {went} of {has}, keeps {least}"));
+        }
+    };
+    let group = |node: &Node| node.meta.label(GROUP).map(str::to_owned);
+    let own = cloud.node_groups.items().iter();
+    for g in own.filter(|g| g.cluster == cluster.name) {
+        let count = |nodes: &[&Node]| {
+            let own = nodes.iter().filter(|n| group(n).as_ref() == Some(&g.name));
+            own.count()
+        };
+        says(&g.name, g.desired, g.min_size, count(&gone), count(&new));
+    }
+    for g in cloud.auto_scaling_groups.items() {
+        let member = |node: &Node| {
+            let id = node.instance_id();
+            g.instances.iter().any(|i| Some(&i.instance) == id.as_ref())
+        };
+        let nodes = cluster.nodes.items().iter();
+        let managed: BTreeSet<String> = nodes.filter(|n| member(n)).filter_map(group).collect();
+        let came = new.iter().filter_map(|n| group(n));
+        let came = came.filter(|name| managed.contains(name)).count();
+        let went = gone.iter().filter(|n| member(n)).count();
+        says(&g.name, g.desired, g.min_size, went, came);
+    }
+    out
+}
+
+const GROUP: &str = "eks.amazonaws.com/nodegroup";
 const POOL: &str = "karpenter.sh/nodepool";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const KIND: &str = "node.kubernetes.io/instance-type";
@@ -344,7 +402,8 @@ impl<'s> Yard<'s> {
         (u64::from(desired) + came as u64).saturating_sub(went.count() as u64)
     }
 
-    /// Nodes that a group must keep are not taken from it.
+    /// Nodes that a group must keep are not taken from it; those that it launched
+    /// before make up for them.
     fn floor(&mut self, via: Option<&Owner>) {
         let Some(cloud) = self.cloud else { return };
         let (group, behind) = match via {
@@ -370,23 +429,38 @@ impl<'s> Yard<'s> {
             });
             of.count() as u64
         };
+        let came = |group: Option<&str>, behind: Option<&str>| {
+            let of = self.new.iter().filter(|new| match &new.launch.via {
+                Owner::NodeGroup {
+                    name,
+                    auto_scaling_group,
+                } => {
+                    (group.is_some() && group == Some(name.as_str()))
+                        || (behind.is_some() && behind == auto_scaling_group.as_deref())
+                }
+                Owner::AutoScalingGroup { name } => behind == Some(name.as_str()),
+                _ => false,
+            });
+            of.count() as u64
+        };
+        let may = |desired: u32, least: u32, came: u64| {
+            (u64::from(desired) + came).saturating_sub(u64::from(least))
+        };
         let mut below = Vec::new();
         let own = cloud.node_groups.items().iter();
         for g in own.filter(|g| Some(g.name.as_str()) == group && g.cluster == self.cluster.name) {
-            let may = u64::from(g.desired.saturating_sub(g.min_size));
             below.push((
                 format!("nodes that {} may lose", g.name),
                 went(group, None),
-                may,
+                may(g.desired, g.min_size, came(group, None)),
             ));
         }
         let all = cloud.auto_scaling_groups.items().iter();
         for g in all.filter(|g| Some(g.name.as_str()) == behind) {
-            let may = u64::from(g.desired.saturating_sub(g.min_size));
             below.push((
                 format!("nodes that {} may lose", g.name),
                 went(None, behind),
-                may,
+                may(g.desired, g.min_size, came(None, behind)),
             ));
         }
         for (what, taken, has) in below {

@@ -11,6 +11,7 @@ use self::decided::{Plan, plan};
 use super::{Usage, complain, json, number, value};
 use crate::baseline::yard::{ClusterYard, Habit, SceneYard};
 use crate::documents;
+use crate::launches::below_minima;
 use crate::load::{self, TypeRow};
 use crate::placement::{Board, judge};
 use crate::policy::{End, broken};
@@ -20,7 +21,8 @@ use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::{self, RepackEffort, repack};
 use cloudoptim_core::engines::bin_packing::{
-    Config, Launchable, Repacking, launchable_copies, launchable_type, repacking,
+    Config, Launchable, Repacking, launchable_copies, launchable_type, repacking_with_minima,
+    unknown_minima,
 };
 use cloudoptim_core::input::InputOptions;
 use cloudoptim_core::ledger::Ledgers;
@@ -63,6 +65,7 @@ struct Options {
     zone_share: u32,
     plan: bool,
     keep_others: bool,
+    keep_unknown_minima: bool,
     anew: bool,
     baselines: bool,
     json: bool,
@@ -127,6 +130,7 @@ impl Options {
                 "--zone-share" => options.zone_share = percent(&arg, &mut args)?,
                 "--plan" => options.plan = true,
                 "--keep-others" => options.keep_others = true,
+                "--keep-unknown-minima" => options.keep_unknown_minima = true,
                 "--anew" => options.anew = true,
                 "--baselines" => options.baselines = true,
                 "--json" => options.json = true,
@@ -196,12 +200,16 @@ struct Line {
     robust_violations: usize,
     /// Not judged for a scene: its numbers know no order of moves.
     sequential_violations: Option<usize>,
-    /// Of the operator's rules about shares of workloads; as above.
+    /// Of the operator's rules about shares of workloads, and of groups' minima; as
+    /// above.
     policy_violations: Option<usize>,
     kept: u64,
     /// The part without which every node stays.
     missing: Option<String>,
     unpriced: u64,
+    /// Groups whose minimum nobody says: they are asked about without one, but with
+    /// `--keep-unknown-minima`, which leaves their nodes as they are.
+    unknown_minima: Vec<String>,
     launchable: usize,
     prefix_search: Option<Prefix>,
     frontier: Vec<Point>,
@@ -314,12 +322,15 @@ fn measure(
         .with_max_workload_zone_share_percent(options.zone_share)
         .with_moves_from_kept(!options.keep_others);
     let watch = Watch::start();
-    let answer = repacking(
+    let unknown = unknown_minima(&inputs, cluster);
+    let lifted = unknown.iter().filter(|_| !options.keep_unknown_minima);
+    let answer = repacking_with_minima(
         &config,
         &inputs,
         cluster,
         &launchables,
         &RepackEffort::default(),
+        &lifted.map(|group| (group.clone(), None)).collect(),
     )
     .map_err(|err| err.to_string())?;
     let seconds = watch.seconds();
@@ -330,14 +341,16 @@ fn measure(
     for point in &answer.points {
         let (end, way) = judge(cluster, &launchables, &before, point);
         let own = broken(&config, &End::of_point(cluster, &launchables, point));
-        for violation in way.iter().chain(&end).chain(&own).take(5) {
+        let few = below_minima(&inputs, cluster, &launchables, point);
+        let all = way.iter().chain(&end).chain(&own).map(ToString::to_string);
+        for violation in all.chain(few.iter().cloned()).take(5) {
             let (path, moved) = (path.display(), point.moved);
             let _ = writeln!(
                 io::stderr(),
                 "violation: {path} at {moved} moves: {violation}"
             );
         }
-        judged.push([end.len(), way.len(), own.len()]);
+        judged.push([end.len(), way.len(), own.len() + few.len()]);
     }
     let at = answer.points.iter().position(|p| p == chosen).unwrap_or(0);
     let nodes = cluster.nodes.items().len();
@@ -375,6 +388,7 @@ fn measure(
         kept: answer.kept,
         missing: answer.missing.as_ref().map(ToString::to_string),
         unpriced: answer.unpriced,
+        unknown_minima: unknown.into_iter().collect(),
         launchable: launchables.len(),
         prefix_search: answer.prefix.map(|p| Prefix {
             cost: p.cost.usd(),
@@ -503,6 +517,7 @@ fn scene(
         kept: 0,
         missing: None,
         unpriced: 0,
+        unknown_minima: Vec::new(),
         launchable: buy.len(),
         prefix_search: answer.prefix.map(|p| Prefix {
             cost: p.cost.usd(),

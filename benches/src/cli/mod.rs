@@ -80,6 +80,9 @@ options of consolidate:
   --zone-share N      the same for a zone (default 100)
   --plan              what the engine decides beside, launches through whoever
                       made the nodes, and its waves; both judged
+  --keep-unknown-minima
+                      nodes of groups stay whose minimum is in no document; else
+                      these are named, and asked about without one
   --keep-others       no plan moves pods off nodes that stay
   --anew              what the pods would need were there no node yet, bought on
                       demand; judged, too

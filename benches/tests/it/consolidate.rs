@@ -3,6 +3,7 @@
 use crate::agreement::{cluster, known};
 use cloudoptim_benches::anew;
 use cloudoptim_benches::documents;
+use cloudoptim_benches::launches::below_minima;
 use cloudoptim_benches::load::TypeRow;
 use cloudoptim_benches::placement::{Board, judge};
 use cloudoptim_benches::policy::{End, broken};
@@ -12,20 +13,20 @@ use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::{Effort, Place, RepackEffort, repack};
 use cloudoptim_core::engines::bin_packing::{
     Config, Headroom, Launchable, NewNode, Purchase, Repacking, green_field, launchable_copies,
-    purchasable, repacking,
+    purchasable, repacking, repacking_with_minima,
 };
 use cloudoptim_core::input::InputOptions;
 use cloudoptim_core::knowledge::{Gap, Knowledge, Provenance};
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::{
     Bytes, CapacityType, Cloud, Cluster, ConditionStatus, INSTANCE_TYPE_LABEL, MicroUsdPerHour,
-    MilliCpu, Node, NodeCondition, OfferingPrice, OwnerRef, Pod, PodPhase, Snapshot, Zone,
-    ZoneName,
+    MilliCpu, NODE_GROUP_LABEL, Node, NodeCondition, NodeGroup, OfferingPrice, OwnerRef, Pod,
+    PodPhase, Snapshot, Zone, ZoneName,
 };
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -203,6 +204,68 @@ fn repackings_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way() {
         moved > 200 && launched > 15,
         "{moved} moves, {launched} launched"
     );
+}
+
+#[test]
+fn groups_keep_as_many_nodes_as_they_have_to_have() {
+    let config = Config::default().with_max_workload_share_percent(100);
+    let (mut saved, mut below) = (0, 0);
+    for seed in 0..400 {
+        let (mut snapshot, overlay) = priced(seed);
+        cloud(&mut snapshot);
+        let nodes = snapshot.clusters[0].nodes.value_mut().unwrap();
+        let names = ["even", "odd"];
+        for (number, node) in nodes.iter_mut().enumerate() {
+            let name = names[number % 2].to_owned();
+            node.meta.labels.insert(NODE_GROUP_LABEL.to_owned(), name);
+        }
+        let count = nodes.len();
+        let groups = names.iter().enumerate().map(|(odd, name)| {
+            let desired = ((count + 1 - odd) / 2) as u32;
+            NodeGroup {
+                name: (*name).to_owned(),
+                cluster: snapshot.clusters[0].name.clone(),
+                min_size: (seed as u32 / 2).wrapping_add(odd as u32) % 4,
+                desired,
+                max_size: 99,
+                ..NodeGroup::default()
+            }
+        });
+        snapshot.clouds[0].node_groups = known(groups.collect());
+        snapshot.clouds[0].auto_scaling_groups = known(Vec::new());
+        let inputs = Inputs {
+            snapshot: &snapshot,
+            overlay: &overlay,
+            catalog: &CATALOG,
+            policy: &Policy::default(),
+            ledgers: &Ledgers::default(),
+        };
+        let cluster = &snapshot.clusters[0];
+        let (launchables, answer) = repacked(&snapshot, &overlay, &config);
+        for point in &answer.points {
+            let few = below_minima(&inputs, cluster, &launchables, point);
+            assert!(few.is_empty(), "seed {seed}: {few:?} in {point:#?}");
+            assert!(point.lower_bound <= point.cost, "seed {seed}: {point:#?}");
+            saved += u32::from(point.cost < answer.cost_before);
+        }
+        let effort = RepackEffort::default();
+        let lifted = names.map(|name| (format!("node group {name}"), None));
+        let lifted = BTreeMap::from(lifted);
+        let free = repacking_with_minima(&config, &inputs, cluster, &launchables, &effort, &lifted);
+        let free = free.unwrap();
+        assert!(free.lower_bound <= answer.points.last().unwrap().cost);
+        for point in &free.points {
+            let few = below_minima(&inputs, cluster, &launchables, point);
+            below += u32::from(!few.is_empty());
+        }
+        // What nobody says is no minimum of none.
+        snapshot.clouds.clear();
+        let (_, unknown) = repacked(&snapshot, &overlay, &config);
+        assert!(unknown.points.iter().all(|p| p.removed.is_empty()));
+        let all = names.map(|name| format!("node group {name}"));
+        assert_eq!(unknown.unknown_minima, all[..count.min(2)]);
+    }
+    assert!(saved > 30 && below > 30, "{saved} save, {below} below");
 }
 
 /// A cloud with the zones in which the nodes are.

@@ -5,8 +5,9 @@ use super::commitments::Prices;
 use super::fleet::Launchable;
 use super::headroom::Headroom;
 use super::limits::{LaunchLimit, Limits};
+use super::minima::{Minima, Stated};
 use super::owner::owner_of;
-use super::repacking::{launchable_copies, launchable_type};
+use super::repacking::{launchable_copies, launchable_type, minima_of};
 use super::rows::Rows;
 use super::shop::Shop;
 use super::{Config, not_found};
@@ -108,6 +109,21 @@ pub enum Change {
         /// Limit.
         limit: LaunchLimit,
     },
+    /// A group may lose all of its nodes: what is not known of its minimum does not
+    /// count neither.
+    LiftMinimum {
+        /// `node group web`, or `auto scaling group web`.
+        group: String,
+    },
+    /// A group's minimum is another one, and that of the auto scaling group behind a
+    /// managed one. Of a group whose size is not known so many nodes are wanted as
+    /// are there.
+    SetMinimum {
+        /// `node group web`, or `auto scaling group web`.
+        group: String,
+        /// Fewest nodes.
+        min_size: u32,
+    },
     /// Nodes of any size may be launched.
     LiftNodeSize,
     /// A plan with launches may leave any number of nodes.
@@ -144,7 +160,7 @@ impl Change {
             Self::ForbidZone { .. } | Self::ForbidType { .. } | Self::ForbidFamily { .. } => {
                 Direction::Tightens
             }
-            Self::Overlay { .. } => Direction::Either,
+            Self::Overlay { .. } | Self::SetMinimum { .. } => Direction::Either,
             _ => Direction::Loosens,
         }
     }
@@ -186,6 +202,10 @@ impl Change {
                 format!("new nodes of family {family}")
             }
             Self::LiftLimit { limit } => limit.to_string(),
+            Self::LiftMinimum { group } => format!("the minimum of {group}"),
+            Self::SetMinimum { group, min_size } => {
+                format!("a minimum of {min_size} of {group}")
+            }
             Self::LiftNodeSize => "the most vCPUs of a launched node".to_owned(),
             Self::LiftMinNodes => "the fewest nodes after launches".to_owned(),
             Self::LiftNodeShare => "the most of a workload on one node".to_owned(),
@@ -199,7 +219,10 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = match self {
-            Self::AllowType { .. } | Self::AllowFamily { .. } | Self::Overlay { .. } => "with",
+            Self::AllowType { .. }
+            | Self::AllowFamily { .. }
+            | Self::SetMinimum { .. }
+            | Self::Overlay { .. } => "with",
             _ => "without",
         };
         write!(f, "{word} {}", self.noun())
@@ -214,6 +237,8 @@ pub(super) struct Question {
     pub(super) launchables: Vec<Launchable>,
     /// Limits that these share.
     pub(super) rows: Rows,
+    /// Minima of groups.
+    pub(super) minima: Minima,
     /// Zones that are to be left.
     pub(super) leave: BTreeSet<String>,
     pub(super) missing: Vec<MissingEvidence>,
@@ -251,10 +276,14 @@ impl Question {
             cluster,
             launchables: Vec::new(),
             rows: Rows::default(),
+            minima: Minima::default(),
             leave: BTreeSet::new(),
             missing: Vec::new(),
             binding: Vec::new(),
         };
+        let stated = stated(changes);
+        let minima = minima_of(&question.inputs(inputs), &question.cluster, &stated);
+        question.minima = minima;
         for change in changes {
             question.loosen(inputs, change)?;
         }
@@ -294,6 +323,7 @@ impl Question {
         let at_the_end = lifts.clone().fold(at_the_end, Limits::lifted);
         let shop = Shop::new(&self.config, &inputs, &self.cluster, cloud, &at_the_end);
         let limits = lifts.fold(limits, Limits::lifted);
+        let minima = self.minima.clone().selling(&shop);
         let rows = shop.rows(&limits, going);
         let prices = Prices::new(&inputs, &self.cluster);
         let appetite = Appetite::new(&self.config, &self.cluster, &prices, &shop.asks);
@@ -301,6 +331,7 @@ impl Question {
         let launchables = shop.launchables();
         self.launchables = launchables;
         self.rows = rows;
+        self.minima = minima;
         self.binding = binding;
     }
 
@@ -361,6 +392,9 @@ impl Question {
                 self.config.moves.move_bare_pods = true;
                 true
             }
+            Change::LiftMinimum { group } | Change::SetMinimum { group, .. } => {
+                self.minima.has(group)
+            }
             Change::LiftNodeSize => {
                 self.config.max_node_vcpus = u32::MAX;
                 true
@@ -395,6 +429,9 @@ impl Question {
             | Change::IgnoreMarks { workload }
             | Change::LoseLocalData { workload } => format!("a pod of {workload}"),
             Change::IgnoreNodeMarks { node } => format!("node {node}"),
+            Change::SetMinimum { group, .. } | Change::LiftMinimum { group } => {
+                format!("a node of {group}")
+            }
             other => other.noun(),
         };
         let uid = &self.cluster.uid;
@@ -520,6 +557,16 @@ impl Question {
         self.launchables.retain(|l| !l.zones.is_empty());
         Ok(())
     }
+}
+
+/// What changes say of minima; the last word counts.
+fn stated(changes: &[Change]) -> Stated {
+    let stated = changes.iter().filter_map(|change| match change {
+        Change::LiftMinimum { group } => Some((group.clone(), None)),
+        Change::SetMinimum { group, min_size } => Some((group.clone(), Some(*min_size))),
+        _ => None,
+    });
+    stated.collect()
 }
 
 fn named(meta: &ObjectMeta) -> NamespacedName {

@@ -5,14 +5,15 @@ mod decisions;
 use super::candidate::{Candidate, order, sort_pods, static_reasons};
 use super::commitments::Prices;
 use super::fleet::Shares;
-use super::limits::{Limits, Uses};
+use super::limits::{Limits, Uses, group_name};
+use super::minima::{Minima, Stated};
 use super::owner::{Groups, group_of, owner_of};
 use super::pool::Pools;
 use super::share::Share;
 use super::shift::{Rules, Shifts};
 use super::shop::{Planned, Shop, each};
 use super::target::{Means, Target};
-use super::trial::{Room, Trial, Waiting, place_waiting};
+use super::trial::{Comers, Room, Trial, Waiting, place_waiting};
 use super::{Config, Reason};
 use crate::decision::{Decision, MissingEvidence, Owner, Subject};
 use crate::engines::{EngineError, Inputs, NotJudged};
@@ -135,6 +136,8 @@ pub(super) fn consolidate(
     for owner in removed_before(inputs, cluster, cloud) {
         groups.shrunk(&owner);
     }
+    let nodes = candidates.iter().map(|c| (c.node, c.owner.as_ref()));
+    let minima = Minima::new(&groups, nodes, &Stated::new());
     let waiting = place_waiting(&mut world, cluster, &movers);
     let young: BTreeSet<NodeName> = candidates
         .iter()
@@ -162,6 +165,8 @@ pub(super) fn consolidate(
     };
     let mut best = start.attempt(None, &Shop::default());
     let limits = Limits::new(config, inputs, cluster, cloud);
+    let minima = minima.selling(&shop);
+    let rows = (&limits, &minima);
     let aim = |means: Means<'_, '_>| {
         let shares = Shares {
             share: &start.share,
@@ -179,7 +184,7 @@ pub(super) fn consolidate(
         )
     };
     let nothing = Shop::default();
-    if let Some(target) = aim(Means::new(&nothing, &limits, false)) {
+    if let Some(target) = aim(Means::new(&nothing, rows, false)) {
         let aimed = start.attempt(Some(&target), &nothing);
         if aimed.worth(config) > best.worth(config) {
             best = aimed;
@@ -187,7 +192,7 @@ pub(super) fn consolidate(
     }
     let whole = shop.clone();
     if !shop.wares.is_empty() {
-        let aimed = |shop: &Shop| aim(Means::new(shop, &limits, false));
+        let aimed = |shop: &Shop| aim(Means::new(shop, rows, false));
         let with_launches = start.with_launches(&mut shop, &limits, aimed);
         if let Some(launching) = with_launches.filter(|l| l.pays_beside(&best, config)) {
             best = launching;
@@ -195,13 +200,13 @@ pub(super) fn consolidate(
     }
     if config.moves_from_kept {
         let mut others = Vec::new();
-        let target = aim(Means::new(&nothing, &limits, true));
+        let target = aim(Means::new(&nothing, rows, true));
         if let Some(target) = target.filter(|t| !t.shifts.is_empty()) {
             others.push((start.attempt(Some(&target), &nothing), None));
         }
         if !whole.wares.is_empty() {
             let mut shop = whole;
-            let aimed = |shop: &Shop| aim(Means::new(shop, &limits, true));
+            let aimed = |shop: &Shop| aim(Means::new(shop, rows, true));
             if let Some(launching) = start.with_launches(&mut shop, &limits, aimed) {
                 others.push((launching, Some(shop)));
             }
@@ -383,6 +388,7 @@ impl Start<'_, '_> {
             young: &self.young,
             waiting: &without_room,
         };
+        let mut comers = Comers::default();
         for new in bought {
             let Some(ware) = shop.wares.get(new.ware) else {
                 continue;
@@ -396,6 +402,7 @@ impl Start<'_, '_> {
                 room.came(&node.allocatable, &kind.daemons);
                 share.came(&node);
                 groups.grown(&node, &group_of(&node, Some(&ware.via)));
+                comers.launched(&new.name, group_name(&ware.via));
                 let _ = world.add_node(node, &kind.daemons, kind.ebs_limit);
             }
         }
@@ -427,6 +434,7 @@ impl Start<'_, '_> {
                         candidate,
                         owner,
                         groups: &groups,
+                        comers: &comers,
                         taken: &taken,
                         young: &self.young,
                         room: &room,
@@ -445,7 +453,11 @@ impl Start<'_, '_> {
                     }
                     match done {
                         Ok(moves) => {
-                            groups.removed(candidate.node, &candidate.group, owner);
+                            if comers.replace(owner, &moves) {
+                                groups.replaced(candidate.node, &candidate.group);
+                            } else {
+                                groups.removed(candidate.node, &candidate.group, owner);
+                            }
                             room.removed(candidate);
                             answer.removed.insert(candidate.node.meta.name.clone());
                             let all = moves.len().saturating_add(made.len());
@@ -525,7 +537,11 @@ impl Start<'_, '_> {
 
 /// Owners of nodes that an overlay has taken away: their groups are that much
 /// smaller already.
-fn removed_before(inputs: &Inputs<'_>, cluster: &Cluster, cloud: Option<&Cloud>) -> Vec<Owner> {
+pub(super) fn removed_before(
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    cloud: Option<&Cloud>,
+) -> Vec<Owner> {
     let before = inputs.snapshot.cluster(&cluster.uid);
     let removed = inputs.overlay.removed_nodes.iter();
     let removed = removed.filter(|r| r.cluster == cluster.uid);

@@ -4,6 +4,7 @@ use super::change::Change;
 use super::commitments::Prices;
 use super::headroom::Headroom;
 use super::limits::LaunchLimit;
+use super::minima::Minima;
 use super::share::Share;
 use super::solver::RepackEffort;
 use super::what_if::{Base, Side};
@@ -172,6 +173,7 @@ enum Key {
     AntiAffinity(WorkloadRef),
     PodAffinity(WorkloadRef),
     NodeRules(WorkloadRef),
+    Minimum(String),
     Limit(LaunchLimit),
     NodeSize,
     MinNodes,
@@ -192,6 +194,7 @@ impl Key {
             Self::AntiAffinity(workload) => Change::DropAntiAffinity { workload },
             Self::PodAffinity(workload) => Change::DropPodAffinity { workload },
             Self::NodeRules(workload) => Change::DropNodeRules { workload },
+            Self::Minimum(group) => Change::LiftMinimum { group },
             Self::Limit(limit) => Change::LiftLimit { limit },
             Self::NodeSize => Change::LiftNodeSize,
             Self::MinNodes => Change::LiftMinNodes,
@@ -308,6 +311,7 @@ fn found(
     inputs: &Inputs<'_>,
     cluster: &Cluster,
     before: &Side,
+    minima: &Minima,
 ) -> Vec<(Key, Found)> {
     let holds = holds(config, inputs, cluster);
     let costs = Prices::new(inputs, cluster);
@@ -355,6 +359,16 @@ fn found(
             add(key, node, stays && free);
         }
     }
+    // Of a group nodes stay that nothing else holds, and that have a price.
+    for (group, nodes) in minima.binding() {
+        for node in nodes {
+            let free = holds.get(node).is_some_and(|h| !h.is_held());
+            if free && prices.get(node).is_some_and(Option::is_some) {
+                let stays = !before.removed.contains(node);
+                add(Key::Minimum(group.clone()), node, stays);
+            }
+        }
+    }
     let mut out: Vec<(Key, Found)> = out.into_iter().collect();
     out.sort_by(|a, b| {
         let rank =
@@ -385,7 +399,8 @@ fn of_operator(config: &Config, inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<(
 /// Where nodes [can be launched](Config::launch_through), so are all limits that may
 /// hold one back, known or not, those of which there is least first, their greatest
 /// size, and the fewest nodes that they leave. Other rules are: budgets that let a pod not go now, marks against disruption on
-/// pods and nodes, local data, keeping bare pods, and each workload's hard
+/// pods and nodes, local data, keeping bare pods, minima of groups, known or not, and
+/// each workload's hard
 /// spreads, pod affinities and node rules; and the operator's own: the most of a
 /// workload on one node and in one zone, and room for pods that are not there
 /// yet. A rule that keeps a node without a
@@ -432,7 +447,7 @@ pub fn constraint_prices(
     let mut prices = Vec::new();
     let mut known = Vec::new();
     let mut tried = 0;
-    let mut rules = self::found(config, inputs, laid, &base.side);
+    let mut rules = self::found(config, inputs, laid, &base.side, &base.minima);
     // What is about launches is about no node that is there.
     if !config.launch_through.is_empty() {
         rules.push((Key::NodeSize, Found::default()));

@@ -14,7 +14,8 @@
 //! that is not known.
 //!
 //! It never moves DaemonSet, static, bare or protected pods, never takes the
-//! last node of a pool or group in a zone, never goes below a group's minimum
+//! last node of a pool or group in a zone, never goes below a group's minimum, for
+//! which nodes that the group launches for the same pods make up,
 //! or out of its balance of zones, never removes a node whose price or owner is
 //! unknown, and leaves a young node and a cluster that was just disrupted
 //! alone, so that a run every ten minutes does not flap. Pods that wait for a
@@ -53,6 +54,7 @@ mod headroom;
 mod limits;
 mod migration;
 mod min_nodes;
+mod minima;
 mod on_spot;
 mod owner;
 mod pool;
@@ -90,6 +92,7 @@ pub use on_spot::SpotPercent;
 pub use reason::Reason;
 pub use repacking::{
     Launched, Moved, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,
+    repacking_with_minima, unknown_minima,
 };
 pub use what_if::{Side, WhatIf, what_if};
 

@@ -78,6 +78,9 @@ pub(super) fn owner_of(node: &Node, cluster: &Cluster, cloud: Option<&Cloud>) ->
 /// Wanted size and minimum.
 type Size = (u32, u32);
 
+/// Whether it is a managed group, and its name; what it wants, and its minimum.
+pub(super) type GroupSize = ((bool, String), i128, i128);
+
 /// What groups allow, counted down as nodes go.
 #[derive(Debug, Clone)]
 pub(super) struct Groups<'a> {
@@ -138,28 +141,59 @@ impl<'a> Groups<'a> {
 
     /// Why the group lets the node not go, if it does not.
     pub(super) fn refuses(&self, node: &Node, group: &str, owner: &Owner) -> Option<Reason> {
+        self.size_refuses(owner)
+            .or_else(|| self.zones_refuse(node, group, owner))
+    }
+
+    /// The same but for its size.
+    pub(super) fn zones_refuse(&self, node: &Node, group: &str, owner: &Owner) -> Option<Reason> {
         let zone = zone_of(node);
         let here = self.count(group, &zone);
-        self.size_refuses(owner)
-            .or_else(|| {
-                (here <= 1).then(|| Reason::LastInZone {
-                    pool: group.to_owned(),
-                    zone: zone.clone(),
-                })
+        let last = (here <= 1).then(|| Reason::LastInZone {
+            pool: group.to_owned(),
+            zone: zone.clone(),
+        });
+        last.or_else(|| {
+            let scaling_group = scaling_group_of(owner)?;
+            let most = self.zones.iter().filter(|((g, _), _)| g == group);
+            let most = most.map(|(_, count)| *count).max()?;
+            (self.balanced.contains(scaling_group) && most > here).then(|| Reason::ZoneBalance {
+                group: scaling_group.to_owned(),
+                zone,
+                nodes: here,
+                most,
             })
-            .or_else(|| {
-                let scaling_group = scaling_group_of(owner)?;
-                let most = self.zones.iter().filter(|((g, _), _)| g == group);
-                let most = most.map(|(_, count)| *count).max()?;
-                (self.balanced.contains(scaling_group) && most > here).then(|| {
-                    Reason::ZoneBalance {
-                        group: scaling_group.to_owned(),
-                        zone,
-                        nodes: here,
-                        most,
-                    }
-                })
-            })
+        })
+    }
+
+    /// Whether its group, node group or scaling group, has no more nodes than it
+    /// has to have.
+    pub(super) fn at_minimum(&self, owner: &Owner) -> bool {
+        matches!(
+            self.size_refuses(owner),
+            Some(Reason::GroupAtMinimum { .. })
+        )
+    }
+
+    /// The groups that a node of an owner counts in, managed ones first: how many
+    /// nodes each wants, and its minimum. `None` when that is not known.
+    pub(super) fn sizes(&self, owner: &Owner) -> Option<Vec<GroupSize>> {
+        if let Some(Reason::PartMissing { .. }) = self.size_refuses(owner) {
+            return None;
+        }
+        let sized = |managed: bool, name: &str, size: &Size| {
+            let (wanted, least) = *size;
+            ((managed, name.to_owned()), wanted.into(), least.into())
+        };
+        let managed = match owner {
+            Owner::NodeGroup { name, .. } => self.node_groups.get_key_value(name.as_str()),
+            _ => None,
+        };
+        let behind = scaling_group_of(owner);
+        let behind = behind.and_then(|name| self.scaling_groups.get_key_value(name));
+        let managed = managed.map(|(name, size)| sized(true, name, size));
+        let behind = behind.map(|(name, size)| sized(false, name, size));
+        Some(managed.into_iter().chain(behind).collect())
     }
 
     fn size_refuses(&self, owner: &Owner) -> Option<Reason> {
@@ -206,6 +240,11 @@ impl<'a> Groups<'a> {
     /// Counts a node that goes.
     pub(super) fn removed(&mut self, node: &Node, group: &str, owner: &Owner) {
         self.shrunk(owner);
+        self.replaced(node, group);
+    }
+
+    /// Counts a node that goes when one of its group comes.
+    pub(super) fn replaced(&mut self, node: &Node, group: &str) {
         if let Some(count) = self.zones.get_mut(&(group.to_owned(), zone_of(node))) {
             *count = count.saturating_sub(1);
         }

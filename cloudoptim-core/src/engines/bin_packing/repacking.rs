@@ -3,16 +3,19 @@
 //!
 //! This is a what-if: it asks what the rules of Kubernetes, marks against
 //! disruption, budgets that allow nothing now and the operator's own rules about
-//! shares of workloads and room for more pods leave possible. Ages, groups'
-//! minima and headroom in percent, which the engine's decisions respect too, are
-//! not in it.
+//! shares of workloads and room for more pods leave possible, with as many nodes of
+//! groups as these have to have; a group whose minimum is not known keeps all. Ages
+//! and headroom in percent, which the engine's decisions respect too, are not in it.
 //! Pods with rules that are no numbers here stay, with their nodes: shares of
 //! devices, a claim shared with others, rules about other topologies than nodes
 //! and zones, a resize that was refused. Bounds are for what may move.
 
 use super::commitments::Prices;
+use super::consolidate::removed_before;
 use super::fleet::{Launchable, Shares, Stand, Translated, translate};
 use super::headroom::lay;
+use super::minima::{Minima, Stated};
+use super::owner::{Groups, owner_of};
 use super::rows::Rows;
 use super::share::Share;
 use super::solver::{Frontier, Place, Point, PrefixEnd, RepackEffort, repack};
@@ -44,6 +47,8 @@ pub struct Repacking {
     pub kept: u64,
     /// The part without which every node stays.
     pub missing: Option<MissingEvidence>,
+    /// Groups whose minimum is not known: their nodes stay.
+    pub unknown_minima: Vec<String>,
     /// No repacking of these pods costs less, however many move.
     pub lower_bound: MicroUsdPerHour,
     /// From fewest moves and dearest to most moves and cheapest.
@@ -125,12 +130,37 @@ pub fn repacking(
     launchables: &[Launchable],
     effort: &RepackEffort,
 ) -> Result<Repacking, EngineError> {
+    repacking_with_minima(config, inputs, cluster, launchables, effort, &Stated::new())
+}
+
+/// [`repacking`] with other minima of groups, by name (`node group web`, or `auto
+/// scaling group web`): another number, or none. Of a group whose size is not known so
+/// many nodes are wanted as are there.
+///
+/// # Errors
+/// As [`repacking`].
+pub fn repacking_with_minima(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    launchables: &[Launchable],
+    effort: &RepackEffort,
+    minima: &BTreeMap<String, Option<u32>>,
+) -> Result<Repacking, EngineError> {
     let (rows, leave) = (Rows::default(), BTreeSet::new());
+    let minima = minima_of(inputs, cluster, minima);
     let offers = Offers {
         launchables,
         rows: &rows,
+        minima: &minima,
     };
     solve(config, inputs, cluster, offers, effort, &leave).map(|(repacking, _)| repacking)
+}
+
+/// Names of the groups whose minimum is not known: their nodes stay in a
+/// [`repacking`].
+pub fn unknown_minima(inputs: &Inputs<'_>, cluster: &Cluster) -> BTreeSet<String> {
+    minima_of(inputs, cluster, &Stated::new()).unknown().clone()
 }
 
 /// What may be launched, and the limits that it shares.
@@ -138,6 +168,20 @@ pub fn repacking(
 pub(super) struct Offers<'o> {
     pub(super) launchables: &'o [Launchable],
     pub(super) rows: &'o Rows,
+    pub(super) minima: &'o Minima,
+}
+
+/// Minima of a cluster's groups, where nothing else is stated.
+pub(super) fn minima_of(inputs: &Inputs<'_>, cluster: &Cluster, stated: &Stated) -> Minima {
+    let cloud = inputs.snapshot.cloud_of(cluster);
+    let mut groups = Groups::new(&[], cluster, cloud);
+    for owner in removed_before(inputs, cluster, cloud) {
+        groups.shrunk(&owner);
+    }
+    let nodes = cluster.nodes.items().iter();
+    let owned: Vec<_> = nodes.map(|n| (n, owner_of(n, cluster, cloud))).collect();
+    let owned = owned.iter().map(|(node, owner)| (*node, owner.as_ref()));
+    Minima::new(&groups, owned, stated)
 }
 
 /// As [`repacking`], with zones that are to be left: nothing comes to them, and
@@ -152,7 +196,11 @@ pub(super) fn solve(
     effort: &RepackEffort,
     leave: &BTreeSet<String>,
 ) -> Result<(Repacking, Vec<NodeName>), EngineError> {
-    let Offers { launchables, rows } = offers;
+    let Offers {
+        launchables,
+        rows,
+        minima,
+    } = offers;
     config.validate()?;
     let laid = lay(&config.headroom, cluster);
     let cluster = laid.as_ref();
@@ -171,10 +219,14 @@ pub(super) fn solve(
         // What is not known keeps every node.
         stands.iter_mut().for_each(|s| s.removable = false);
     }
-    let mut translated = translate(&world, &stands, launchables, shares);
     let name = |stand: &Stand| world.node(stand.node).map(Node::name).unwrap_or_default();
     let names: Vec<NodeName> = stands.iter().map(name).collect();
+    for (stand, name) in stands.iter_mut().zip(&names) {
+        stand.removable &= !minima.keeps(name);
+    }
+    let mut translated = translate(&world, &stands, launchables, shares);
     rows.put_into(&mut translated.fleet, &names, launchables);
+    minima.put_into(&mut translated.fleet, &names, launchables);
     let contradiction = |err: super::solver::ProblemError| EngineError::Contradiction {
         engine: EngineId::BinPacking,
         message: err.to_string(),
@@ -197,7 +249,7 @@ pub(super) fn solve(
             .launched
             .iter()
             .map(|l| (l.kind.as_str(), l.zone.as_str()));
-        if !rows.allow(&real.removed, bought) {
+        if !rows.allow(&real.removed, bought) || !minima.keep(&real, launchables) {
             continue;
         }
         let beats = |a: &RepackingPoint, b: &RepackingPoint| a.cost <= b.cost && a.moved <= b.moved;
@@ -220,6 +272,7 @@ pub(super) fn solve(
         unpriced: count(&|s| s.price.is_none()),
         kept: count(&|s| !s.removable),
         missing: missing.map(|(part, state)| MissingEvidence::Part { part, state }),
+        unknown_minima: minima.unknown().iter().cloned().collect(),
         lower_bound: frontier.lower_bound,
         points,
         prefix: frontier.prefix,

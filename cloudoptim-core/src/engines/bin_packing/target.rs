@@ -4,6 +4,7 @@ use super::Config;
 use super::candidate::Candidate;
 use super::fleet::{Shares, Stand, translate};
 use super::limits::Limits;
+use super::minima::Minima;
 use super::shift::{Shift, may_shift};
 use super::shop::{Planned, Shop};
 use super::solver::{Place, RepackEffort, repack};
@@ -29,16 +30,23 @@ pub(super) struct Target {
 pub(super) struct Means<'m, 'l> {
     shop: &'m Shop,
     limits: &'m Limits<'l>,
+    minima: &'m Minima,
     /// Pods of nodes that stay may move.
     from_kept: bool,
 }
 
 impl<'m, 'l> Means<'m, 'l> {
-    /// Launches from the shop, within limits as they are before a node goes.
-    pub(super) const fn new(shop: &'m Shop, limits: &'m Limits<'l>, from_kept: bool) -> Self {
+    /// Launches from the shop, within limits as they are before a node goes, and
+    /// minima of groups.
+    pub(super) const fn new(
+        shop: &'m Shop,
+        (limits, minima): (&'m Limits<'l>, &'m Minima),
+        from_kept: bool,
+    ) -> Self {
         Self {
             shop,
             limits,
+            minima,
             from_kept,
         }
     }
@@ -70,9 +78,12 @@ impl Target {
         let Means {
             shop,
             limits,
+            minima,
             from_kept,
         } = means;
-        let may_go = |c: &Candidate<'_>| c.stays.is_empty() && c.owner.is_some();
+        let may_go = |c: &Candidate<'_>| {
+            c.stays.is_empty() && c.owner.is_some() && !minima.keeps(&c.node.name())
+        };
         let mut stands: Vec<(NodeName, Stand)> = Vec::new();
         for candidate in candidates {
             let name = candidate.node.name();
@@ -110,6 +121,7 @@ impl Target {
         let nodes = candidates.iter().map(|c| (c.node, c.owner.as_ref()));
         let rows = shop.rows(limits, nodes);
         rows.put_into(&mut translated.fleet, &names, &kinds);
+        minima.put_into(&mut translated.fleet, &names, &kinds);
         // What contradicts itself has no target; trying one by one says why.
         let frontier = repack(&translated.fleet, &effort(from_kept)).ok()?;
         let point = frontier.chosen(config.price_per_move)?;

@@ -2,6 +2,7 @@
 
 use super::candidate::Candidate;
 use super::headroom::{is_placeholder, rule_of};
+use super::limits::group_name;
 use super::owner::Groups;
 use super::share::Share;
 use super::target::Target;
@@ -101,6 +102,35 @@ impl Room {
     }
 }
 
+/// Nodes that groups launch. Each makes up for one node of its group that goes, whose
+/// pods come to it: nobody goes below a minimum because another's launch did not
+/// happen.
+#[derive(Default)]
+pub(super) struct Comers {
+    /// Those that make up for nobody yet, with their groups.
+    free: BTreeMap<NodeName, String>,
+}
+
+impl Comers {
+    pub(super) fn launched(&mut self, node: &NodeName, group: Option<String>) {
+        let new = group.map(|group| (node.clone(), group));
+        self.free.extend(new);
+    }
+
+    fn counts(&self, owner: &Owner, node: &NodeName) -> bool {
+        let group = self.free.get(node);
+        group.is_some() && group == group_name(owner).as_ref()
+    }
+
+    /// Whether one of an owner's group comes for a node whose pods make these moves.
+    /// It makes up for no other one then.
+    pub(super) fn replace(&mut self, owner: &Owner, moves: &[PodMove]) -> bool {
+        let mut to = moves.iter().filter_map(|m| m.to.as_ref());
+        let found = to.find(|to| self.counts(owner, to));
+        found.is_some_and(|to| self.free.remove(to).is_some())
+    }
+}
+
 /// An attempt to empty one node.
 pub(super) struct Trial<'t, 'a> {
     pub(super) config: &'t Config,
@@ -108,6 +138,7 @@ pub(super) struct Trial<'t, 'a> {
     pub(super) candidate: &'t Candidate<'a>,
     pub(super) owner: &'t Owner,
     pub(super) groups: &'t Groups<'a>,
+    pub(super) comers: &'t Comers,
     pub(super) taken: &'t BTreeMap<NodeName, u64>,
     /// Nodes whose room is for the pods that they were started for.
     pub(super) young: &'t BTreeSet<NodeName>,
@@ -137,7 +168,15 @@ impl Trial<'_, '_> {
                 max_nodes: self.config.max_nodes,
             }));
         }
-        if let Some(reason) = self.groups.refuses(node, &self.candidate.group, self.owner) {
+        let group = &self.candidate.group;
+        let mut refused = self.groups.refuses(node, group, self.owner);
+        let mut at_minimum = None;
+        // One of its group may come in its place.
+        if self.groups.at_minimum(self.owner) && self.is_replaced() {
+            at_minimum = refused;
+            refused = self.groups.zones_refuse(node, group, self.owner);
+        }
+        if let Some(reason) = refused {
             return Err(Box::new(reason));
         }
         if !self.room.allows(self.candidate) {
@@ -226,6 +265,15 @@ impl Trial<'_, '_> {
                 }
             }
         }
+        let mut to = moves.iter().filter_map(|m| m.to.as_ref());
+        let made_up = to.any(|to| self.comers.counts(self.owner, to));
+        if let Some(reason) = at_minimum.filter(|_| !made_up) {
+            for (id, _) in found {
+                world.place_pod(id, self.candidate.id);
+            }
+            self.undo(world, share, done);
+            return Err(Box::new(reason));
+        }
         let stood = world.pods_on(self.candidate.id);
         world.remove_node(self.candidate.id);
         // Nobody who stays may be left where a rule would not have it any more.
@@ -249,6 +297,13 @@ impl Trial<'_, '_> {
             waiting.entry(target).or_default().push(id);
         }
         Ok(moves)
+    }
+
+    /// Whether pods should come to a new node of its group.
+    fn is_replaced(&self) -> bool {
+        let movers = self.candidate.movers.iter();
+        let mut to = movers.filter_map(|pod| self.target?.to.get(pod.meta.uid.as_str()));
+        to.any(|to| self.comers.counts(self.owner, to))
     }
 
     /// A node that is launched for other pods, and takes this one too.

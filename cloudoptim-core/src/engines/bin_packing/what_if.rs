@@ -6,7 +6,8 @@ use super::constraint::holds;
 use super::fleet::Launchable;
 use super::limits::LaunchLimit;
 use super::min_nodes::{MinNodes, node_prices};
-use super::repacking::{Offers, solve};
+use super::minima::Minima;
+use super::repacking::{Offers, RepackingPoint, solve};
 use super::solver::RepackEffort;
 use super::{Config, cluster_of};
 use crate::decision::MissingEvidence;
@@ -38,6 +39,9 @@ pub struct Side {
     pub launched: u64,
     /// Nodes without a known price; they stay.
     pub unpriced: u64,
+    /// Groups whose minimum is not known; their nodes stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_minima: Vec<String>,
     /// Whether the work limit ended the search.
     pub work_limit: bool,
 }
@@ -101,7 +105,11 @@ impl fmt::Display for WhatIf {
         } else {
             write!(f, "saves {saves}")?;
         }
-        write!(f, " (proven: from {least} to {most})")
+        write!(f, " (proven: from {least} to {most})")?;
+        for group in &self.after.unknown_minima {
+            write!(f, "; the minimum of {group} is not known, its nodes stay")?;
+        }
+        Ok(())
     }
 }
 
@@ -217,6 +225,8 @@ pub(super) struct Base<'b> {
     pub(super) missing: Vec<MissingEvidence>,
     /// Limits that may hold launches back, the shortest first.
     pub(super) binding: Vec<LaunchLimit>,
+    /// Minima of groups.
+    pub(super) minima: Minima,
 }
 
 impl<'b> Base<'b> {
@@ -236,6 +246,7 @@ impl<'b> Base<'b> {
             side,
             missing,
             binding: question.binding,
+            minima: question.minima,
         })
     }
 
@@ -320,6 +331,7 @@ fn meet(before: &mut Side, after: &mut Side, direction: Direction) {
             lower_bound: free.lower_bound,
             cost_now: free.cost_now,
             unpriced: free.unpriced,
+            unknown_minima: free.unknown_minima.clone(),
             ..bound.clone()
         };
     }
@@ -334,8 +346,12 @@ fn answer(
     let inputs = question.inputs(inputs);
     let with = |launchables: &[Launchable]| {
         let (config, cluster) = (&question.config, &question.cluster);
-        let rows = &question.rows;
-        let offers = Offers { launchables, rows };
+        let (rows, minima) = (&question.rows, &question.minima);
+        let offers = Offers {
+            launchables,
+            rows,
+            minima,
+        };
         solve(config, &inputs, cluster, offers, effort, &question.leave)
     };
     let (mut repacking, mut left) = with(&question.launchables)?;
@@ -349,6 +365,9 @@ fn answer(
         // Zones that are to be left have other prices, and all nodes go or none.
         let stays = question.leave.is_empty();
         let fewer = stays.then(|| min_nodes.cheapest(&repacking, &prices));
+        // One that stops earlier may lack what groups launch later.
+        let enough = |p: &RepackingPoint| question.minima.keep(p, &question.launchables);
+        let fewer = fewer.map(|fewer| fewer.filter(enough));
         repacking.points = without.points;
         repacking.points.extend(fewer.flatten());
         repacking.points.sort_by_key(|p| Reverse((p.cost, p.moved)));
@@ -359,6 +378,7 @@ fn answer(
         cost: repacking.cost_before,
         lower_bound: repacking.lower_bound,
         unpriced: repacking.unpriced,
+        unknown_minima: repacking.unknown_minima,
         work_limit: repacking.work_limit,
         ..Side::default()
     };

@@ -5,7 +5,7 @@ use super::Scenario;
 use crate::cases::Line;
 use cloudoptim_core::engines::bin_packing::{Config, Migration};
 use cloudoptim_core::model::{Bytes, Node};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// vCPUs and GiB of a type, by its size: those of the generator are of one
 /// family.
@@ -87,7 +87,50 @@ pub(super) fn over(
         }
     }
     let mut over = Vec::new();
+    // Spare nodes of groups, and the groups of nodes and of what is launched.
+    let lines: Vec<Line> = case.iter().map(|l| Line::parse(l)).collect();
+    let mut spare: BTreeMap<String, i64> = BTreeMap::new();
+    for line in lines.iter().filter(|l| !l.words.is_empty()) {
+        if ["group", "asg"].contains(&line.word(0)) {
+            let number = |key: &str| line.get(key).unwrap().parse::<i64>().unwrap();
+            let name = format!("{} {}", line.word(0), line.word(1));
+            spare.insert(name, number("desired") - number("min"));
+        }
+    }
+    let groups = |name: &str| -> Vec<String> {
+        let own = |l: &&Line| l.words.len() > 1 && l.word(0) == "node" && l.word(1) == name;
+        let line = lines.iter().find(own).unwrap();
+        let of = |kind: &str| line.get(kind).map(|group| format!("{kind} {group}"));
+        of("group").into_iter().chain(of("asg")).collect()
+    };
     for wave in &way.waves {
+        for launch in &wave.launch {
+            let via = launch.via.to_string();
+            let group = via.replace("node group", "group");
+            let group = group.replace("auto scaling group", "asg");
+            // And the scaling group behind a managed one.
+            let nodes = lines
+                .iter()
+                .filter(|l| !l.words.is_empty() && l.word(0) == "node");
+            let own = nodes.filter(|l| {
+                l.get("group")
+                    .is_some_and(|g| group == format!("group {g}"))
+            });
+            let behind = own.filter_map(|l| Some(format!("asg {}", l.get("asg")?)));
+            for group in behind.chain([group.clone()]).collect::<BTreeSet<String>>() {
+                if let Some(spare) = spare.get_mut(&group) {
+                    *spare += launch.nodes.len() as i64;
+                }
+            }
+        }
+        for group in wave.removed.iter().flat_map(|name| groups(name.as_str())) {
+            if let Some(spare) = spare.get_mut(&group) {
+                *spare -= 1;
+                if *spare < 0 {
+                    over.push(format!("wave {}: the minimum of {group}", wave.number));
+                }
+            }
+        }
         for launch in &wave.launch {
             for name in &launch.nodes {
                 let node = launch.shape.as_ref().unwrap().node(name);

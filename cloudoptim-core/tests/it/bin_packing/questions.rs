@@ -4,6 +4,7 @@
 //! explain pod=<namespace/name> on=<node>
 //! explain node=<node>
 //! what-if [budget= spread= anti= near= rules= marks= local= node-marks= bare]
+//!         [min-of=<node group>[:<nodes>]]
 //!         [no-zone= no-type= no-family= type= family= cpu=<app>:<cpu>] [kind=Deployment]
 //! prices [most=]
 //! green [spot=<percent>] [spot-of=<app>:<percent>] [spot-price=<percent>]
@@ -65,6 +66,18 @@ fn changes(header: &Line) -> Vec<Change> {
             },
             "no-type" => Change::ForbidType { instance_type: own },
             "no-family" => Change::ForbidFamily { family: own },
+            "min-of" => {
+                let group = |name: &str| format!("node group {name}");
+                match value.split_once(':') {
+                    Some((name, nodes)) => Change::SetMinimum {
+                        group: group(name),
+                        min_size: nodes.parse().unwrap(),
+                    },
+                    None => Change::LiftMinimum {
+                        group: group(value),
+                    },
+                }
+            }
             "type" => Change::AllowType { instance_type: own },
             "family" => Change::AllowFamily { family: own },
             "cpu" => {
