@@ -88,6 +88,11 @@ impl<'a> Floored<'a> {
         }
     }
 
+    /// The programme without minima: what it proves holds with them, too.
+    pub(super) fn plain(&mut self) -> &mut Relaxation<'a> {
+        &mut self.plain
+    }
+
     /// [`Relaxation::nodes_by_look`].
     pub(super) fn nodes_by_look(&self) -> Vec<Vec<usize>> {
         self.plain.nodes_by_look()

@@ -107,8 +107,10 @@ impl Sweep<'_> {
             let by_dear = level.dear[*b].total_cmp(&level.dear[*a]);
             by_kept.then(by_dear).then(a.cmp(b))
         });
+        let all = order.clone();
+        let order = base.start().spared(base, &all);
         let stay = (level.kept - 1e-6).floor().max(0.0) as usize;
-        let goal = order.len().saturating_sub(stay);
+        let goal = all.len().saturating_sub(stay);
         let per_move = MicroUsdPerHour(level.per_move);
         let found_by = format!("filled, {per_move} a move");
         let attempt = |this: &mut Self, k: usize| -> bool {
@@ -120,9 +122,10 @@ impl Sweep<'_> {
             }
             went
         };
+        let target = goal.min(order.len());
         // Down from the goal in growing steps, then up again.
-        let (mut good, mut bad) = (0, goal + 1);
-        let (mut at, mut step) = (goal, 1);
+        let (mut good, mut bad) = (0, target + 1);
+        let (mut at, mut step) = (target, 1);
         while good < at && !self.over() {
             if attempt(self, at) {
                 good = at;
@@ -144,13 +147,13 @@ impl Sweep<'_> {
             return;
         }
         let found_by = format!("filled with new nodes, {per_move} a move");
-        let around = goal.saturating_sub(BUYING)..=(goal + BUYING).min(order.len());
+        let around = goal.saturating_sub(BUYING)..=(goal + BUYING).min(all.len());
         for k in around {
             if self.over() {
                 return;
             }
             let mut trial = base.start();
-            let went = trial.replace_filling(base, &order[..k], &values, &Effort::quick());
+            let went = trial.replace_filling(base, &all[..k], &values, &Effort::quick());
             self.work += trial.work;
             if went {
                 self.keep(&trial, &found_by);

@@ -183,7 +183,7 @@ impl Sweep<'_> {
                 0
             };
         }
-        self.at_home(&mut relaxation);
+        self.at_home(relaxation.plain());
         let mut stops: Vec<Point> = Vec::new();
         let candidates = usize::try_from(self.effort.prefix_candidates).unwrap_or(usize::MAX);
         let limit = self.effort.placements / 2;

@@ -423,13 +423,13 @@ impl Trial {
         effort: &Effort,
     ) -> bool {
         let guide = Some(Guide::Values(values));
-        let how = (Fit::Tight, Way::Once);
-        self.remove_or(base, nodes, how, guide, |trial, left, _| {
-            if left.is_empty() {
-                return Some(Vec::new());
-            }
-            trial.buy(base, left, i64::MAX, effort)
-        })
+        self.replace_guided(
+            base,
+            nodes,
+            (Fit::Tight, Way::Once),
+            guide,
+            (i64::MAX, effort),
+        )
     }
 
     /// [`Trial::remove`], buying nodes for what finds no place if all is then
@@ -444,16 +444,27 @@ impl Trial {
         effort: &Effort,
     ) -> bool {
         let guide = quota.map(Guide::Quota);
-        self.remove_or(base, nodes, (fit, Way::Back), guide, |trial, left, _| {
+        self.replace_guided(base, nodes, (fit, Way::Back), guide, (budget, effort))
+    }
+
+    fn replace_guided(
+        &mut self,
+        base: &Base<'_>,
+        nodes: &[usize],
+        how: (Fit, Way),
+        guide: Option<Guide<'_>>,
+        means: (i64, &Effort),
+    ) -> bool {
+        self.remove_or(base, nodes, how, guide, |trial, left, _| {
             if left.is_empty() {
                 return Some(Vec::new());
             }
-            let new = trial.buy(base, left, (budget, effort), None)?;
+            let new = trial.buy(base, left, means, None)?;
             if trial.keeps_minima_with(base, &new) {
                 return Some(new);
             }
             let wanted = trial.wanted_offers(base)?;
-            trial.buy(base, left, (budget, effort), Some(&wanted))
+            trial.buy(base, left, means, Some(&wanted))
         })
     }
 
