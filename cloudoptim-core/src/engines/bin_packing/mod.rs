@@ -91,8 +91,8 @@ pub(crate) use migration::{Closing, closings};
 pub use on_spot::SpotPercent;
 pub use reason::Reason;
 pub use repacking::{
-    Launched, Moved, Repacking, RepackingPoint, launchable_copies, launchable_type, repacking,
-    repacking_with_minima, unknown_minima,
+    Launched, Moved, Repacking, RepackingPoint, RepackingProof, launchable_copies, launchable_type,
+    repacking, repacking_with_minima, repacking_with_proof, unknown_minima,
 };
 pub use what_if::{Side, WhatIf, what_if};
 

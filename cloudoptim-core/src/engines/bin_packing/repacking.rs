@@ -18,7 +18,7 @@ use super::minima::{Minima, Stated};
 use super::owner::{Groups, owner_of};
 use super::rows::Rows;
 use super::share::Share;
-use super::solver::{Frontier, Place, Point, PrefixEnd, RepackEffort, repack};
+use super::solver::{Fleet, Frontier, LevelProof, Place, Point, PrefixEnd, RepackEffort, repack};
 use super::trial::leaves_again;
 use super::{Config, missing};
 use crate::catalog::NodeOverheads;
@@ -58,6 +58,19 @@ pub struct Repacking {
     pub prefix: Option<PrefixEnd>,
     /// Whether the work limit ended the search.
     pub work_limit: bool,
+}
+
+/// The numbers behind the bounds of a [`Repacking`], for who wants to check them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RepackingProof {
+    /// Nodes and pods as the search saw them.
+    pub fleet: Fleet,
+    /// What each price per move proves about it.
+    pub levels: Vec<LevelProof>,
+    /// Pods that wait: a point's moves in the numbers are at most so many more than
+    /// [`RepackingPoint::moved`].
+    pub waiting: u64,
 }
 
 /// One repacked cluster.
@@ -147,6 +160,22 @@ pub fn repacking_with_minima(
     effort: &RepackEffort,
     minima: &BTreeMap<String, Option<u32>>,
 ) -> Result<Repacking, EngineError> {
+    let proven = repacking_with_proof(config, inputs, cluster, launchables, effort, minima);
+    proven.map(|(repacking, _)| repacking)
+}
+
+/// As [`repacking_with_minima`], with what its bounds are proven by.
+///
+/// # Errors
+/// As [`repacking`].
+pub fn repacking_with_proof(
+    config: &Config,
+    inputs: &Inputs<'_>,
+    cluster: &Cluster,
+    launchables: &[Launchable],
+    effort: &RepackEffort,
+    minima: &BTreeMap<String, Option<u32>>,
+) -> Result<(Repacking, RepackingProof), EngineError> {
     let (rows, leave) = (Rows::default(), BTreeSet::new());
     let minima = minima_of(inputs, cluster, minima);
     let offers = Offers {
@@ -154,7 +183,17 @@ pub fn repacking_with_minima(
         rows: &rows,
         minima: &minima,
     };
-    solve(config, inputs, cluster, offers, effort, &leave).map(|(repacking, _)| repacking)
+    let solved = solve(config, inputs, cluster, offers, effort, &leave)?;
+    Ok((solved.repacking, solved.proof))
+}
+
+/// What [`solve`] found.
+pub(super) struct Solved {
+    pub(super) repacking: Repacking,
+    /// Nodes in zones that are to be left which the cheapest point still has.
+    pub(super) left: Vec<NodeName>,
+    /// With the price of leaving in the prices of such nodes.
+    proof: RepackingProof,
 }
 
 /// Names of the groups whose minimum is not known: their nodes stay in a
@@ -186,8 +225,8 @@ pub(super) fn minima_of(inputs: &Inputs<'_>, cluster: &Cluster, stated: &Stated)
 
 /// As [`repacking`], with zones that are to be left: nothing comes to them, and
 /// a node there costs more than all others together, which the figures leave
-/// out again. Beside it, the nodes there that the cheapest point still has;
-/// bounds are for repackings that have none but those that must stay.
+/// out again. Bounds are for repackings that have none of these but those that must
+/// stay.
 pub(super) fn solve(
     config: &Config,
     inputs: &Inputs<'_>,
@@ -195,7 +234,7 @@ pub(super) fn solve(
     offers: Offers<'_>,
     effort: &RepackEffort,
     leave: &BTreeSet<String>,
-) -> Result<(Repacking, Vec<NodeName>), EngineError> {
+) -> Result<Solved, EngineError> {
     let Offers {
         launchables,
         rows,
@@ -305,7 +344,15 @@ pub(super) fn solve(
             point.lower_bound = bound(point.lower_bound);
         }
     }
-    Ok((repacking, left))
+    Ok(Solved {
+        repacking,
+        left,
+        proof: RepackingProof {
+            fleet: translated.fleet,
+            levels: frontier.proofs,
+            waiting,
+        },
+    })
 }
 
 /// Closes the nodes of zones that are to be left.

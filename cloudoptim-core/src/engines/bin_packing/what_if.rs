@@ -352,7 +352,8 @@ fn answer(
             rows,
             minima,
         };
-        solve(config, &inputs, cluster, offers, effort, &question.leave)
+        let solved = solve(config, &inputs, cluster, offers, effort, &question.leave)?;
+        Ok((solved.repacking, solved.left))
     };
     let (mut repacking, mut left) = with(&question.launchables)?;
     let config = &question.config;
