@@ -24,6 +24,7 @@ mod band;
 mod exact;
 mod lists;
 mod relax;
+pub mod repack;
 
 use cloudoptim_core::engines::bin_packing::solver::{
     Certificate, Class, NodeType, Per, Problem, Rule, Share, ShareOf, Solution, SplitOn,

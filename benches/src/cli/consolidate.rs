@@ -10,6 +10,7 @@ use self::baselines::{Baseline, Of};
 use self::decided::{Plan, plan};
 use super::{Usage, complain, json, number, value};
 use crate::baseline::yard::{ClusterYard, Habit, SceneYard};
+use crate::certificate::repack::{Certified, certify};
 use crate::documents;
 use crate::launches::below_minima;
 use crate::load::{self, TypeRow};
@@ -21,7 +22,7 @@ use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
 use cloudoptim_core::engines::bin_packing::solver::{self, RepackEffort, repack};
 use cloudoptim_core::engines::bin_packing::{
-    Config, Launchable, Repacking, launchable_copies, launchable_type, repacking_with_minima,
+    Config, Launchable, Repacking, launchable_copies, launchable_type, repacking_with_proof,
     unknown_minima,
 };
 use cloudoptim_core::input::InputOptions;
@@ -167,7 +168,11 @@ fn percent(arg: &str, args: &mut impl Iterator<Item = String>) -> Result<u32, Us
 struct Point {
     moves: u64,
     cost: f64,
+    /// What the harness's own pricing of the proofs confirms.
     lower_bound: f64,
+    /// What the engine says.
+    claimed_bound: f64,
+    /// Over `lower_bound`.
     gap: Option<f64>,
     nodes: usize,
     removed: usize,
@@ -192,7 +197,11 @@ struct Line {
     nodes_before: usize,
     cost_before: f64,
     cost: f64,
+    /// However many move; by the harness's own pricing of the proofs.
     lower_bound: f64,
+    /// What the engine says.
+    claimed_bound: f64,
+    /// Over `lower_bound`.
     gap: Option<f64>,
     nodes: usize,
     moves: u64,
@@ -218,6 +227,8 @@ struct Line {
     /// What the pods would need were there no node yet.
     anew: Option<Anew>,
     seconds: f64,
+    /// For our own pricing of the proofs.
+    certificate_seconds: f64,
     peak_rss_mb: Option<f64>,
     load_average: Option<f64>,
     version: &'static str,
@@ -324,7 +335,7 @@ fn measure(
     let watch = Watch::start();
     let unknown = unknown_minima(&inputs, cluster);
     let lifted = unknown.iter().filter(|_| !options.keep_unknown_minima);
-    let answer = repacking_with_minima(
+    let (answer, proof) = repacking_with_proof(
         &config,
         &inputs,
         cluster,
@@ -367,6 +378,12 @@ fn measure(
     let violations = judged.iter().flatten().sum::<usize>();
     let violations = violations + anew.as_ref().map_or(0, |a| a.violations);
     let violations = violations + plan.as_ref().map_or(0, |p| p.violations);
+    let peak = peak_rss_mb();
+    let watch = Watch::start();
+    let certified = certify(&proof.fleet, &proof.levels);
+    let certificate_seconds = watch.seconds();
+    say_refused(&certified);
+    let bound = certified.bound();
     let line = Line {
         instance: path.file_name().map_or_else(
             || path.display().to_string(),
@@ -377,8 +394,9 @@ fn measure(
         nodes_before: nodes,
         cost_before: answer.cost_before.usd(),
         cost: chosen.cost.usd(),
-        lower_bound: answer.lower_bound.usd(),
-        gap: gap(chosen.cost, answer.lower_bound),
+        lower_bound: bound.usd(),
+        claimed_bound: answer.lower_bound.usd(),
+        gap: gap(chosen.cost, bound),
         nodes: nodes - chosen.removed.len() + chosen.launched.len(),
         moves: chosen.moved,
         violations,
@@ -394,11 +412,14 @@ fn measure(
             cost: p.cost.usd(),
             evictions: p.evictions,
         }),
-        frontier: points(&answer, &judged, nodes),
+        frontier: points(&answer, &judged, nodes, &|moved| {
+            certified.within(moved.saturating_add(proof.waiting))
+        }),
         plan,
         anew,
         seconds,
-        peak_rss_mb: peak_rss_mb(),
+        certificate_seconds,
+        peak_rss_mb: peak,
         load_average: load_average(),
         version: env!("CARGO_PKG_VERSION"),
     };
@@ -498,6 +519,12 @@ fn scene(
         .iter()
         .map(|p| scene.faults(&fleet, p))
         .collect();
+    let peak = peak_rss_mb();
+    let watch = Watch::start();
+    let certified = certify(&fleet, &answer.proofs);
+    let certificate_seconds = watch.seconds();
+    say_refused(&certified);
+    let bound = certified.bound();
     let count = |p: &solver::Point| nodes - p.removed.len() + p.bought.len();
     let line = Line {
         instance: format!("{name}-{size}-{}-seed{}", options.keep, options.seed),
@@ -506,8 +533,9 @@ fn scene(
         nodes_before: nodes,
         cost_before: answer.cost_before.usd(),
         cost: chosen.cost.usd(),
-        lower_bound: answer.lower_bound.usd(),
-        gap: gap(chosen.cost, answer.lower_bound),
+        lower_bound: bound.usd(),
+        claimed_bound: answer.lower_bound.usd(),
+        gap: gap(chosen.cost, bound),
         nodes: count(chosen),
         moves: chosen.moved,
         violations: judged.iter().sum(),
@@ -530,8 +558,9 @@ fn scene(
             .map(|(p, violations)| Point {
                 moves: p.moved,
                 cost: p.cost.usd(),
-                lower_bound: p.lower_bound.usd(),
-                gap: gap(p.cost, p.lower_bound),
+                lower_bound: certified.within(p.moved).usd(),
+                claimed_bound: p.lower_bound.usd(),
+                gap: gap(p.cost, certified.within(p.moved)),
                 nodes: count(p),
                 removed: p.removed.len(),
                 launched: p.bought.len(),
@@ -542,7 +571,8 @@ fn scene(
         plan: None,
         anew: None,
         seconds,
-        peak_rss_mb: peak_rss_mb(),
+        certificate_seconds,
+        peak_rss_mb: peak,
         load_average: load_average(),
         version: env!("CARGO_PKG_VERSION"),
     };
@@ -554,18 +584,33 @@ fn scene(
     Ok((line, others))
 }
 
+fn say_refused(certified: &Certified) {
+    for refused in certified.refused() {
+        let _ = writeln!(
+            io::stderr(),
+            "a proof of the bound proves nothing: {refused}"
+        );
+    }
+}
+
 fn gap(cost: MicroUsdPerHour, bound: MicroUsdPerHour) -> Option<f64> {
     (bound.0 > 0).then(|| cost.usd() / bound.usd() - 1.0)
 }
 
-fn points(answer: &Repacking, judged: &[[usize; 3]], nodes: usize) -> Vec<Point> {
+fn points(
+    answer: &Repacking,
+    judged: &[[usize; 3]],
+    nodes: usize,
+    within: &dyn Fn(u64) -> MicroUsdPerHour,
+) -> Vec<Point> {
     let points = answer.points.iter().zip(judged);
     points
         .map(|(p, judged)| Point {
             moves: p.moved,
             cost: p.cost.usd(),
-            lower_bound: p.lower_bound.usd(),
-            gap: gap(p.cost, p.lower_bound),
+            lower_bound: within(p.moved).usd(),
+            claimed_bound: p.lower_bound.usd(),
+            gap: gap(p.cost, within(p.moved)),
             nodes: nodes - p.removed.len() + p.launched.len(),
             removed: p.removed.len(),
             launched: p.launched.len(),
@@ -672,7 +717,7 @@ fn print(line: &Line) -> io::Result<()> {
     }
     writeln!(
         out,
-        "chosen: {:.3} USD/h on {} nodes for {} moves; no repacking is below {:.3} ({} % away)",
+        "chosen: {:.3} USD/h on {} nodes for {} moves; no repacking is below {:.3}, confirmed ({} % away)",
         line.cost,
         line.nodes,
         line.moves,

@@ -26,7 +26,8 @@ what:
             searches for cheaper nodes for the pods of a cluster: what kubectl
             prints (nodes, pods and what else there is), a file or a folder;
             the whole frontier of saving against moved pods, each point with
-            its proven bound and judged pod by pod
+            its bound and judged pod by pod; bounds and gaps are what our own
+            pricing of the proofs confirms, claimed_bound is what they say
   load      reads what kubectl, the AWS CLI and Prometheus print; a path is a
             file, plain or .gz, a folder with its subfolders, or - for standard
             input; each path is one instance

@@ -70,11 +70,13 @@ fn the_sample_cluster_has_a_frontier_without_violations() {
         assert!(number(&pair[0], "cost") > number(&pair[1], "cost"));
     }
     for point in frontier {
-        assert!(
-            number(point, "lower_bound") <= number(point, "cost") + 1e-9,
-            "{point}"
-        );
+        let (cost, bound) = (number(point, "cost"), number(point, "lower_bound"));
+        assert!(bound <= cost + 1e-9, "{point}");
         assert_eq!(number(point, "launched"), 0.0);
+        assert!(number(point, "claimed_bound") <= cost + 1e-9, "{point}");
+        // Gaps are over what was confirmed.
+        let gap = cost / bound - 1.0;
+        assert!((number(point, "gap") - gap).abs() < 1e-9, "{point}");
     }
     // A move that costs more than any node saves is never made.
     let still = harness(&[

@@ -12,6 +12,7 @@ mod launches;
 mod launches_on_spot;
 mod oracle;
 mod readers;
+mod repack_certificate;
 mod zone_oracle;
 
 use std::fs;

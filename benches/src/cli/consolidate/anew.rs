@@ -15,8 +15,9 @@ use std::io::{self, Write};
 #[derive(Debug, Serialize)]
 pub(super) struct Anew {
     cost: f64,
+    /// As the engine says.
     lower_bound: f64,
-    /// None when a pod is left that some kind takes.
+    /// Over that; none when a pod is left that some kind takes.
     gap: Option<f64>,
     nodes: usize,
     placed: u64,
