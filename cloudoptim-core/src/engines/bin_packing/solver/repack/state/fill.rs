@@ -141,13 +141,18 @@ impl Trial {
 
 impl<'a> Search<'a> {
     fn new(loose: &'a [Loose], dims: usize) -> Self {
-        let mut dense: Vec<Vec<f64>> = vec![vec![0.0; dims]; loose.len() + 1];
-        for (at, l) in loose.iter().enumerate().rev() {
-            for r in 0..dims {
-                let own = if l.most > 0 { l.dense[r] } else { 0.0 };
-                dense[at][r] = dense[at + 1][r].max(own);
+        // From the last entry on, the greatest so far.
+        let mut dense = vec![vec![0.0; dims]];
+        let mut most = vec![0.0_f64; dims];
+        for l in loose.iter().rev() {
+            if l.most > 0 {
+                for (most, own) in most.iter_mut().zip(&l.dense) {
+                    *most = most.max(*own);
+                }
             }
+            dense.push(most.clone());
         }
+        dense.reverse();
         Self {
             dense,
             count: vec![0; loose.len()],
