@@ -20,7 +20,7 @@ use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
 use crate::scene::{self, Sizes, scaled_down};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
-use cloudoptim_core::engines::bin_packing::solver::{self, RepackEffort, repack};
+use cloudoptim_core::engines::bin_packing::solver::{self, PrefixEnd, RepackEffort, repack};
 use cloudoptim_core::engines::bin_packing::{
     Config, Launchable, Repacking, launchable_copies, launchable_type, repacking_with_proof,
     unknown_minima,
@@ -186,6 +186,41 @@ struct Point {
 struct Prefix {
     cost: f64,
     evictions: u64,
+    /// Our points within 1, 1.25 and 1.5 times its evictions.
+    within: Vec<Within>,
+}
+
+/// The cheapest point of the frontier with at most so many moves.
+#[derive(Debug, Serialize)]
+struct Within {
+    moves: u64,
+    cost: Option<f64>,
+    /// Certified: no fleet costs less with so many moves.
+    lower_bound: f64,
+}
+
+impl Prefix {
+    /// `points` are moves and cost; `bound` is what is certified for so many moves.
+    fn new(
+        end: PrefixEnd,
+        points: &[(u64, MicroUsdPerHour)],
+        bound: &dyn Fn(u64) -> MicroUsdPerHour,
+    ) -> Self {
+        let within = [4, 5, 6].map(|quarters| {
+            let moves = end.evictions.saturating_mul(quarters) / 4;
+            let some = points.iter().filter(|(moved, _)| *moved <= moves);
+            Within {
+                moves,
+                cost: some.map(|(_, cost)| *cost).min().map(MicroUsdPerHour::usd),
+                lower_bound: bound(moves).usd(),
+            }
+        });
+        Self {
+            cost: end.cost.usd(),
+            evictions: end.evictions,
+            within: within.into(),
+        }
+    }
 }
 
 /// One line of the report.
@@ -408,9 +443,11 @@ fn measure(
         unpriced: answer.unpriced,
         unknown_minima: unknown.into_iter().collect(),
         launchable: launchables.len(),
-        prefix_search: answer.prefix.map(|p| Prefix {
-            cost: p.cost.usd(),
-            evictions: p.evictions,
+        prefix_search: answer.prefix.map(|end| {
+            let points: Vec<_> = answer.points.iter().map(|p| (p.moved, p.cost)).collect();
+            Prefix::new(end, &points, &|moved| {
+                certified.within(moved.saturating_add(proof.waiting))
+            })
         }),
         frontier: points(&answer, &judged, nodes, &|moved| {
             certified.within(moved.saturating_add(proof.waiting))
@@ -547,9 +584,9 @@ fn scene(
         unpriced: 0,
         unknown_minima: Vec::new(),
         launchable: buy.len(),
-        prefix_search: answer.prefix.map(|p| Prefix {
-            cost: p.cost.usd(),
-            evictions: p.evictions,
+        prefix_search: answer.prefix.map(|end| {
+            let points: Vec<_> = answer.points.iter().map(|p| (p.moved, p.cost)).collect();
+            Prefix::new(end, &points, &|moved| certified.within(moved))
         }),
         frontier: answer
             .points
@@ -730,6 +767,14 @@ fn print(line: &Line) -> io::Result<()> {
             "prefixes and single nodes, as Karpenter: {:.3} USD/h for {} evictions",
             prefix.cost, prefix.evictions
         )?;
+        for within in &prefix.within {
+            let cost = within.cost.map_or("-".into(), |cost| format!("{cost:.3}"));
+            writeln!(
+                out,
+                "  within {} moves: {cost} USD/h, at least {:.3}",
+                within.moves, within.lower_bound
+            )?;
+        }
     }
     writeln!(
         out,

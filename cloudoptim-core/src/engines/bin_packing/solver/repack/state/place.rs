@@ -76,10 +76,14 @@ impl Trial {
             let scanned = within.map_or(self.bins.len(), <[usize]>::len);
             for at in 0..scanned {
                 let i = within.map_or(at, |nodes| nodes[at]);
+                // Many nodes are gone, and most others too full: the cheap tests
+                // come first.
+                if self.gone[i] {
+                    continue;
+                }
                 let bin = &self.bins[i];
-                // Most nodes are too full: the cheap test comes first.
                 let fits = demand.iter().zip(&bin.free).all(|(d, f)| d <= f);
-                if !fits || self.gone[i] || !self.open(base, i) || !bin.accepts(model, kind) {
+                if !fits || !self.open(base, i) || !bin.accepts(model, kind) {
                     continue;
                 }
                 let room = plain
