@@ -41,6 +41,28 @@ fn parts(node: &Node, cpu: i64, memory: i64) -> BTreeMap<String, i64> {
     parts
 }
 
+/// How many nodes of each group may go without a new one.
+pub(super) fn spare(case: &[String]) -> BTreeMap<String, i64> {
+    let mut spare = BTreeMap::new();
+    let lines = case.iter().map(|l| Line::parse(l));
+    for line in lines.filter(|l| !l.words.is_empty()) {
+        if ["group", "asg"].contains(&line.word(0)) {
+            let number = |key: &str| line.get(key).unwrap().parse::<i64>().unwrap();
+            let name = format!("{} {}", line.word(0), line.word(1));
+            spare.insert(name, number("desired") - number("min"));
+        }
+    }
+    spare
+}
+
+/// The groups of a node.
+pub(super) fn groups(case: &[String], name: &str) -> Vec<String> {
+    let own = |l: &Line| l.words.len() > 1 && l.word(0) == "node" && l.word(1) == name;
+    let line = case.iter().map(|l| Line::parse(l)).find(own).unwrap();
+    let of = |kind: &str| line.get(kind).map(|group| format!("{kind} {group}"));
+    of("group").into_iter().chain(of("asg")).collect()
+}
+
 /// Every limit that a migration goes beyond at some moment.
 pub(super) fn over(
     case: &[String],
@@ -87,22 +109,10 @@ pub(super) fn over(
         }
     }
     let mut over = Vec::new();
-    // Spare nodes of groups, and the groups of nodes and of what is launched.
+    // Spare nodes of groups, and what is launched in them.
     let lines: Vec<Line> = case.iter().map(|l| Line::parse(l)).collect();
-    let mut spare: BTreeMap<String, i64> = BTreeMap::new();
-    for line in lines.iter().filter(|l| !l.words.is_empty()) {
-        if ["group", "asg"].contains(&line.word(0)) {
-            let number = |key: &str| line.get(key).unwrap().parse::<i64>().unwrap();
-            let name = format!("{} {}", line.word(0), line.word(1));
-            spare.insert(name, number("desired") - number("min"));
-        }
-    }
-    let groups = |name: &str| -> Vec<String> {
-        let own = |l: &&Line| l.words.len() > 1 && l.word(0) == "node" && l.word(1) == name;
-        let line = lines.iter().find(own).unwrap();
-        let of = |kind: &str| line.get(kind).map(|group| format!("{kind} {group}"));
-        of("group").into_iter().chain(of("asg")).collect()
-    };
+    let mut spare = spare(case);
+    let groups = |name: &str| groups(case, name);
     for wave in &way.waves {
         for launch in &wave.launch {
             let via = launch.via.to_string();

@@ -2,8 +2,9 @@
 //! before. Each move is possible when its turn comes, and most of them are no use.
 
 use super::super::Scenario;
-use super::super::generated::dice;
+use super::super::generated::{Case, dice};
 use super::super::naive::Board;
+use super::super::naive_limits;
 use cloudoptim_core::decision::{Action, Decision, Owner, PodMove, Subject};
 use cloudoptim_core::engines::EngineId;
 use cloudoptim_core::model::*;
@@ -15,8 +16,9 @@ const MOST: u64 = 12;
 /// How often a way to empty a node is looked for.
 const TRIES: usize = 4;
 
-/// One decision for each node that can be emptied; about a third stays all the same.
-pub(super) fn decisions(scenario: &Scenario, seed: u64) -> Vec<Decision> {
+/// One decision for each node that can be emptied, down to the minima of groups;
+/// about a third stays all the same.
+pub(super) fn decisions(scenario: &Scenario, case: &Case, seed: u64) -> Vec<Decision> {
     let cluster = &scenario.snapshot.clusters[0];
     let mut throw = dice(seed);
     let mut board = Board::new(cluster);
@@ -29,9 +31,12 @@ pub(super) fn decisions(scenario: &Scenario, seed: u64) -> Vec<Decision> {
     }
     // What moved once stays where it is.
     let mut moved: BTreeSet<&str> = BTreeSet::new();
+    let mut spare = naive_limits::spare(&case.0);
     let mut out = Vec::new();
     for node in going.into_iter().flat_map(|node| [node; TRIES]) {
-        if !board.nodes.contains_key(node) {
+        let groups = naive_limits::groups(&case.0, node);
+        let at_minimum = groups.iter().any(|g| spare.get(g).is_some_and(|n| *n <= 0));
+        if !board.nodes.contains_key(node) || at_minimum {
             continue;
         }
         let (mut then, mut done) = (board.clone(), moved.clone());
@@ -71,6 +76,9 @@ pub(super) fn decisions(scenario: &Scenario, seed: u64) -> Vec<Decision> {
         }
         then.nodes.remove(node);
         (board, moved) = (then, done);
+        for group in groups {
+            spare.entry(group).and_modify(|n| *n -= 1);
+        }
         let (uid, name) = (cluster.uid.clone(), NodeName::new(node));
         actions.push(Action::CordonNode {
             cluster: uid.clone(),

@@ -48,7 +48,7 @@ fn tally(cases: impl Strategy<Value = Case>, cordons: u32, count: usize) -> Tall
 }
 
 fn tally_of(cases: impl Strategy<Value = Case>, settings: &Config, count: usize) -> Tally {
-    tally_by(cases, settings, count, |config, scenario, _| {
+    tally_by(cases, settings, count, |config, scenario, _, _| {
         run(config, scenario).decisions
     })
 }
@@ -58,7 +58,7 @@ fn tally_by(
     cases: impl Strategy<Value = Case>,
     settings: &Config,
     count: usize,
-    decide: impl Fn(&Config, &Scenario, u64) -> Vec<Decision>,
+    decide: impl Fn(&Config, &Scenario, &Case, u64) -> Vec<Decision>,
 ) -> Tally {
     let mut runner = TestRunner::deterministic();
     let mut tally = Tally::default();
@@ -68,7 +68,7 @@ fn tally_by(
         let config = settings
             .clone()
             .with_max_evictions_in_flight([1, 3, 10][number % 3]);
-        let decisions = decide(&config, &scenario, number as u64);
+        let decisions = decide(&config, &scenario, &case, number as u64);
         let planned: BTreeSet<&NodeName> = decisions
             .iter()
             .filter(|d| !d.is_keep())
@@ -197,8 +197,8 @@ fn nobody_is_left_out_on_a_thousand_clusters_with_free_room_in_pieces() {
 fn nobody_is_left_out_where_thousands_of_pods_leave_nodes_that_stay() {
     let by = |cases: BoxedStrategy<Case>, cordons, count| {
         let settings = open().with_max_temporary_cordons(cordons);
-        tally_by(cases, &settings, count, |_, scenario, number| {
-            drawn::decisions(scenario, number)
+        tally_by(cases, &settings, count, |_, scenario, case, number| {
+            drawn::decisions(scenario, case, number)
         })
     };
     let all = [
