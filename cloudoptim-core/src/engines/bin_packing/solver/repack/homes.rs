@@ -18,7 +18,7 @@ use super::super::grid::gcd;
 use super::super::lp::{Column, Master};
 use super::super::room::{Group, Room};
 use super::super::solution::Certificate;
-use super::relax::{Level, Relaxation, UNEVEN, held};
+use super::relax::{Level, Relaxation, UNEVEN, emptied, held};
 use super::state::Base;
 use super::{Place, Point};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,10 @@ const ROWS: usize = 64;
 /// Ways in which items at home may leave that are looked at for each node; nodes
 /// with more are judged as if all left and each saved its move.
 const WAYS: u64 = 1 << 12;
+
+/// Such ways over all nodes at once, and in all, at the most.
+const WAYS_AT_ONCE: u64 = 1 << 22;
+const WAYS_IN_ALL: u64 = 1 << 26;
 
 /// Rows for nodes.
 const PARTS: usize = 50;
@@ -96,6 +100,8 @@ struct Content {
     rest: (usize, usize),
     /// All at home leave and save their moves all the same.
     crude: bool,
+    /// Ways looked at.
+    ways: u64,
 }
 
 /// What nodes hold together.
@@ -153,6 +159,8 @@ pub(super) struct Homes {
     items: f64,
     /// Steps of the tables and of the ways to leave.
     pub(super) work: u64,
+    /// Ways to leave that were looked at.
+    ways: u64,
     /// Values of groups and of a move at the last optimum.
     last: Option<(Vec<f64>, f64)>,
 }
@@ -191,14 +199,14 @@ impl Homes {
             .flat_map(|l| &l.nodes)
             .copied()
             .collect();
-        let most = |r: usize| nodes.iter().map(|n| base.emptied(*n, r)).max().unwrap_or(0);
+        let problem = &base.fleet.problem;
+        let offered: BTreeMap<usize, Vec<u64>> = (nodes.iter())
+            .map(|n| (*n, emptied(base.fleet, problem, *n).0))
+            .collect();
+        let most = |r: usize| offered.values().map(|o| o[r]).max().unwrap_or(0);
         let asked = |r: usize| {
             let all: f64 = groups.iter().map(|g| g.count * g.demand[r] as f64).sum();
-            all / nodes
-                .iter()
-                .map(|n| base.emptied(*n, r) as f64)
-                .sum::<f64>()
-                .max(1.0)
+            all / offered.values().map(|o| o[r] as f64).sum::<f64>().max(1.0)
         };
         let mut dims: Vec<usize> = (0..model.dims).collect();
         dims.sort_by(|a, b| asked(*b).total_cmp(&asked(*a)).then(a.cmp(b)));
@@ -273,7 +281,7 @@ impl Homes {
                     index: *index,
                     look: l,
                     table,
-                    room: cells_of(&|r| base.emptied(*index, r)),
+                    room: offered.get(index).map(|o| cells_of(&|r| o[r]))?,
                     price: price as f64,
                     items: u32::try_from(items).ok()?,
                     home: home.into_iter().collect(),
@@ -297,6 +305,7 @@ impl Homes {
             parts: 0,
             items,
             work: 0,
+            ways: 0,
             last: None,
         })
     }
@@ -338,7 +347,7 @@ impl Homes {
         let before = self.master.pivots;
         for _ in 0..ROUNDS {
             let left = pivot_limit.saturating_sub(self.master.pivots - before);
-            if left == 0 || self.master.solve(left).is_err() {
+            if left == 0 || self.ways > WAYS_IN_ALL || self.master.solve(left).is_err() {
                 break;
             }
             let objective = self.master.objective();
@@ -640,6 +649,9 @@ impl Homes {
         let bonus = self.bonus(per_move);
         let nodes = self.nodes.iter();
         self.contents = nodes.map(|n| self.content(n, &whole, bonus)).collect();
+        let ways: u64 = self.contents.iter().map(|c| c.ways).sum();
+        self.ways += ways;
+        self.work += ways / 16;
         let total: f64 = self.counts.iter().zip(&whole).map(|(n, v)| n * v).sum();
         let gains: f64 = (self.contents.iter().zip(&self.nodes))
             .map(|(c, n)| (c.value / UNIT - n.price).max(0.0))
@@ -716,7 +728,11 @@ impl Homes {
             total -= held(model, pool, &by_group, &certified);
         }
         for node in &self.nodes {
-            let holds = (self.content(node, &whole, per_move).value as i128) << FINER;
+            let holds = self.content(node, &whole, per_move).value;
+            if !holds.is_finite() {
+                return None;
+            }
+            let holds = (holds as i128) << FINER;
             let (price, items) = relaxation.nodes[node.index]?;
             let price = i128::from(price) << Certificate::SCALE_BITS;
             let moves = i128::from(climb.per_move) * i128::from(items);
@@ -796,7 +812,10 @@ impl Homes {
     /// What a node holds best if it is kept.
     fn content(&self, node: &Node, values: &[f64], per_move: f64) -> Content {
         let best = &self.tables[node.table].best;
-        let at = |(a, b): (usize, usize)| best.get(a * self.height + b).copied().unwrap_or(0.0);
+        let at = |(a, b): (usize, usize)| {
+            let best = best.get(a * self.height + b).copied();
+            best.unwrap_or(f64::INFINITY)
+        };
         let leaves = |(g, n): &(usize, u32)| match self.cells[*g] {
             (0, 0) => 1,
             _ => u64::from(*n) + 1,
@@ -811,8 +830,10 @@ impl Homes {
             stay: Vec::new(),
             rest: node.room,
             crude: true,
+            ways: 1,
         };
-        if ways.is_none_or(|ways| ways > WAYS) {
+        let limit = (WAYS_AT_ONCE / self.nodes.len().max(1) as u64).min(WAYS);
+        if ways.is_none_or(|ways| ways > limit) {
             return crude();
         }
         let mut rest = vec![0.0; node.home.len() + 1];
@@ -827,6 +848,7 @@ impl Homes {
             per_move,
             best,
             stay: vec![0; node.home.len()],
+            ways: 0,
             found: Content {
                 value: -1.0,
                 ..Content::default()
@@ -836,6 +858,7 @@ impl Homes {
         if search.found.value < 0.0 {
             return crude();
         }
+        search.found.ways = search.ways;
         search.found
     }
 
@@ -896,16 +919,16 @@ struct Ways<'a> {
     per_move: f64,
     best: &'a [f64],
     stay: Vec<u32>,
+    ways: u64,
     found: Content,
 }
 
 impl Ways<'_> {
     fn from(&mut self, at: usize, (a, b): (usize, usize), value: f64) {
-        let comes = self
-            .best
-            .get(a * self.homes.height + b)
-            .copied()
-            .unwrap_or(0.0);
+        self.ways += 1;
+        // What no table tells proves nothing; all rooms are in it.
+        let comes = self.best.get(a * self.homes.height + b).copied();
+        let comes = comes.unwrap_or(f64::INFINITY);
         let Some((g, n)) = self.home.get(at) else {
             if value + comes > self.found.value {
                 self.found = Content {
@@ -913,6 +936,7 @@ impl Ways<'_> {
                     stay: self.stay.clone(),
                     rest: (a, b),
                     crude: false,
+                    ways: 0,
                 };
             }
             return;
@@ -924,8 +948,8 @@ impl Ways<'_> {
         let least = if (x, y) == (0, 0) { *n } else { 0 };
         for stay in (least..=*n).rev() {
             let (Some(a), Some(b)) = (
-                a.checked_sub(x * stay as usize),
-                b.checked_sub(y * stay as usize),
+                a.checked_sub(x.saturating_mul(stay as usize)),
+                b.checked_sub(y.saturating_mul(stay as usize)),
             ) else {
                 continue;
             };

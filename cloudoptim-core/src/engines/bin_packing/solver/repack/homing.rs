@@ -18,6 +18,9 @@ const FAR: i128 = 400;
 /// Targets are apart by one part in so many.
 const APART: u64 = 25;
 
+/// How many nodes more or fewer go when new ones come.
+const BUYING: usize = 3;
+
 impl Sweep<'_> {
     /// Solves the programme where the frontier is furthest above what is proven.
     pub(super) fn at_home(&mut self, relaxation: &mut Relaxation<'_>) {
@@ -161,6 +164,3 @@ impl Sweep<'_> {
         }
     }
 }
-
-/// How many nodes more or fewer go when new ones come.
-const BUYING: usize = 3;

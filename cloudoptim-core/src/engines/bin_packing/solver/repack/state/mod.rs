@@ -286,11 +286,6 @@ impl<'a> Base<'a> {
         }
     }
 
-    /// What a node offers of a resource once emptied.
-    pub(super) fn emptied(&self, node: usize, r: usize) -> u64 {
-        self.capacity[node][r] as u64
-    }
-
     /// Nodes without anything that may move, and that may go.
     pub(super) fn empty(&self, node: usize) -> bool {
         self.removable[node] && self.items[node] == 0
