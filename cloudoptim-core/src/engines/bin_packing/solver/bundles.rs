@@ -151,7 +151,8 @@ impl Bundler {
     }
 
     fn learn(&mut self, search: &Search, bundle: Bundle) {
-        self.knapsack.push(self.parts(search, &bundle));
+        let parts = self.parts(search, &bundle);
+        self.knapsack.push(&parts);
         self.known.push(bundle);
     }
 
@@ -637,7 +638,7 @@ pub(super) mod tests {
             })
             .collect();
         let pricer = Pricer::new(&model, &groups, Room::of(&model.types[0]));
-        let parts = pricer.knapsack.columns().to_vec();
+        let parts = pricer.knapsack.columns();
         (Search::new(&model, 0, shapes, parts), pricer, values)
     }
 

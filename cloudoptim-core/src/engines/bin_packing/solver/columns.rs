@@ -103,6 +103,29 @@ impl Near {
     }
 }
 
+/// Once this part of a master's rows has nothing left to cover, in eighths, one
+/// without them is quicker.
+const COVERED: usize = 2;
+
+/// A master, which knows only the rows of which something was left when it was made.
+struct Solved {
+    master: Master,
+    /// The configuration of each column.
+    from: Vec<Option<usize>>,
+    /// Its rows, by row of the programme, and the other way round.
+    rows: Vec<usize>,
+    at: Vec<Option<usize>>,
+}
+
+impl Solved {
+    /// What its rows are worth, by row of the programme: nothing where it has none.
+    fn duals(&self) -> Vec<f64> {
+        let duals = self.master.duals();
+        let of = |at: &Option<usize>| at.map_or(0.0, |at| duals[at]);
+        self.at.iter().map(of).collect()
+    }
+}
+
 /// The programme for one part of the problem.
 pub(super) struct Programme<'a> {
     scope: Scope<'a>,
@@ -119,8 +142,8 @@ pub(super) struct Programme<'a> {
     /// Duals with the best bound so far, by row.
     centre: Vec<f64>,
     centre_bound: f64,
-    /// The programme as last solved, with the configuration of each column.
-    solved: Option<(Master, Vec<Option<usize>>)>,
+    /// The programme as last solved.
+    solved: Option<Solved>,
     types_per_round: usize,
     /// Nodes of a search for a filling.
     nodes: u64,
@@ -173,7 +196,7 @@ impl<'a> Programme<'a> {
                 raised: price,
                 takes: model.limited.takes(offer.takes).to_vec(),
                 lens: Lens::new(scope, t),
-                search: Search::new(model, t, own, pricer.knapsack.columns().to_vec()),
+                search: Search::new(model, t, own, pricer.knapsack.columns()),
                 pricer,
                 vain: 0.0,
             })
@@ -253,18 +276,22 @@ impl<'a> Programme<'a> {
     /// far as the linear programme over them tells; `None` when it fails.
     pub(super) fn near(&mut self, left: &[u32], pack: &Pack, cost: u64) -> Option<Near> {
         self.solve(left, 0, &[])?;
-        let (master, from) = self.solved.as_ref()?;
-        let open = cost as f64 - master.objective();
-        let configs = from.iter().enumerate().filter_map(|(column, config)| {
-            let config = self.configs.get((*config)?)?;
-            // A little more, for floating point.
-            if master.over(column) > open + 1e-6 * cost as f64 {
-                return None;
-            }
-            let (offer, available) = pack.stock.cheapest(self.scope, config.ty)?;
-            let price = self.scope.model.types[config.ty].offers[offer].price.0;
-            Some((config.clone(), u64::try_from(price).ok()?, available))
-        });
+        let solved = self.solved.as_ref()?;
+        let open = cost as f64 - solved.master.objective();
+        let configs = solved
+            .from
+            .iter()
+            .enumerate()
+            .filter_map(|(column, config)| {
+                let config = self.configs.get((*config)?)?;
+                // A little more, for floating point.
+                if solved.master.over(column) > open + 1e-6 * cost as f64 {
+                    return None;
+                }
+                let (offer, available) = pack.stock.cheapest(self.scope, config.ty)?;
+                let price = self.scope.model.types[config.ty].offers[offer].price.0;
+                Some((config.clone(), u64::try_from(price).ok()?, available))
+            });
         Some(Near {
             configs: configs.collect(),
             rows: self.shapes.iter().map(|s| (*s, left[*s])).collect(),
@@ -280,18 +307,20 @@ impl<'a> Programme<'a> {
         true
     }
 
-    fn column(&self, config: &Config) -> Option<Column> {
+    /// A configuration in a master whose rows are `at`.
+    fn column(&self, config: &Config, at: &[Option<usize>]) -> Option<Column> {
         let pricer = self.pricers.iter().find(|p| p.ty == config.ty)?;
+        let row = |row: usize| Some(at[row]? as u32);
         let counts = config.counts.iter();
         let mut entries: Vec<(u32, f64)> = counts
-            .filter_map(|(s, n)| Some((self.row_of[*s]? as u32, f64::from(*n))))
+            .filter_map(|(s, n)| Some((row(self.row_of[*s]?)?, f64::from(*n))))
             .collect();
         if !entries.is_empty() {
             let first = self.shapes.len();
             let taken = pricer.takes.iter();
-            entries.extend(taken.map(|(limit, amount)| {
+            entries.extend(taken.filter_map(|(limit, amount)| {
                 let part = *amount as f64 / self.limits[*limit];
-                ((first + limit) as u32, -part)
+                Some((row(first + limit)?, -part))
             }));
         }
         Some(Column {
@@ -300,6 +329,7 @@ impl<'a> Programme<'a> {
         })
     }
 
+    /// What is asked of each row.
     fn right(&self, left: &[u32]) -> Vec<f64> {
         let rows = self.shapes.iter();
         let rows = rows.map(|s| f64::from(left[*s]).max(1e-7));
@@ -308,18 +338,28 @@ impl<'a> Programme<'a> {
         rows.chain(limits).collect()
     }
 
-    /// A master over all configurations for what is left; `None` when a shape
-    /// with something left has no filling of its own.
-    fn master(&self, left: &[u32]) -> Option<(Master, Vec<Option<usize>>)> {
-        let mut start = Vec::with_capacity(self.shapes.len());
-        // Column of the master to configuration.
+    /// A master for what is left, over all configurations or some; `None` when a
+    /// shape with something left has no filling of its own.
+    fn master(&self, left: &[u32], some: Option<&[Option<usize>]>) -> Option<Solved> {
+        let right = self.right(left);
+        let open = |row: &usize| self.shapes.get(*row).is_none_or(|s| left[*s] > 0);
+        let rows: Vec<usize> = (0..right.len()).filter(open).collect();
+        let mut at = vec![None; right.len()];
+        for (new, row) in rows.iter().enumerate() {
+            at[*row] = Some(new);
+        }
+        let mut start = Vec::with_capacity(rows.len());
         let mut from: Vec<Option<usize>> = Vec::new();
         let dear = if self.limits.is_empty() {
             DEAR
         } else {
             DEAR_WITHIN_LIMITS
         };
-        for s in &self.shapes {
+        for (new, s) in rows
+            .iter()
+            .filter_map(|row| self.shapes.get(*row))
+            .enumerate()
+        {
             let best = self
                 .pricers
                 .iter()
@@ -332,21 +372,51 @@ impl<'a> Programme<'a> {
             start.push(Some(Column {
                 // Dearer than any real filling, so that it leaves.
                 cost: best.1.max(1e-3) * dear,
-                entries: vec![(self.row_of[*s]? as u32, f64::from(best.2))],
+                entries: vec![(new as u32, f64::from(best.2))],
             }));
             from.push(None);
         }
         start.extend(self.limits.iter().map(|_| None));
-        let mut master = Master::new(self.right(left), start);
-        for (i, config) in self.configs.iter().enumerate() {
-            if let Some(column) = self.column(config)
+        let right = rows.iter().map(|row| right[*row]).collect();
+        let mut master = Master::new(right, start);
+        let all = (0..self.configs.len()).filter(|_| some.is_none());
+        for i in all.chain(some.into_iter().flatten().flatten().copied()) {
+            if let Some(column) = self.column(&self.configs[i], &at)
                 && !column.entries.is_empty()
             {
                 master.add(column);
                 from.push(Some(i));
             }
         }
-        Some((master, from))
+        Some(Solved {
+            master,
+            from,
+            rows,
+            at,
+        })
+    }
+
+    /// The master as last solved, asked for what is left; a smaller one if much is
+    /// covered. Whether its duals are other ones now.
+    fn again(&mut self, left: &[u32], limit: u64) -> Option<(Solved, bool)> {
+        let mut solved = self.solved.take()?;
+        let open = |row: &usize| self.shapes.get(*row).is_some_and(|s| left[*s] > 0);
+        let all = (0..self.shapes.len()).filter(open).count();
+        let known = solved.rows.iter().copied().filter(|row| open(row)).count();
+        if known < all {
+            return None;
+        }
+        let rows = solved.rows.len() - self.limits.len();
+        if (rows - known) * 8 > rows * COVERED {
+            return Some((self.master(left, Some(&solved.from))?, true));
+        }
+        let right = self.right(left);
+        let right = solved.rows.iter().map(|row| right[*row]).collect();
+        let before = solved.master.pivots;
+        let asked = solved.master.ask(right, limit);
+        let pivots = solved.master.pivots - before;
+        self.pivots += pivots;
+        asked.is_ok().then_some((solved, pivots > 0))
     }
 
     /// Solves the programme for `left` (by shape), from where it was solved
@@ -359,29 +429,21 @@ impl<'a> Programme<'a> {
         searches: &[f64],
     ) -> Option<Vec<(usize, f64)>> {
         let limit = self.pivot_limit.saturating_sub(self.pivots);
-        let mut rounds = rounds;
-        let warm = self.solved.take().and_then(|(mut master, from)| {
-            let before = master.pivots;
-            let asked = master.ask(self.right(left), limit);
-            self.pivots += master.pivots - before;
-            if before == master.pivots {
-                rounds = 0; // the same duals: nothing new to find
-            }
-            asked.is_ok().then_some((master, from))
-        });
-        let (mut master, mut from) = match warm {
-            Some(warm) => warm,
-            None => self.master(left)?,
+        let (mut solved, rounds) = match self.again(left, limit) {
+            // With the same duals there is nothing new to find.
+            Some((solved, others)) => (solved, if others { rounds } else { 0 }),
+            None => (self.master(left, None)?, rounds),
         };
-        let before = self.pivots - master.pivots.min(self.pivots);
+        let before = self.pivots - solved.master.pivots.min(self.pivots);
         let spent_by = |master: &Master| before + master.pivots;
         self.centre_bound = f64::NEG_INFINITY;
         for pricer in &mut self.pricers {
             pricer.vain = 0.0;
         }
         for round in 0..=rounds {
-            let ok = master.solve(self.pivot_limit.saturating_sub(spent_by(&master)));
-            self.pivots = spent_by(&master);
+            let spent = spent_by(&solved.master);
+            let ok = solved.master.solve(self.pivot_limit.saturating_sub(spent));
+            self.pivots = spent_by(&solved.master);
             if ok.is_err() {
                 return None;
             }
@@ -389,8 +451,8 @@ impl<'a> Programme<'a> {
             if round == rounds || spent {
                 break;
             }
-            let duals = master.duals();
-            let objective = master.objective();
+            let duals = solved.duals();
+            let objective = solved.master.objective();
             let mut fresh = Vec::new();
             for (at, smoothing) in searches.iter().enumerate() {
                 let last = at + 1 == searches.len();
@@ -408,15 +470,16 @@ impl<'a> Programme<'a> {
                 break;
             }
             for i in fresh {
-                if let Some(column) = self.column(&self.configs[i]) {
-                    master.add(column);
-                    from.push(Some(i));
+                if let Some(column) = self.column(&self.configs[i], &solved.at) {
+                    solved.master.add(column);
+                    solved.from.push(Some(i));
                 }
             }
         }
-        let solution = master.solution().into_iter();
-        let used = solution.filter_map(|(c, x)| Some((from[c]?, x))).collect();
-        self.solved = Some((master, from));
+        let solution = solved.master.solution().into_iter();
+        let used = solution.filter_map(|(c, x)| Some((solved.from[c]?, x)));
+        let used = used.collect();
+        self.solved = Some(solved);
         Some(used)
     }
 
@@ -607,8 +670,12 @@ impl<'a> Programme<'a> {
 
     /// Later programmes need only what was nearly good enough for the whole.
     fn prune(&mut self) {
-        if let Some((master, from)) = &mut self.solved {
-            let kept = master.prune(self.shapes.len(), NEARLY);
+        if let Some(Solved {
+            master, from, rows, ..
+        }) = &mut self.solved
+        {
+            let own = rows.iter().filter(|row| **row < self.shapes.len()).count();
+            let kept = master.prune(own, NEARLY);
             *from = kept.iter().map(|j| from[*j]).collect();
         }
     }
@@ -635,8 +702,8 @@ impl<'a> Programme<'a> {
             }
             if first {
                 first = false;
-                let master = self.solved.as_ref().map(|(master, _)| master);
-                self.least = master.map_or(0.0, Master::objective);
+                let solved = self.solved.as_ref();
+                self.least = solved.map_or(0.0, |solved| solved.master.objective());
                 self.prune();
             }
             let mut fixed = false;
@@ -740,5 +807,93 @@ pub(super) fn carry_out(
             pack.stock.take(model, config.ty, offer, 1);
             pack.bins.push(bin);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bound;
+    use super::super::model::Model;
+    use super::super::problem::{Class, NodeType, Offering, Problem};
+    use super::*;
+    use crate::model::MicroUsdPerHour;
+
+    /// Eight classes and two types.
+    fn problem() -> Problem {
+        let node_type = |id: &str, cpu, memory, price| NodeType {
+            id: id.into(),
+            capacity: vec![cpu, memory],
+            offerings: vec![Offering {
+                price: Some(MicroUsdPerHour(price)),
+                ..Offering::default()
+            }],
+            ..NodeType::default()
+        };
+        let class = |at: u64| Class {
+            id: format!("c{at}"),
+            count: 40 + 7 * at as u32,
+            demand: vec![300 + 170 * at, 2_900 - 310 * at],
+            ..Class::default()
+        };
+        Problem {
+            dims: vec!["cpu_milli".into(), "memory_mib".into()],
+            classes: (0..8).map(class).collect(),
+            types: vec![
+                node_type("narrow", 3_900, 15_000, 170_000),
+                node_type("wide", 7_900, 14_000, 250_000),
+            ],
+            ..Problem::default()
+        }
+    }
+
+    #[test]
+    fn a_master_without_covered_rows_costs_the_same() {
+        let problem = problem();
+        let model = Model::new(&problem);
+        let bound = bound::fluid(&problem, &model, 10_000);
+        let types = super::super::pack::promising(&model, &bound);
+        let scope = Scope {
+            model: &model,
+            bound: &bound,
+            zone: None,
+            types: &types,
+        };
+        let all: Vec<u32> = model
+            .shapes
+            .iter()
+            .map(|s| model.kinds[s.kinds[0]].count)
+            .collect();
+        let pack = Pack::new(&model, all.clone(), Vec::new());
+        let new = || Programme::new(scope, &pack, &types, 100_000, 1_000_000);
+        let mut programme = new();
+        assert!(programme.solve(&all, 1_000, &SEARCHES).is_some());
+        let rows = |p: &Programme<'_>| p.solved.as_ref().map(|s| s.rows.len());
+        assert_eq!(rows(&programme), Some(8));
+        // One class less is asked of the same master, four less of another.
+        for (covered, known) in [(1, 8), (4, 4), (5, 4), (7, 1)] {
+            let left: Vec<u32> = all
+                .iter()
+                .enumerate()
+                .map(|(s, n)| if s < covered { 0 } else { n / 2 })
+                .collect();
+            assert!(programme.solve(&left, 0, &[]).is_some());
+            assert_eq!(rows(&programme), Some(known), "{covered} covered");
+            let mut fresh = new();
+            fresh.learn_configs(&programme.configs);
+            assert!(fresh.solve(&left, 0, &[]).is_some());
+            assert_eq!(rows(&fresh), Some(8 - covered));
+            let costs = [&programme, &fresh].map(|p| p.solved.as_ref().unwrap().master.objective());
+            assert!((costs[0] - costs[1]).abs() < 1e-5 * costs[1], "{costs:?}");
+            // What is covered is worth nothing.
+            let duals = programme.solved.as_ref().unwrap().duals();
+            let rest = &duals[covered..];
+            assert!(rest.iter().any(|dual| *dual > 0.0));
+            if known == 8 - covered {
+                assert!(duals[..covered].iter().all(|dual| *dual == 0.0));
+            }
+        }
+        // A row that is asked for again is there again.
+        assert!(programme.solve(&all, 0, &[]).is_some());
+        assert_eq!(rows(&programme), Some(8));
     }
 }

@@ -166,7 +166,7 @@ impl<'a> Programme<'a> {
                 let offer = model.types[ty].offers.first()?;
                 let pricer = Pricer::new(model, &groups, Room::of(&model.types[ty]));
                 let own: Vec<usize> = pricer.groups.iter().map(|g| shapes[*g]).collect();
-                let parts = pricer.knapsack.columns().to_vec();
+                let parts = pricer.knapsack.columns();
                 (!own.is_empty()).then(|| {
                     let search = Search::new(model, ty, own, parts);
                     Type {

@@ -274,7 +274,7 @@ impl Search {
         for free in &mut mean {
             *free = free.clamp(1e-3, 1.0);
         }
-        let columns = knapsack.columns().iter().map(|column| {
+        let columns = knapsack.columns().into_iter().map(|column| {
             let scaled = column.iter().zip(&mean).map(|(part, free)| part / free);
             scaled.collect()
         });

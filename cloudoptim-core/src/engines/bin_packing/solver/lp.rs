@@ -18,6 +18,8 @@ pub(super) struct Master {
     /// Where the entries of each column start, and the end of the last.
     starts: Vec<usize>,
     entries: Vec<(u32, f64)>,
+    /// The same by row: a look at all columns goes along few long lists.
+    lines: Vec<Line>,
     /// Column in each basic position; `>= SURPLUS` is the surplus of a row.
     basis: Vec<usize>,
     basic: Vec<bool>,
@@ -37,6 +39,13 @@ pub(super) struct Master {
 pub(super) struct Column {
     pub(super) cost: f64,
     pub(super) entries: Vec<(u32, f64)>,
+}
+
+/// Where a row is not zero: columns in the order in which they were added.
+#[derive(Debug, Clone, Default)]
+struct Line {
+    columns: Vec<u32>,
+    amounts: Vec<f64>,
 }
 
 const SURPLUS: usize = usize::MAX / 2;
@@ -59,6 +68,7 @@ impl Master {
             costs: Vec::new(),
             starts: vec![0],
             entries: Vec::new(),
+            lines: vec![Line::default(); rows],
             basis: Vec::with_capacity(rows),
             basic: Vec::new(),
             surplus_basic: vec![false; rows],
@@ -101,6 +111,12 @@ impl Master {
     }
 
     pub(super) fn add(&mut self, column: Column) {
+        let at = self.costs.len() as u32;
+        for (row, amount) in &column.entries {
+            let line = &mut self.lines[*row as usize];
+            line.columns.push(at);
+            line.amounts.push(*amount);
+        }
         self.costs.push(column.cost);
         self.entries.extend_from_slice(&column.entries);
         self.starts.push(self.entries.len());
@@ -168,10 +184,10 @@ impl Master {
         self.costs[column] - along(self.column(column), &self.y)
     }
 
-    /// How much a column promises, in comparable terms; the least is the best.
+    /// How much a column with a reduced cost promises, in comparable terms; the
+    /// least is the best.
     #[inline]
-    fn score(&self, column: usize, scale: f64) -> f64 {
-        let reduced = self.reduced(column);
+    fn score(&self, column: usize, reduced: f64, scale: f64) -> f64 {
         if column >= SURPLUS {
             // The surplus of a row improves when its dual is negative.
             reduced * self.right[column - SURPLUS].abs().max(1.0) / scale
@@ -198,18 +214,23 @@ impl Master {
 
     /// Columns that improve, the best first, as many as are worth keeping.
     fn candidates(&self, scale: f64) -> Vec<usize> {
-        let mut found: Vec<(f64, usize)> = Vec::new();
-        let mut look_at = |j: usize| {
-            let score = self.score(j, scale);
-            if score < -1e-9 && !self.is_basic(j) {
-                found.push((score, j));
+        let mut worth = vec![0.0; self.costs.len()];
+        for (line, y) in self.lines.iter().zip(&self.y) {
+            for (column, amount) in line.columns.iter().zip(&line.amounts) {
+                worth[*column as usize] += amount * y;
             }
-        };
-        for j in 0..self.costs.len() {
-            look_at(j);
         }
-        for row in 0..self.rows {
-            look_at(SURPLUS + row);
+        let columns = self.costs.iter().zip(&worth).enumerate();
+        let columns = columns.map(|(j, (cost, worth))| (j, cost - worth));
+        let surplus = self.y.iter().enumerate().map(|(r, y)| (SURPLUS + r, *y));
+        let mut found: Vec<(f64, usize)> = Vec::new();
+        for (j, reduced) in columns.chain(surplus) {
+            if reduced < 0.0 && !self.is_basic(j) {
+                let score = self.score(j, reduced, scale);
+                if score < -1e-9 {
+                    found.push((score, j));
+                }
+            }
         }
         let by = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if found.len() > CANDIDATES {
@@ -229,7 +250,7 @@ impl Master {
             let scale = self.objective().abs().max(1.0);
             let mut best = (-1e-9, None);
             candidates.retain(|j| {
-                let score = self.score(*j, scale);
+                let score = self.score(*j, self.reduced(*j), scale);
                 let improves = score < -1e-9 && !self.is_basic(*j);
                 if improves && score < best.0 {
                     best = (score, Some(*j));
@@ -270,6 +291,7 @@ impl Master {
         self.right = right;
         self.refresh();
         let mut left = limit;
+        let mut sums: Vec<[f64; 2]> = Vec::new();
         loop {
             let scale = self.x.iter().fold(1.0_f64, |a, b| a.max(b.abs()));
             let leaving = (0..self.rows).min_by(|a, b| self.x[*a].total_cmp(&self.x[*b]));
@@ -284,16 +306,24 @@ impl Master {
             }
             left -= 1;
             let line = &self.inverse[leaving * self.rows..(leaving + 1) * self.rows];
-            let all = (0..self.costs.len()).chain(SURPLUS..SURPLUS + self.rows);
+            // How each column changes what leaves, and what it is worth.
+            sums.clear();
+            sums.resize(self.costs.len(), [0.0; 2]);
+            for ((row, alpha), y) in self.lines.iter().zip(line).zip(&self.y) {
+                for (column, amount) in row.columns.iter().zip(&row.amounts) {
+                    let [alphas, worth] = &mut sums[*column as usize];
+                    *alphas += amount * alpha;
+                    *worth += amount * y;
+                }
+            }
+            let columns = sums.iter().zip(&self.costs).enumerate();
+            let columns = columns.map(|(j, ([alpha, worth], cost))| (j, *alpha, cost - worth));
+            let surplus = line.iter().zip(&self.y).enumerate();
+            let surplus = surplus.map(|(row, (alpha, y))| (SURPLUS + row, -alpha, *y));
             let mut best: Option<(f64, f64, usize)> = None;
-            for j in all.filter(|j| !self.is_basic(*j)) {
-                let alpha: f64 = if j >= SURPLUS {
-                    -line[j - SURPLUS]
-                } else {
-                    along(self.column(j), line)
-                };
-                if alpha < -EPS {
-                    let ratio = self.reduced(j).max(0.0) / -alpha;
+            for (j, alpha, reduced) in columns.chain(surplus) {
+                if alpha < -EPS && !self.is_basic(j) {
+                    let ratio = reduced.max(0.0) / -alpha;
                     let better = best.is_none_or(|(least, largest, _)| {
                         ratio < least - 1e-12 || (ratio <= least + 1e-12 && -alpha > largest)
                     });
@@ -323,6 +353,12 @@ impl Master {
             new[*j] = at;
             entries.extend_from_slice(self.column(*j));
             starts.push(entries.len());
+        }
+        for line in &mut self.lines {
+            let columns = line.columns.iter().zip(&line.amounts);
+            let stay = columns.map(|(j, a)| (new[*j as usize], *a));
+            let stay = stay.filter(|(j, _)| *j < SURPLUS);
+            (line.columns, line.amounts) = stay.map(|(j, a)| (j as u32, a)).unzip();
         }
         self.costs = kept.iter().map(|j| self.costs[*j]).collect();
         self.basic = kept.iter().map(|j| self.basic[*j]).collect();
@@ -519,11 +555,15 @@ fn along(entries: &[(u32, f64)], line: &[f64]) -> f64 {
 #[derive(Debug, Clone)]
 pub(super) struct Knapsack {
     rows: usize,
-    /// Parts that one item of a column takes of each row.
-    columns: Vec<Vec<f64>>,
+    /// Parts of each row that one item of each column takes: few rows and many
+    /// columns, which are looked at side by side.
+    parts: Vec<Vec<f64>>,
+    columns: usize,
     basis: Vec<usize>,
     inverse: Vec<f64>,
     x: Vec<f64>,
+    /// What the rows carry for an item of each column.
+    carried: Vec<f64>,
 }
 
 /// The optimum of a [`Knapsack`].
@@ -542,20 +582,28 @@ impl Knapsack {
         for i in 0..rows {
             inverse[i * rows + i] = 1.0;
         }
-        let slack = columns.len();
-        Self {
+        let mut knapsack = Self {
             rows,
-            columns,
-            basis: (slack..slack + rows).collect(),
+            parts: vec![Vec::with_capacity(columns.len()); rows],
+            columns: 0,
+            basis: (0..rows).collect(),
             inverse,
             x: vec![1.0; rows],
+            carried: Vec::new(),
+        };
+        for column in columns {
+            knapsack.push(&column);
         }
+        knapsack
     }
 
     /// Adds a column; the optimum that was found stays a start.
-    pub(super) fn push(&mut self, column: Vec<f64>) {
-        let slack = self.columns.len();
-        self.columns.push(column);
+    pub(super) fn push(&mut self, column: &[f64]) {
+        let slack = self.columns;
+        self.columns += 1;
+        for (row, part) in self.parts.iter_mut().zip(column) {
+            row.push(*part);
+        }
         for basic in self.basis.iter_mut().filter(|b| **b >= slack) {
             *basic += 1;
         }
@@ -563,18 +611,29 @@ impl Knapsack {
 
     /// The most of one column that fits alone.
     pub(super) fn most_of(&self, column: usize) -> f64 {
-        let largest = self.columns[column].iter().fold(0.0_f64, |a, b| a.max(*b));
+        let parts = self.parts.iter().map(|row| row[column]);
+        let largest = parts.fold(0.0_f64, f64::max);
         if largest > 0.0 { 1.0 / largest } else { 1e6 }
     }
 
     /// Parts that one item of each column takes of the rows.
-    pub(super) fn columns(&self) -> &[Vec<f64>] {
-        &self.columns
+    pub(super) fn columns(&self) -> Vec<Vec<f64>> {
+        let column = |at| self.parts.iter().map(|row| row[at]).collect();
+        (0..self.columns).map(column).collect()
+    }
+
+    /// What rows that are worth `y` carry for an item of each column.
+    fn carry(&mut self, y: &[f64]) {
+        self.carried.clear();
+        self.carried.resize(self.columns, 0.0);
+        for (row, y) in self.parts.iter().zip(y) {
+            sums::take_times(&mut self.carried, -y, row);
+        }
     }
 
     /// Solves for the values `v`, starting from the last optimum.
     pub(super) fn solve(&mut self, v: &[f64]) -> Filling {
-        let (n, slack) = (self.rows, self.columns.len());
+        let (n, slack) = (self.rows, self.columns);
         let scale = v.iter().fold(0.0_f64, |a, b| a.max(*b)).max(1e-300);
         let mut y = vec![0.0; n];
         for _ in 0..50 * (n + 4) {
@@ -586,8 +645,9 @@ impl Knapsack {
                 }
             }
             let mut best = (1e-10 * scale, usize::MAX);
-            for (j, (column, value)) in self.columns.iter().zip(v).enumerate() {
-                let over = value - sums::dot(column, &y);
+            self.carry(&y);
+            for (j, (carried, value)) in self.carried.iter().zip(v).enumerate() {
+                let over = value - carried;
                 if over > best.0 {
                     best = (over, j);
                 }
@@ -607,9 +667,9 @@ impl Knapsack {
         // A dual that stopped short is repaired: no column may be worth more
         // than the rows carry.
         let mut lift: f64 = 1.0;
-        for (column, value) in self.columns.iter().zip(v) {
-            let carried = sums::dot(column, &y);
-            if *value > carried && carried > 0.0 {
+        self.carry(&y);
+        for (carried, value) in self.carried.iter().zip(v) {
+            if *value > *carried && *carried > 0.0 {
                 lift = lift.max(value / carried);
             }
         }
@@ -632,14 +692,18 @@ impl Knapsack {
     }
 
     fn pivot(&mut self, entering: usize) -> bool {
-        let (n, slack) = (self.rows, self.columns.len());
+        let (n, slack) = (self.rows, self.columns);
+        let column: Vec<f64> = match entering < slack {
+            true => self.parts.iter().map(|row| row[entering]).collect(),
+            false => Vec::new(),
+        };
         let direction: Vec<f64> = (0..n)
             .map(|i| {
                 let line = &self.inverse[i * n..(i + 1) * n];
                 if entering >= slack {
                     line[entering - slack]
                 } else {
-                    sums::dot(&self.columns[entering], line)
+                    sums::dot(&column, line)
                 }
             })
             .collect();
