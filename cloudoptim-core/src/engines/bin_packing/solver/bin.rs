@@ -2,6 +2,7 @@
 
 use super::model::{Kind, Model, Touch};
 use super::problem::{DeviceRequest, ExistingNode, Mask};
+use super::roofs::Roofs;
 use super::sums;
 
 /// What a bin is.
@@ -341,6 +342,12 @@ impl Bin {
     /// Whether it holds nothing that this solver put there.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// Tells how much is free on it.
+    pub(super) fn raise(&self, roofs: &mut Roofs, at: usize) {
+        let devices = self.devices.iter().map(|(_, free)| u64::from(*free));
+        roofs.raise(at, &self.free, devices.max().unwrap_or(0));
     }
 
     /// Free thousandths over all devices.

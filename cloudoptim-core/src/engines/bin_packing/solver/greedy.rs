@@ -2,7 +2,9 @@
 
 use super::bin::Bin;
 use super::model::Model;
-use super::pack::{Lens, Pack, Pick, Scope, add_shape, fill, fill_in, insert};
+use super::pack::{
+    Lens, Pack, Pick, Scope, add_shape, admitted, fill, fill_in, insert, roofs as roofs_of,
+};
 use std::cmp::Reverse;
 
 /// Opens the node that gives the most value for its price, again and again.
@@ -103,22 +105,40 @@ pub(super) enum Opens {
 pub(super) fn first_fit(scope: Scope<'_>, pack: &mut Pack, opens: Opens) {
     let model = scope.model;
     let order = by_size(scope, pack);
+    let mut roofs = roofs_of(model, &pack.bins);
     for kind in order {
-        for i in 0..pack.bins.len() {
-            let want = pack.left.kinds[kind];
-            if want == 0 {
+        for (block, nodes) in roofs.blocks() {
+            if pack.left.kinds[kind] == 0 {
                 break;
             }
-            pack.work += 1;
-            if pack.bins[i].accepts(model, kind) {
-                let room = pack.bins[i].room(model, kind, want);
-                if room > 0 {
-                    pack.bins[i].add(model, kind, room);
-                    pack.left.take(model, kind, room);
+            if !admitted(model, &roofs, block, kind) {
+                pack.work += nodes.len() as u64;
+                continue;
+            }
+            for i in nodes.clone() {
+                let want = pack.left.kinds[kind];
+                if want == 0 {
+                    break;
+                }
+                pack.work += 1;
+                if pack.bins[i].accepts(model, kind) {
+                    let room = pack.bins[i].room(model, kind, want);
+                    if room > 0 {
+                        pack.bins[i].add(model, kind, room);
+                        pack.left.take(model, kind, room);
+                    }
                 }
             }
+            roofs.lower(block);
+            for i in nodes {
+                pack.bins[i].raise(&mut roofs, i);
+            }
         }
+        let known = pack.bins.len();
         open_for(scope, pack, kind, opens, u32::MAX);
+        for (at, bin) in pack.bins.iter().enumerate().skip(known) {
+            bin.raise(&mut roofs, at);
+        }
     }
 }
 
@@ -204,9 +224,10 @@ pub(super) fn fill_open(scope: Scope<'_>, pack: &mut Pack) {
     if pack.bins.is_empty() {
         return;
     }
+    let roofs = roofs_of(scope.model, &pack.bins);
     for kind in by_size(scope, pack) {
         let count = pack.left.kinds[kind];
-        insert(scope, pack, kind, count, None);
+        insert(scope, pack, kind, count, &roofs, None);
     }
 }
 
@@ -218,9 +239,10 @@ pub(super) fn follow(scope: Scope<'_>, pack: &mut Pack) {
         .into_iter()
         .filter(|k| !model.kinds[*k].company.is_empty())
         .collect();
+    let mut roofs = roofs_of(model, &pack.bins);
     for kind in order {
         let count = pack.left.kinds[kind];
-        insert(scope, pack, kind, count, None);
+        insert(scope, pack, kind, count, &roofs, None);
         let count = pack.left.kinds[kind];
         if count == 0 {
             continue;
@@ -254,6 +276,7 @@ pub(super) fn follow(scope: Scope<'_>, pack: &mut Pack) {
             &mut pack.work,
         );
         pack.stock.take(model, t, offer, 1);
+        bin.raise(&mut roofs, pack.bins.len());
         pack.bins.push(bin);
     }
 }

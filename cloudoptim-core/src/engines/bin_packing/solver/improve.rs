@@ -3,7 +3,8 @@
 
 use super::bin::{Bin, On};
 use super::model::Model;
-use super::pack::{Pack, Scope, insert, price};
+use super::pack::{Pack, Scope, insert, price, roofs as roofs_of};
+use super::roofs::Roofs;
 use std::cmp::Reverse;
 
 /// Of the nodes that give the least for their price, how many are looked at
@@ -157,6 +158,8 @@ fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
     let model = scope.model;
     let mut changed = 0;
     let mut misses = 0;
+    // Nodes only get fuller, but for those that are put back as they were.
+    let mut roofs = roofs_of(model, &pack.bins);
     for i in worst_first(scope, pack) {
         if pack.work >= budget || misses == MISSES {
             break;
@@ -179,7 +182,7 @@ fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
         let mut order = contents.clone();
         order.sort_by(|a, b| size(b.0).total_cmp(&size(a.0)).then(a.0.cmp(&b.0)));
         for (kind, count) in &order {
-            let placed = insert_logged(scope, pack, *kind, *count, &mut journal);
+            let placed = insert_logged(scope, pack, *kind, *count, &roofs, &mut journal);
             if placed < *count {
                 stay.push((*kind, count - placed));
             }
@@ -203,6 +206,7 @@ fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
                 if let Some((t, o, bin)) = new {
                     pack.stock.take(model, t, o, 1);
                     pack.bins[i] = bin;
+                    pack.bins[i].raise(&mut roofs, i);
                 }
                 changed += 1;
                 misses = 0;
@@ -227,10 +231,11 @@ fn insert_logged(
     pack: &mut Pack,
     kind: usize,
     count: u32,
+    roofs: &Roofs,
     journal: &mut Vec<(usize, Bin)>,
 ) -> u32 {
     pack.left.give(scope.model, kind, count);
-    let placed = insert(scope, pack, kind, count, Some(journal));
+    let placed = insert(scope, pack, kind, count, roofs, Some(journal));
     pack.left.take(scope.model, kind, count - placed);
     placed
 }

@@ -53,6 +53,7 @@ mod pricing;
 mod problem;
 mod proportional;
 mod repack;
+mod roofs;
 mod room;
 mod search;
 mod small;

@@ -4,6 +4,7 @@
 use super::bin::{Bin, On};
 use super::bound::Bound;
 use super::model::{Model, Offer};
+use super::roofs::Roofs;
 use super::sums;
 
 /// The part of a problem that one strategy works on: everything, or one zone.
@@ -545,21 +546,23 @@ pub(super) fn fill(
 /// Puts items on open bins where they leave the least behind.
 ///
 /// Returns how many of `count` found a place; bins are noted in `journal` as
-/// they were before.
+/// they were before. No bin has more free than `roofs` say.
 pub(super) fn insert(
     scope: Scope<'_>,
     pack: &mut Pack,
     kind: usize,
     count: u32,
+    roofs: &Roofs,
     mut journal: Option<&mut Vec<(usize, Bin)>>,
 ) -> u32 {
     let model = scope.model;
     let demand = &model.shapes[model.kinds[kind].shape].demand;
     let mut placed = 0;
-    let mut candidates: Vec<(f64, usize)> = pack
-        .bins
-        .iter()
-        .enumerate()
+    let blocks = roofs.blocks();
+    let mut candidates: Vec<(f64, usize)> = blocks
+        .filter(|(block, _)| admitted(model, roofs, *block, kind))
+        .flat_map(|(_, nodes)| nodes)
+        .map(|i| (i, &pack.bins[i]))
         .filter(|(_, b)| b.accepts(model, kind) && b.room(model, kind, 1) > 0)
         .map(|(i, b)| (waste(model, b, demand), i))
         .collect();
@@ -580,6 +583,22 @@ pub(super) fn insert(
         }
     }
     placed
+}
+
+/// What is free on bins.
+pub(super) fn roofs(model: &Model, bins: &[Bin]) -> Roofs {
+    let mut roofs = Roofs::new(model.dims);
+    for (at, bin) in bins.iter().enumerate() {
+        bin.raise(&mut roofs, at);
+    }
+    roofs
+}
+
+/// Whether a bin of a block may take an item of a kind.
+pub(super) fn admitted(model: &Model, roofs: &Roofs, block: usize, kind: usize) -> bool {
+    let shape = &model.shapes[model.kinds[kind].shape];
+    let device = shape.devices.as_ref().map_or(0, |d| u64::from(d.milli));
+    roofs.admit(block, &shape.demand, device)
 }
 
 /// Smallest where the item fills the bin best.
