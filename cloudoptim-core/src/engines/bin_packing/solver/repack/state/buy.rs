@@ -260,8 +260,10 @@ impl Trial {
             open: bin.is_some(),
             node,
         });
-        let bin = bin.or_else(|| self.bins.first().map(Bin::closed));
-        self.bins.extend(bin);
+        let bin = bin.or_else(|| self.bins.get(0).map(Bin::closed));
+        if let Some(bin) = bin {
+            self.bins.push(bin);
+        }
         self.gone.push(false);
         self.arrived.push(arrived);
         self.departed.push(Vec::new());

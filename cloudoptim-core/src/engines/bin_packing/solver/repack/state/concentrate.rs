@@ -49,12 +49,21 @@ impl<const N: usize> Table<N> {
     /// How many items of the usual size fit into some room; below zero where the
     /// room is overfull.
     fn usable(&self, room: &[f64; N]) -> f64 {
-        let mut least = 1e9;
-        for (f, u) in room.iter().zip(&self.unit) {
-            let part = f * u;
-            least = if part < least { part } else { least };
+        let mut parts = [0.0; N];
+        for (part, (f, u)) in parts.iter_mut().zip(room.iter().zip(&self.unit)) {
+            *part = f * u;
         }
-        least
+        // Halves against each other, not one after the other: as many at a time as
+        // the registers hold.
+        let mut width = N;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                let (a, b) = (parts[i], parts[i + width]);
+                parts[i] = if b < a { b } else { a };
+            }
+        }
+        if parts[0] < 1e9 { parts[0] } else { 1e9 }
     }
 }
 
@@ -153,7 +162,7 @@ impl Trial {
         let mut undo = Undo::default();
         let departed = self.departed.clone();
         for side in sides {
-            undo.bins.push((side.node, self.bins[side.node].clone()));
+            undo.bins.push((side.node, self.bins.share(side.node)));
             let arrived = self.arrived[side.node].clone();
             undo.arrived.push((side.node, arrived));
         }
@@ -369,7 +378,8 @@ impl<'a, const N: usize> Share<'a, N> {
         self.free.clear();
         let mut ways = 1usize;
         let kinds = table.kinds.len();
-        for k in (0..kinds).map(|i| (i + first) % kinds) {
+        let first = first % kinds.max(1);
+        for k in (first..kinds).chain(0..first) {
             let n = one.count[k] + two.count[k];
             if n == 0 || !one.takes[k] || !two.takes[k] {
                 continue;

@@ -122,7 +122,7 @@ impl Trial {
                     continue;
                 }
                 undo.keep(self, node);
-                self.bins[node].add(model, l.kind, n);
+                self.bins.change(node, |bin| bin.add(model, l.kind, n));
                 self.arrive(node, l.kind, n);
                 if let Some(zone) = zone {
                     self.zones.shift(l.kind, zone, i64::from(n));

@@ -161,12 +161,13 @@ impl Trial {
         let (model, zone) = (base.model, next.bins[node].zone);
         next.arrived[node].clear();
         for (kind, n) in &items {
-            next.bins[node].release_present(model, *kind, *n);
+            next.bins
+                .change(node, |bin| bin.release_present(model, *kind, *n));
             if let Some(zone) = zone {
                 next.zones.shift(*kind, zone, -i64::from(*n));
             }
         }
-        next.gone[node] = true;
+        next.mark(node, true);
         let new = next.one_for(base, &items, budget);
         self.work += next.work - self.work;
         let Some(new) = new else { return false };

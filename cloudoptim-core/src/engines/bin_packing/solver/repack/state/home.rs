@@ -26,9 +26,11 @@ impl Trial {
         let model = base.model;
         let mut undo = Undo::default();
         let excess = self.zones.total();
-        undo.bins.push((node, self.bins[node].clone()));
+        undo.bins.push((node, self.bins.share(node)));
         let home = base.dealt(kind)
-            && self.bins[node].return_present(model, kind, 1)
+            && self
+                .bins
+                .change(node, |bin| bin.return_present(model, kind, 1))
             && self.withdraw(base, kind, node, &mut undo)
             && self.zones.total() <= excess;
         if !home {
@@ -61,10 +63,11 @@ impl Trial {
             .min_by_key(|n| (self.departed[*n].is_empty(), *n));
         let Some(from) = from else { return false };
         undo.keep(self, from);
-        let bin = &mut self.bins[from];
-        let entry = bin.items.iter().position(|i| i.kind as usize == kind);
-        let Some(entry) = entry else { return false };
-        bin.remove(model, entry, 1);
+        let mut items = self.bins[from].items.iter();
+        let Some(entry) = items.position(|i| i.kind as usize == kind) else {
+            return false;
+        };
+        self.bins.change(from, |bin| bin.remove(model, entry, 1));
         self.leave(from, kind);
         for (zone, n) in [(self.bins[from].zone, -1), (self.bins[home].zone, 1)] {
             if let Some(zone) = zone {

@@ -1,5 +1,6 @@
 //! A fleet in which nodes are emptied in thought.
 
+mod bins;
 mod buy;
 mod concentrate;
 mod deal;
@@ -18,10 +19,12 @@ use super::super::zones::ZoneRules;
 use super::relax::emptied;
 use super::{Fleet, Place, Point, Relocation};
 use crate::model::MicroUsdPerHour;
+use bins::Bins;
 use floors::Floor;
 pub(super) use regroup::Loose;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How a node is chosen for an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +67,7 @@ enum Guide<'a> {
 pub(super) struct Base<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) model: &'a Model,
-    bins: Vec<Bin>,
+    bins: Bins,
     zones: ZoneRules,
     /// What a node offers once emptied, by resource; at least 1.
     capacity: Vec<Vec<f64>>,
@@ -92,7 +95,7 @@ pub(super) struct Base<'a> {
 /// Nodes emptied, items moved, nodes bought.
 #[derive(Clone)]
 pub(super) struct Trial {
-    bins: Vec<Bin>,
+    bins: Bins,
     zones: ZoneRules,
     pub(super) gone: Vec<bool>,
     /// Nodes in the order in which they went.
@@ -129,7 +132,7 @@ pub(super) struct Bought {
 /// How to take a step back.
 #[derive(Default)]
 struct Undo {
-    bins: Vec<(usize, Bin)>,
+    bins: Vec<(usize, Arc<Bin>)>,
     shifts: Vec<(usize, usize, i64)>,
     arrived: Vec<(usize, Vec<(usize, u32)>)>,
     /// Nobody will: what fails is thrown away.
@@ -140,7 +143,7 @@ impl Undo {
     /// Remembers a node as it is.
     fn keep(&mut self, trial: &Trial, node: usize) {
         if !self.never {
-            self.bins.push((node, trial.bins[node].clone()));
+            self.bins.push((node, trial.bins.share(node)));
             self.arrived.push((node, trial.arrived[node].clone()));
         }
     }
@@ -156,12 +159,9 @@ impl Undo {
 impl<'a> Base<'a> {
     pub(super) fn new(fleet: &'a Fleet, model: &'a Model) -> Self {
         let problem = &fleet.problem;
-        let bins: Vec<Bin> = problem
-            .nodes
-            .iter()
-            .enumerate()
-            .map(|(i, n)| Bin::existing(model, i, n))
-            .collect();
+        let nodes = problem.nodes.iter().enumerate();
+        let bins = nodes.map(|(i, n)| Bin::existing(model, i, n));
+        let bins = Bins::new(model.dims, bins);
         let capacity: Vec<Vec<f64>> = (0..problem.nodes.len())
             .map(|n| {
                 let (capacity, _) = emptied(fleet, problem, n);
@@ -292,7 +292,7 @@ impl<'a> Base<'a> {
     }
 
     fn score(&self, trial: &Trial, node: usize, demand: &[u64], fit: Fit) -> f64 {
-        let free = trial.bins[node].free.iter();
+        let free = trial.bins.free(node).iter();
         let rest = free
             .zip(demand)
             .zip(trial.capacity(self, node))
@@ -301,9 +301,8 @@ impl<'a> Base<'a> {
             Fit::First => 0.0,
             Fit::Tight => rest.map(|r| r * r).sum(),
             Fit::Even => {
-                let rest: Vec<f64> = rest.collect();
-                let mean = rest.iter().sum::<f64>() / (rest.len() as f64).max(1.0);
-                let unlike: f64 = rest.iter().map(|r| (r - mean) * (r - mean)).sum();
+                let mean = rest.clone().sum::<f64>() / (demand.len() as f64).max(1.0);
+                let unlike: f64 = rest.map(|r| (r - mean) * (r - mean)).sum();
                 unlike + 0.1 * mean * mean
             }
         }
@@ -334,6 +333,12 @@ impl Trial {
     fn capacity<'b>(&'b self, base: &'b Base<'_>, node: usize) -> &'b [f64] {
         let new = self.new_node(base, node);
         new.map_or_else(|| &base.capacity[node], |new| &new.capacity)
+    }
+
+    /// A node is gone, or there again.
+    fn mark(&mut self, node: usize, gone: bool) {
+        self.gone[node] = gone;
+        self.bins.counts(node, !gone);
     }
 
     /// How many nodes there are, with those that are gone.
@@ -396,10 +401,12 @@ impl Trial {
             (left.is_empty() || done).then(Vec::new)
         });
         if let (false, Way::Back, Some(kind)) = (went, way, stuck) {
+            let demand = &base.model.shapes[base.model.kinds[kind].shape].demand;
             self.full[kind] = (0..self.bins.len()).all(|i| {
                 let bin = &self.bins[i];
-                nodes.contains(&i)
+                !self.bins.fits(i, demand)
                     || self.gone[i]
+                    || nodes.contains(&i)
                     || !self.open(base, i)
                     || !bin.accepts(base.model, kind)
                     || bin.room_alone(base.model, kind, 1) == 0
@@ -512,13 +519,14 @@ impl Trial {
             for (kind, n) in own.chain(arrived.iter().copied()) {
                 *leave.entry(kind).or_default() += n;
                 evicted += u64::from(n);
-                self.bins[node].release_present(model, kind, n);
+                self.bins
+                    .change(node, |bin| bin.release_present(model, kind, n));
                 if let Some(zone) = self.bins[node].zone {
                     self.zones.shift(kind, zone, -i64::from(n));
                     undo.shifted(kind, zone, -i64::from(n));
                 }
             }
-            self.gone[node] = true;
+            self.mark(node, true);
             let left: u64 = departed.values().map(|n| u64::from(*n)).sum();
             moved += base
                 .items
@@ -569,7 +577,7 @@ impl Trial {
             self.undo(undo);
             for node in nodes {
                 if !self.removed.contains(node) {
-                    self.gone[*node] = false;
+                    self.mark(*node, false);
                 }
             }
             return false;

@@ -4,6 +4,16 @@ use super::{Base, Fit, Quota, Trial, Undo};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+/// An item that looks for a node.
+#[derive(Clone, Copy)]
+struct Guest {
+    kind: usize,
+    /// Whether each of its kind changes where the next may go.
+    one_by_one: bool,
+    /// Whether it asks for company that is nowhere yet.
+    alone: bool,
+}
+
 impl Trial {
     /// How many items of each kind should go to each look: what the quota has
     /// there above what stands there.
@@ -65,70 +75,42 @@ impl Trial {
         let model = base.model;
         let k = &model.kinds[kind];
         let one_by_one = k.zoned || !k.company.is_empty();
-        let shape = &model.shapes[k.shape];
-        let demand = &shape.demand;
-        // Nothing but what it takes can keep an item off a node that accepts it.
-        let plain = k.touches.is_empty() && k.company.is_empty() && shape.devices.is_none();
+        let demand = &model.shapes[k.shape].demand;
         let mut placed = 0;
         while placed < count {
-            let alone = !k.company.is_empty() && self.starts_group(base, kind);
-            let mut candidates: Vec<Reverse<(u64, usize)>> = Vec::new();
-            let scanned = within.map_or(self.bins.len(), <[usize]>::len);
-            for at in 0..scanned {
-                let i = within.map_or(at, |nodes| nodes[at]);
-                // Many nodes are gone, and most others too full: the cheap tests
-                // come first.
-                if self.gone[i] {
-                    continue;
-                }
-                let bin = &self.bins[i];
-                let fits = demand.iter().zip(&bin.free).all(|(d, f)| d <= f);
-                if !fits || !self.open(base, i) || !bin.accepts(model, kind) {
-                    continue;
-                }
-                let room = plain
-                    || if alone {
-                        bin.room_alone(model, kind, 1) > 0
-                    } else {
-                        bin.room(model, kind, 1) > 0
-                    };
-                if room {
-                    // Never below zero: its bits are in its order.
-                    let score = base.score(self, i, demand, fit).to_bits();
-                    candidates.push(Reverse((score, i)));
-                }
-            }
-            self.work += scanned as u64;
-            // As a heap: of many candidates mostly few are looked at.
-            let mut candidates = BinaryHeap::from(candidates);
+            let guest = Guest {
+                kind,
+                one_by_one,
+                alone: !k.company.is_empty() && self.starts_group(base, kind),
+            };
             let before = placed;
-            while let Some(Reverse((_, i))) = candidates.pop() {
-                let zone = self.bins[i].zone;
-                if one_by_one
-                    && let Some(zone) = zone
-                    && !self.zones.admits(kind, zone)
-                {
-                    continue;
-                }
-                let want = if one_by_one { 1 } else { count - placed };
-                let room = if alone {
-                    1
-                } else {
-                    self.bins[i].room(model, kind, want)
+            self.work += within.map_or(self.bins.len(), <[usize]>::len) as u64;
+            if let (Fit::First, None) = (fit, within) {
+                placed += self.put_first(base, guest, count - placed, undo);
+            } else {
+                let mut candidates: Vec<Reverse<(u64, usize)>> = Vec::new();
+                let mut look_at = |trial: &Self, i: usize| {
+                    let takes = trial.takes(base, guest, i);
+                    if takes {
+                        // Never below zero: its bits are in its order.
+                        let score = base.score(trial, i, demand, fit).to_bits();
+                        candidates.push(Reverse((score, i)));
+                    }
+                    takes
                 };
-                if room == 0 {
-                    continue;
+                match within {
+                    Some(nodes) => nodes.iter().for_each(|i| {
+                        look_at(self, *i);
+                    }),
+                    None => self.in_blocks(demand, &mut look_at),
                 }
-                undo.keep(self, i);
-                self.bins[i].add(model, kind, room);
-                self.arrive(i, kind, room);
-                if let Some(zone) = zone {
-                    self.zones.shift(kind, zone, i64::from(room));
-                    undo.shifted(kind, zone, i64::from(room));
-                }
-                placed += room;
-                if placed == count || one_by_one {
-                    break;
+                // As a heap: of many candidates mostly few are looked at.
+                let mut candidates = BinaryHeap::from(candidates);
+                while let Some(Reverse((_, i))) = candidates.pop() {
+                    placed += self.put(base, guest, i, count - placed, undo);
+                    if placed == count || (one_by_one && placed > before) {
+                        break;
+                    }
                 }
             }
             if placed == before || !one_by_one {
@@ -136,6 +118,107 @@ impl Trial {
             }
         }
         placed
+    }
+
+    /// Looks at the nodes of all blocks that may take an item which asks for so much;
+    /// where none of a block does, what is free on them is looked at, too.
+    fn in_blocks(&mut self, demand: &[u64], look_at: &mut impl FnMut(&Self, usize) -> bool) {
+        for (block, nodes) in self.bins.blocks() {
+            if self.bins.admit(block, demand) {
+                let mut some = false;
+                for i in nodes.clone() {
+                    some |= look_at(self, i);
+                }
+                if !some {
+                    self.bins.renew(block, nodes, |i| !self.gone[i]);
+                }
+            }
+        }
+    }
+
+    /// Puts up to `want` items on the first nodes that take them; says how many.
+    fn put_first(&mut self, base: &Base<'_>, guest: Guest, want: u32, undo: &mut Undo) -> u32 {
+        let demand = &base.model.shapes[base.model.kinds[guest.kind].shape].demand;
+        let mut placed = 0;
+        for (block, nodes) in self.bins.blocks() {
+            if !self.bins.admit(block, demand) {
+                continue;
+            }
+            let mut some = false;
+            for i in nodes.clone() {
+                if self.takes(base, guest, i) {
+                    some = true;
+                    placed += self.put(base, guest, i, want - placed, undo);
+                    if placed == want || (guest.one_by_one && placed > 0) {
+                        return placed;
+                    }
+                }
+            }
+            if !some {
+                self.bins.renew(block, nodes, |i| !self.gone[i]);
+            }
+        }
+        placed
+    }
+
+    /// Whether a node takes one item at least.
+    #[inline]
+    fn takes(&self, base: &Base<'_>, guest: Guest, node: usize) -> bool {
+        let model = base.model;
+        let kind = &model.kinds[guest.kind];
+        let shape = &model.shapes[kind.shape];
+        // Most nodes are gone or too full: the cheap tests come first.
+        if self.gone[node] || !self.bins.fits(node, &shape.demand) || !self.open(base, node) {
+            return false;
+        }
+        let bin = &self.bins[node];
+        if !bin.accepts(model, guest.kind) {
+            return false;
+        }
+        // Nothing but what it takes can keep an item off a node that accepts it.
+        let plain = kind.touches.is_empty() && kind.company.is_empty() && shape.devices.is_none();
+        plain
+            || if guest.alone {
+                bin.room_alone(model, guest.kind, 1) > 0
+            } else {
+                bin.room(model, guest.kind, 1) > 0
+            }
+    }
+
+    /// Puts up to `want` items on a node; says how many it takes.
+    fn put(
+        &mut self,
+        base: &Base<'_>,
+        guest: Guest,
+        node: usize,
+        want: u32,
+        undo: &mut Undo,
+    ) -> u32 {
+        let (model, kind) = (base.model, guest.kind);
+        let zone = self.bins[node].zone;
+        if guest.one_by_one
+            && let Some(zone) = zone
+            && !self.zones.admits(kind, zone)
+        {
+            return 0;
+        }
+        let want = if guest.one_by_one { 1 } else { want };
+        let room = if guest.alone {
+            1
+        } else {
+            self.bins[node].room(model, kind, want)
+        };
+        if room == 0 {
+            return 0;
+        }
+        undo.keep(self, node);
+        self.bins.change(node, |bin| bin.add(model, kind, room));
+        self.arrive(node, kind, room);
+        if let Some(zone) = zone {
+            self.zones.shift(kind, zone, i64::from(room));
+            undo.shifted(kind, zone, i64::from(room));
+        }
+        room
     }
 
     /// Places every item that is left by moving one that came before it.
@@ -210,14 +293,14 @@ impl Trial {
             .iter()
             .position(|i| i.kind as usize == other);
         let Some(entry) = entry else { return false };
-        self.bins[node].remove(model, entry, 1);
+        self.bins.change(node, |bin| bin.remove(model, entry, 1));
         self.leave(node, other);
         if self.bins[node].room(model, kind, 1) == 0 || self.bins[to].room(model, other, 1) == 0 {
             return false;
         }
-        self.bins[node].add(model, kind, 1);
+        self.bins.change(node, |bin| bin.add(model, kind, 1));
         self.arrive(node, kind, 1);
-        self.bins[to].add(model, other, 1);
+        self.bins.change(to, |bin| bin.add(model, other, 1));
         self.arrive(to, other, 1);
         for (k, at, n) in [(other, node, -1), (kind, node, 1), (other, to, 1)] {
             if let Some(zone) = self.bins[at].zone {
@@ -236,6 +319,7 @@ impl Trial {
             .filter(|i| {
                 let bin = &self.bins[*i];
                 !self.gone[*i]
+                    && self.bins.fits(*i, demand)
                     && self.open(base, *i)
                     && bin.accepts(model, kind)
                     && bin.room(model, kind, 1) > 0

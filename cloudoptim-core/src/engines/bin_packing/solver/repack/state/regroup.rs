@@ -7,6 +7,7 @@ use super::deal::{Deal, Item, Seat};
 use super::{Base, Fit, Trial, Undo};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Exchanges in which dealing out has to succeed.
 const EXCHANGES: u32 = 600;
@@ -91,7 +92,7 @@ impl Trial {
         }
         let came = instead.map_or(0, |i| self.price_of(base, i));
         self.cost += came - self.price(base, going);
-        self.gone[going] = true;
+        self.mark(going, true);
         self.arrived[going].clear();
         self.removed.push(going);
         self.full.fill(false);
@@ -102,7 +103,7 @@ impl Trial {
     /// Takes steps back.
     pub(super) fn undo(&mut self, undo: Undo) {
         for (node, bin) in undo.bins.into_iter().rev() {
-            self.bins[node] = bin;
+            self.bins.put(node, bin);
         }
         for (node, arrived) in undo.arrived.into_iter().rev() {
             self.arrived[node] = arrived;
@@ -418,15 +419,15 @@ impl Trial {
                 let Some(bin) = self.brought_back(base, *node) else {
                     return false;
                 };
-                let before = (
-                    std::mem::replace(&mut self.bins[*node], bin),
-                    std::mem::take(&mut self.arrived[*node]),
-                );
+                let before = self.bins.share(*node);
+                self.bins.put(*node, Arc::new(bin));
+                let arrived = std::mem::take(&mut self.arrived[*node]);
                 self.departed[*node].clone_from(&base.movable[*node]);
-                self.gone[*node] = false;
+                self.mark(*node, false);
                 if !here.iter().all(|(k, n)| self.raise(base, *node, *k, *n)) {
-                    (self.bins[*node], self.arrived[*node]) = before;
-                    self.gone[*node] = true;
+                    self.bins.put(*node, before);
+                    self.arrived[*node] = arrived;
+                    self.mark(*node, true);
                     return false;
                 }
                 self.removed.retain(|gone| gone != node);
@@ -454,16 +455,16 @@ impl Trial {
         let (came, _, home) = self.whence(base, node, kind);
         let over = (came + home).saturating_sub(n);
         for _ in 0..over.min(came) {
-            let bin = &mut self.bins[node];
-            let entry = bin.items.iter().position(|i| i.kind as usize == kind);
-            if let Some(entry) = entry {
-                bin.remove(model, entry, 1);
+            let mut items = self.bins[node].items.iter();
+            if let Some(entry) = items.position(|i| i.kind as usize == kind) {
+                self.bins.change(node, |bin| bin.remove(model, entry, 1));
             }
             self.leave(node, kind);
         }
         let lifted = over.saturating_sub(came);
         if lifted > 0 {
-            self.bins[node].lift_present(model, kind, lifted);
+            self.bins
+                .change(node, |bin| bin.lift_present(model, kind, lifted));
             match self.departed[node].iter_mut().find(|(k, _)| *k == kind) {
                 Some((_, n)) => *n += lifted,
                 None => self.departed[node].push((kind, lifted)),
@@ -478,7 +479,8 @@ impl Trial {
         let lacking = n.saturating_sub(came + home);
         let back = lacking.min(left);
         if back > 0 {
-            if !self.bins[node].return_present(model, kind, back) {
+            let fits = |bin: &mut Bin| bin.return_present(model, kind, back);
+            if !self.bins.change(node, fits) {
                 return false;
             }
             for (k, n) in &mut self.departed[node] {
@@ -491,7 +493,7 @@ impl Trial {
             if self.bins[node].room(model, kind, more) < more {
                 return false;
             }
-            self.bins[node].add(model, kind, more);
+            self.bins.change(node, |bin| bin.add(model, kind, more));
             self.arrive(node, kind, more);
         }
         true
