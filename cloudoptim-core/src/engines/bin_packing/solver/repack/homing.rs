@@ -5,6 +5,7 @@ use super::super::solution::Effort;
 use super::Point;
 use super::homes::{Climb, Homes};
 use super::relax::{Level, Relaxation};
+use super::state::Trial;
 use super::sweep::Sweep;
 use crate::model::MicroUsdPerHour;
 
@@ -116,12 +117,14 @@ impl Sweep<'_> {
         let goal = all.len().saturating_sub(stay);
         let per_move = MicroUsdPerHour(level.per_move);
         let found_by = format!("filled, {per_move} a move");
-        let attempt = |this: &mut Self, k: usize| -> bool {
+        let mut best: Option<Trial> = None;
+        let mut attempt = |this: &mut Self, k: usize| -> bool {
             let mut trial = base.start();
             let went = trial.remove_filling(base, &order[..k], &values);
             this.work += trial.work;
             if went {
                 this.keep(&trial, &found_by);
+                best = Some(trial);
             }
             went
         };
@@ -145,6 +148,9 @@ impl Sweep<'_> {
             } else {
                 bad = middle;
             }
+        }
+        if let Some(mut best) = best.filter(|b| self.open(level, b.total(level.per_move))) {
+            self.regroup(level, &mut best);
         }
         if level.bought <= 1e-6 {
             return;

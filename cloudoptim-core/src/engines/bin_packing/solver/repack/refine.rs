@@ -157,7 +157,7 @@ impl Sweep<'_> {
 
     /// One node after the other goes, or a cheaper one comes in its place, and what
     /// stands on it and on others is dealt out anew, as long as that pays.
-    fn regroup(&mut self, level: &Level, trial: &mut Trial) {
+    pub(super) fn regroup(&mut self, level: &Level, trial: &mut Trial) {
         let base = self.base;
         let before = trial.work;
         let limit = before + self.share(REGROUPING);
