@@ -10,7 +10,7 @@
 const SETS: usize = 4_000_000;
 const PAIRS: u64 = 30_000_000;
 const FILLINGS: usize = 50_000;
-const STEPS: u64 = 300_000;
+const STEPS: u64 = 100_000;
 
 /// Nothing before it.
 const ROOT: u32 = u32::MAX;
@@ -69,6 +69,13 @@ impl Items {
         for (f, d) in free.iter_mut().zip(self.demand(item)) {
             *f += d;
         }
+    }
+
+    /// What some of them leave free of a node that they fit on.
+    fn left_by(&self, some: &[usize]) -> Vec<u64> {
+        let mut free = self.capacity.clone();
+        some.iter().for_each(|item| self.take(*item, &mut free));
+        free
     }
 
     /// What stays free of each amount on so many nodes; `None` when they are too
@@ -130,6 +137,11 @@ pub(super) fn cover(items: &Items, nodes: usize, work: &mut u64) -> Cover {
         chosen: Vec::new(),
         trail: Vec::new(),
         marks: Vec::new(),
+        waste: Items {
+            demand: fillings.iter().flat_map(|f| items.left_by(f)).collect(),
+            capacity: items.capacity.clone(),
+        },
+        spare,
         nodes,
         steps: STEPS,
     };
@@ -187,6 +199,14 @@ impl Sets {
         &self.sums[set * self.dims..(set + 1) * self.dims]
     }
 
+    /// What each takes of the first amount, the least first, and which it is.
+    fn by_sum(&self) -> Vec<(u64, u32)> {
+        let sums = self.sums.iter().step_by(self.dims.max(1));
+        let mut sets: Vec<(u64, u32)> = sums.copied().zip(0..).collect();
+        sets.sort_unstable();
+        sets
+    }
+
     fn items(&self, set: usize) -> Vec<usize> {
         let mut items = Vec::new();
         let mut at = set;
@@ -207,40 +227,45 @@ fn fillings(items: &Items, spare: &[u64], work: &mut u64) -> Option<Vec<Vec<usiz
         |from: usize| -> Vec<usize> { order.iter().copied().skip(from).step_by(2).collect() };
     let (first, second) = (Sets::new(items, &half(0))?, Sets::new(items, &half(1))?);
     *work += (first.ways.len() + second.ways.len()) as u64;
-    let mut by_sum: Vec<usize> = (0..second.ways.len()).collect();
-    by_sum.sort_by_key(|s| (second.sum(*s)[0], *s));
-    let sums: Vec<u64> = by_sum.iter().map(|s| second.sum(*s)[0]).collect();
-    let mut out = Vec::new();
+    let (ones, others) = (first.by_sum(), second.by_sum());
+    let mut found: Vec<(u32, usize)> = Vec::new();
     let mut pairs = 0;
-    for a in 0..first.ways.len() {
-        let taken = first.sum(a);
-        let most = items.capacity[0] - taken[0];
-        let from = sums.partition_point(|sum| *sum < most.saturating_sub(spare[0]));
-        let to = sums.partition_point(|sum| *sum <= most);
-        for b in &by_sum[from..to] {
+    // The more one set takes, the less those that go with it.
+    let (mut from, mut to) = (others.len(), others.len());
+    for (sum, a) in &ones {
+        let most = items.capacity[0] - sum;
+        let least = most.saturating_sub(spare[0]);
+        while from > 0 && others[from - 1].0 >= least {
+            from -= 1;
+        }
+        while to > 0 && others[to - 1].0 > most {
+            to -= 1;
+        }
+        let taken = first.sum(*a as usize);
+        for (at, (_, b)) in others[from..to].iter().enumerate() {
             pairs += 1;
-            let full = second
-                .sum(*b)
-                .iter()
-                .zip(taken)
-                .enumerate()
-                .all(|(d, (b, a))| {
-                    let left = items.capacity[d].checked_sub(a + b);
-                    left.is_some_and(|left| left <= spare[d])
-                });
-            if full && (a, *b) != (0, 0) {
-                let mut filling = first.items(a);
-                filling.extend(second.items(*b));
-                filling.sort_unstable();
-                out.push(filling);
+            let with = second.sum(*b as usize);
+            let full = with.iter().zip(taken).enumerate().all(|(d, (b, a))| {
+                let left = items.capacity[d].checked_sub(a + b);
+                left.is_some_and(|left| left <= spare[d])
+            });
+            if full && (*a, *b) != (0, 0) {
+                found.push((*a, from + at));
             }
         }
-        if pairs > PAIRS || out.len() > FILLINGS {
+        if pairs > PAIRS || found.len() > FILLINGS {
             return None;
         }
     }
     *work += pairs;
-    Some(out)
+    found.sort_unstable();
+    let filling = |(a, at): (u32, usize)| {
+        let mut filling = first.items(a as usize);
+        filling.extend(second.items(others[at].1 as usize));
+        filling.sort_unstable();
+        filling
+    };
+    Some(found.into_iter().map(filling).collect())
 }
 
 /// Lists of numbers, one after the other.
@@ -278,6 +303,9 @@ struct Covering {
     /// each choice.
     trail: Vec<u32>,
     marks: Vec<usize>,
+    /// What each filling leaves free, and what those not chosen yet may.
+    waste: Items,
+    spare: Vec<u64>,
     nodes: usize,
     steps: u64,
 }
@@ -294,7 +322,7 @@ impl Covering {
         }
         for at in 0..self.of_item.of(item).len() {
             let f = self.of_item.of(item)[at] as usize;
-            if self.blocked[f] {
+            if self.blocked[f] || !self.waste.fits(f, &self.spare) {
                 continue;
             }
             if self.steps == 0 {
@@ -313,6 +341,7 @@ impl Covering {
     /// none, the rest is not looked at.
     fn choose(&mut self, f: usize) -> bool {
         self.chosen.push(f);
+        self.waste.take(f, &mut self.spare);
         self.marks.push(self.trail.len());
         for item in self.items_of.of(f) {
             self.covered[*item as usize] = true;
@@ -341,6 +370,7 @@ impl Covering {
 
     fn undo(&mut self, f: usize) {
         self.chosen.pop();
+        self.waste.give(f, &mut self.spare);
         for item in self.items_of.of(f) {
             self.covered[*item as usize] = false;
         }
@@ -398,6 +428,32 @@ pub(super) mod tests {
             };
             assert!(nodes.len() == 7 && holds(&items, &nodes), "seed {seed}");
             assert_eq!(cover(&items, 6, &mut work), Cover::Impossible);
+        }
+    }
+
+    #[test]
+    fn fillings_are_all_sets_that_leave_little_free() {
+        for seed in 1..=40 {
+            let items = planted(3, seed);
+            let mut draws = Draws::new(seed + 100);
+            let spare = [draws.below(250), draws.below(900)];
+            let mut all: Vec<Vec<usize>> = (1u32..1 << items.len())
+                .map(|set| {
+                    let inside = |item: &usize| (set >> item) & 1 == 1;
+                    (0..items.len()).filter(inside).collect::<Vec<_>>()
+                })
+                .filter(|set| {
+                    items.capacity.iter().enumerate().all(|(dim, has)| {
+                        let taken: u64 = set.iter().map(|item| items.demand(*item)[dim]).sum();
+                        taken <= *has && has - taken <= spare[dim]
+                    })
+                })
+                .collect();
+            let mut found = fillings(&items, &spare, &mut 0).unwrap();
+            all.sort_unstable();
+            found.sort_unstable();
+            assert!(!all.is_empty());
+            assert_eq!(found, all, "seed {seed}");
         }
     }
 
