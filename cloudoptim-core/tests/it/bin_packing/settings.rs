@@ -76,7 +76,16 @@ pub(crate) fn config(header: &Line) -> Config {
     let dear = header.get("spot-price").unwrap_or("40");
     if let Ok(percent) = dear.parse::<i64>() {
         let (as_of, dated) = spot_age(header);
-        config = config.with_spot_prices(spot_prices(percent), as_of);
+        let mut prices = spot_prices(percent);
+        if let Some((name, percent)) = header.get("dear-spot").and_then(|d| d.split_once(':')) {
+            let dear = spot_prices(percent.parse().unwrap());
+            prices.retain(|p| p.instance_type.as_str() != name);
+            prices.extend(
+                dear.into_iter()
+                    .filter(|p| p.instance_type.as_str() == name),
+            );
+        }
+        config = config.with_spot_prices(prices, as_of);
         config.spot_prices_as_of = config.spot_prices_as_of.filter(|_| dated);
     }
     config = config.with_moves_from_kept(!header.has("keep-others"));

@@ -280,7 +280,7 @@ const LEAST: f64 = 1.0;
 
 /// Rounds whose fillings the simplex method does not take, in a row, after which none
 /// are looked for: next to prices of zero rounding looks like a gain without end.
-const IDLE: u32 = 8;
+pub(super) const IDLE: u32 = 8;
 
 /// Nodes that items would need which have none, as an error of the simplex method.
 const LEFT_OUT: f64 = 1e-6;

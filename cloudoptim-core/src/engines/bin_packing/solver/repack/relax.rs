@@ -6,7 +6,7 @@
 //! its items' moves. Items that move between kept nodes are free here, so the
 //! optimum is never above what a repacking costs.
 
-use super::super::bound::{SCALE, amounts};
+use super::super::bound::{IDLE, SCALE, amounts};
 use super::super::lp::{Column, Master};
 use super::super::model::Model;
 use super::super::parallel;
@@ -282,9 +282,17 @@ impl<'a> Relaxation<'a> {
             sources.push(Source::Fill(fill));
         }
         let mut best = (f64::NEG_INFINITY, vec![0.0; g]);
+        let mut idle = 0;
         loop {
-            let left = pivot_limit.saturating_sub(master.pivots);
+            let before = master.pivots;
+            let left = pivot_limit.saturating_sub(before);
             if left == 0 || master.solve(left).is_err() {
+                break;
+            }
+            // What seems worth its price by a little may not be worth a pivot, and
+            // would be found again and again.
+            idle = if master.pivots > before { 0 } else { idle + 1 };
+            if idle > IDLE {
                 break;
             }
             let objective = master.objective();
