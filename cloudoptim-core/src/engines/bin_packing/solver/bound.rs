@@ -8,7 +8,8 @@
 //! ([`Certificate`]), and only what those prove is reported.
 
 use super::grid::gcd;
-use super::lp::{Column, Filling, Master};
+use super::knapsack::Filling;
+use super::lp::{Column, Master};
 use super::model::Model;
 use super::parallel;
 use super::problem::Problem;

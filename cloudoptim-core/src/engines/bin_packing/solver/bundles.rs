@@ -10,8 +10,8 @@
 //! [`Search::keep_possible`]).
 
 use super::branches::Rests;
+use super::knapsack::{Filling, Knapsack};
 use super::labels::Priced;
-use super::lp::{Filling, Knapsack};
 use super::pricing::Search;
 use super::solution::ShareOf;
 

@@ -9,7 +9,7 @@
 //! many, those that promise the least go, and what they promised stays in the
 //! upper bound (Irnich and Desaulniers 2005 call the method label setting).
 
-use super::lp::{Filling, Knapsack};
+use super::knapsack::{Filling, Knapsack};
 use super::pricing::Search;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

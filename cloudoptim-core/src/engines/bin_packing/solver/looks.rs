@@ -2,8 +2,8 @@
 
 use super::bundles::{Bundler, Bundling, FEW_BUNDLES, MANY_BUNDLES};
 use super::joined::Bundled;
+use super::knapsack::Filling;
 use super::labels::Priced;
-use super::lp::Filling;
 use super::pricing::Search;
 use super::room::Pricer;
 

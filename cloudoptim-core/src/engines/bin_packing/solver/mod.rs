@@ -39,6 +39,7 @@ mod hybrid;
 mod improve;
 mod integer;
 mod joined;
+mod knapsack;
 mod labels;
 mod level;
 mod limited;

@@ -1,7 +1,7 @@
 //! What can be filled: a node type, a node that stands, or several poured
 //! together; and what its fractional knapsack looks like.
 
-use super::lp::Knapsack;
+use super::knapsack::Knapsack;
 use super::model::{Model, Shape, Type};
 use super::problem::Problem;
 use super::solution::{ShareOf, SplitOn};
