@@ -4,6 +4,7 @@ mod conformance;
 mod connection;
 mod fake;
 mod faults;
+mod logged;
 mod on_plane;
 mod reading;
 mod recorded;

@@ -530,13 +530,7 @@ async fn a_change_is_sent_only_in_the_mode_that_sends() {
 #[tokio::test]
 async fn a_log_at_every_level_of_a_whole_collection_holds_no_secret() {
     let Some(plane) = shared().await else { return };
-    let logged = super::wire::Logged::default();
-    let writer = logged.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let heard = super::logged::Logged::hear();
     let reader = client(plane, plane.admin_token());
     let cluster = ClusterReader::open(
         reader,
@@ -544,8 +538,7 @@ async fn a_log_at_every_level_of_a_whole_collection_holds_no_secret() {
         ReadOptions::default(),
     );
     read(cluster.await.unwrap()).await;
-    drop(guard);
-    let text = logged.text();
+    let text = heard.text();
     assert!(text.contains("read a page"), "the log is on");
     assert!(!text.contains(CANARY) && !text.contains(plane.admin_token()));
 }

@@ -1,6 +1,7 @@
 //! What goes over the wire, seen by a server that does as it is told.
 
 use super::fake::{StoppedClock, UID};
+use super::logged::Logged;
 use cloudoptim_aws::k8s::{
     ActMode, Acting, ApiFailure, ClusterReader, ConnectOptions, Connection, ReadOptions, Reader,
     Reading,
@@ -8,7 +9,6 @@ use cloudoptim_aws::k8s::{
 use cloudoptim_core::model::ClusterUid;
 use cloudoptim_core::providers::{PodSource, ProviderError};
 use http::Method;
-use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -385,36 +385,9 @@ async fn a_refusal_names_what_is_missing() {
     assert_eq!(ApiFailure::of(&error).unwrap().reason, "Forbidden");
 }
 
-/// Everything that is logged, at every level, through `tracing` and `log`.
-#[derive(Clone, Default)]
-pub(super) struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Logged {
-    pub(super) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_log_at_any_level_holds_a_credential_or_a_body() {
-    let logged = Logged::default();
-    let writer = logged.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let heard = Logged::hear();
     let server = Server::start(|nth, _| match nth {
         1 => answer("200 OK", "", r#"{"data":{"password":"hunter2-canary"}}"#),
         2 => answer(
@@ -440,7 +413,7 @@ async fn no_log_at_any_level_holds_a_credential_or_a_body() {
         .unwrap_err();
     shown.push_str(&format!("{act:?} {lost} {lost:?}"));
     assert!(server.requests()[0].contains(CANARY), "it was sent");
-    let logged = logged.text();
+    let logged = heard.text();
     assert!(logged.contains("sending a change"), "the log is on");
     for text in [shown, logged] {
         assert!(!text.contains(CANARY), "{text}");
