@@ -88,6 +88,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         catalog: &catalog,
         policy: &policy,
         ledgers: &ledgers,
+        deadline: None,
     };
     let plan = optimize_observed(&inputs, &mut |step| {
         progress.show(step.done, step.of, &format!("ask {}", step.engine));

@@ -1,6 +1,10 @@
 //! What the operating system says of this process.
 
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use cloudoptim_core::providers::{Clock, Deadline};
 use std::fs;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The largest resident size since the start, or since [`reset_peak`], in MB
@@ -56,5 +60,26 @@ impl Watch {
     /// Seconds since the start.
     pub fn seconds(self) -> f64 {
         self.0.elapsed().as_secs_f64()
+    }
+}
+
+/// A deadline so many milliseconds from now.
+pub fn deadline_in(milliseconds: u32) -> Deadline {
+    let clock = Arc::new(Watch::start());
+    Deadline::after(clock, TimeDelta::milliseconds(i64::from(milliseconds)))
+}
+
+#[async_trait]
+impl Clock for Watch {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + self.monotonic()
+    }
+
+    fn monotonic(&self) -> TimeDelta {
+        TimeDelta::from_std(self.0.elapsed()).unwrap_or(TimeDelta::MAX)
+    }
+
+    async fn sleep(&self, span: TimeDelta) {
+        std::thread::sleep(span.to_std().unwrap_or_default());
     }
 }

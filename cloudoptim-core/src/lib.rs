@@ -1,7 +1,8 @@
 //! Pure decisions that cut the cost of Kubernetes clusters on AWS.
 //!
 //! Nothing here reads a clock, opens a file or talks to a network: a snapshot
-//! goes in, a plan comes out, and the same input gives the same bytes.
+//! goes in, a plan comes out, and the same input gives the same bytes. Who cannot
+//! wait for that passes a [`Deadline`](providers::Deadline) by a clock of their own.
 //!
 //! | feature | adds |
 //! | --- | --- |

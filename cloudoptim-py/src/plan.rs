@@ -49,6 +49,7 @@ impl Made {
             catalog,
             policy: &self.policy,
             ledgers: &self.ledgers,
+            deadline: None,
         }
     }
 }

@@ -142,6 +142,7 @@ impl Cluster {
             catalog: &Catalog::default(),
             policy: &Policy::default(),
             ledgers: &Ledgers::default(),
+            deadline: None,
         };
         let input = PlanInput {
             outputs: vec![EngineOutput::new(EngineId::BinPacking, decisions)],

@@ -4,11 +4,13 @@
 mod anew;
 mod baselines;
 mod decided;
+mod options;
 
 use self::anew::{Anew, anew};
 use self::baselines::{Baseline, Of};
 use self::decided::{Plan, plan};
-use super::{Usage, complain, json, number, value};
+use self::options::{Launch, Options};
+use super::{Usage, complain, json};
 use crate::baseline::yard::{ClusterYard, Habit, SceneYard};
 use crate::certificate::repack::{Certified, certify};
 use crate::documents;
@@ -20,12 +22,11 @@ use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
 use crate::scene::{self, Sizes, scaled_down};
 use cloudoptim_core::catalog::Catalog;
 use cloudoptim_core::engines::Inputs;
-use cloudoptim_core::engines::bin_packing::solver::{self, PrefixEnd, RepackEffort, repack};
+use cloudoptim_core::engines::bin_packing::solver::{self, PrefixEnd, RepackEffort, repack_until};
 use cloudoptim_core::engines::bin_packing::{
     Config, Launchable, Repacking, launchable_copies, launchable_type, repacking_with_proof,
     unknown_minima,
 };
-use cloudoptim_core::input::InputOptions;
 use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::{
     Bytes, CapacityType, Cluster, MicroUsdPerHour, MilliCpu, Node, OfferingPrice, Resources,
@@ -36,41 +37,7 @@ use cloudoptim_core::policy::Policy;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
-
-/// What may be launched.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Launch {
-    /// More of what is there, and the types of `--types` or, without that
-    /// option, the catalogue's types of the families that are there.
-    #[default]
-    Types,
-    /// More of what is there.
-    Copies,
-    /// Nothing: nodes only go.
-    Nothing,
-}
-
-#[derive(Default)]
-struct Options {
-    paths: Vec<PathBuf>,
-    types: Option<PathBuf>,
-    launch: Option<Launch>,
-    scene: Option<String>,
-    nodes: Option<usize>,
-    keep: f64,
-    seed: u64,
-    move_price: Option<MicroUsdPerHour>,
-    input: InputOptions,
-    node_share: u32,
-    zone_share: u32,
-    plan: bool,
-    keep_others: bool,
-    keep_unknown_minima: bool,
-    anew: bool,
-    baselines: bool,
-    json: bool,
-}
+use std::path::Path;
 
 /// Nodes of a made-up cluster; pods and workloads of one that is scaled down.
 const NODES: usize = 1_000;
@@ -79,89 +46,6 @@ const WORKLOADS: usize = 40;
 
 /// What a move is worth when nobody says: two cents for an eviction, over a week.
 const MOVE_PRICE: MicroUsdPerHour = MicroUsdPerHour(20_000 / 168);
-
-impl Options {
-    fn parse(args: Vec<String>) -> Result<Self, Usage> {
-        let mut options = Self {
-            nodes: None,
-            keep: 0.7,
-            seed: 1,
-            node_share: 100,
-            zone_share: 100,
-            ..Self::default()
-        };
-        options.input.complete = true;
-        let mut args = args.into_iter();
-        while let Some(arg) = args.next() {
-            match arg.as_str() {
-                "--types" => options.types = Some(value(&arg, &mut args)?.into()),
-                "--launch" => {
-                    options.launch = Some(match value(&arg, &mut args)?.as_str() {
-                        "types" => Launch::Types,
-                        "copies" => Launch::Copies,
-                        "nothing" => Launch::Nothing,
-                        other => {
-                            return Err(Usage(format!(
-                                "--launch must be types, copies or nothing, got {other:?}"
-                            )));
-                        }
-                    });
-                }
-                "--scene" => options.scene = Some(value(&arg, &mut args)?),
-                "--nodes" => options.nodes = Some(number(&arg, &mut args)?),
-                "--keep" => {
-                    options.keep = number(&arg, &mut args)?;
-                    if !(0.0..=1.0).contains(&options.keep) {
-                        return Err(Usage(format!(
-                            "--keep must be from 0 to 1, got {}",
-                            options.keep
-                        )));
-                    }
-                }
-                "--seed" => options.seed = number(&arg, &mut args)?,
-                "--move-price" => {
-                    let usd: f64 = number(&arg, &mut args)?;
-                    let price = MicroUsdPerHour::from_usd(usd).filter(|p| p.0 >= 0);
-                    options.move_price = Some(price.ok_or_else(|| {
-                        Usage(format!("--move-price must not be below zero, got {usd}"))
-                    })?);
-                }
-                "--region" => options.input.region = Some(value(&arg, &mut args)?.into()),
-                "--node-share" => options.node_share = percent(&arg, &mut args)?,
-                "--zone-share" => options.zone_share = percent(&arg, &mut args)?,
-                "--plan" => options.plan = true,
-                "--keep-others" => options.keep_others = true,
-                "--keep-unknown-minima" => options.keep_unknown_minima = true,
-                "--anew" => options.anew = true,
-                "--baselines" => options.baselines = true,
-                "--json" => options.json = true,
-                _ if arg.starts_with("--") => {
-                    return Err(Usage(format!("unknown option {arg}")));
-                }
-                _ => options.paths.push(arg.into()),
-            }
-        }
-        if options.paths.is_empty() && options.scene.is_none() {
-            return Err(Usage("consolidate needs a path".to_owned()));
-        }
-        if let Some(scene) = &options.scene
-            && !["uniform", "mixed", "rightsized", "scaled-down"].contains(&scene.as_str())
-        {
-            return Err(Usage(format!(
-                "--scene must be uniform, mixed, rightsized or scaled-down, got {scene:?}"
-            )));
-        }
-        Ok(options)
-    }
-}
-
-fn percent(arg: &str, args: &mut impl Iterator<Item = String>) -> Result<u32, Usage> {
-    let percent: u32 = number(arg, args)?;
-    if !(1..=100).contains(&percent) {
-        return Err(Usage(format!("{arg} must be from 1 to 100, got {percent}")));
-    }
-    Ok(percent)
-}
 
 /// A point of the frontier.
 #[derive(Debug, Serialize)]
@@ -355,19 +239,22 @@ fn measure(
         prices: prices.collect(),
         ..Overlay::default()
     };
+    // It counts from here: what may be launched is part of the answer.
+    let deadline = options.deadline();
+    let watch = Watch::start();
     let inputs = Inputs {
         snapshot,
         overlay: &overlay,
         catalog,
         policy: &policy,
         ledgers: &ledgers,
+        deadline: deadline.as_ref(),
     };
     let launchables = launchables(&inputs, cluster, types, options.launch.unwrap_or_default());
     let config = Config::default()
         .with_max_workload_share_percent(options.node_share)
         .with_max_workload_zone_share_percent(options.zone_share)
         .with_moves_from_kept(!options.keep_others);
-    let watch = Watch::start();
     let unknown = unknown_minima(&inputs, cluster);
     let lifted = unknown.iter().filter(|_| !options.keep_unknown_minima);
     let (answer, proof) = repacking_with_proof(
@@ -400,13 +287,16 @@ fn measure(
     }
     let at = answer.points.iter().position(|p| p == chosen).unwrap_or(0);
     let nodes = cluster.nodes.items().len();
+    // Each question has its own.
+    let deadlines = [options.deadline(), options.deadline()];
+    let within = |deadline| Inputs { deadline, ..inputs };
     let plan = if options.plan {
-        Some(plan(&config, &inputs, cluster)?)
+        Some(plan(&config, &within(deadlines[0].as_ref()), cluster)?)
     } else {
         None
     };
     let anew = if options.anew {
-        Some(anew(&config, &inputs, cluster)?)
+        Some(anew(&config, &within(deadlines[1].as_ref()), cluster)?)
     } else {
         None
     };
@@ -546,7 +436,9 @@ fn scene(
     let fleet = scene.fleet(buy);
     reset_peak();
     let watch = Watch::start();
-    let answer = repack(&fleet, &RepackEffort::default()).map_err(|err| err.to_string())?;
+    let deadline = options.deadline();
+    let answer = repack_until(&fleet, &RepackEffort::default(), deadline.as_ref())
+        .map_err(|err| err.to_string())?;
     let seconds = watch.seconds();
     let price = options.move_price.unwrap_or(MOVE_PRICE);
     let chosen = answer.chosen(price).ok_or("no point on the frontier")?;

@@ -67,6 +67,8 @@ options of packing:
                       first-fit decreasing, told anew
   --assignment FILE   writes who goes where as CSV: instance,pod,node,type,zone
   --effort quick|full how much work to do (default full)
+  --deadline-ms N     ends the search N milliseconds after its start, with what
+                      it has by then (default: when its work is done)
 
 options of consolidate:
   --types FILE        prices and sizes from a CSV file, as of packing
@@ -87,6 +89,8 @@ options of consolidate:
   --keep-others       no plan moves pods off nodes that stay
   --anew              what the pods would need were there no node yet, bought on
                       demand; judged, too
+  --deadline-ms N     ends each search N milliseconds after its start, with what
+                      it has by then (default: when its work is done)
   --baselines         a line after ours for Karpenter's consolidation, with its
                       Balanced policy too, the cluster autoscaler's threshold and
                       descheduler's HighNodeUtilization, told anew

@@ -7,9 +7,9 @@ use crate::check;
 use crate::instance::{Assignment, Instance};
 use crate::load::{self, LoadError};
 use crate::machine_limits::MachineLimit;
-use crate::process::{Watch, load_average, peak_rss_mb, reset_peak};
+use crate::process::{Watch, deadline_in, load_average, peak_rss_mb, reset_peak};
 use crate::{sample, seeded};
-use cloudoptim_core::engines::bin_packing::solver::{Effort, solve_observed, threads};
+use cloudoptim_core::engines::bin_packing::solver::{Effort, solve_until, threads};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -30,6 +30,7 @@ struct Options {
     assignment: Option<PathBuf>,
     quick: bool,
     json: bool,
+    deadline_ms: Option<u32>,
     limits: Vec<MachineLimit>,
 }
 
@@ -88,6 +89,7 @@ impl Options {
                         }
                     }
                 }
+                "--deadline-ms" => options.deadline_ms = Some(number(&arg, &mut args)?),
                 "--json" => options.json = true,
                 "--limit" => {
                     let limit = value(&arg, &mut args)?.parse();
@@ -367,7 +369,7 @@ impl Report {
             }
             instance.machine_limits.push(limit.clone());
         }
-        let (line, assignment) = match measure(&instance, options.quick) {
+        let (line, assignment) = match measure(&instance, options.quick, options.deadline_ms) {
             Ok(measured) => measured,
             Err(err) => {
                 self.ok = complain(&format!("{}: {err}", instance.name));
@@ -405,7 +407,11 @@ impl Report {
 }
 
 /// Solves one instance and judges the answer.
-fn measure(instance: &Instance, quick: bool) -> Result<(Line, Assignment), String> {
+fn measure(
+    instance: &Instance,
+    quick: bool,
+    deadline_ms: Option<u32>,
+) -> Result<(Line, Assignment), String> {
     reset_peak();
     let (problem, groups) = instance.problem();
     let effort = if quick {
@@ -415,7 +421,8 @@ fn measure(instance: &Instance, quick: bool) -> Result<(Line, Assignment), Strin
     };
     let watch = Watch::start();
     let mut first_feasible = None;
-    let solution = solve_observed(&problem, &effort, &mut |progress| {
+    let deadline = deadline_ms.map(deadline_in);
+    let solution = solve_until(&problem, &effort, deadline.as_ref(), &mut |progress| {
         if progress.unplaced == 0 && first_feasible.is_none() {
             first_feasible = Some(watch.seconds());
         }

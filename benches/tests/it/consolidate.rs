@@ -139,6 +139,7 @@ fn repacked(
         catalog: &CATALOG,
         policy: &Policy::default(),
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     let cluster = &snapshot.clusters[0];
     let launchables = launchable_copies(&inputs, cluster);
@@ -241,6 +242,7 @@ fn groups_keep_as_many_nodes_as_they_have_to_have() {
             catalog: &CATALOG,
             policy: &Policy::default(),
             ledgers: &Ledgers::default(),
+            deadline: None,
         };
         let cluster = &snapshot.clusters[0];
         let (launchables, answer) = repacked(&snapshot, &overlay, &config);
@@ -303,6 +305,7 @@ fn green_fields_of_generated_clusters_break_no_rule_at_their_end_or_on_the_way()
             catalog: &CATALOG,
             policy: &Policy::default(),
             ledgers: &Ledgers::default(),
+            deadline: None,
         };
         let cluster = &snapshot.clusters[0];
         let types = ["m6i.large", "c6i.xlarge", "r6i.2xlarge", "m7g.4xlarge"];

@@ -271,6 +271,7 @@ impl Case {
             catalog: &CATALOG,
             policy: &policy,
             ledgers: &ledgers,
+            deadline: None,
         };
         then(&inputs, &self.snapshot.clusters[0])
     }

@@ -22,6 +22,7 @@ use crate::model::{
 };
 use crate::overlay::Overlay;
 use crate::policy::Policy;
+use crate::providers::Deadline;
 use crate::version::Version;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -99,9 +100,17 @@ pub struct Inputs<'a> {
     pub policy: &'a Policy,
     /// What earlier runs saw.
     pub ledgers: &'a Ledgers,
+    /// When searches have to end with what they have found. What that is depends on
+    /// the machine; without a deadline the same inputs give the same answer.
+    pub deadline: Option<&'a Deadline>,
 }
 
 impl<'a> Inputs<'a> {
+    /// Whether searches have to end.
+    pub fn is_late(&self) -> bool {
+        self.deadline.is_some_and(Deadline::has_passed)
+    }
+
     /// Now, to every engine: the moment of the snapshot.
     pub const fn now(&self) -> DateTime<Utc> {
         self.snapshot.taken_at

@@ -4,6 +4,7 @@ use super::ProviderError;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::fmt;
+use std::sync::Arc;
 
 /// Tells the time and waits.
 #[cfg_attr(any(test, feature = "mocks"), mockall::automock)]
@@ -18,6 +19,62 @@ pub trait Clock: fmt::Debug + Send + Sync {
 
     /// Waits. May be cancelled at any time.
     async fn sleep(&self, span: TimeDelta);
+}
+
+/// A moment at which work that could go on has to end with what it has.
+///
+/// What is found in time depends on the machine. Without a deadline the same input
+/// gives the same bytes: work is limited by counts.
+///
+/// ```
+/// use chrono::{DateTime, TimeDelta};
+/// use cloudoptim_core::memory::ManualClock;
+/// use cloudoptim_core::providers::Deadline;
+/// use std::sync::Arc;
+///
+/// let clock = Arc::new(ManualClock::at(DateTime::UNIX_EPOCH));
+/// let deadline = Deadline::after(clock.clone(), TimeDelta::seconds(2));
+/// assert!(!deadline.has_passed());
+/// clock.advance(TimeDelta::seconds(2));
+/// assert!(deadline.has_passed());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Deadline {
+    clock: Arc<dyn Clock>,
+    /// By the clock's [`monotonic`](Clock::monotonic) time.
+    at: TimeDelta,
+}
+
+impl Deadline {
+    /// So long after now. A span of zero or less has passed already.
+    pub fn after(clock: Arc<dyn Clock>, span: TimeDelta) -> Self {
+        let now = clock.monotonic();
+        let at = now
+            .checked_add(&span)
+            .unwrap_or(if span < TimeDelta::zero() {
+                TimeDelta::MIN
+            } else {
+                TimeDelta::MAX
+            });
+        Self { clock, at }
+    }
+
+    /// When a part of the work has to end that may take one of `parts` equal parts
+    /// of what is left of the time.
+    pub(crate) fn share(&self, parts: i32) -> Self {
+        let now = self.clock.monotonic();
+        let left = self.at.checked_sub(&now).unwrap_or(TimeDelta::MAX);
+        let part = left.checked_div(parts.max(1)).unwrap_or(left);
+        Self {
+            clock: self.clock.clone(),
+            at: now.checked_add(&part).unwrap_or(TimeDelta::MAX),
+        }
+    }
+
+    /// Whether it is over.
+    pub fn has_passed(&self) -> bool {
+        self.clock.monotonic() >= self.at
+    }
 }
 
 /// The emergency brake: a flag that an operator can set anywhere.

@@ -151,6 +151,9 @@ fn one(page: &mut Page, report: &Report<'_>, repacking: &Repacking) {
     if repacking.work_limit {
         page.markup("<p class=\"soft\">The work limit ended the search.</p>\n");
     }
+    if repacking.late {
+        page.markup("<p class=\"soft\">The deadline ended the search.</p>\n");
+    }
 }
 
 fn point_words(reached: &Reached<'_>) -> String {

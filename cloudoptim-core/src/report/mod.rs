@@ -27,6 +27,7 @@
 //!     catalog: &Catalog::empty(),
 //!     policy: &Policy::default(),
 //!     ledgers: &Ledgers::default(),
+//!     deadline: None,
 //! };
 //! let plan = optimize(&inputs)?;
 //! let report = Report::new(&plan).with_inputs(&inputs).with_title("nightly <run>");

@@ -96,6 +96,7 @@ fn planned(c: Cluster) -> Plan {
         catalog: &Catalog::empty(),
         policy: &Policy::default(),
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     let input = PlanInput {
         outputs: vec![EngineOutput::new(engine, vec![decision])],

@@ -420,6 +420,7 @@ fn run(config: &Config, snapshot: &Snapshot, ledgers: &Ledgers) -> EngineOutput 
         catalog: &catalog(),
         policy: &Policy::default(),
         ledgers,
+        deadline: None,
     };
     decide(config, &inputs).unwrap()
 }

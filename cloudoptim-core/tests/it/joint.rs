@@ -47,6 +47,7 @@ pub(crate) fn run_on(
         catalog,
         policy,
         ledgers,
+        deadline: None,
     })
     .unwrap()
 }

@@ -46,5 +46,6 @@ mod schema;
 mod shop_waste;
 mod spot;
 mod spot_over_time;
+mod ticking;
 mod usage;
 mod zombie_volumes;

@@ -48,6 +48,7 @@ fn run(config: &Config, snapshot: &Snapshot, catalog: &Catalog) -> EngineOutput 
         catalog,
         policy: &Policy::default(),
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     decide(config, &inputs).unwrap()
 }

@@ -202,6 +202,7 @@ fn inputs<'a>(snapshot: &'a Snapshot, ledgers: &'a Ledgers) -> Inputs<'a> {
         catalog: &CATALOG,
         policy: &POLICY,
         ledgers,
+        deadline: None,
     }
 }
 

@@ -28,6 +28,7 @@ fn run(config: &Config, snapshot: &Snapshot, ledgers: &Ledgers) -> EngineOutput 
         catalog: &Catalog::empty(),
         policy: &Policy::default(),
         ledgers,
+        deadline: None,
     };
     decide(config, &inputs).unwrap()
 }

@@ -284,6 +284,7 @@ fn the_joint_run_launches_what_the_packer_wants() {
         catalog: &catalog(),
         policy: &policy,
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     let joint = optimize(&inputs).unwrap();
     assert_eq!(launches(&joint), 1, "{}", joint.explain());

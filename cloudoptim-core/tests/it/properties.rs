@@ -128,6 +128,7 @@ fn inputs<'a>(
         catalog,
         policy: &rest.1,
         ledgers,
+        deadline: None,
     }
 }
 

@@ -274,6 +274,7 @@ fn case(name: &str, width: usize) -> Case {
         catalog: &catalog,
         policy: &policy,
         ledgers: &ledgers,
+        deadline: None,
     };
     let plan = plan(&inputs, answers(name));
     let mut load = LoadReport::default();
@@ -409,6 +410,7 @@ fn a_node_without_a_price_is_counted_beside_the_sum() {
         catalog: &catalog,
         policy: &policy,
         ledgers: &ledgers,
+        deadline: None,
     };
     let plan = plan(&inputs, PlanInput::default());
     let html = report::html(&Report::new(&plan).with_inputs(&inputs));

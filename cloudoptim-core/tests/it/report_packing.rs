@@ -57,6 +57,7 @@ impl<'a> Given<'a> {
             catalog: &catalog,
             policy: &policy,
             ledgers: &ledgers,
+            deadline: None,
         };
         let input = PlanInput {
             outputs: self.outputs,
@@ -266,6 +267,7 @@ fn nodes_per_hour(snapshot: &Snapshot) -> i64 {
         catalog: &catalog,
         policy: &policy,
         ledgers: &ledgers,
+        deadline: None,
     };
     let cluster = &snapshot.clusters[0];
     let prices = cluster.nodes.items().iter();

@@ -55,6 +55,7 @@ fn run_with(config: &Config, snapshot: &Snapshot, ledgers: &Ledgers) -> EngineOu
         catalog: &catalog(),
         policy: &Policy::default(),
         ledgers,
+        deadline: None,
     };
     decide(config, &inputs).unwrap()
 }

@@ -44,6 +44,7 @@ fn run(
         catalog: &Catalog::embedded().unwrap(),
         policy: &Policy::default(),
         ledgers,
+        deadline: None,
     })
 }
 

@@ -439,6 +439,7 @@ pub(crate) fn run(
         catalog,
         policy: &Policy::default(),
         ledgers,
+        deadline: None,
     };
     decide(config, &inputs, &AdvisorPrior).unwrap()
 }

@@ -400,6 +400,7 @@ fn run(snapshot: &Snapshot, ledgers: &Ledgers) -> EngineOutput {
         catalog: &catalog(),
         policy: &Policy::default(),
         ledgers,
+        deadline: None,
     };
     decide(&Config::default(), &inputs).unwrap()
 }

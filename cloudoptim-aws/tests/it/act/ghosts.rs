@@ -370,6 +370,7 @@ impl Battery {
             catalog: &catalog(),
             policy: &Policy::default(),
             ledgers: &self.ledgers,
+            deadline: None,
         };
         optimize(&inputs).unwrap()
     }

@@ -290,6 +290,7 @@ pub(crate) fn drain_plan(snapshot: &Snapshot, nodes: &[&str]) -> Plan {
         catalog: &Catalog::default(),
         policy: &Policy::default(),
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     let plan = plan(
         &inputs,

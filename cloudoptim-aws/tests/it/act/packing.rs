@@ -208,6 +208,7 @@ fn packing_plan(snapshot: &Snapshot, spec: &WorldSpec) -> Plan {
         catalog: &Catalog::default(),
         policy: &policy,
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     optimize(&inputs).unwrap()
 }

@@ -90,6 +90,7 @@ fn plan_of(snapshot: &Snapshot, subject: Subject, action: Action) -> Plan {
         catalog: &Catalog::default(),
         policy: &Policy::default(),
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     let input = PlanInput {
         outputs: vec![EngineOutput::new(engine, vec![decision])],

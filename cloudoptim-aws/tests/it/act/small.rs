@@ -402,6 +402,7 @@ pub(super) fn planned(snapshot: &Snapshot, decisions: Vec<Decision>) -> Plan {
         catalog: &Catalog::default(),
         policy: &Policy::default(),
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     let input = PlanInput {
         outputs: outputs.collect(),

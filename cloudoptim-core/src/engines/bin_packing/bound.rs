@@ -2,7 +2,9 @@
 
 use super::commitments::Prices;
 use super::shop::Shop;
-use super::solver::{Class, Effort, Mask, NodeType, Offering, Problem, solve};
+use super::solver::{
+    Class, Effort, Mask, NodeType, Offering, Problem, ProblemError, Solution, solve_until,
+};
 use crate::catalog::NodeOverheads;
 use crate::engines::{Alternative, Inputs};
 use crate::model::{
@@ -13,6 +15,7 @@ use crate::scheduling::capacity::{daemon_overhead, hypothetical_node, selects, u
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{InfeasibleResize, Movability, effective_request};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 /// A bound, and what else could be bought.
 #[derive(Debug, Default)]
@@ -64,7 +67,7 @@ pub(super) fn bound(
         .then(|| problem(inputs, cluster, Kinds::AsNow(shop, prices)))
         .flatten();
     match as_now {
-        Some(problem) => match solve(&problem, &Effort::quick()) {
+        Some(problem) => match in_time(&problem, &Effort::quick(), inputs) {
             Ok(solution) => {
                 let left_out: u64 = solution.unplaced.iter().map(|u| u64::from(u.count)).sum();
                 bound.lower_bound = Some(solution.lower_bound);
@@ -85,7 +88,7 @@ pub(super) fn bound(
         None => bound.proof = "no bound: there is no node".to_owned(),
     }
     if let Some(problem) = problem(inputs, cluster, Kinds::OnDemand)
-        && let Ok(solution) = solve(&problem, &green_field())
+        && let Ok(solution) = in_time(&problem, &green_field(), inputs)
     {
         let now: MicroUsdPerHour = cluster
             .nodes
@@ -117,7 +120,20 @@ pub(super) fn bound(
             moves: u64::try_from(cluster.pods.items().len()).unwrap_or(u64::MAX),
         });
     }
+    if inputs.is_late() {
+        bound.proof.push_str("; the deadline ended the search");
+    }
     bound
+}
+
+fn in_time(
+    problem: &Problem,
+    effort: &Effort,
+    inputs: &Inputs<'_>,
+) -> Result<Solution, ProblemError> {
+    solve_until(problem, effort, inputs.deadline, &mut |_| {
+        ControlFlow::Continue(())
+    })
 }
 
 struct Kind<'a> {

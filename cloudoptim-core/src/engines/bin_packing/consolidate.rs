@@ -153,6 +153,7 @@ pub(super) fn consolidate(
     let mut shop = Shop::new(config, inputs, cluster, cloud, &at_the_end);
     let start = Start {
         config,
+        inputs,
         cluster,
         owners: &owners,
         candidates: &candidates,
@@ -167,6 +168,7 @@ pub(super) fn consolidate(
     let limits = Limits::new(config, inputs, cluster, cloud);
     let minima = minima.selling(&shop);
     let rows = (&limits, &minima);
+    let deadline = inputs.deadline;
     let aim = |means: Means<'_, '_>| {
         let shares = Shares {
             share: &start.share,
@@ -184,7 +186,7 @@ pub(super) fn consolidate(
         )
     };
     let nothing = Shop::default();
-    if let Some(target) = aim(Means::new(&nothing, rows, false)) {
+    if let Some(target) = aim(Means::new(&nothing, rows, false, deadline)) {
         let aimed = start.attempt(Some(&target), &nothing);
         if aimed.worth(config) > best.worth(config) {
             best = aimed;
@@ -192,7 +194,7 @@ pub(super) fn consolidate(
     }
     let whole = shop.clone();
     if !shop.wares.is_empty() {
-        let aimed = |shop: &Shop| aim(Means::new(shop, rows, false));
+        let aimed = |shop: &Shop| aim(Means::new(shop, rows, false, deadline));
         let with_launches = start.with_launches(&mut shop, &limits, aimed);
         if let Some(launching) = with_launches.filter(|l| l.pays_beside(&best, config)) {
             best = launching;
@@ -200,19 +202,20 @@ pub(super) fn consolidate(
     }
     if config.moves_from_kept {
         let mut others = Vec::new();
-        let target = aim(Means::new(&nothing, rows, true));
+        let target = aim(Means::new(&nothing, rows, true, deadline));
         if let Some(target) = target.filter(|t| !t.shifts.is_empty()) {
             others.push((start.attempt(Some(&target), &nothing), None));
         }
         if !whole.wares.is_empty() {
             let mut shop = whole;
-            let aimed = |shop: &Shop| aim(Means::new(shop, rows, true));
+            let aimed = |shop: &Shop| aim(Means::new(shop, rows, true, deadline));
             if let Some(launching) = start.with_launches(&mut shop, &limits, aimed) {
                 others.push((launching, Some(shop)));
             }
         }
         for (other, with) in others {
-            if other.shifts && start.goes_further(inputs, &other, &best) {
+            let new = other.shifts && !inputs.is_late();
+            if new && start.goes_further(&other, &best) {
                 best = other;
                 shop = with.unwrap_or(shop);
             }
@@ -237,6 +240,7 @@ const MOST_CUTS: usize = 6;
 /// A cluster before anything moves.
 struct Start<'s, 'a> {
     config: &'s Config,
+    inputs: &'s Inputs<'s>,
     cluster: &'s Cluster,
     owners: &'s OwnerIndex,
     candidates: &'s [Candidate<'a>],
@@ -281,8 +285,8 @@ impl Attempt {
 impl Start<'_, '_> {
     /// Whether an attempt that moves pods off nodes that stay is worth more than
     /// another: as decided, and as far as there is a safe way there in time.
-    fn goes_further(&self, inputs: &Inputs<'_>, attempt: &Attempt, other: &Attempt) -> bool {
-        let worth = |a: &Attempt| carried_out(self.config, inputs, self.cluster, &a.answer);
+    fn goes_further(&self, attempt: &Attempt, other: &Attempt) -> bool {
+        let worth = |a: &Attempt| carried_out(self.config, self.inputs, self.cluster, &a.answer);
         attempt.pays_beside(other, self.config) && worth(attempt) > worth(other)
     }
 
@@ -366,7 +370,7 @@ impl Start<'_, '_> {
         true
     }
 
-    /// Tries every node: those of the target first, in its order.
+    /// Tries every node in time: those of the target first, in its order.
     fn attempt(&self, target: Option<&Target>, shop: &Shop) -> Attempt {
         let (config, cluster) = (self.config, self.cluster);
         let mut world = self.world.clone();
@@ -417,6 +421,10 @@ impl Start<'_, '_> {
                 node: name.clone(),
             };
             let reasons = match (candidate.owner.as_ref(), candidate.price) {
+                (Some(_), Some(_)) if candidate.stays.is_empty() && self.inputs.is_late() => {
+                    let makes_room = shifts.done_at(&name);
+                    vec![makes_room.unwrap_or(Reason::OutOfTime)]
+                }
                 (Some(owner), Some(price)) if candidate.stays.is_empty() => {
                     // A node that made room for others keeps what it has.
                     let stays = shifts.done_at(&name).map(Box::new);

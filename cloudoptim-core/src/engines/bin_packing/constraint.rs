@@ -80,7 +80,8 @@ pub enum Price {
         /// What.
         missing: Vec<MissingEvidence>,
     },
-    /// The limit was reached before its turn.
+    /// The limit was reached before its turn, or the
+    /// [deadline](Inputs::deadline) before its end.
     NotTried,
 }
 
@@ -428,6 +429,7 @@ fn of_operator(config: &Config, inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<(
 /// # show(&Inputs {
 /// #     snapshot: &snapshot, overlay: &Overlay::default(), catalog: &Catalog::empty(),
 /// #     policy: &Policy::default(), ledgers: &Ledgers::default(),
+/// #     deadline: None,
 /// # })?;
 /// # Ok::<(), cloudoptim_core::engines::EngineError>(())
 /// ```
@@ -466,7 +468,7 @@ pub fn constraint_prices(
             Price::Unknown {
                 missing: base.missing.iter().cloned().chain(nodes).collect(),
             }
-        } else if tried >= pricing.most {
+        } else if tried >= pricing.most || inputs.is_late() {
             Price::NotTried
         } else {
             tried += 1;
@@ -476,6 +478,7 @@ pub fn constraint_prices(
                 answer.at_least_per_month,
                 answer.at_most_per_month,
             ) {
+                _ if answer.after.late => Price::NotTried,
                 (Some(per_month), Some(at_least), Some(at_most)) => {
                     known.push(change.clone());
                     Price::Known {
@@ -502,11 +505,13 @@ pub fn constraint_prices(
         Price::NotTried => (2, Reverse(MicroUsdPerMonth::ZERO)),
     });
     let together_per_month = match known.as_slice() {
+        [] if inputs.is_late() => None,
         [] => base.missing.is_empty().then_some(MicroUsdPerMonth::ZERO),
         all => {
             // Without all of them each one's repacking is still possible.
             let best = prices.iter().filter_map(ConstraintPrice::per_month).max();
-            let together = base.with(all)?.saves_per_month;
+            let answer = base.with(all)?;
+            let together = answer.saves_per_month.filter(|_| !answer.after.late);
             together.map(|t| best.map_or(t, |best| t.max(best)))
         }
     };

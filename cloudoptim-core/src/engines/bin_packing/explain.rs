@@ -137,6 +137,7 @@ fn against(
 /// # let inputs = Inputs {
 /// #     snapshot: &snapshot, overlay: &overlay, catalog: &catalog,
 /// #     policy: &policy, ledgers: &ledgers,
+/// #     deadline: None,
 /// # };
 /// let answer = explain_pod(&Config::default(), &inputs, &"c".into(), "shop/web-1", &"n1".into())?;
 /// assert_eq!(
@@ -329,6 +330,7 @@ impl fmt::Display for NodeExplanation {
 /// # let inputs = Inputs {
 /// #     snapshot: &snapshot, overlay: &overlay, catalog: &catalog,
 /// #     policy: &policy, ledgers: &ledgers,
+/// #     deadline: None,
 /// # };
 /// let answer = explain_node(&Config::default(), &inputs, &"c".into(), &"n1".into())?;
 /// assert!(!answer.goes);

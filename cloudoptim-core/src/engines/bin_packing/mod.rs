@@ -32,6 +32,12 @@
 //! On spot only what is [let there](Config::spot_percent), at a price with its
 //! risk.
 //!
+//! Searches are limited by counts of their work. With a
+//! [deadline](Inputs::deadline) they end in time with what they have: plans, points
+//! and bounds hold all the same, nodes that were not tried say so
+//! ([`Reason::OutOfTime`]), and prices that were not found are not told. The way
+//! there of a plan that was found ([`migration`]) is not cut short.
+//!
 //! The figures carry a proven lower bound: no set of nodes of the kinds that
 //! the cluster runs now, and of those that could be launched, holds these pods
 //! for less. Settings and their sources

@@ -215,6 +215,9 @@ pub enum Reason {
         /// The most that a plan removes.
         max_nodes: u32,
     },
+    /// The [deadline](crate::engines::Inputs::deadline) passed before the node was
+    /// tried.
+    OutOfTime,
 }
 
 impl Reason {
@@ -249,6 +252,7 @@ impl Reason {
         "headroom",
         "pool_headroom",
         "plan_is_full",
+        "out_of_time",
     ];
 }
 
@@ -385,6 +389,7 @@ impl fmt::Display for Reason {
             Self::PlanIsFull { max_nodes } => {
                 write!(f, "the plan removes {max_nodes} nodes already")
             }
+            Self::OutOfTime => f.write_str("it was not tried before the deadline"),
         }
     }
 }

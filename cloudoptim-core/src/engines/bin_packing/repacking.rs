@@ -18,7 +18,9 @@ use super::minima::{Minima, Stated};
 use super::owner::{Groups, owner_of};
 use super::rows::Rows;
 use super::share::Share;
-use super::solver::{Fleet, Frontier, LevelProof, Place, Point, PrefixEnd, RepackEffort, repack};
+use super::solver::{
+    Fleet, Frontier, LevelProof, Place, Point, PrefixEnd, RepackEffort, repack_until,
+};
 use super::trial::leaves_again;
 use super::{Config, missing};
 use crate::catalog::NodeOverheads;
@@ -58,6 +60,10 @@ pub struct Repacking {
     pub prefix: Option<PrefixEnd>,
     /// Whether the work limit ended the search.
     pub work_limit: bool,
+    /// Whether the [deadline](Inputs::deadline) did: how far it came by then depends
+    /// on the machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 /// The numbers behind the bounds of a [`Repacking`], for who wants to check them.
@@ -270,10 +276,17 @@ pub(super) fn solve(
         engine: EngineId::BinPacking,
         message: err.to_string(),
     };
-    let frontier = repack(&translated.fleet, effort).map_err(contradiction)?;
+    let frontier =
+        repack_until(&translated.fleet, effort, inputs.deadline).map_err(contradiction)?;
     let mut points: Vec<RepackingPoint> = Vec::new();
     let rest = frontier.prefix.map_or(0, |p| p.evictions);
-    for point in thinned(&frontier.points, rest) {
+    let mut late = false;
+    for (at, point) in in_order_of_need(thinned(&frontier.points, rest)) {
+        // The fleet as it is and the cheapest are worth being late.
+        late |= at > 1 && inputs.is_late();
+        if late {
+            break;
+        }
         let real = Carrier {
             world: &world,
             stands: &stands,
@@ -316,6 +329,7 @@ pub(super) fn solve(
         points,
         prefix: frontier.prefix,
         work_limit: frontier.work_limit,
+        late: frontier.late || late,
     };
     let names: BTreeSet<NodeName> = shut
         .iter()
@@ -400,6 +414,17 @@ fn thinned(points: &[Point], moves: u64) -> Vec<&Point> {
     let mut kept: BTreeSet<usize> = (0..count).map(at).collect();
     kept.extend(points.iter().rposition(|p| p.moved <= moves));
     kept.into_iter().filter_map(|i| points.get(i)).collect()
+}
+
+/// The first, the last, and then the others in their order, numbered.
+fn in_order_of_need(points: Vec<&Point>) -> impl Iterator<Item = (usize, &Point)> {
+    let last = points.len().saturating_sub(1);
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by_key(|at| (*at != 0, *at != last, *at));
+    let points = order
+        .into_iter()
+        .filter_map(move |at| points.get(at).copied());
+    points.enumerate()
 }
 
 /// Bounds at the moves that the carried-out points really make, and at those of

@@ -7,10 +7,11 @@ use super::limits::Limits;
 use super::minima::Minima;
 use super::shift::{Shift, may_shift};
 use super::shop::{Planned, Shop};
-use super::solver::{Place, RepackEffort, repack};
+use super::solver::{Place, RepackEffort, repack_until};
 use super::trial::Waiting;
 use crate::decision::{planned_name, planned_number};
 use crate::model::NodeName;
+use crate::providers::Deadline;
 use crate::scheduling::{PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,7 @@ pub(super) struct Means<'m, 'l> {
     minima: &'m Minima,
     /// Pods of nodes that stay may move.
     from_kept: bool,
+    deadline: Option<&'m Deadline>,
 }
 
 impl<'m, 'l> Means<'m, 'l> {
@@ -42,12 +44,14 @@ impl<'m, 'l> Means<'m, 'l> {
         shop: &'m Shop,
         (limits, minima): (&'m Limits<'l>, &'m Minima),
         from_kept: bool,
+        deadline: Option<&'m Deadline>,
     ) -> Self {
         Self {
             shop,
             limits,
             minima,
             from_kept,
+            deadline,
         }
     }
 }
@@ -65,7 +69,8 @@ fn effort(from_kept: bool) -> RepackEffort {
 
 impl Target {
     /// `None` when fewer than two nodes could be emptied, nothing launched and no
-    /// other pod moved: then there is nothing to choose.
+    /// other pod moved: then there is nothing to choose. Nor is there when it is too
+    /// late.
     pub(super) fn new(
         config: &Config,
         world: &World<'_>,
@@ -80,7 +85,11 @@ impl Target {
             limits,
             minima,
             from_kept,
+            deadline,
         } = means;
+        if deadline.is_some_and(Deadline::has_passed) {
+            return None;
+        }
         let may_go = |c: &Candidate<'_>| {
             c.stays.is_empty() && c.owner.is_some() && !minima.keeps(&c.node.name())
         };
@@ -123,7 +132,7 @@ impl Target {
         rows.put_into(&mut translated.fleet, &names, &kinds);
         minima.put_into(&mut translated.fleet, &names, &kinds);
         // What contradicts itself has no target; trying one by one says why.
-        let frontier = repack(&translated.fleet, &effort(from_kept)).ok()?;
+        let frontier = repack_until(&translated.fleet, &effort(from_kept), deadline).ok()?;
         let point = frontier.chosen(config.price_per_move)?;
         let place_of = point
             .removed

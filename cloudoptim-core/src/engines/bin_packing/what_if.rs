@@ -44,6 +44,9 @@ pub struct Side {
     pub unknown_minima: Vec<String>,
     /// Whether the work limit ended the search.
     pub work_limit: bool,
+    /// Whether the [deadline](Inputs::deadline) did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 /// What changes of the input would save.
@@ -108,6 +111,9 @@ impl fmt::Display for WhatIf {
         write!(f, " (proven: from {least} to {most})")?;
         for group in &self.after.unknown_minima {
             write!(f, "; the minimum of {group} is not known, its nodes stay")?;
+        }
+        if self.before.late || self.after.late {
+            f.write_str("; the deadline ended the search")?;
         }
         Ok(())
     }
@@ -185,6 +191,7 @@ impl fmt::Display for WhatIf {
 /// # let inputs = Inputs {
 /// #     snapshot: &snapshot, overlay: &overlay, catalog: &catalog,
 /// #     policy: &policy, ledgers: &ledgers,
+/// #     deadline: None,
 /// # };
 /// let workload = WorkloadRef::new("shop", "StatefulSet", "web");
 /// let change = Change::IgnoreMarks { workload };
@@ -381,6 +388,7 @@ fn answer(
         unpriced: repacking.unpriced,
         unknown_minima: repacking.unknown_minima,
         work_limit: repacking.work_limit,
+        late: repacking.late,
         ..Side::default()
     };
     if let Some(point) = repacking.points.last() {

@@ -147,6 +147,7 @@ fn the_shop_saves_no_less_where_room_is_made() {
         catalog: &cloudoptim_core::catalog::Catalog::embedded().unwrap(),
         policy: &Policy::default(),
         ledgers: &Default::default(),
+        deadline: None,
     });
     println!("shop: {with:?}, without {without:?}");
     assert!(pays(with) + 1_000 >= pays(without), "{with:?} {without:?}");

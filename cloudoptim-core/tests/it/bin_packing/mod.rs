@@ -1,6 +1,7 @@
 //! Bin packing: scenarios in a few lines each, runs over time, and properties.
 
 pub(crate) mod build;
+mod deadline;
 mod generated;
 mod green;
 mod kept;
@@ -15,6 +16,7 @@ mod time;
 
 use crate::cases::{Line, assert_every_code_occurs, run_cases};
 use crate::fixtures::at;
+use crate::ticking::passed_at;
 use build::build;
 use cloudoptim_core::catalog::{
     Architecture, Catalog, InstanceTypeInfo, OperatingSystem, Source, Table,
@@ -26,6 +28,7 @@ use cloudoptim_core::ledger::Ledgers;
 use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
+use cloudoptim_core::providers::Deadline;
 pub(crate) use migration::{FORCED, plan_of_case, plan_of_case_by, with_generated_ways};
 use settings::config;
 
@@ -105,21 +108,38 @@ impl Scenario {
         policy: &Policy,
         question: impl FnOnce(&Inputs<'_>, &ClusterUid) -> T,
     ) -> T {
+        self.ask_until(policy, None, question)
+    }
+
+    /// The same, with a deadline.
+    fn ask_until<T>(
+        &self,
+        policy: &Policy,
+        deadline: Option<&Deadline>,
+        question: impl FnOnce(&Inputs<'_>, &ClusterUid) -> T,
+    ) -> T {
         let inputs = Inputs {
             snapshot: &self.snapshot,
             overlay: &self.overlay,
             catalog: &catalog(),
             policy,
             ledgers: &self.ledgers,
+            deadline,
         };
         question(&inputs, &self.snapshot.clusters[0].uid)
     }
 }
 
 fn run(config: &Config, scenario: &Scenario) -> EngineOutput {
+    run_until(config, scenario, None)
+}
+
+fn run_until(config: &Config, scenario: &Scenario, deadline: Option<&Deadline>) -> EngineOutput {
     let mut policy = Policy::default();
     policy.bin_packing = config.clone();
-    scenario.ask_by(&policy, |inputs, _| decide(config, inputs).unwrap())
+    scenario.ask_until(&policy, deadline, |inputs, _| {
+        decide(config, inputs).unwrap()
+    })
 }
 
 fn node_of(decision: &Decision) -> &NodeName {
@@ -210,7 +230,10 @@ fn lines_of(header: &Line, output: &EngineOutput) -> Vec<String> {
 #[test]
 fn scenarios_of_nodes_that_go_and_nodes_that_stay() {
     run_cases(FILE, |header, lines| {
-        lines_of(header, &run(&config(header), &build(header, lines)))
+        let look = header.get("look").map(|look| look.parse().unwrap());
+        let deadline = look.map(|look| passed_at(look).1);
+        let output = run_until(&config(header), &build(header, lines), deadline.as_ref());
+        lines_of(header, &output)
     });
 }
 

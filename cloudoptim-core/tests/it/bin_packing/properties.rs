@@ -11,7 +11,7 @@ use cloudoptim_core::model::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-fn any_config() -> impl Strategy<Value = Config> {
+pub(super) fn any_config() -> impl Strategy<Value = Config> {
     prop::sample::select(vec![
         open(),
         Config::default(),
@@ -125,7 +125,11 @@ const FOR_THE_REST: [&str; 13] = [
 ];
 
 /// Follows the plan step by step with the naive rules.
-fn obeys(config: &Config, scenario: &Scenario, output: &EngineOutput) -> Result<(), TestCaseError> {
+pub(super) fn obeys(
+    config: &Config,
+    scenario: &Scenario,
+    output: &EngineOutput,
+) -> Result<(), TestCaseError> {
     let gone = removed(output);
     let mut board = Board::new(&scenario.snapshot.clusters[0]);
     // Waiting pods may take what room there is: the scheduler puts them first.

@@ -260,6 +260,7 @@ pub(crate) fn planned_of(world: &Snapshot, outputs: Vec<EngineOutput>) -> Plan {
         catalog: &catalog,
         policy: &policy,
         ledgers: &Ledgers::default(),
+        deadline: None,
     };
     plan(
         &inputs,

@@ -2,6 +2,7 @@
 //! baselines, on generated problems.
 
 mod cases;
+mod deadline;
 mod free;
 mod limits;
 mod naive;

@@ -67,6 +67,10 @@ pub struct GreenField {
     pub missing: BTreeSet<MissingEvidence>,
     /// Whether the work limit ended the search.
     pub work_limit: bool,
+    /// Whether the [deadline](Inputs::deadline) did: how far it came by then depends
+    /// on the machine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
     /// What the nodes take of each limit, and what a limit costs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitUse>,
@@ -312,6 +316,7 @@ fn changed(
         fresh: &fresh,
         kinds: &kinds,
         effort,
+        deadline: inputs.deadline,
     };
     let rest = std::mem::take(&mut rooms.rows);
     let found =
@@ -324,6 +329,7 @@ fn changed(
     let solution = &found.solution;
     (out.lower_bound, out.proof) = (found.lower_bound, found.proof.clone());
     out.work_limit = solution.proof.stopped == Stopped::WorkLimit;
+    out.late = solution.proof.stopped == Stopped::Deadline;
     for pod in &fresh.left {
         out.leave(&world, *pod, Unhoused::RuleWithoutNumber);
     }
@@ -414,6 +420,9 @@ impl fmt::Display for GreenField {
         }
         if let Some(state) = &self.commitments_not_known {
             write!(f, "; commitments not known: {state}")?;
+        }
+        if self.late {
+            f.write_str("; the deadline ended the search")?;
         }
         match self.saves_per_month {
             Some(saves) if saves < MicroUsdPerMonth::ZERO => write!(f, "; costs {}", -saves),

@@ -122,12 +122,13 @@ pub fn limit_prices(
     let mut prices = Vec::new();
     for (tried, of) in (0_u32..).zip(tight) {
         let more = Change::More(&of.limit, of.node_takes);
-        let (housed, price) = if tried < most {
+        let (housed, price) = if tried < most && !inputs.is_late() {
             let then = changed(config, inputs, cluster, purchase, effort, more)?;
-            (
-                then.placed().saturating_sub(field.placed()),
-                price(&field, &then, field.cost),
-            )
+            let housed = then.placed().saturating_sub(field.placed());
+            match price(&field, &then, field.cost) {
+                Price::NotTried => (0, Price::NotTried),
+                price => (housed, price),
+            }
         } else {
             (0, Price::NotTried)
         };
@@ -145,7 +146,7 @@ pub fn limit_prices(
     let mut minima = Vec::new();
     for (tried, of) in (0_u32..).zip(kept) {
         let lifted = Change::NoMinimum(&of.group);
-        let price = if tried < most {
+        let price = if tried < most && !inputs.is_late() {
             let then = changed(config, inputs, cluster, purchase, effort, lifted)?;
             // Those without pods need not be bought then.
             price(&field, &then, field.cost - of.empty_cost)
@@ -180,6 +181,9 @@ fn dearest(price: &Price) -> (u8, Reverse<MicroUsdPerMonth>) {
 /// limit is so with more of it, and what keeps a minimum is possible without it: some
 /// nodes cost no more than `possible` then.
 fn price(now: &GreenField, then: &GreenField, possible: MicroUsdPerHour) -> Price {
+    if then.late {
+        return Price::NotTried;
+    }
     let more = then.placed() > now.placed();
     if !now.missing.is_empty() || more || !now.is_whole() {
         return Price::Unknown {

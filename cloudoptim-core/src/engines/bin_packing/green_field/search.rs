@@ -6,10 +6,12 @@ use super::minimum::Minima;
 use super::paid::Dearer;
 use crate::engines::bin_packing::fleet::Fresh;
 use crate::engines::bin_packing::solver::{
-    Effort, Placed, Problem, ProblemError, PurchaseLimit, Solution, solve,
+    Effort, Placed, Problem, ProblemError, PurchaseLimit, Solution, solve_until,
 };
 use crate::model::MicroUsdPerHour;
+use crate::providers::Deadline;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 /// A node to be bought, and what comes to it.
 pub(super) struct ToBuy {
@@ -45,6 +47,7 @@ pub(super) struct Search<'s> {
     pub(super) kinds: &'s [NewKind],
     pub(super) dearer: Dearer,
     pub(super) effort: &'s Effort,
+    pub(super) deadline: Option<&'s Deadline>,
 }
 
 impl Search<'_> {
@@ -103,12 +106,18 @@ impl Search<'_> {
         })
     }
 
+    fn in_time(self, problem: &Problem, effort: &Effort) -> Result<Solution, ProblemError> {
+        solve_until(problem, effort, self.deadline, &mut |_| {
+            ControlFlow::Continue(())
+        })
+    }
+
     /// A solution, what it proves of true prices, and how.
     fn solved(
         self,
         problem: &Problem,
     ) -> Result<(Solution, MicroUsdPerHour, String), ProblemError> {
-        let solution = solve(problem, self.effort)?;
+        let solution = self.in_time(problem, self.effort)?;
         let (lower, proof) = self.bound(problem, &solution)?;
         Ok((solution, self.dearer.without(lower), proof))
     }
@@ -130,7 +139,7 @@ impl Search<'_> {
             rules: real.map(|(_, rule)| rule.clone()).collect(),
             ..problem.clone()
         };
-        let wider = solve(&wider, &self.effort.clone().with_strategies(1))?;
+        let wider = self.in_time(&wider, &self.effort.clone().with_strategies(1))?;
         let proof = format!(
             "{}, spreads over nodes and host ports left out",
             method(&wider)

@@ -250,6 +250,7 @@ pub struct LeftOut {
 /// # let inputs = Inputs {
 /// #     snapshot: &snapshot, overlay: &overlay, catalog: &catalog, policy: &policy,
 /// #     ledgers: &ledgers,
+/// #     deadline: None,
 /// # };
 ///
 /// // Three nodes with one small pod each.

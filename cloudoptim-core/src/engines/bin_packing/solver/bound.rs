@@ -172,7 +172,7 @@ pub(super) fn fluid(problem: &Problem, model: &Model, pivot_limit: u64) -> Bound
     loop {
         // Limits that it breaks get a row, until it breaks none.
         let more = charges.broken(&within.as_ref().unwrap_or(&free).primal);
-        if more.is_empty() || bound.pivots >= pivot_limit {
+        if more.is_empty() || bound.pivots >= pivot_limit || model.stop.is_due() {
             break;
         }
         charges.rows.extend(more);
@@ -438,7 +438,7 @@ fn generate(
         start.push(None);
     }
     debug_assert_eq!(right.len(), rows);
-    let mut master = Master::new(right, start);
+    let mut master = Master::new(right, start).until(&charges.model.stop);
     let mut best = (f64::NEG_INFINITY, vec![0.0; groups.len()]);
     let mut limits = vec![0.0; charges.rows.len()];
     let mut failed = false;
@@ -569,7 +569,7 @@ fn generate(
         if !added || best.0 >= objective * (1.0 - enough) {
             break;
         }
-        if master.pivots >= pivot_limit {
+        if master.pivots >= pivot_limit || charges.model.stop.is_due() {
             cut_short = true;
             break;
         }

@@ -477,6 +477,7 @@ impl Bundler {
     fn search(&self, search: &Search, bundles: &[Bundle]) -> Search {
         let dims = search.dims;
         let mut inner = Search {
+            stop: search.stop.clone(),
             shapes: Vec::new(),
             dims: dims + 1,
             capacity: search.capacity.clone(),

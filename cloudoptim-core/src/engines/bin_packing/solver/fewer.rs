@@ -8,6 +8,7 @@
 use super::bin::{Bin, On};
 use super::model::Model;
 use super::pack::Pack;
+use super::stop::Stop;
 use super::swaps;
 use super::tight::{self, Cover, Items};
 
@@ -26,8 +27,8 @@ const STEPS: u64 = 30_000_000;
 const STEPS_PER_PLACEMENT: u64 = 4;
 
 /// Brings `pack` to as few nodes as it can, as long as its work stays below
-/// `budget`. `None` when it found none to give up.
-pub(super) fn fewer(model: &Model, pack: &Pack, budget: u64) -> (Option<Pack>, u64) {
+/// `budget` and it is not too late. `None` when it found none to give up.
+pub(super) fn fewer(model: &Model, pack: &Pack, budget: u64, stop: &Stop) -> (Option<Pack>, u64) {
     let mut work = 0;
     let Some((items, kinds, mut nodes)) = plain(model, pack) else {
         return (None, work);
@@ -42,12 +43,12 @@ pub(super) fn fewer(model: &Model, pack: &Pack, budget: u64) -> (Option<Pack>, u
         let mut amounts = spare.iter().zip(&items.capacity);
         let mut found = Cover::TooMany;
         if amounts.all(|(spare, has)| *spare <= all(has)) {
-            found = tight::cover(&items, nodes.len() - 1, &mut work);
+            found = tight::cover(&items, nodes.len() - 1, &mut work, stop);
         }
         let less = match found {
             Cover::Found(less) => Some(less),
             Cover::Impossible => None,
-            Cover::TooMany => swaps::one_less(&items, &nodes, &mut steps),
+            Cover::TooMany => swaps::one_less(&items, &nodes, &mut steps, stop),
         };
         let Some(less) = less else { break };
         nodes = less;

@@ -7,7 +7,8 @@ use super::pack::{
 };
 use std::cmp::Reverse;
 
-/// Opens the node that gives the most value for its price, again and again.
+/// Opens the node that gives the most value for its price, again and again, until
+/// nothing is left or it is too late.
 ///
 /// Values come from the bound, so no node can be worth more than its price and
 /// what is missing is waste.
@@ -28,11 +29,11 @@ pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[
             ratios.push((f64::INFINITY, at));
         }
     }
-    while pack.left.total > 0 {
+    while pack.left.total > 0 && !model.stop.is_due() {
         let mut best: Option<(f64, usize, Bin)> = None;
         ratios.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for entry in &mut ratios {
-            if best.as_ref().is_some_and(|b| b.0 >= entry.0) {
+            if best.as_ref().is_some_and(|b| b.0 >= entry.0) || model.stop.is_due() {
                 break;
             }
             let t = scope.types[entry.1];
@@ -101,12 +102,16 @@ pub(super) enum Opens {
     Type(usize),
 }
 
-/// First-fit decreasing: kinds by size, bins in the order they were opened.
+/// First-fit decreasing: kinds by size, bins in the order they were opened. The one
+/// that opens the cheapest comes first of all, and is made however late it is.
 pub(super) fn first_fit(scope: Scope<'_>, pack: &mut Pack, opens: Opens) {
     let model = scope.model;
     let order = by_size(scope, pack);
     let mut roofs = roofs_of(model, &pack.bins);
     for kind in order {
+        if opens != Opens::Cheapest && model.stop.is_due() {
+            break;
+        }
         for (block, nodes) in roofs.blocks() {
             if pack.left.kinds[kind] == 0 {
                 break;

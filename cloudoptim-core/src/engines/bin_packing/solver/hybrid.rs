@@ -214,7 +214,7 @@ impl<'a> Programme<'a> {
             .collect();
         Some(Self {
             model,
-            master: Master::new(uneven, start),
+            master: Master::new(uneven, start).until(&model.stop),
             shapes,
             right,
             left: left.to_vec(),
@@ -287,6 +287,7 @@ impl<'a> Programme<'a> {
             cut_short |= !self.converge(pivot_limit, budget)?;
             self.prove(pivot_limit, budget + budget / 4)?;
         }
+        cut_short |= self.late();
         Some(self.result(cut_short))
     }
 
@@ -314,7 +315,8 @@ impl<'a> Programme<'a> {
                 if stalls > patience && look == Look::Quick {
                     continue;
                 }
-                if self.work >= budget || self.master.pivots >= pivot_limit {
+                let spent = self.work >= budget || self.master.pivots >= pivot_limit;
+                if spent || self.late() {
                     return Some(false);
                 }
                 let values: Vec<f64> = duals
@@ -348,6 +350,10 @@ impl<'a> Programme<'a> {
         }
     }
 
+    fn late(&self) -> bool {
+        self.model.stop.is_due()
+    }
+
     /// Duals of the programme as it stands.
     fn duals(&mut self, pivot_limit: u64) -> Option<Vec<f64>> {
         let enough = 1_000 + PIVOTS_PER_ROW * self.shapes.len() as u64;
@@ -376,7 +382,7 @@ impl<'a> Programme<'a> {
         let mut uncertain = Vec::new();
         let times = if self.devices { DEVICE_PROOFS } else { PROOFS };
         for _ in 0..times {
-            if self.settled() {
+            if self.settled() || self.late() {
                 return Some(Vec::new());
             }
             let all: Vec<usize> = (0..self.types.len()).collect();
@@ -442,6 +448,7 @@ impl<'a> Programme<'a> {
         let tabled = look != Look::Quick || self.labelling > long;
         let families = self.families.iter().enumerate().filter(|_| tabled);
         let tables: Vec<(usize, Table)> = families
+            .filter(|_| !self.late())
             .filter_map(|(at, family)| Some((at, family.table(&by_shape, &looked)?)))
             .collect();
         let tabled = !tables.is_empty();
@@ -473,7 +480,7 @@ impl<'a> Programme<'a> {
                 |(worth, i), sight| {
                     found += usize::from(sight.found());
                     seen.push((*worth, *i, sight));
-                    if found >= enough {
+                    if found >= enough || programme.late() {
                         return ControlFlow::Break(());
                     }
                     ControlFlow::Continue(enough - found)
@@ -482,7 +489,7 @@ impl<'a> Programme<'a> {
             for (worth, i, sight) in seen {
                 scale = scale.min(self.learn(i, worth, sight, &at, &mut round));
             }
-            if found >= enough {
+            if found >= enough || self.late() {
                 return round;
             }
         }

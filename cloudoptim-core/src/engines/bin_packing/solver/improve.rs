@@ -24,7 +24,7 @@ pub(super) fn improve(scope: Scope<'_>, pack: &mut Pack, rounds: u32, budget: u6
         changed += empty_nodes(scope, pack, budget);
         changed += merge(scope, pack);
         steps += changed;
-        if changed == 0 || pack.work >= budget {
+        if changed == 0 || pack.work >= budget || scope.model.stop.is_due() {
             break;
         }
     }
@@ -101,6 +101,9 @@ fn right_size(scope: Scope<'_>, pack: &mut Pack) -> u64 {
     let mut changed = 0;
     let mut offers = on_offer(scope, pack);
     for i in 0..pack.bins.len() {
+        if model.stop.is_due() {
+            break;
+        }
         let now = price(model, &pack.bins[i]);
         let On::New { ty, offer } = pack.bins[i].on else {
             continue;
@@ -161,7 +164,7 @@ fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
     // Nodes only get fuller, but for those that are put back as they were.
     let mut roofs = roofs_of(model, &pack.bins);
     for i in worst_first(scope, pack) {
-        if pack.work >= budget || misses == MISSES {
+        if pack.work >= budget || misses == MISSES || model.stop.is_due() {
             break;
         }
         if pack.bins[i].is_empty() {
@@ -249,6 +252,9 @@ fn merge(scope: Scope<'_>, pack: &mut Pack) -> u64 {
     let mut gone = vec![false; pack.bins.len()];
     let mut offers = on_offer(scope, pack);
     for a in 0..candidates.len() {
+        if model.stop.is_due() {
+            break;
+        }
         for b in a + 1..candidates.len() {
             let (i, j) = (candidates[a], candidates[b]);
             if gone[i] {

@@ -190,7 +190,7 @@ impl Search {
             if stage.len() == 0 {
                 break;
             }
-            if run.spent() > budget {
+            if run.spent() > budget || self.stop.is_due() {
                 run.give_up(&stage, &duals);
                 break;
             }

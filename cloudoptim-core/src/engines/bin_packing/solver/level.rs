@@ -62,6 +62,9 @@ pub(super) fn level(scope: Scope<'_>, pack: &mut Pack, spare: f64) -> bool {
         .collect();
     let mut turn = 0;
     for kind in order {
+        if model.stop.is_due() {
+            break;
+        }
         for group in &mut groups {
             group.begin(scope, pack, kind);
         }
@@ -99,7 +102,7 @@ fn exchange(scope: Scope<'_>, pack: &mut Pack, from: usize) {
     waiting.sort_by(|a, b| value(*b).total_cmp(&value(*a)).then(a.cmp(b)));
     let mut tries = 0;
     for kind in waiting {
-        while pack.left.kinds[kind] > 0 {
+        while pack.left.kinds[kind] > 0 && !model.stop.is_due() {
             if tries >= TRIES || !exchanged(scope, pack, from, kind, &mut tries) {
                 break;
             }

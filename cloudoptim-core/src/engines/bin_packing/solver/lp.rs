@@ -4,6 +4,7 @@
 //! It works in floating point. Nothing it says is believed: plans are checked in
 //! integers and bounds are certified in integers.
 
+use super::stop::Stop;
 use super::sums;
 
 const EPS: f64 = 1e-9;
@@ -32,6 +33,7 @@ pub(super) struct Master {
     since_refactor: u32,
     /// Whether every pivot looks at all columns, at exact duals.
     careful: bool,
+    stop: Stop,
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +79,7 @@ impl Master {
             pivots: 0,
             since_refactor: 0,
             careful: false,
+            stop: Stop::default(),
         };
         for (row, column) in start.into_iter().enumerate() {
             let pivot = match column {
@@ -106,6 +109,12 @@ impl Master {
     /// where many right sides are zero.
     pub(super) fn careful(mut self) -> Self {
         self.careful = true;
+        self
+    }
+
+    /// The same, which pivots until then.
+    pub(super) fn until(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
         self
     }
 
@@ -240,7 +249,8 @@ impl Master {
         found
     }
 
-    /// Pivots until no column of the master improves it, or `limit` pivots.
+    /// Pivots until no column of the master improves it, or `limit` pivots, or
+    /// it is too late for more.
     pub(super) fn solve(&mut self, limit: u64) -> Result<(), Failed> {
         let mut left = limit;
         let mut candidates: Vec<(f64, usize)> = Vec::new();
@@ -271,7 +281,7 @@ impl Master {
                 fresh = true;
                 continue;
             };
-            if left == 0 {
+            if left == 0 || self.stop.is_due() {
                 return Ok(());
             }
             left -= 1;

@@ -131,6 +131,7 @@ impl Merged {
                 unpriced: model.unpriced,
                 limited: model.limited.clone(),
                 barred: Vec::new(),
+                stop: model.stop.clone(),
             },
             bound: Bound {
                 values,

@@ -8,7 +8,8 @@
 //! that are there, and can this node be emptied?
 //!
 //! - Same problem, same answer, in whatever order its parts are given; work is
-//!   bounded by counts ([`Effort`]), never by a clock.
+//!   bounded by counts ([`Effort`]). A clock bounds it only where the caller asks
+//!   for that ([`solve_until`], [`repack_until`]).
 //! - With feature `parallel` types are priced and packings tried on the threads
 //!   of rayon's present pool ([`threads`]); the bytes stay the same.
 //! - Small integer programmes are solved in Rust, or with feature `highs` by HiGHS,
@@ -59,6 +60,7 @@ mod room;
 mod search;
 mod small;
 mod solution;
+mod stop;
 mod sums;
 mod surrogate;
 mod swaps;
@@ -73,14 +75,17 @@ pub use problem::{
     Per, Problem, ProblemError, PurchaseLimit, Rule, Take, ZoneSpread,
 };
 pub use repack::{
-    Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, Relocation, RepackEffort, repack,
+    Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, Relocation, RepackEffort,
+    repack, repack_until,
 };
 pub use solution::{
     BoundMethod, Certificate, Effort, LimitUse, NewNode, Note, Placed, Progress, Proof, Reused,
     Share, ShareOf, Solution, Split, SplitOn, Stopped, Unplaced, UnplacedReason, Work,
 };
 
+use crate::providers::Deadline;
 use std::ops::ControlFlow;
+use stop::Stop;
 
 /// How many threads [`solve`] and [`repack`] use when they are called here.
 ///
@@ -97,14 +102,13 @@ pub fn threads() -> usize {
 /// range, a demand of the wrong length, an id used twice). A problem that
 /// cannot be packed in full is not an error: see [`Solution::unplaced`].
 pub fn solve(problem: &Problem, effort: &Effort) -> Result<Solution, ProblemError> {
-    solve_observed(problem, effort, &mut |_| ControlFlow::Continue(()))
+    solve_until(problem, effort, None, &mut |_| ControlFlow::Continue(()))
 }
 
 /// [`solve`], telling `observe` of every better packing as it is found.
 ///
-/// A caller with a deadline answers [`ControlFlow::Break`]: the search then
-/// ends with the best packing so far, and the proof says so. Such an answer
-/// depends on when it was broken off.
+/// A caller that has enough answers [`ControlFlow::Break`]: the search then
+/// ends with the best packing so far, and the proof says so.
 ///
 /// # Errors
 /// Those of [`solve`].
@@ -113,8 +117,71 @@ pub fn solve_observed(
     effort: &Effort,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Result<Solution, ProblemError> {
+    solve_until(problem, effort, None, observe)
+}
+
+/// [`solve_observed`] with a deadline, if there is one.
+///
+/// The deadline is looked at wherever work is measured. When it has passed, the
+/// search ends with the best packing and the best bound so far, and says so
+/// ([`Stopped::Deadline`]); the first packing is made however late it is, and so is
+/// a bound that takes no longer. What was found by then depends on the machine:
+/// plans that have to be the same elsewhere are limited by [`Effort`] alone.
+///
+/// ```
+/// use chrono::{DateTime, TimeDelta};
+/// use cloudoptim_core::engines::bin_packing::solver::{
+///     Class, Effort, NodeType, Offering, Problem, Stopped, solve_until,
+/// };
+/// use cloudoptim_core::memory::ManualClock;
+/// use cloudoptim_core::model::MicroUsdPerHour;
+/// use cloudoptim_core::providers::Deadline;
+/// use std::ops::ControlFlow;
+/// use std::sync::Arc;
+///
+/// let class = |at: u64| Class {
+///     id: format!("c{at}"),
+///     count: 20,
+///     demand: vec![400 + 130 * at],
+///     ..Class::default()
+/// };
+/// let problem = Problem {
+///     dims: vec!["cpu_milli".into()],
+///     classes: (0..6).map(class).collect(),
+///     types: vec![NodeType {
+///         id: "m6i.xlarge".into(),
+///         capacity: vec![3_920],
+///         offerings: vec![Offering {
+///             price: Some(MicroUsdPerHour(192_000)),
+///             ..Offering::default()
+///         }],
+///         ..NodeType::default()
+///     }],
+///     ..Problem::default()
+/// };
+/// // Too late already: all items are placed even so.
+/// let clock = Arc::new(ManualClock::at(DateTime::UNIX_EPOCH));
+/// let deadline = Deadline::after(clock, TimeDelta::zero());
+/// let mut told = |_: cloudoptim_core::engines::bin_packing::solver::Progress<'_>| {
+///     ControlFlow::Continue(())
+/// };
+/// let solution = solve_until(&problem, &Effort::default(), Some(&deadline), &mut told)?;
+/// assert_eq!(solution.proof.stopped, Stopped::Deadline);
+/// assert!(solution.unplaced.is_empty() && solution.lower_bound <= solution.cost);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of [`solve`].
+pub fn solve_until(
+    problem: &Problem,
+    effort: &Effort,
+    deadline: Option<&Deadline>,
+    observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Result<Solution, ProblemError> {
     problem.validate()?;
     let canonical = canon::Canonical::new(problem).on_grid();
-    let solution = search::run(&canonical.problem, effort, observe);
+    let stop = Stop::at(deadline);
+    let solution = search::run(&canonical.problem, effort, &stop, observe);
     Ok(canonical.back(solution))
 }

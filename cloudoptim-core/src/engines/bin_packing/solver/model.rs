@@ -3,6 +3,7 @@
 
 use super::limited::{Limited, Tables};
 use super::problem::{Affinity, DeviceRequest, Mask, Per, Problem, Rule};
+use super::stop::Stop;
 use crate::model::MicroUsdPerHour;
 use std::collections::BTreeMap;
 
@@ -110,6 +111,8 @@ pub(super) struct Model {
     /// Whether a shape fits some offering of which not one node may be bought, by
     /// purchase limits.
     pub(super) barred: Vec<bool>,
+    /// When those that search it have to end.
+    pub(super) stop: Stop,
 }
 
 /// How many self-limits the bound looks at: those that force the most nodes.
@@ -290,6 +293,15 @@ impl Model {
             unpriced,
             limited,
             barred,
+            stop: Stop::default(),
+        }
+    }
+
+    /// The same, searched until then.
+    pub(super) fn until(self, stop: &Stop) -> Self {
+        Self {
+            stop: stop.clone(),
+            ..self
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::model::Model;
 use super::problem::DeviceRequest;
+use super::stop::Stop;
 use super::sums;
 use std::ops::Range;
 
@@ -23,6 +24,7 @@ pub(super) struct Search {
     /// Parts that one item of each of `shapes` takes of the rows of a
     /// fractional knapsack; they add up to at most 1 in any filling.
     pub(super) parts: Vec<Vec<f64>>,
+    pub(super) stop: Stop,
 }
 
 /// What a search found.
@@ -59,6 +61,7 @@ impl Search {
             room: model.self_limits.iter().map(|l| l.max).collect(),
             shapes,
             parts,
+            stop: model.stop.clone(),
         }
     }
 

@@ -79,6 +79,9 @@ pub(super) fn proportional(scope: Scope<'_>, pack: &mut Pack, setting: Setting, 
     let mut urn = Urn::default();
     for node in 0..nodes.floor() as usize {
         if node % RENEWED == 0 {
+            if model.stop.is_due() {
+                return;
+            }
             urn = Urn::new(&pack.left.shapes);
         }
         let due = |at: usize| shares[at].usage / total * (node + 1) as f64 - opened[at];

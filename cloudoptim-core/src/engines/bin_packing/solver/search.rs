@@ -21,6 +21,7 @@ use super::problem::Problem;
 use super::proportional::{Setting, proportional};
 use super::small::{self, Small};
 use super::solution::{BoundMethod, Certificate, Effort, Note, Progress, Solution, Stopped, Work};
+use super::stop::Stop;
 use super::zones;
 use crate::model::MicroUsdPerHour;
 use std::ops::ControlFlow;
@@ -110,6 +111,8 @@ struct Search<'a> {
     fillings: Vec<columns::Config>,
     /// Who solves integer programmes.
     solvers: &'a [integer::Solver],
+    /// When the present part has to end.
+    stop: Stop,
     /// Whether an integer programme failed.
     cover_failed: bool,
     /// Placements up to which the present part may go on.
@@ -127,9 +130,10 @@ struct Search<'a> {
 pub(super) fn run(
     problem: &Problem,
     effort: &Effort,
+    stop: &Stop,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Solution {
-    run_with(problem, effort, integer::SOLVERS, observe)
+    run_with(problem, effort, integer::SOLVERS, stop, observe)
 }
 
 /// The same, with integer programmes solved by others.
@@ -137,9 +141,10 @@ fn run_with(
     problem: &Problem,
     effort: &Effort,
     solvers: &[integer::Solver],
+    stop: &Stop,
     observe: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
 ) -> Solution {
-    let plain = Model::new(problem);
+    let plain = Model::new(problem).until(stop);
     let valued;
     let mut model = &plain;
     let counts: Vec<u32> = (0..model.kinds.len())
@@ -165,6 +170,7 @@ fn run_with(
         configs: Vec::new(),
         fillings: Vec::new(),
         solvers,
+        stop: stop.clone(),
         cover_failed: false,
         limit: u64::MAX,
         stopped: Stopped::Finished,
@@ -192,11 +198,11 @@ fn run_with(
         search.greedy(part, scope)?;
         search.fewer(part)
     });
-    if nothing_open && !search.done() && !bound.too_tight {
+    if nothing_open && !search.ended() && !bound.too_tight {
         search.configurations(problem, &mut bound);
         search.lower = bound.lower;
     }
-    let small = if nothing_open && !search.done() {
+    let small = if nothing_open && !search.ended() {
         search.small(problem, &counts)
     } else {
         None
@@ -206,7 +212,7 @@ fn run_with(
     let settled = small.as_ref().is_some_and(|small| {
         small.complete && (small.pack.is_some() || search.reached().is_some())
     });
-    if !search.done() && !settled {
+    if !search.ended() && !settled {
         search.each_part(&bound, &mut |search, part, scope| {
             search.portfolio(part, scope)?;
             search.cover(part, scope)?;
@@ -230,7 +236,11 @@ fn run_with(
         // Whoever breaks off here is late: this is the end.
         let _ = search.tell(pack.left.total, pack.cost(model), &strategy);
     }
-    let (stopped, work) = (search.stopped, search.work);
+    let mut stopped = search.stopped;
+    if stop.was_due() && stopped != Stopped::Observer {
+        stopped = Stopped::Deadline;
+    }
+    let work = search.work;
     assemble(problem, model, &bound, pack, strategy, work, stopped)
 }
 
@@ -265,21 +275,39 @@ impl<'a> Search<'a> {
         run: &mut dyn FnMut(&mut Self, usize, Scope<'_>) -> ControlFlow<()>,
     ) {
         let types = pack::promising(self.model, bound);
+        let whole = self.model.stop.clone();
         for part in 0..self.parts.len() {
+            if self.parts[part].start.left.total == 0 {
+                continue;
+            }
+            // Every part may take its share of the time.
+            let hurried;
+            let mut model = self.model;
+            let waiting = self.waiting(part);
+            if whole.is_set() && waiting > 1 {
+                self.stop = whole.share(waiting);
+                hurried = model.clone().until(&self.stop);
+                model = &hurried;
+            }
             let scope = Scope {
-                model: self.model,
+                model,
                 bound,
                 zone: self.parts[part].zone,
                 types: &types,
             };
-            if self.parts[part].start.left.total == 0 {
-                continue;
-            }
             self.share_out(part);
-            if run(self, part, scope).is_break() || self.done() {
+            let flow = run(self, part, scope);
+            self.stop = whole.clone();
+            if flow.is_break() || self.done() {
                 return;
             }
         }
+    }
+
+    /// How many parts from `part` on have something to pack.
+    fn waiting(&self, part: usize) -> usize {
+        let waiting = self.parts[part..].iter().filter(|p| p.start.left.total > 0);
+        waiting.count()
     }
 
     /// Goes on with a model that differs in the values of purchase limits.
@@ -386,10 +414,17 @@ impl<'a> Search<'a> {
         optimal || self.stopped == Stopped::Observer
     }
 
+    /// The same, or it is too late for more.
+    fn ended(&self) -> bool {
+        self.done() || self.stop.is_due()
+    }
+
     /// The bound over whole fillings of all parts together, when it is better;
     /// its fillings serve the parts.
     fn configurations(&mut self, problem: &Problem, bound: &mut Bound) {
-        let merged = Merged::new(self.model, bound);
+        let mut merged = Merged::new(self.model, bound);
+        // Half of the time is for packings of what is found here.
+        merged.model.stop = self.stop.share(2);
         let relaxed = &merged.model;
         // Fillings are judged by what they cost, and nothing is a part of zero.
         let mut lowest = relaxed.types.iter().filter_map(|t| t.offers.first());
@@ -483,7 +518,8 @@ impl<'a> Search<'a> {
         }
         for home in 0..problem.zones.len() {
             let optimal = best.left.total == 0 && best.cost(self.model) <= self.lower.0;
-            if optimal || self.stopped != Stopped::Finished {
+            let late = self.stop.is_due();
+            if optimal || late || self.stopped != Stopped::Finished {
                 return;
             }
             self.parts = parts(problem, self.model, counts, &[], Some(home));
@@ -504,9 +540,8 @@ impl<'a> Search<'a> {
     /// Greedy rules, those that do best first.
     fn greedy(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
         // Every part may spend its share of what is left.
-        let waiting = self.parts[part..].iter().filter(|p| p.start.left.total > 0);
         let left = self.effort.placements.saturating_sub(self.work.placements);
-        self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
+        self.limit = self.work.placements + left / (self.waiting(part) as u64).max(1);
         let area = greedy::area_values(self.model);
         let fluid = scope.bound.values.clone();
         let many = self.many(part);
@@ -539,9 +574,8 @@ impl<'a> Search<'a> {
 
     /// Columns, then the other strategies in their fixed order.
     fn portfolio(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
-        let waiting = self.parts[part..].iter().filter(|p| p.start.left.total > 0);
         let left = self.effort.placements.saturating_sub(self.work.placements);
-        self.limit = self.work.placements + left / (waiting.count() as u64).max(1);
+        self.limit = self.work.placements + left / (self.waiting(part) as u64).max(1);
         let fluid = scope.bound.values.clone();
         let types = self.model.types.len();
         if self.many(part) {
@@ -732,7 +766,7 @@ impl<'a> Search<'a> {
     /// Improves the best packings of a part.
     fn improve(&mut self, part: usize, scope: Scope<'_>) -> ControlFlow<()> {
         for (mut pack, name) in std::mem::take(&mut self.parts[part].elite) {
-            if self.work.placements >= self.limit {
+            if self.work.placements >= self.limit || self.stop.is_due() {
                 self.stopped = Stopped::WorkLimit;
                 break;
             }
@@ -749,13 +783,14 @@ impl<'a> Search<'a> {
     /// Brings the best packing of a part to fewer nodes, where all are of one type.
     fn fewer(&mut self, part: usize) -> ControlFlow<()> {
         let Part { best, least, .. } = &self.parts[part];
-        let best = best.as_ref().filter(|(pack, _)| pack.bins.len() < *least);
+        let best = best.as_ref().filter(|_| !self.stop.is_due());
+        let best = best.filter(|(pack, _)| pack.bins.len() < *least);
         let Some((pack, name)) = best.cloned() else {
             return ControlFlow::Continue(());
         };
         let name = format!("{name}, on fewer nodes");
         let budget = self.limit.saturating_sub(self.work.placements);
-        let (found, work) = fewer::fewer(self.model, &pack, budget);
+        let (found, work) = fewer::fewer(self.model, &pack, budget, &self.stop);
         let nodes = found.as_ref().map_or(pack.bins.len(), |p| p.bins.len());
         self.parts[part].least = nodes;
         self.work.placements += work;

@@ -305,6 +305,9 @@ pub enum Stopped {
     WorkLimit,
     /// The observer broke off.
     Observer,
+    /// The [deadline](crate::providers::Deadline) passed before all was tried. How
+    /// far the search came by then depends on the machine.
+    Deadline,
 }
 
 /// What limits the claim of a [`Proof`].

@@ -8,6 +8,7 @@
 //! Vasquez 2016).
 
 use super::proportional::Draws;
+use super::stop::Stop;
 use super::tight::Items;
 
 /// By how much counts may be off, in 1024ths, one round after the other.
@@ -33,6 +34,7 @@ struct Swaps<'a> {
     waiting: Vec<usize>,
     draws: Draws,
     steps: u64,
+    stop: &'a Stop,
 }
 
 /// The items of `nodes` on one node fewer; `steps` are what is left to do.
@@ -40,6 +42,7 @@ pub(super) fn one_less(
     items: &Items,
     nodes: &[Vec<usize>],
     steps: &mut u64,
+    stop: &Stop,
 ) -> Option<Vec<Vec<usize>>> {
     let weight: Vec<u64> = (0..items.len()).map(|i| items.weight(i, WHOLE)).collect();
     let held = |node: &Vec<usize>| node.iter().map(|i| weight[*i]).sum::<u64>();
@@ -53,6 +56,7 @@ pub(super) fn one_less(
         waiting,
         draws: Draws::new(nodes.len() as u64),
         steps: *steps,
+        stop,
     };
     let done = swaps.run();
     *steps = swaps.steps;
@@ -72,7 +76,7 @@ impl Swaps<'_> {
                 if self.waiting.is_empty() {
                     return true;
                 }
-                if self.steps == 0 {
+                if self.steps == 0 || self.stop.is_due() {
                     return false;
                 }
                 let other = (at + 1 + self.draws.below(n as u64 - 1) as usize) % n;
@@ -217,7 +221,7 @@ mod tests {
             }
             let mut steps = 20_000_000;
             while nodes.len() > 21 {
-                nodes = one_less(&items, &nodes, &mut steps).unwrap();
+                nodes = one_less(&items, &nodes, &mut steps, &Stop::default()).unwrap();
                 assert!(holds(&items, &nodes), "seed {seed}");
             }
         }
@@ -228,7 +232,7 @@ mod tests {
         let items = planted(3, 1);
         let nodes: Vec<Vec<usize>> = (0..3).map(|n| (4 * n..4 * n + 4).collect()).collect();
         let mut steps = 10_000;
-        assert_eq!(one_less(&items, &nodes, &mut steps), None);
+        assert_eq!(one_less(&items, &nodes, &mut steps, &Stop::default()), None);
         assert_eq!(steps, 0);
     }
 }

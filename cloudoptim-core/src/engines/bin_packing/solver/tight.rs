@@ -6,6 +6,8 @@
 //! Choosing fillings so that each item is in one is an exact cover: the item that
 //! is in the fewest goes first (Knuth 2000).
 
+use super::stop::Stop;
+
 /// Sets of a half, pairs looked at, fillings, and steps of the cover, at most.
 const SETS: usize = 4_000_000;
 const PAIRS: u64 = 30_000_000;
@@ -113,11 +115,11 @@ pub(super) enum Cover {
 }
 
 /// All items on so many nodes. `work` counts sets, pairs and steps.
-pub(super) fn cover(items: &Items, nodes: usize, work: &mut u64) -> Cover {
+pub(super) fn cover(items: &Items, nodes: usize, work: &mut u64, stop: &Stop) -> Cover {
     let Some(spare) = items.spare(nodes) else {
         return Cover::Impossible;
     };
-    let fillings = match fillings(items, &spare, work) {
+    let fillings = match fillings(items, &spare, work, stop) {
         Some(fillings) => fillings,
         None => return Cover::TooMany,
     };
@@ -144,13 +146,14 @@ pub(super) fn cover(items: &Items, nodes: usize, work: &mut u64) -> Cover {
         spare,
         nodes,
         steps: STEPS,
+        stop,
     };
     let found = covering.go_on();
     *work += STEPS - covering.steps;
     if found {
         let chosen = covering.chosen.iter().map(|f| fillings[*f].clone());
         Cover::Found(chosen.collect())
-    } else if covering.steps == 0 {
+    } else if covering.steps == 0 || stop.was_due() {
         Cover::TooMany
     } else {
         Cover::Impossible
@@ -219,8 +222,8 @@ impl Sets {
 }
 
 /// All sets of items that leave no more than `spare` free on a node. `None` when
-/// they are too many.
-fn fillings(items: &Items, spare: &[u64], work: &mut u64) -> Option<Vec<Vec<usize>>> {
+/// they are too many, or it is too late.
+fn fillings(items: &Items, spare: &[u64], work: &mut u64, stop: &Stop) -> Option<Vec<Vec<usize>>> {
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|i| (std::cmp::Reverse(items.weight(*i, 1 << 32)), *i));
     let half =
@@ -253,7 +256,7 @@ fn fillings(items: &Items, spare: &[u64], work: &mut u64) -> Option<Vec<Vec<usiz
                 found.push((*a, from + at));
             }
         }
-        if pairs > PAIRS || found.len() > FILLINGS {
+        if pairs > PAIRS || found.len() > FILLINGS || stop.is_due() {
             return None;
         }
     }
@@ -290,7 +293,7 @@ impl Lists {
 }
 
 /// A choice of fillings, no two with the same item.
-struct Covering {
+struct Covering<'a> {
     items_of: Lists,
     of_item: Lists,
     /// Fillings of each item that may still be chosen.
@@ -308,9 +311,10 @@ struct Covering {
     spare: Vec<u64>,
     nodes: usize,
     steps: u64,
+    stop: &'a Stop,
 }
 
-impl Covering {
+impl Covering<'_> {
     /// Covers what is not yet; whether it could.
     fn go_on(&mut self) -> bool {
         let open = (0..self.covered.len()).filter(|i| !self.covered[*i]);
@@ -325,7 +329,7 @@ impl Covering {
             if self.blocked[f] || !self.waste.fits(f, &self.spare) {
                 continue;
             }
-            if self.steps == 0 {
+            if self.steps == 0 || self.stop.is_due() {
                 return false;
             }
             self.steps -= 1;
@@ -423,11 +427,14 @@ pub(super) mod tests {
         for seed in 1..=20 {
             let items = planted(7, seed);
             let mut work = 0;
-            let Cover::Found(nodes) = cover(&items, 7, &mut work) else {
+            let Cover::Found(nodes) = cover(&items, 7, &mut work, &Stop::default()) else {
                 panic!("seed {seed}");
             };
             assert!(nodes.len() == 7 && holds(&items, &nodes), "seed {seed}");
-            assert_eq!(cover(&items, 6, &mut work), Cover::Impossible);
+            assert_eq!(
+                cover(&items, 6, &mut work, &Stop::default()),
+                Cover::Impossible
+            );
         }
     }
 
@@ -465,6 +472,9 @@ pub(super) mod tests {
         }
         // Three nodes have room for thirty, but each takes one of the five.
         assert_eq!(items.spare(3), Some(vec![0]));
-        assert_eq!(cover(&items, 3, &mut 0), Cover::Impossible);
+        assert_eq!(
+            cover(&items, 3, &mut 0, &Stop::default()),
+            Cover::Impossible
+        );
     }
 }

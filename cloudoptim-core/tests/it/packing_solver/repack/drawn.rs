@@ -113,7 +113,7 @@ pub(super) fn fleet(
     }
 }
 
-pub(super) fn fleets() -> impl Strategy<Value = Fleet> {
+pub(in super::super) fn fleets() -> impl Strategy<Value = Fleet> {
     let sometimes = prop::bool::weighted(0.2);
     let node = (
         10u64..40,

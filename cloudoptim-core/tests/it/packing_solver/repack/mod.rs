@@ -8,8 +8,10 @@ use cloudoptim_core::engines::bin_packing::solver::{
     Take, repack,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
-use drawn::{More, fleet, fleets, floored, limits, minima, shared};
-use naive::{beyond, bound, cheapest, faults, short};
+pub(super) use drawn::fleets;
+use drawn::{More, fleet, floored, limits, minima, shared};
+use naive::{beyond, cheapest, short};
+pub(super) use naive::{bound, faults};
 use proptest::prelude::*;
 
 proptest! {

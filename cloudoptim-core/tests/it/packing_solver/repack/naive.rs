@@ -185,7 +185,7 @@ fn assign(
 }
 
 /// What is wrong with a point, read off its moves.
-pub(super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
+pub(in super::super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
     let problem = &fleet.problem;
     let mut wrong = Vec::new();
     let mut free: Vec<Vec<i64>> = problem
@@ -266,7 +266,7 @@ pub(super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
 }
 
 /// What the proofs say, up to the next whole step of all prices.
-pub(super) fn bound(fleet: &Fleet, frontier: &Frontier, moved: u64) -> i64 {
+pub(in super::super) fn bound(fleet: &Fleet, frontier: &Frontier, moved: u64) -> i64 {
     let bounds = frontier.proofs.iter().map(|p| {
         let moves = i64::try_from(moved).unwrap().saturating_mul(p.per_move.0);
         p.lower_bound.0 - moves

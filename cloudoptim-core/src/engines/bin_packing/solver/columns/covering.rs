@@ -103,7 +103,7 @@ impl Programme<'_> {
         }
         start.extend(self.limits.iter().map(|_| None));
         let right = rows.iter().map(|row| right[*row]).collect();
-        let mut master = Master::new(right, start);
+        let mut master = Master::new(right, start).until(&self.scope.model.stop);
         let all = (0..self.configs.len()).filter(|_| some.is_none());
         for i in all.chain(some.into_iter().flatten().flatten().copied()) {
             if let Some(column) = self.column(&self.configs[i], &at)

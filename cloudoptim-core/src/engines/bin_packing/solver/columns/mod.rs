@@ -274,6 +274,15 @@ impl<'a> Programme<'a> {
         })
     }
 
+    /// Whether no more fillings are to be generated.
+    fn over(&self) -> bool {
+        self.work >= self.budget || self.late()
+    }
+
+    fn late(&self) -> bool {
+        self.scope.model.stop.is_due()
+    }
+
     fn add(&mut self, config: Config) -> bool {
         if self.known.contains(&config) {
             return false;
@@ -311,7 +320,7 @@ impl<'a> Programme<'a> {
             if ok.is_err() {
                 return None;
             }
-            let spent = self.pivots >= self.pivot_limit || self.work >= self.budget;
+            let spent = self.pivots >= self.pivot_limit || self.over();
             if round == rounds || spent {
                 break;
             }
@@ -400,7 +409,7 @@ impl<'a> Programme<'a> {
         let mut hits = 0;
         let rest: Vec<_> = doubtful.into_iter().filter(|_| last).collect();
         for (some, doubted) in [(promising, false), (rest, true)] {
-            let over = hits == self.types_per_round || self.work >= self.budget;
+            let over = hits == self.types_per_round || self.over();
             if over || (doubted && !fresh.is_empty()) {
                 break;
             }
@@ -416,7 +425,7 @@ impl<'a> Programme<'a> {
                     work += cost;
                     hits += usize::from(!found.is_empty());
                     looked.push((*worth, *i, found));
-                    if hits == most || work >= budget {
+                    if hits == most || work >= budget || programme.late() {
                         return ControlFlow::Break(());
                     }
                     ControlFlow::Continue(most - hits)
@@ -551,7 +560,7 @@ impl<'a> Programme<'a> {
         let mut left = left.to_vec();
         let mut plan: Vec<(Config, u32)> = Vec::new();
         let mut first = true;
-        while left.iter().any(|n| *n > 0) {
+        while left.iter().any(|n| *n > 0) && !self.late() {
             let solved = if first {
                 let hurried = zone && self.taught;
                 let rounds = if hurried { TAUGHT_ROUNDS } else { 1_000 };

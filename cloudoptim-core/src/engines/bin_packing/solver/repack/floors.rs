@@ -149,7 +149,8 @@ impl<'a> Floored<'a> {
 
     /// Solves at other prices of units, and keeps what proves more.
     fn attempt(&mut self, hunt: &mut Hunt, prices: Vec<i64>) {
-        if hunt.left == 0 || !hunt.seen.insert(prices.clone()) {
+        let over = hunt.left == 0 || self.plain.model.stop.is_due();
+        if over || !hunt.seen.insert(prices.clone()) {
             return;
         }
         hunt.left -= 1;

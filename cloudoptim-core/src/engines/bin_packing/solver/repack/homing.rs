@@ -91,6 +91,9 @@ impl Sweep<'_> {
         let from = (values.as_slice(), start.per_move);
         let pivots = self.effort.pivots;
         let climb = homes.climb(relaxation, from, (self.base, point), pivots)?;
+        if self.over() {
+            return None;
+        }
         let level = homes.certify(relaxation, &climb)?;
         self.by_home(&climb, &level);
         let at = self.levels.partition_point(|l| l.per_move < level.per_move);

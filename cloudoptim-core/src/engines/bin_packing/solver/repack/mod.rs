@@ -29,7 +29,9 @@ mod sweep;
 
 use super::problem::{Problem, ProblemError};
 use super::solution::NewNode;
+use super::stop::Stop;
 use crate::model::MicroUsdPerHour;
+use crate::providers::Deadline;
 use serde::{Deserialize, Serialize};
 
 /// Nodes with prices and with items that may move.
@@ -120,6 +122,11 @@ pub struct Frontier {
     pub proofs: Vec<LevelProof>,
     /// Whether the work limit ended the search.
     pub work_limit: bool,
+    /// Whether the [deadline](Deadline) passed before all was tried. How far the
+    /// search came by then depends on the machine, and where the search over
+    /// prefixes was is no place of rest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
 }
 
 /// Where a search over prefixes came to rest.
@@ -244,8 +251,25 @@ impl Frontier {
 /// Those of [`Problem::validate`], and [`ProblemError::Holdings`] when the
 /// holdings do not match the nodes.
 pub fn repack(fleet: &Fleet, effort: &RepackEffort) -> Result<Frontier, ProblemError> {
+    repack_until(fleet, effort, None)
+}
+
+/// [`repack`] with a deadline, if there is one.
+///
+/// The deadline is looked at wherever work is measured. When it has passed, the
+/// search ends with the points and the bounds so far, and says so
+/// ([`Frontier::late`]). The fleet as it is is always among them: what is chosen is
+/// never dearer.
+///
+/// # Errors
+/// Those of [`repack`].
+pub fn repack_until(
+    fleet: &Fleet,
+    effort: &RepackEffort,
+    deadline: Option<&Deadline>,
+) -> Result<Frontier, ProblemError> {
     fleet.validate()?;
-    Ok(sweep::run(fleet, effort))
+    Ok(sweep::run(fleet, effort, &Stop::at(deadline)))
 }
 
 impl Fleet {

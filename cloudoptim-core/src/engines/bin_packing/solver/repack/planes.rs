@@ -91,7 +91,7 @@ impl Relaxation<'_> {
             entries: vec![(0, 1.0)],
         })];
         start.extend(std::iter::repeat_n(None, width));
-        let mut master = Master::new(right, start).careful();
+        let mut master = Master::new(right, start).careful().until(&model.stop);
         let mut cuts: Vec<Option<Cut>> = vec![None];
         for row in 0..width {
             master.add(Column {
@@ -117,7 +117,8 @@ impl Relaxation<'_> {
             });
             cuts.push(Some(cut));
             let left = pivot_limit.saturating_sub(master.pivots);
-            if left == 0 || round > MAX_CUTS || master.solve(left).is_err() {
+            let over = left == 0 || round > MAX_CUTS || model.stop.is_due();
+            if over || master.solve(left).is_err() {
                 break;
             }
             let hoped = master.objective() - lift;

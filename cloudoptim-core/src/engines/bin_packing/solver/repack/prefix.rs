@@ -21,9 +21,10 @@ pub(super) fn run(
         .filter(|n| base.empty(*n) && !trial.gone[*n])
         .collect();
     let empty = trial.spared(base, &empty);
+    let late = || base.model.stop.is_due();
     trial.remove(base, &empty, Fit::First);
     found(&trial);
-    loop {
+    while !late() {
         let all: Vec<usize> = (0..trial.nodes()).collect();
         let order = ordered(base, &trial, &all);
         let mut first: Vec<usize> = order.iter().copied().take(candidates).collect();
@@ -34,12 +35,13 @@ pub(super) fn run(
         }
         let single = order
             .iter()
-            .any(|n| trial.work < limit && goes(base, &mut trial, &[*n]));
+            .any(|n| trial.work < limit && !late() && goes(base, &mut trial, &[*n]));
         if !single {
-            return trial;
+            break;
         }
         found(&trial);
     }
+    trial
 }
 
 /// Nodes that may go, the most saved for each pod first.
@@ -63,7 +65,8 @@ fn together(base: &Base<'_>, trial: &mut Trial, order: &[usize], limit: u64) -> 
     while low <= high {
         let middle = usize::midpoint(low, high);
         let mut next = trial.clone();
-        let went = next.work < limit && goes(base, &mut next, &order[..middle]);
+        let late = base.model.stop.is_due();
+        let went = next.work < limit && !late && goes(base, &mut next, &order[..middle]);
         trial.work = next.work;
         if went {
             best = Some(next);

@@ -86,6 +86,10 @@ impl Sweep<'_> {
         apart * CLOSE > total && apart >= i128::from(self.base.least)
     }
 
+    fn late(&self) -> bool {
+        self.base.model.stop.is_due()
+    }
+
     /// So much work for each node, and never more than a part of all that is left.
     fn share(&self, each: u64) -> u64 {
         let nodes = self.base.price.len().max(NODES) as u64;
@@ -111,6 +115,9 @@ impl Sweep<'_> {
         let best = points.map(|p| total(p.cost.0, p.moved, price)).min();
         let done = best.is_some_and(|best| !self.open(level, best));
         if done || !self.effort.from_kept {
+            return;
+        }
+        if self.late() {
             return;
         }
         let early = self.work < self.share(EARLY / 2);
@@ -168,6 +175,9 @@ impl Sweep<'_> {
             let mut some = false;
             let (mut in_vain, mut since) = (0, trial.work);
             for node in trial.by_waste(base, &level.certified) {
+                if self.late() {
+                    break;
+                }
                 if trial.work >= limit || trial.gone[node] {
                     continue;
                 }
@@ -183,7 +193,7 @@ impl Sweep<'_> {
                     break;
                 }
             }
-            if !some || trial.work >= limit {
+            if !some || trial.work >= limit || self.late() {
                 break;
             }
         }

@@ -253,7 +253,7 @@ impl<'a> Relaxation<'a> {
             }));
         }
         start.extend(std::iter::repeat_n(None, right.len() - g));
-        let mut master = Master::new(right, start).careful();
+        let mut master = Master::new(right, start).careful().until(&self.model.stop);
         let mut sources: Vec<Source> = vec![Source::Nothing; g];
         for (index, (look, cost, _)) in steps.iter().enumerate() {
             master.add(Column {
@@ -358,7 +358,8 @@ impl<'a> Relaxation<'a> {
                 }
             }
             let slack = 1e-7 * objective.abs().max(1.0);
-            if !added || best.0 >= objective - slack || master.pivots >= pivot_limit {
+            let over = master.pivots >= pivot_limit || self.model.stop.is_due();
+            if !added || best.0 >= objective - slack || over {
                 break;
             }
         }

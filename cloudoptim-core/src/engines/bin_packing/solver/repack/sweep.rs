@@ -3,6 +3,7 @@
 use super::super::canon::Canonical;
 use super::super::model::{Model, self_limited};
 use super::super::solution::Effort;
+use super::super::stop::Stop;
 use super::floors::Floored;
 use super::refine::{IN_VAIN, Refined};
 use super::relax::{Level, Relaxation};
@@ -11,7 +12,7 @@ use super::{Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, Repac
 use crate::model::MicroUsdPerHour;
 use std::collections::BTreeSet;
 
-pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
+pub(super) fn run(fleet: &Fleet, effort: &RepackEffort, stop: &Stop) -> Frontier {
     let mut counted = fleet.problem.clone();
     for class in &mut counted.classes {
         class.count = 0;
@@ -43,7 +44,7 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort) -> Frontier {
         holdings,
         narrow_rules: canonical.rules_new(&fleet.narrow_rules),
     };
-    let model = Model::new(&sorted.problem);
+    let model = Model::new(&sorted.problem).until(stop);
     let relaxed = relaxed(&sorted, &model);
     let base = Base::new(&sorted, &model);
     let mut frontier = Sweep {
@@ -160,7 +161,10 @@ impl Sweep<'_> {
         let mut relaxation = Floored::new(relaxation, base.fleet, &base.removable);
         let top = self.top();
         for per_move in [0, top] {
-            self.level(&mut relaxation, per_move);
+            // The first is what bounds all points.
+            if self.levels.is_empty() || !self.base.model.stop.is_due() {
+                self.level(&mut relaxation, per_move);
+            }
         }
         // Most of what is to be saved is saved where moves are cheap.
         for halvings in (2..2 + 2 * CHEAP_LEVELS).step_by(2) {
@@ -261,7 +265,7 @@ impl Sweep<'_> {
     }
 
     pub(super) fn over(&self) -> bool {
-        self.work >= self.effort.placements
+        self.work >= self.effort.placements || self.base.model.stop.is_due()
     }
 
     /// Trials at one price per move.
@@ -341,6 +345,7 @@ impl Sweep<'_> {
             same && quota.is_none() && k.best.0 <= goal && floor.is_none_or(|f| f < k.best.0)
         });
         let known = known.map(|at| self.known.remove(at));
+        let late = || base.model.stop.is_due();
         let mut attempt = |k: usize| -> Option<Trial> {
             let mut trial = base.start();
             let went = trial.remove_by(base, &order[..k], (fit, Way::Once), quota);
@@ -364,6 +369,9 @@ impl Sweep<'_> {
                     if let Some(trial) = attempt(at) {
                         best = Some((at, trial));
                     } else {
+                        if late() {
+                            return None;
+                        }
                         failed = Some(at);
                         at = at.checked_sub(1)?.saturating_sub(step - 1);
                         step *= 2;
@@ -373,7 +381,7 @@ impl Sweep<'_> {
         }
         let mut best = best?;
         let mut high = failed.unwrap_or(goal + 1);
-        while high.min(goal + 1) - best.0 > 1 {
+        while high.min(goal + 1) - best.0 > 1 && !late() {
             let middle = usize::midpoint(best.0, high.min(goal + 1));
             match attempt(middle) {
                 Some(trial) => best = (middle, trial),
@@ -588,13 +596,15 @@ impl Sweep<'_> {
             .max()
             .unwrap_or(0);
         let lower_bound = MicroUsdPerHour(self.base.priced(lower_bound));
+        let late = model.stop.was_due();
         Frontier {
             cost_before: MicroUsdPerHour(self.base.cost_before),
             lower_bound,
             points: self.points,
-            prefix: Some(prefix),
+            prefix: (!late).then_some(prefix),
             proofs,
             work_limit: self.work >= self.effort.placements,
+            late,
         }
     }
 }

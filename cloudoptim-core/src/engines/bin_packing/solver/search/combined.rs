@@ -61,6 +61,7 @@ mod tests {
     use super::super::super::problem::{Class, NodeType, Offering, Problem};
     use super::super::super::proportional::Draws;
     use super::super::super::solution::{Effort, Note, Solution};
+    use super::super::super::stop::Stop;
     use super::super::run_with;
     use crate::model::MicroUsdPerHour;
     use std::ops::ControlFlow;
@@ -99,7 +100,8 @@ mod tests {
 
     fn packed(problem: &Problem, solvers: &[Solver]) -> Solution {
         let canonical = Canonical::new(problem).on_grid();
-        let solution = run_with(&canonical.problem, &Effort::default(), solvers, &mut |_| {
+        let (effort, stop) = (Effort::default(), Stop::default());
+        let solution = run_with(&canonical.problem, &effort, solvers, &stop, &mut |_| {
             ControlFlow::Continue(())
         });
         canonical.back(solution)

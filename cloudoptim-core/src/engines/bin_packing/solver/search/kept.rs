@@ -9,11 +9,11 @@ use crate::model::MicroUsdPerHour;
 use std::ops::ControlFlow;
 
 impl Search<'_> {
-    /// Whether the work is done and a part has some packing.
+    /// Whether the work is done, or the time is up, and a part has some packing.
     pub(super) fn over(&self, part: usize) -> bool {
-        let over =
+        let done =
             self.work.placements >= self.limit || self.work.strategies >= self.effort.strategies;
-        over && self.parts[part].best.is_some()
+        self.parts[part].best.is_some() && (done || self.stop.is_due())
     }
 
     /// Runs one strategy on a part and keeps its packing if it is better.

@@ -20,6 +20,7 @@ use super::super::grid::gcd;
 use super::super::lp::{Column, Master};
 use super::super::room::{Group, Room};
 use super::super::solution::Certificate;
+use super::super::stop::Stop;
 use super::relax::{Level, Relaxation, UNEVEN, emptied, held};
 use super::state::Base;
 use super::{Place, Point};
@@ -123,6 +124,7 @@ pub(super) struct Homes {
     ways: u64,
     /// Values of groups and of a move at the last optimum.
     last: Option<(Vec<f64>, f64)>,
+    stop: Stop,
 }
 
 /// Duals of the programme and what its optimum keeps.
@@ -267,6 +269,7 @@ impl Homes {
             work: 0,
             ways: 0,
             last: None,
+            stop: model.stop.clone(),
         })
     }
 
@@ -307,7 +310,8 @@ impl Homes {
         let before = self.master.pivots;
         for _ in 0..ROUNDS {
             let left = pivot_limit.saturating_sub(self.master.pivots - before);
-            if left == 0 || self.ways > WAYS_IN_ALL || self.master.solve(left).is_err() {
+            let over = left == 0 || self.ways > WAYS_IN_ALL || self.stop.is_due();
+            if over || self.master.solve(left).is_err() {
                 break;
             }
             let objective = self.master.objective();
@@ -410,7 +414,8 @@ impl Homes {
         }
         self.sources = start.iter().flatten().map(|_| Source::Nothing).collect();
         start.resize(right.len(), None);
-        self.master = Master::new(right, start).careful();
+        let master = Master::new(right, start).careful();
+        self.master = master.until(&self.stop);
         let mut home: Vec<Amounts> = (0..self.parts).map(|_| Amounts::none(groups)).collect();
         for (at, node) in self.nodes.iter().enumerate() {
             let part = &mut home[node.part];

@@ -177,7 +177,7 @@ impl Trial {
         wanted: Option<&[Vec<bool>]>,
     ) -> Option<Vec<NewNode>> {
         let (model, whole) = (base.model, &base.fleet.problem);
-        if whole.types.is_empty() {
+        if whole.types.is_empty() || model.stop.is_due() {
             return None;
         }
         let mut classes: Vec<Class> = whole.classes.clone();
@@ -230,7 +230,8 @@ impl Trial {
             purchase_limits: limits.collect(),
         };
         let canonical = Canonical::new(&problem).on_grid();
-        let solution = search::run(&canonical.problem, effort, &mut |_| {
+        let stop = &model.stop;
+        let solution = search::run(&canonical.problem, effort, stop, &mut |_| {
             ControlFlow::Continue(())
         });
         let solution = canonical.back(solution);

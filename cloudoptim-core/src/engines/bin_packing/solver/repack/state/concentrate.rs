@@ -119,6 +119,9 @@ impl Trial {
         for sweep in 0..SWEEPS {
             let mut some = false;
             for a in 0..count {
+                if base.model.stop.is_due() {
+                    break;
+                }
                 for step in 0..PARTNERS.min(count.saturating_sub(1)) {
                     // Others in each sweep, near and far.
                     let b = (a + 1 + step * (2 * sweep + 1) + sweep) % count;
@@ -127,7 +130,7 @@ impl Trial {
                     }
                 }
             }
-            if !some || share.work >= limit {
+            if !some || share.work >= limit || base.model.stop.is_due() {
                 break;
             }
         }
