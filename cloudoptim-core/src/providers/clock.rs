@@ -59,12 +59,13 @@ impl Deadline {
         Self { clock, at }
     }
 
-    /// When a part of the work has to end that may take one of `parts` equal parts
+    /// When a part of the work has to end that may take `some` of `parts` equal parts
     /// of what is left of the time.
-    pub(crate) fn share(&self, parts: i32) -> Self {
+    pub(crate) fn share(&self, some: i32, parts: i32) -> Self {
         let now = self.clock.monotonic();
         let left = self.at.checked_sub(&now).unwrap_or(TimeDelta::MAX);
         let part = left.checked_div(parts.max(1)).unwrap_or(left);
+        let part = part.checked_mul(some).unwrap_or(left);
         Self {
             clock: self.clock.clone(),
             at: now.checked_add(&part).unwrap_or(TimeDelta::MAX),

@@ -9,6 +9,7 @@
 //! - More than one budget over a pod blocks it: the API answers with an error,
 //!   whatever the budgets say.
 
+use super::labelled::ByLabel;
 use crate::model::{
     Cluster, IntOrPercent, NamespacedName, Pod, PodDisruptionBudget, PodPhase, Uid,
     UnhealthyPodEviction, WorkloadKind,
@@ -145,10 +146,17 @@ struct Numbers {
     expected: u32,
 }
 
+/// The budgets of one namespace, in the order of their names.
+#[derive(Debug, Clone)]
+struct OfNamespace<'a> {
+    states: Vec<State<'a>>,
+    by_label: ByLabel,
+}
+
 /// The budgets of one cluster, of which evictions are spent.
 #[derive(Debug, Clone)]
 pub struct Budgets<'a> {
-    by_namespace: BTreeMap<&'a str, Vec<State<'a>>>,
+    by_namespace: BTreeMap<&'a str, OfNamespace<'a>>,
     /// What is missing; then nothing may be evicted.
     missing: Option<String>,
 }
@@ -164,29 +172,38 @@ impl<'a> Budgets<'a> {
         .into_iter()
         .find_map(|(part, gap)| gap.map(|gap| format!("{part} ({gap})")));
         let scale = Scale::new(cluster);
-        let mut by_namespace: BTreeMap<&str, Vec<State<'_>>> = BTreeMap::new();
         let mut pods: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
         for pod in cluster.pods.items() {
             pods.entry(&pod.meta.namespace).or_default().push(pod);
         }
-        let mut budgets: Vec<_> = cluster.disruption_budgets.items().iter().collect();
-        budgets.sort_by(|a, b| (&a.meta.name, &a.meta.uid).cmp(&(&b.meta.name, &b.meta.uid)));
-        for budget in budgets {
-            let all = pods.get(budget.meta.namespace.as_str());
-            let selected: Vec<&Pod> = all
-                .into_iter()
-                .flatten()
-                .copied()
-                .filter(|pod| selects(budget, pod))
-                .collect();
-            let numbers = numbers(budget, &selected, &scale, now);
-            by_namespace
-                .entry(&budget.meta.namespace)
-                .or_default()
-                .push(State { budget, numbers });
+        let mut budgets: BTreeMap<&str, Vec<&PodDisruptionBudget>> = BTreeMap::new();
+        for budget in cluster.disruption_budgets.items() {
+            let of = budgets.entry(&budget.meta.namespace).or_default();
+            of.push(budget);
         }
+        let by_namespace = budgets.into_iter().map(|(namespace, mut own)| {
+            own.sort_by(|a, b| (&a.meta.name, &a.meta.uid).cmp(&(&b.meta.name, &b.meta.uid)));
+            // No selector selects nothing, an empty one every pod of the namespace.
+            let by_label = ByLabel::new(own.iter().map(|b| b.selector.as_ref()));
+            let mut selected: Vec<Vec<&Pod>> = vec![Vec::new(); own.len()];
+            for pod in pods.get(namespace).into_iter().flatten() {
+                for at in by_label.candidates(&pod.meta.labels) {
+                    if let (Some(budget), Some(of)) = (own.get(at), selected.get_mut(at))
+                        && selects(budget, pod)
+                    {
+                        of.push(pod);
+                    }
+                }
+            }
+            let states = own.into_iter().zip(&selected).map(|(budget, pods)| State {
+                budget,
+                numbers: numbers(budget, pods, &scale, now),
+            });
+            let states = states.collect();
+            (namespace, OfNamespace { states, by_label })
+        });
         Self {
-            by_namespace,
+            by_namespace: by_namespace.collect(),
             missing,
         }
     }
@@ -207,7 +224,7 @@ impl<'a> Budgets<'a> {
         let spends = self.judge(pod)?;
         let states = self.by_namespace.get_mut(pod.meta.namespace.as_str());
         if let Some(index) = spends
-            && let Some(state) = states.and_then(|s| s.get_mut(index))
+            && let Some(state) = states.and_then(|of| of.states.get_mut(index))
             && let Ok(numbers) = &mut state.numbers
         {
             numbers.allowed = numbers.allowed.saturating_sub(1);
@@ -238,7 +255,7 @@ impl<'a> Budgets<'a> {
             Err(refusal) => return TakenOff::Refused(refusal),
         };
         let states = self.by_namespace.get(pod.meta.namespace.as_str());
-        let Some(state) = states.and_then(|s| s.get(index)) else {
+        let Some(state) = states.and_then(|of| of.states.get(index)) else {
             return TakenOff::Nothing; // `judge` has it from there
         };
         TakenOff::Budget {
@@ -248,16 +265,12 @@ impl<'a> Budgets<'a> {
     }
 
     fn of(&self, pod: &Pod) -> impl Iterator<Item = (usize, &State<'a>)> {
-        let states = self.by_namespace.get(pod.meta.namespace.as_str());
-        let meta = pod.meta.clone();
+        let of = self.by_namespace.get(pod.meta.namespace.as_str());
+        let candidates = of.map(|of| of.by_label.candidates(&pod.meta.labels));
+        let states = candidates.into_iter().flatten();
         states
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .filter(move |(_, s)| {
-                let selector = s.budget.selector.as_ref();
-                selector.is_some_and(|selector| selector.matches(&meta.labels))
-            })
+            .filter_map(move |at| Some((at, of?.states.get(at)?)))
+            .filter(|(_, state)| selects(state.budget, pod))
     }
 
     /// The index of the budget that the eviction is taken off, if any.
@@ -330,13 +343,10 @@ fn name(budget: &PodDisruptionBudget) -> NamespacedName {
     NamespacedName::new(budget.meta.namespace.clone(), budget.meta.name.clone())
 }
 
-/// No selector selects nothing, an empty one every pod of the namespace.
+/// Whether a budget of the pod's namespace selects it.
 fn selects(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
-    budget.meta.namespace == pod.meta.namespace
-        && budget
-            .selector
-            .as_ref()
-            .is_some_and(|s| s.matches(&pod.meta.labels))
+    let selector = budget.selector.as_ref();
+    selector.is_some_and(|selector| selector.matches(&pod.meta.labels))
 }
 
 fn numbers(

@@ -13,10 +13,12 @@
 //! `PreferNoSchedule`) never refuse a node. What is not known refuses: a claim
 //! that was not collected is not a claim without rules.
 
+mod asking;
 pub mod budgets;
 pub mod capacity;
 mod check;
 pub(crate) mod crowd;
+mod labelled;
 pub mod movability;
 mod pods;
 mod refusal;

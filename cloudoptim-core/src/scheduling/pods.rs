@@ -1,5 +1,6 @@
 //! Reads pods into the index: what they ask for, and which terms select whom.
 
+use super::labelled::ByLabel;
 use super::request::{InfeasibleResize, effective_request};
 use super::terms::{
     AffinityGroup, AntiTerm, Matcher, Namespaces, SpreadGroup, SpreadKey, Tally, Topology,
@@ -154,28 +155,35 @@ impl<'a> World<'a> {
         }
         // Pods of equal namespace and labels are selected by the same terms.
         let mut known: BTreeMap<(&str, &Labels), Arc<SelectedBy>> = BTreeMap::new();
+        // All matchers of an affinity have to select a pod, the first one too.
+        let firsts = self.affinities.iter().map(|g| g.matchers.first());
+        let affinities = ByLabel::new(firsts.map(|m| m?.selector()));
+        let antis = ByLabel::new(self.antis.iter().map(|t| t.matcher.selector()));
+        let spreads = ByLabel::new(self.spreads.iter().map(|g| g.key.matcher.selector()));
         for entry in &mut self.pods {
             let meta = &entry.pod.meta;
             let key = (meta.namespace.as_str(), &meta.labels);
             let selected = known.entry(key).or_insert_with(|| {
-                let matching = |count: usize, by: &dyn Fn(usize) -> bool| {
-                    (0..count).filter(|i| by(*i)).collect::<Vec<_>>()
+                let matching = |index: &ByLabel, by: &dyn Fn(usize) -> bool| {
+                    let mut candidates = index.candidates(&meta.labels);
+                    candidates.retain(|i| by(*i));
+                    candidates
                 };
                 Arc::new(SelectedBy {
-                    affinities: matching(self.affinities.len(), &|i| {
+                    affinities: matching(&affinities, &|i| {
                         self.affinities.get(i).is_some_and(|g| {
                             g.matchers
                                 .iter()
                                 .all(|m| m.matches(&namespaces, meta, false))
                         })
                     }),
-                    antis: matching(self.antis.len(), &|i| {
+                    antis: matching(&antis, &|i| {
                         // What may be avoided is avoided.
                         self.antis
                             .get(i)
                             .is_some_and(|t| t.matcher.matches(&namespaces, meta, true))
                     }),
-                    spreads: matching(self.spreads.len(), &|i| {
+                    spreads: matching(&spreads, &|i| {
                         self.spreads
                             .get(i)
                             .is_some_and(|g| g.key.matcher.matches(&namespaces, meta, false))

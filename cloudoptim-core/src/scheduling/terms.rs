@@ -85,6 +85,11 @@ impl Matcher {
         }
     }
 
+    /// By labels; none selects nothing.
+    pub(super) const fn selector(&self) -> Option<&LabelSelector> {
+        self.selector.as_ref()
+    }
+
     /// Whether it selects a pod. `unknown` is the answer where the labels of
     /// the namespace are not known.
     pub(super) fn matches(&self, of: &Namespaces<'_>, meta: &ObjectMeta, unknown: bool) -> bool {

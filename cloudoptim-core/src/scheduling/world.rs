@@ -1,5 +1,6 @@
 //! An index of one cluster in which pods move in thought.
 
+use super::asking::Asking;
 use super::capacity::{EBS_DRIVER, NotTarget, not_target, selects, untolerated};
 use super::request::InfeasibleResize;
 use super::terms::{AffinityGroup, AntiTerm, SpreadGroup, SpreadKey, Tally, Topology};
@@ -55,6 +56,7 @@ pub struct World<'a> {
     node_index: BTreeMap<String, usize>,
     pub(super) pod_index: BTreeMap<(&'a str, &'a str), usize>,
     pub(super) uid_index: BTreeMap<&'a Uid, usize>,
+    pub(super) asking: Arc<Asking>,
 }
 
 #[derive(Debug, Clone)]
@@ -167,9 +169,11 @@ impl<'a> World<'a> {
             node_index: BTreeMap::new(),
             pod_index: BTreeMap::new(),
             uid_index: BTreeMap::new(),
+            asking: Arc::default(),
         };
         let storage = Storage::new(cluster);
         world.read_pods(cluster, &pods, &storage, infeasible);
+        world.asking = Arc::new(Asking::new(&world.pods));
         let csi: BTreeMap<&str, BTreeMap<String, Option<u32>>> = cluster
             .csi_nodes
             .items()
@@ -436,25 +440,6 @@ impl<'a> World<'a> {
         for pod in stood {
             self.put(pod.0, node.0);
         }
-    }
-
-    /// Pods that stand somewhere and would not come back there for their
-    /// affinity or spread, of those for which some of `counted` count.
-    pub(crate) fn unsettled(&self, counted: &[PodId]) -> BTreeSet<PodId> {
-        let mut affinities: BTreeSet<usize> = BTreeSet::new();
-        let mut spreads: BTreeSet<usize> = BTreeSet::new();
-        for pod in counted.iter().filter_map(|p| self.pods.get(p.0)) {
-            affinities.extend(&pod.selected_by.affinities);
-            spreads.extend(&pod.selected_by.spreads);
-        }
-        let asks = |p: &PodEntry<'_>| {
-            p.affinity.is_some_and(|(a, _)| affinities.contains(&a))
-                || p.spreads.iter().any(|s| spreads.contains(&s.group))
-        };
-        let pods = self.pods.iter().enumerate();
-        pods.filter(|(_, p)| asks(p) && self.would_leave(p))
-            .map(|(at, _)| PodId(at))
-            .collect()
     }
 
     /// Adds a node, empty but for `daemons`, what DaemonSets take of it.

@@ -277,8 +277,10 @@ pub(super) fn solve(
         engine: EngineId::BinPacking,
         message: err.to_string(),
     };
+    // A quarter of the time is for carrying points out.
+    let deadline = inputs.deadline.map(|deadline| deadline.share(3, 4));
     let frontier =
-        repack_until(&translated.fleet, effort, inputs.deadline).map_err(contradiction)?;
+        repack_until(&translated.fleet, effort, deadline.as_ref()).map_err(contradiction)?;
     let mut points: Vec<RepackingPoint> = Vec::new();
     let rest = frontier.prefix.map_or(0, |p| p.evictions);
     let mut late = false;

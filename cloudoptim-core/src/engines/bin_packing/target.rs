@@ -132,7 +132,9 @@ impl Target {
         rows.put_into(&mut translated.fleet, &names, &kinds);
         minima.put_into(&mut translated.fleet, &names, &kinds);
         // What contradicts itself has no target; trying one by one says why.
-        let frontier = repack_until(&translated.fleet, &effort(from_kept), deadline).ok()?;
+        // Half of the time is for trying what it says.
+        let share = deadline.map(|deadline| deadline.share(1, 2));
+        let frontier = repack_until(&translated.fleet, &effort(from_kept), share.as_ref()).ok()?;
         let point = frontier.chosen(config.price_per_move)?;
         let place_of = point
             .removed

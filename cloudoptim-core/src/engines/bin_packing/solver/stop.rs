@@ -32,7 +32,7 @@ impl Stop {
     pub(super) fn share(&self, parts: usize) -> Self {
         let parts = i32::try_from(parts).unwrap_or(i32::MAX);
         let watched = |whole: &Arc<Watched>| Watched {
-            deadline: whole.deadline.share(parts),
+            deadline: whole.deadline.share(1, parts),
             passed: AtomicBool::new(whole.passed.load(Ordering::Relaxed)),
             told: whole.told.clone(),
         };

@@ -456,7 +456,7 @@ pub(super) mod tests {
                     })
                 })
                 .collect();
-            let mut found = fillings(&items, &spare, &mut 0).unwrap();
+            let mut found = fillings(&items, &spare, &mut 0, &Stop::default()).unwrap();
             all.sort_unstable();
             found.sort_unstable();
             assert!(!all.is_empty());
