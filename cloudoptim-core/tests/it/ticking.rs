@@ -38,6 +38,22 @@ pub(crate) fn passed_at(look: i64) -> (Arc<Ticking>, Deadline) {
     (clock, deadline)
 }
 
+/// What `work` gives on one thread, where looks come in one order.
+#[cfg(feature = "parallel")]
+pub(crate) fn alone<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    static POOL: std::sync::LazyLock<rayon::ThreadPool> = std::sync::LazyLock::new(|| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
+        pool.build().unwrap()
+    });
+    POOL.install(work)
+}
+
+/// What `work` gives.
+#[cfg(not(feature = "parallel"))]
+pub(crate) fn alone<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
 #[test]
 fn a_deadline_passes_once_and_for_all() {
     let (clock, deadline) = passed_at(3);

@@ -120,9 +120,6 @@ pub(super) fn bound(
             moves: u64::try_from(cluster.pods.items().len()).unwrap_or(u64::MAX),
         });
     }
-    if inputs.is_late() {
-        bound.proof.push_str("; the deadline ended the search");
-    }
     bound
 }
 

@@ -24,6 +24,7 @@ use crate::model::{
 use crate::scheduling::movability::Movers;
 use crate::scheduling::{Budgets, PodId, World};
 use decisions::{Going, Launches, act, carried_out, keep};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The answer for one cluster.
@@ -39,6 +40,8 @@ pub(super) struct Answer {
     pub(super) shop: Shop,
     /// What nodes really cost.
     pub(super) prices: Prices,
+    /// Whether the deadline ended some search.
+    pub(super) late: bool,
 }
 
 impl Answer {
@@ -169,13 +172,14 @@ pub(super) fn consolidate(
     let minima = minima.selling(&shop);
     let rows = (&limits, &minima);
     let deadline = inputs.deadline;
+    let late = Cell::new(false);
     let aim = |means: Means<'_, '_>| {
         let shares = Shares {
             share: &start.share,
             owners: &owners,
         };
         let (world, waiting) = (&start.world, &start.waiting);
-        Target::new(
+        let target = Target::new(
             config,
             world,
             &candidates,
@@ -183,7 +187,9 @@ pub(super) fn consolidate(
             &start.young,
             means,
             shares,
-        )
+        );
+        late.set(late.get() || target.as_ref().is_some_and(|t| t.late));
+        target
     };
     let nothing = Shop::default();
     if let Some(target) = aim(Means::new(&nothing, rows, false, deadline)) {
@@ -229,6 +235,7 @@ pub(super) fn consolidate(
         best.answer.say_commitments_unknown(cluster, state);
     }
     best.answer.prices = prices;
+    best.answer.late = late.get() || inputs.is_late();
     Ok(best.answer)
 }
 

@@ -166,7 +166,10 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
             .iter()
             .filter(|n| prices.of(n).is_none())
             .count();
-        let bound = bound::bound(inputs, cluster, unpriced, &answer.shop, prices);
+        let mut bound = bound::bound(inputs, cluster, unpriced, &answer.shop, prices);
+        if answer.late || inputs.is_late() {
+            bound.proof.push_str("; the deadline ended the search");
+        }
         let name = if cluster.name.is_empty() {
             cluster.uid.as_str()
         } else {

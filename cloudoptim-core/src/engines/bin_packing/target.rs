@@ -24,6 +24,8 @@ pub(super) struct Target {
     pub(super) shifts: BTreeMap<NodeName, Vec<Shift>>,
     /// Nodes that are launched before.
     pub(super) bought: Vec<Planned>,
+    /// Whether the deadline ended the search.
+    pub(super) late: bool,
 }
 
 /// What a target may be made of.
@@ -206,6 +208,7 @@ impl Target {
             to,
             shifts,
             bought,
+            late: frontier.late,
         })
     }
 

@@ -3,22 +3,28 @@
 use super::naive::{faults, unproven};
 use super::properties::{RICH, Shape, problem};
 use super::repack;
-use crate::ticking::passed_at;
+use crate::ticking::{alone, passed_at};
 use cloudoptim_core::engines::bin_packing::solver::{
     Effort, Problem, RepackEffort, Solution, Stopped, UnplacedReason, repack_until, solve,
     solve_until,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
+use cloudoptim_core::providers::Deadline;
 use proptest::prelude::*;
 use std::ops::ControlFlow;
 
 /// An answer, and how often the clock was looked at.
 fn until(problem: &Problem, look: i64) -> (Solution, i64) {
     let (clock, deadline) = passed_at(look);
-    let found = solve_until(problem, &Effort::default(), Some(&deadline), &mut |_| {
+    let found = alone(|| in_time(problem, &deadline));
+    (found, clock.looks())
+}
+
+fn in_time(problem: &Problem, deadline: &Deadline) -> Solution {
+    let found = solve_until(problem, &Effort::default(), Some(deadline), &mut |_| {
         ControlFlow::Continue(())
     });
-    (found.unwrap(), clock.looks())
+    found.unwrap()
 }
 
 fn left(solution: &Solution) -> u32 {
@@ -38,6 +44,15 @@ fn whole_whenever_it_ends(problem: &Problem, looks: &[i64]) -> Result<(), TestCa
     for part in looks {
         let look = 1 + all * part / 100;
         let (found, looked) = until(problem, look);
+        // When it ends hangs on who looks; whatever was found is whole.
+        let wide = in_time(problem, &passed_at(look).1);
+        prop_assert_eq!(faults(problem, &wide), Vec::<String>::new(), "at {}", look);
+        prop_assert_eq!(
+            unproven(problem, &wide),
+            Vec::<String>::new(),
+            "at {}",
+            look
+        );
         if look == 1 {
             // Nothing but the first packing of each zone.
             let first = problem.zones.len().max(1);
@@ -92,7 +107,7 @@ proptest! {
         let effort = RepackEffort::default();
         let until = |look: i64| {
             let (clock, deadline) = passed_at(look);
-            let found = repack_until(&fleet, &effort, Some(&deadline)).unwrap();
+            let found = alone(|| repack_until(&fleet, &effort, Some(&deadline)).unwrap());
             (found, clock.looks())
         };
         let full = repack_until(&fleet, &effort, None).unwrap();
