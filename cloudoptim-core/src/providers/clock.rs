@@ -63,7 +63,10 @@ impl Deadline {
     /// of what is left of the time.
     pub(crate) fn share(&self, some: i32, parts: i32) -> Self {
         let now = self.clock.monotonic();
-        let left = self.at.checked_sub(&now).unwrap_or(TimeDelta::MAX);
+        let Some(left) = self.at.checked_sub(&now) else {
+            // So far away, on either side, that a part of it is, too.
+            return self.clone();
+        };
         let part = left.checked_div(parts.max(1)).unwrap_or(left);
         let part = part.checked_mul(some).unwrap_or(left);
         Self {

@@ -478,7 +478,7 @@ pub fn constraint_prices(
                 answer.at_least_per_month,
                 answer.at_most_per_month,
             ) {
-                _ if answer.after.late => Price::NotTried,
+                _ if answer.before.late || answer.after.late => Price::NotTried,
                 (Some(per_month), Some(at_least), Some(at_most)) => {
                     known.push(change.clone());
                     Price::Known {
@@ -505,7 +505,7 @@ pub fn constraint_prices(
         Price::NotTried => (2, Reverse(MicroUsdPerMonth::ZERO)),
     });
     let together_per_month = match known.as_slice() {
-        [] if inputs.is_late() => None,
+        [] if base.side.late || inputs.is_late() => None,
         [] => base.missing.is_empty().then_some(MicroUsdPerMonth::ZERO),
         all => {
             // Without all of them each one's repacking is still possible.

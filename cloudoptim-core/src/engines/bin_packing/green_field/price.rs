@@ -181,7 +181,7 @@ fn dearest(price: &Price) -> (u8, Reverse<MicroUsdPerMonth>) {
 /// limit is so with more of it, and what keeps a minimum is possible without it: some
 /// nodes cost no more than `possible` then.
 fn price(now: &GreenField, then: &GreenField, possible: MicroUsdPerHour) -> Price {
-    if then.late {
+    if now.late || then.late {
         return Price::NotTried;
     }
     let more = then.placed() > now.placed();
