@@ -27,7 +27,8 @@ mod relax;
 pub mod repack;
 
 use cloudoptim_core::engines::bin_packing::solver::{
-    Certificate, Class, NodeType, Per, Problem, Rule, Share, ShareOf, Solution, SplitOn,
+    Certificate, Class, Dislike, NodeType, Offering, Per, Problem, Rule, Share, ShareOf, Solution,
+    SplitOn,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use std::collections::BTreeMap;
@@ -75,7 +76,10 @@ struct Item {
     /// Per-node limits that count it, by index in the problem's rules.
     limits: Vec<usize>,
     count: u64,
+    /// On this type, without what they dislike of it.
     value: u64,
+    /// What they dislike, × 2^[`Certificate::SCALE_BITS`].
+    disliked: u64,
     classes: Vec<usize>,
 }
 
@@ -147,6 +151,7 @@ pub fn certify(problem: &Problem, solution: &Solution) -> Certified {
             // A rounding unit is not worth a word.
             lowered |= most.saturating_add(most >> 30) < item.value;
             for class in &item.classes {
+                let most = most.saturating_add(item.disliked);
                 let value = most.min(certificate.class_values[*class]);
                 let known = allowed[*class].get_or_insert(value);
                 *known = (*known).min(value);
@@ -241,7 +246,10 @@ fn lowest_cost(problem: &Problem, value: u128) -> MicroUsdPerHour {
     let prices = problem.types.iter().flat_map(|t| &t.offerings);
     let prices = prices.filter(|o| o.available != Some(0));
     let prices = prices.filter_map(|o| o.price.map(|p| u128::from(p.0.unsigned_abs())));
-    let step = prices.fold(0, gcd).max(1);
+    let counted = problem.classes.iter().filter(|c| c.count > 0);
+    let disliked = counted.flat_map(|c| &c.dislikes);
+    let disliked = disliked.map(|d| u128::from(d.cost.0.unsigned_abs()));
+    let step = prices.chain(disliked).fold(0, gcd).max(1);
     let lowest = whole.div_ceil(step).saturating_mul(step);
     MicroUsdPerHour(i64::try_from(lowest).unwrap_or(i64::MAX))
 }
@@ -311,17 +319,20 @@ impl Room {
                 continue;
             }
             let devices = class.devices.as_ref().map(|d| (d.count, d.milli));
-            let key = (class.demand.clone(), devices, counted[c].clone());
+            let beside = disliked(class, t, on_sale().map(|(o, _)| o));
+            let value = values[c].saturating_sub(beside);
+            let key = (class.demand.clone(), devices, counted[c].clone(), beside);
             let item = items.entry(key).or_insert_with(|| Item {
                 demand: class.demand.clone(),
                 devices,
                 limits: counted[c].clone(),
                 count: 0,
                 value: 0,
+                disliked: beside,
                 classes: Vec::new(),
             });
             item.count += u64::from(class.count);
-            item.value = item.value.max(values[c]);
+            item.value = item.value.max(value);
             item.classes.push(c);
         }
         // All that fits is made of whole requests.
@@ -458,6 +469,24 @@ fn rounded(part: u128, whole: u128, k: u32) -> (u128, u128) {
     }
 }
 
+/// What an item dislikes of a type, in the zone where that is least, as values are.
+fn disliked<'o>(class: &Class, t: usize, offers: impl Iterator<Item = &'o Offering>) -> u64 {
+    let priced = offers.filter(|o| o.price.is_some());
+    let beside = priced
+        .filter(|o| o.zone.is_none_or(|z| class.zones.contains(z)))
+        .map(|offer| {
+            let here = |d: &&Dislike| {
+                d.types.contains(t) && offer.zone.is_none_or(|z| d.zones.contains(z))
+            };
+            let costs = class.dislikes.iter().filter(here);
+            let costs = costs.map(|d| d.cost.0.unsigned_abs());
+            costs.fold(0, u64::saturating_add)
+        });
+    let least = beside.min().unwrap_or(0);
+    // What is too much to be scaled is more than any value.
+    least.checked_mul(1 << Certificate::SCALE_BITS).unwrap_or(u64::MAX)
+}
+
 /// Whether a type's devices, all free, serve one item.
 fn suits(class: &Class, of: &NodeType) -> bool {
     class.devices.as_ref().is_none_or(|request| {
@@ -472,7 +501,7 @@ mod tests {
     use super::*;
     use crate::sample::Random;
     use cloudoptim_core::engines::bin_packing::solver::{
-        CountLimit, Device, DeviceRequest, Mask, Offering,
+        CountLimit, Device, DeviceRequest, Mask,
     };
 
     /// A type of three resources and six classes, some of them limited.

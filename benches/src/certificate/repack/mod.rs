@@ -13,7 +13,7 @@
 //!   beyond μ for each of its items,
 //!
 //! where an item that stays where it stands holds its value and μ, and one that
-//! comes holds its value. New nodes must not hold more than they cost: where one
+//! comes holds its value, both less what it dislikes of the node. New nodes must not hold more than they cost: where one
 //! seems to, the values of what it takes are lowered until it does not.
 //!
 //! The most that a node can hold is bounded from above in two ways, and the lesser
@@ -29,8 +29,11 @@ mod grid;
 
 use self::grid::Grid;
 use super::exact::gcd;
-use cloudoptim_core::engines::bin_packing::solver::{Certificate, Fleet, LevelProof};
+use cloudoptim_core::engines::bin_packing::solver::{
+    Certificate, Dislike, Fleet, LevelProof, Problem,
+};
 use cloudoptim_core::model::MicroUsdPerHour;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -230,6 +233,24 @@ struct Group {
     home: Vec<usize>,
     /// The most that any of them has.
     capacity: Vec<u128>,
+    /// What each item dislikes of them.
+    disliked: Vec<u64>,
+}
+
+impl Group {
+    /// Values of items without what they dislike here.
+    fn own<'v>(&self, values: &'v [u64]) -> Cow<'v, [u64]> {
+        if self.disliked.is_empty() {
+            return Cow::Borrowed(values);
+        }
+        let own = values.iter().zip(&self.disliked);
+        Cow::Owned(own.map(|(value, cost)| value.saturating_sub(*cost)).collect())
+    }
+
+    /// What an item dislikes here.
+    fn disliked(&self, item: usize) -> u64 {
+        self.disliked.get(item).copied().unwrap_or(0)
+    }
 }
 
 /// Values of items before they are lowered, and a price per move.
@@ -304,8 +325,25 @@ struct Yard {
 /// Items and how many of each.
 type Home = Vec<(usize, u64)>;
 
-/// What is accepted, and the capacity, by which nodes are grouped.
-type Room = (Vec<usize>, Vec<u128>);
+/// What is accepted, the capacity, and what each item dislikes of the place as values
+/// are (nothing where none does), by which nodes are grouped.
+type Room = (Vec<usize>, Vec<u128>, Vec<u64>);
+
+/// What items dislike of a place, as values are.
+fn disliked(problem: &Problem, items: &[Item], there: impl Fn(&Dislike) -> bool) -> Vec<u64> {
+    let costs = items.iter().map(|item| {
+        let dislikes = problem.classes[item.class].dislikes.iter();
+        let costs = dislikes.filter(|d| there(d)).map(|d| d.cost.0.unsigned_abs());
+        let cost = costs.fold(0, u64::saturating_add);
+        // What is too much to be scaled is more than any value.
+        cost.checked_mul(1 << Certificate::SCALE_BITS).unwrap_or(u64::MAX)
+    });
+    let costs: Vec<u64> = costs.collect();
+    if costs.iter().all(|cost| *cost == 0) {
+        return Vec::new();
+    }
+    costs
+}
 
 impl Yard {
     fn new(fleet: &Fleet, levels: usize) -> Self {
@@ -349,7 +387,8 @@ impl Yard {
                     && node.zone.is_none_or(|zone| class.zones.contains(zone))
             };
             let accepts = (0..items.len()).filter(|c| accepts(&items[*c])).collect();
-            let key = ((accepts, capacity), home.into_iter().collect());
+            let disliked = disliked(problem, &items, |d| d.nodes.contains(i));
+            let key = ((accepts, capacity, disliked), home.into_iter().collect());
             let (go, stay) = equal.entry(key).or_default();
             match holding.price {
                 Some(price) if holding.removable => go.push(price.0),
@@ -365,7 +404,7 @@ impl Yard {
             .unzip();
         let (mut stand_groups, group_of) = grouped(&rooms, 1);
         let mut stands = Vec::with_capacity(rooms.len());
-        for ((group, (_, capacity)), (home, (go, stay))) in
+        for ((group, (_, capacity, _)), (home, (go, stay))) in
             group_of.into_iter().zip(rooms).zip(nodes)
         {
             for (item, _) in &home {
@@ -385,6 +424,11 @@ impl Yard {
         let mut offers: BTreeMap<Room, u64> = BTreeMap::new();
         let there = stands.iter().flat_map(|s: &Stand| &s.go);
         let mut step = there.fold(0, |step, price| gcd(step, price.unsigned_abs()));
+        for item in &items {
+            for dislike in &problem.classes[item.class].dislikes {
+                step = gcd(step, dislike.cost.0.unsigned_abs());
+            }
+        }
         for (t, of) in problem.types.iter().enumerate() {
             let milli: u64 = of.devices.iter().map(|d| u64::from(d.milli)).sum();
             let capacity = of.capacity.iter().copied().chain([milli]);
@@ -406,14 +450,18 @@ impl Yard {
                 };
                 let accepts: Vec<usize> =
                     (0..items.len()).filter(|c| accepts(&items[*c])).collect();
-                let least = offers.entry((accepts, capacity.clone())).or_insert(price);
+                let disliked = disliked(problem, &items, |d| {
+                    d.types.contains(t) && offering.zone.is_none_or(|z| d.zones.contains(z))
+                });
+                let key = (accepts, capacity.clone(), disliked);
+                let least = offers.entry(key).or_insert(price);
                 *least = price.min(*least);
             }
         }
         let (rooms, prices): (Vec<Room>, Vec<u64>) = offers.into_iter().unzip();
         let (sale_groups, group_of) = grouped(&rooms, 2);
         let sales = group_of.into_iter().zip(rooms).zip(prices);
-        let sales = sales.map(|((group, (accepts, capacity)), price)| Sale {
+        let sales = sales.map(|((group, (accepts, capacity, _)), price)| Sale {
             group,
             capacity,
             price,
@@ -440,10 +488,11 @@ impl Yard {
         let mut open: Vec<Vec<(&Sale, u128)>> = vec![Vec::new(); self.sale_groups.len()];
         for sale in &self.sales {
             let capacity = &sale.capacity;
-            let (prices, _) = fluid::prices(items, &sale.accepts, &values, capacity, false);
+            let own = self.sale_groups[sale.group].own(&values);
+            let (prices, _) = fluid::prices(items, &sale.accepts, &own, capacity, false);
             let most = prices
                 .iter()
-                .filter_map(|p| p.most(items, &values, capacity, &[], 0));
+                .filter_map(|p| p.most(items, &own, capacity, &[], 0));
             let most = most.min().unwrap_or(u128::MAX);
             if most > sale.scaled() {
                 open[sale.group].push((sale, most));
@@ -452,8 +501,9 @@ impl Yard {
         let mut wants = Vec::new();
         for (group, open) in self.sale_groups.iter().zip(&open) {
             if open.iter().any(far) {
-                let carried = self.carried(group, &values);
-                wants.push(self.wants(group, &carried, &values));
+                let own = group.own(&values);
+                let carried = self.carried(group, &own);
+                wants.push(self.wants(group, &carried, &own));
             }
         }
         Begun {
@@ -476,6 +526,7 @@ impl Yard {
             if open.is_empty() {
                 continue;
             }
+            let values = group.own(&values);
             let grid = self.grid(group, carried, &values, fill);
             let table = grid.fill(&values);
             for (stand, by_parts) in open {
@@ -546,6 +597,7 @@ impl Yard {
         let (mut open, mut wants) = (Vec::with_capacity(self.stand_groups.len()), Vec::new());
         for (n, group) in self.stand_groups.iter().enumerate() {
             let (items, most) = (&self.items, &group.capacity);
+            let values = group.own(&values);
             let (prices, carried) = fluid::prices(items, &group.accepts, &values, most, true);
             let comes = group.accepts.iter().any(|c| values[*c] > 0);
             let mut of = Vec::new();
@@ -596,6 +648,7 @@ impl Yard {
                     break;
                 }
                 let items = &self.items;
+                let claimed = group.own(&claimed);
                 let carried = self.carried(group, &claimed);
                 let grid = self.grid(group, &carried, &claimed, fill);
                 let table = grid.fill(&claimed);
@@ -605,10 +658,12 @@ impl Yard {
                 }
             }
             lowered += open.iter().filter(|o| far(o)).count();
+            let claimed = group.own(&claimed);
             for (sale, most) in open.iter().filter(|(sale, most)| *most > sale.scaled()) {
                 for c in &sale.accepts {
                     let part = u128::from(claimed[*c]).checked_mul(sale.scaled());
                     let value = part.map_or(0, |part| part / most);
+                    let value = value + u128::from(group.disliked(*c));
                     values[*c] = values[*c].min(u64::try_from(value).unwrap_or(u64::MAX));
                 }
             }
@@ -650,8 +705,9 @@ impl Sale {
 fn grouped(rooms: &[Room], finest: u32) -> (Vec<Group>, Vec<usize>) {
     let coarser = [(true, 3), (true, 0), (false, 2), (false, 0)];
     for (same, step) in [(true, finest)].into_iter().chain(coarser) {
-        let mut index: BTreeMap<(&[usize], Vec<u32>), Vec<usize>> = BTreeMap::new();
-        for (i, (accepts, capacity)) in rooms.iter().enumerate() {
+        // What is disliked is never taken together.
+        let mut index: BTreeMap<(&[usize], Vec<u32>, &[u64]), Vec<usize>> = BTreeMap::new();
+        for (i, (accepts, capacity, disliked)) in rooms.iter().enumerate() {
             let size = |has: &u128| (u128::BITS - has.leading_zeros()).checked_div(step);
             // What accepts nothing needs no table.
             let accepts: &[usize] = if same || accepts.is_empty() {
@@ -664,19 +720,19 @@ fn grouped(rooms: &[Room], finest: u32) -> (Vec<Group>, Vec<usize>) {
             } else {
                 capacity.iter().map(|has| size(has).unwrap_or(0)).collect()
             };
-            index.entry((accepts, sizes)).or_default().push(i);
+            index.entry((accepts, sizes, disliked)).or_default().push(i);
         }
         if index.len() > GROUPS && (same || step > 0) {
             continue;
         }
         let mut of = vec![0; rooms.len()];
         let mut groups = Vec::with_capacity(index.len());
-        for (n, members) in index.into_values().enumerate() {
+        for (n, ((.., disliked), members)) in index.into_iter().enumerate() {
             let mut accepts: Vec<usize> = Vec::new();
             let mut capacity: Vec<u128> = Vec::new();
             for i in members {
                 of[i] = n;
-                let (own, has) = &rooms[i];
+                let (own, has, _) = &rooms[i];
                 accepts.extend(own);
                 capacity.resize(has.len(), 0);
                 for (most, has) in capacity.iter_mut().zip(has) {
@@ -689,6 +745,7 @@ fn grouped(rooms: &[Room], finest: u32) -> (Vec<Group>, Vec<usize>) {
                 accepts,
                 home: Vec::new(),
                 capacity,
+                disliked: disliked.to_vec(),
             });
         }
         return (groups, of);

@@ -1,7 +1,7 @@
 //! A deadline at any moment leaves an answer that is whole and proven.
 
 use super::naive::{faults, unproven};
-use super::properties::{RICH, Shape, problem};
+use super::properties::{RICH, Shape, problem, total};
 use super::repack;
 use crate::ticking::{alone, passed_at};
 use cloudoptim_core::engines::bin_packing::solver::{
@@ -67,7 +67,7 @@ fn whole_whenever_it_ends(problem: &Problem, looks: &[i64]) -> Result<(), TestCa
         );
         // What is proven by then holds of what is found with more time.
         if left(&full) == 0 {
-            prop_assert!(found.lower_bound <= full.cost, "at {look}");
+            prop_assert!(found.lower_bound <= total(&full), "at {look}");
         }
         // Whoever is told once asks no more; parts are asked for their share of the
         // time, three times each and once for all of them.
@@ -76,7 +76,7 @@ fn whole_whenever_it_ends(problem: &Problem, looks: &[i64]) -> Result<(), TestCa
         match found.proof.stopped {
             Stopped::Deadline => prop_assert_eq!(&until(problem, look).0, &found, "at {}", look),
             // What costs no more than is proven needs no more time.
-            Stopped::Optimal => prop_assert_eq!(found.cost, found.lower_bound, "at {}", look),
+            Stopped::Optimal => prop_assert_eq!(total(&found), found.lower_bound, "at {}", look),
             _ => {
                 prop_assert!(looked <= look, "{looked} looks for {look}");
                 prop_assert_eq!(&found, &full, "at {}", look);

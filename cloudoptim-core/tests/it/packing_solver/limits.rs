@@ -2,7 +2,7 @@
 
 use super::cases::{node_type, solved};
 use super::naive::{faults, unproven};
-use super::properties::{RICH, Shape, TINY, in_order, problem, readable, shuffled};
+use super::properties::{RICH, Shape, TINY, in_order, problem, readable, shuffled, total};
 use cloudoptim_core::engines::bin_packing::solver::{
     BoundMethod, Certificate, Class, Effort, Mask, NodeType, Note, Offering, Problem, ProblemError,
     PurchaseLimit, Solution, Take, UnplacedReason, exact, solve,
@@ -120,7 +120,7 @@ proptest! {
         let unproven = unproven(&p, &solution);
         prop_assert!(unproven.is_empty(), "{unproven:?}");
         if placed_all_that_fits(&solution) {
-            prop_assert!(solution.lower_bound <= solution.cost);
+            prop_assert!(solution.lower_bound <= total(&solution));
         }
     }
 

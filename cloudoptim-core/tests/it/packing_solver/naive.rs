@@ -114,6 +114,26 @@ pub(crate) fn faults(problem: &Problem, solution: &Solution) -> Vec<String> {
             faults.push(format!("the use of {} is stated as {stated:?}", limit.id));
         }
     }
+    let mut beside = 0;
+    for reused in &solution.reused {
+        for item in &reused.items {
+            for dislike in &problem.classes[item.class].dislikes {
+                if dislike.nodes.contains(reused.node) {
+                    beside += dislike.cost.0 * i64::from(item.count);
+                }
+            }
+        }
+    }
+    for node in &solution.nodes {
+        for item in &node.items {
+            beside += disliked(&problem.classes[item.class], node.node_type, node.zone)
+                * i64::from(item.count);
+        }
+    }
+    if beside != solution.preferences.0 {
+        let stated = solution.preferences.0;
+        faults.push(format!("dislikes of {beside} are stated as {stated}"));
+    }
     if cost != solution.cost.0 {
         faults.push(format!("cost {} is stated as {}", cost, solution.cost.0));
     }
@@ -127,6 +147,33 @@ pub(crate) fn faults(problem: &Problem, solution: &Solution) -> Vec<String> {
     }
     rules(problem, &nodes, &mut faults);
     faults
+}
+
+/// What one item costs beside on a new node.
+fn disliked(class: &Class, node_type: usize, zone: Option<usize>) -> i64 {
+    let mut sum = 0;
+    for dislike in &class.dislikes {
+        let here = match zone {
+            Some(zone) => dislike.zones.contains(zone),
+            None => true,
+        };
+        if here && dislike.types.contains(node_type) {
+            sum += dislike.cost.0;
+        }
+    }
+    sum
+}
+
+/// The least of that over all offerings which it may use.
+fn disliked_least(problem: &Problem, class: &Class, node_type: usize) -> u128 {
+    let mut least: Option<i64> = None;
+    for (_, offering) in on_sale(problem, node_type) {
+        if offering.zone.is_none_or(|z| class.zones.contains(z)) {
+            let beside = disliked(class, node_type, offering.zone);
+            least = Some(least.map_or(beside, |l| l.min(beside)));
+        }
+    }
+    u128::from(least.unwrap_or(0).unsigned_abs()) << Certificate::SCALE_BITS
 }
 
 /// What one node takes of a limit.
@@ -332,6 +379,14 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
             faults.push(format!("{price} is no multiple of the price step"));
         }
     }
+    for class in problem.classes.iter().filter(|c| c.count > 0) {
+        for dislike in &class.dislikes {
+            if dislike.cost.0 % certificate.price_step.0.max(1) != 0 {
+                let cost = dislike.cost.0;
+                faults.push(format!("{cost} is no multiple of the price step"));
+            }
+        }
+    }
     if solution.proof.method == BoundMethod::Configurations {
         faults.extend(overfull(problem, certificate));
         let mut total = 0;
@@ -407,7 +462,25 @@ pub(crate) fn unproven(problem: &Problem, solution: &Solution) -> Vec<String> {
             if !on_it {
                 continue;
             }
-            let mut worth = 0u128;
+            let mut worth = match split.on {
+                SplitOn::Type(t) => disliked_least(problem, class, t),
+                SplitOn::Existing => {
+                    let takes = open.iter().filter(|n| {
+                        let node = &problem.nodes[**n];
+                        class.nodes.contains(**n)
+                            && node.zone.is_none_or(|z| class.zones.contains(z))
+                            && fits_node(&node.free)
+                    });
+                    let beside = takes.map(|n| {
+                        let mut sum = 0;
+                        for dislike in class.dislikes.iter().filter(|d| d.nodes.contains(*n)) {
+                            sum += u128::from(dislike.cost.0.unsigned_abs());
+                        }
+                        sum
+                    });
+                    beside.min().unwrap_or(0) << Certificate::SCALE_BITS
+                }
+            };
             for share in &split.shares {
                 let rounded = |x: u128, of: u128| -> (u128, u128) {
                     let k = u128::from(share.rounding);
@@ -508,6 +581,13 @@ fn overfull(problem: &Problem, certificate: &Certificate) -> Vec<String> {
         let Some(price) = raised_price(problem, certificate, t) else {
             continue;
         };
+        // What an item is worth here beside what it dislikes.
+        let mut own = Vec::new();
+        for (class, value) in problem.classes.iter().zip(values) {
+            let beside = disliked_least(problem, class, t);
+            own.push(u64::try_from(u128::from(*value).saturating_sub(beside)).unwrap());
+        }
+        let values = &own;
         let mut classes: Vec<usize> = (0..problem.classes.len())
             .filter(|c| values[*c] > 0 && sold(problem, t, &problem.classes[*c]))
             .collect();

@@ -2,7 +2,7 @@
 
 use super::naive::{faults, unproven};
 use cloudoptim_core::engines::bin_packing::solver::{
-    Affinity, BoundMethod, Class, CountLimit, Device, DeviceRequest, Effort, Existing,
+    Affinity, BoundMethod, Class, CountLimit, Device, DeviceRequest, Dislike, Effort, Existing,
     ExistingNode, Mask, NodeType, Offering, Per, Problem, PurchaseLimit, Rule, Solution, Take,
     UnplacedReason, ZoneSpread, exact, solve,
 };
@@ -22,6 +22,8 @@ pub(super) struct Shape {
     pub(super) rules: usize,
     pub(super) devices: bool,
     pub(super) stock: bool,
+    /// Whether some places cost items something beside.
+    pub(super) dislikes: bool,
 }
 
 pub(super) const RICH: Shape = Shape {
@@ -33,6 +35,7 @@ pub(super) const RICH: Shape = Shape {
     rules: 5,
     devices: true,
     stock: true,
+    dislikes: true,
 };
 
 fn mask(len: usize) -> BoxedStrategy<Mask> {
@@ -60,6 +63,27 @@ fn some(len: usize) -> impl Strategy<Value = Vec<usize>> {
         .prop_map(|bits| (0..bits.len()).filter(|i| bits[*i]).collect())
 }
 
+fn dislikes(shape: Shape) -> BoxedStrategy<Vec<Dislike>> {
+    if !shape.dislikes {
+        return Just(Vec::new()).boxed();
+    }
+    let cost = prop_oneof![1 => Just(0), 3 => 1i64..400, 1 => 400i64..8_000];
+    let zones = if shape.zones == 0 {
+        Just(Mask::All).boxed()
+    } else {
+        mask(shape.zones)
+    };
+    let one = (some(shape.types), some(shape.nodes), zones, cost).prop_map(
+        |(types, nodes, zones, cost)| Dislike {
+            types: Mask::only(types),
+            zones,
+            nodes: Mask::only(nodes),
+            cost: MicroUsdPerHour(cost * 100),
+        },
+    );
+    prop_oneof![3 => Just(Vec::new()), 1 => proptest::collection::vec(one, 1..3)].boxed()
+}
+
 fn classes(shape: Shape) -> impl Strategy<Value = Vec<Class>> {
     let device = (1u32..3, prop_oneof![Just(1000u32), 100u32..1000], mask(2)).prop_map(
         |(count, milli, models)| DeviceRequest {
@@ -76,12 +100,13 @@ fn classes(shape: Shape) -> impl Strategy<Value = Vec<Class>> {
         mask(shape.types),
         mask(shape.nodes),
         mask(shape.zones),
+        dislikes(shape),
     );
     proptest::collection::vec(one, 1..=shape.classes).prop_map(move |list| {
         list.into_iter()
             .enumerate()
             .map(
-                |(i, (count, cpu, memory, devices, types, nodes, zones))| Class {
+                |(i, (count, cpu, memory, devices, types, nodes, zones, dislikes))| Class {
                     id: format!("c{i}"),
                     count,
                     demand: vec![cpu, memory],
@@ -89,6 +114,7 @@ fn classes(shape: Shape) -> impl Strategy<Value = Vec<Class>> {
                     types,
                     nodes,
                     zones: if shape.zones == 0 { Mask::All } else { zones },
+                    dislikes,
                 },
             )
             .collect()
@@ -230,8 +256,8 @@ pub(super) fn problem(shape: Shape) -> impl Strategy<Value = Problem> {
 /// What a solution says, in ids, in one order.
 pub(super) fn readable(problem: &Problem, solution: &Solution) -> Vec<String> {
     let mut out = vec![format!(
-        "{} {} {:?}",
-        solution.cost, solution.lower_bound, solution.proof.stopped
+        "{} {} {} {:?}",
+        solution.cost, solution.preferences, solution.lower_bound, solution.proof.stopped
     )];
     let items = |items: &[cloudoptim_core::engines::bin_packing::solver::Placed]| {
         let mut out: Vec<String> = items
@@ -354,6 +380,17 @@ pub(super) fn shuffled(p: &Problem, by: usize) -> Problem {
                     types: mask(&c.types, &types),
                     nodes: mask(&c.nodes, &nodes),
                     zones: mask(&c.zones, &zones),
+                    dislikes: c
+                        .dislikes
+                        .iter()
+                        .rev()
+                        .map(|d| Dislike {
+                            types: mask(&d.types, &types),
+                            zones: mask(&d.zones, &zones),
+                            nodes: mask(&d.nodes, &nodes),
+                            cost: d.cost,
+                        })
+                        .collect(),
                 }
             })
             .collect(),
@@ -455,6 +492,11 @@ fn first_fit_decreasing(p: &Problem, opens: Option<usize>) -> Option<i64> {
     Some(cost)
 }
 
+/// What nodes cost, and what items dislike.
+pub(super) fn total(solution: &Solution) -> MicroUsdPerHour {
+    solution.cost + solution.preferences
+}
+
 /// The bound is no more than the optimum, and that no more than the plan, if there
 /// is one.
 pub(super) fn in_order(p: &Problem, solution: &Solution) -> Result<(), TestCaseError> {
@@ -465,7 +507,8 @@ pub(super) fn in_order(p: &Problem, solution: &Solution) -> Result<(), TestCaseE
             solution.lower_bound
         );
         if solution.unplaced.is_empty() {
-            prop_assert!(optimum <= solution.cost, "{optimum} > {}", solution.cost);
+            let cost = total(solution);
+            prop_assert!(optimum <= cost, "{optimum} > {cost}");
         }
     } else {
         prop_assert!(!solution.unplaced.is_empty());
@@ -489,7 +532,7 @@ proptest! {
         let unproven = unproven(&p, &solution);
         prop_assert!(unproven.is_empty(), "{unproven:?}");
         if solution.unplaced.iter().all(|u| u.reason == UnplacedReason::FitsNothing) {
-            prop_assert!(solution.lower_bound <= solution.cost);
+            prop_assert!(solution.lower_bound <= total(&solution));
         }
     }
 
@@ -502,7 +545,7 @@ proptest! {
         let unproven = unproven(&p, &solution);
         prop_assert!(unproven.is_empty(), "{unproven:?}");
         if solution.unplaced.iter().all(|u| u.reason == UnplacedReason::FitsNothing) {
-            prop_assert!(solution.lower_bound <= solution.cost);
+            prop_assert!(solution.lower_bound <= total(&solution));
         }
     }
 
@@ -523,7 +566,15 @@ proptest! {
 
     #[test]
     fn never_dearer_than_first_fit_or_one_node_for_each(
-        p in problem(Shape { zones: 0, nodes: 0, rules: 0, devices: false, stock: false, ..RICH })
+        p in problem(Shape {
+            zones: 0,
+            nodes: 0,
+            rules: 0,
+            devices: false,
+            stock: false,
+            dislikes: false,
+            ..RICH
+        })
     ) {
         let solution = solve(&p, &Effort::default()).unwrap();
         for opens in std::iter::once(None).chain((0..p.types.len()).map(Some)) {
@@ -576,6 +627,7 @@ pub(super) const TINY: Shape = Shape {
     rules: 2,
     devices: true,
     stock: true,
+    dislikes: true,
 };
 
 proptest! {
@@ -605,7 +657,7 @@ proptest! {
         let solution = solve(&p, &Effort::default()).unwrap();
         if let Some(optimum) = exact::optimum(&p) {
             prop_assert!(solution.unplaced.is_empty());
-            prop_assert_eq!(solution.cost, optimum);
+            prop_assert_eq!(total(&solution), optimum);
         }
     }
 
@@ -617,7 +669,7 @@ proptest! {
         if let Some(optimum) = exact::optimum(&p) {
             prop_assert!(solution.lower_bound <= optimum);
             if solution.unplaced.is_empty() {
-                prop_assert!(optimum <= solution.cost);
+                prop_assert!(optimum <= total(&solution));
             }
         } else {
             prop_assert!(!solution.unplaced.is_empty());

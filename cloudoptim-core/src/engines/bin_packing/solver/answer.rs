@@ -4,7 +4,7 @@ use super::bin::On;
 use super::bound::Bound;
 use super::limited;
 use super::model::Model;
-use super::pack::{Pack, Stock, price};
+use super::pack::{Pack, Stock, extra, price};
 use super::problem::Problem;
 use super::solution::{
     NewNode, Note, Placed, Proof, Reused, Solution, Stopped, Unplaced, UnplacedReason, Work,
@@ -34,6 +34,7 @@ pub(super) fn assemble(
         })
         .collect();
     let cost: i64 = pack.bins.iter().map(|b| price(model, b)).sum();
+    let preferences: i64 = pack.bins.iter().map(|b| extra(model, b)).sum();
     let mut bins = pack.bins;
     bins.retain(|b| !b.is_empty());
     bins.sort_by_cached_key(|b| {
@@ -119,6 +120,7 @@ pub(super) fn assemble(
             .map(|limit| Note::LimitReached { limit }),
     );
     let cost = MicroUsdPerHour(cost);
+    let preferences = MicroUsdPerHour(preferences);
     let fits_all = unplaced
         .iter()
         .all(|u| u.reason == UnplacedReason::FitsNothing);
@@ -128,11 +130,12 @@ pub(super) fn assemble(
         reused,
         unplaced,
         cost,
+        preferences,
         lower_bound: bound.lower,
         proof: Proof {
             method: bound.method,
             certificate: bound.certificate.clone(),
-            stopped: if fits_all && cost == bound.lower {
+            stopped: if fits_all && cost + preferences == bound.lower {
                 Stopped::Optimal
             } else {
                 stopped

@@ -101,12 +101,15 @@ fn groups(model: &Model, shapes: &[usize]) -> Vec<Group> {
                 })
                 .collect();
             let accepts: Vec<bool> = model.types.iter().map(|t| t.fits[*s] > 0).collect();
+            let extra = model.types.iter().filter(|_| model.prefers);
+            let extra: Vec<i64> = extra.map(|t| t.extra(*s)).collect();
             index
                 .entry((
                     demand,
                     shape.devices.as_ref().map(|d| (d.count, d.milli)),
                     shape.limits.clone(),
                     accepts,
+                    extra,
                 ))
                 .or_default()
                 .push(*s);
@@ -395,6 +398,7 @@ fn generate(
     let mut start: Vec<Option<Column>> = Vec::new();
     for g in 0..groups.len() {
         let mut best: Option<(f64, usize, f64)> = None;
+        let mut beside = 0.0;
         let mut dearest: f64 = 0.0;
         for (t, pricer) in pricers.iter_mut().enumerate() {
             let Some(own) = pricer.groups.iter().position(|x| *x == g) else {
@@ -403,9 +407,12 @@ fn generate(
             let most = pricer.knapsack.most_of(own);
             let price = (pricer.room.price as f64).max(LEAST);
             if most > 0.0 {
-                dearest = dearest.max(price / most);
-                if best.is_none_or(|b| price / most < b.0) {
-                    best = Some((price / most, t, most));
+                let extra = pricer.extra(own);
+                let each = price / most + extra;
+                dearest = dearest.max(each);
+                if best.is_none_or(|b| each < b.0) {
+                    best = Some((each, t, most));
+                    beside = extra * most;
                 }
             }
         }
@@ -413,7 +420,7 @@ fn generate(
         // The cheapest may be what is limited: the others are no reason to leave
         // items out, however little it costs.
         let cost = match charges.rows.is_empty() {
-            true => pricers[t].room.price as f64,
+            true => pricers[t].room.price as f64 + beside,
             false => dearest * most * DEAR,
         };
         sources.push((t, 0, vec![(g, most)]));
@@ -483,34 +490,36 @@ fn generate(
             let mut scale: f64 = 1.0;
             let all: Vec<usize> = (0..pricers.len()).collect();
             let mut worths: Vec<(f64, usize)> = Vec::new();
-            let mut columns: Vec<(f64, usize, usize, Entries)> = Vec::new();
+            let mut columns: Vec<(f64, usize, usize, (Entries, f64))> = Vec::new();
             let which = if some { &promising } else { &all };
             let mut looked = parallel::chosen(pricers, which);
             let fillings = parallel::each(&mut looked, |_, (_, pricer)| {
                 let filling = pricer.knapsack.solve(&pricer.own(&values));
+                let beside = pricer.beside(&filling.amounts);
                 let entries = filling.amounts.iter();
                 let entries: Entries = entries.map(|(c, z)| (pricer.groups[*c], *z)).collect();
-                (filling.value, entries)
+                (filling.value, entries, beside)
             });
-            for (t, (value, entries)) in which.iter().zip(fillings) {
+            for (t, (value, entries, beside)) in which.iter().zip(fillings) {
                 let (price, _) = charges.cheapest(*t, &leaning);
                 if value > price {
                     scale = scale.min(price / value);
                 }
                 worths.push((value / price, *t));
                 let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
+                let worth = worth - beside;
                 let (price, offer) = charges.cheapest(*t, taxes);
                 if worth > price * (1.0 + 1e-9) {
-                    columns.push((worth / price, *t, offer, entries));
+                    columns.push((worth / price, *t, offer, (entries, beside)));
                 }
             }
             columns.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            for (_, t, offer, entries) in columns.into_iter().take(COLUMNS_PER_ROUND) {
+            for (_, t, offer, (entries, beside)) in columns.into_iter().take(COLUMNS_PER_ROUND) {
                 let amounts = entries.iter().map(|(g, z)| (*g as u32, *z));
                 let taken = charges.parts(t, offer);
                 let taken = taken.map(|(row, part)| ((first_limit + row) as u32, -part));
                 master.add(Column {
-                    cost: (charges.model.types[t].offers[offer].price.0 as f64).max(LEAST),
+                    cost: (charges.model.types[t].offers[offer].price.0 as f64).max(LEAST) + beside,
                     entries: amounts.chain(taken).collect(),
                 });
                 sources.push((t, offer, entries));
@@ -537,14 +546,15 @@ fn generate(
                     .map(|(c, z)| (pricer.groups[*c], *z))
                     .collect();
                 let row = groups.len();
+                let beside = pricer.beside(&filling.amounts);
                 let worth: f64 =
-                    entries.iter().map(|(g, z)| duals[*g] * z).sum::<f64>() - duals[row];
+                    entries.iter().map(|(g, z)| duals[*g] * z).sum::<f64>() - duals[row] - beside;
                 if worth > 1e-9 * objective.max(1.0) {
                     let mut column: Vec<(u32, f64)> =
                         entries.iter().map(|(g, z)| (*g as u32, *z)).collect();
                     column.push((row as u32, -1.0));
                     master.add(Column {
-                        cost: 0.0,
+                        cost: beside,
                         entries: column,
                     });
                     sources.push((pricers.len(), 0, entries));
@@ -687,7 +697,8 @@ fn certify(
                     u128::from(share.amount) * num / den
                 })
                 .sum();
-            let worth = u64::try_from(worth).unwrap_or(u64::MAX);
+            let extra = u128::from(pricer.room.extra(s).unsigned_abs()) << Certificate::SCALE_BITS;
+            let worth = u64::try_from(worth + extra).unwrap_or(u64::MAX);
             // What fits existing nodes only has no price to be bounded by.
             let on_type = is_type || value_of[s].is_some();
             if on_type {
@@ -741,12 +752,15 @@ fn certify(
     });
 }
 
-/// The greatest divisor of all prices on sale.
+/// The greatest divisor of all prices on sale, and of what items dislike.
 fn price_step(problem: &Problem) -> MicroUsdPerHour {
     let offerings = problem.types.iter().flat_map(|t| &t.offerings);
     let on_sale = offerings.filter(|o| o.available != Some(0));
     let prices = on_sale.filter_map(|o| u64::try_from(o.price?.0).ok());
-    let step = prices.fold(0, gcd);
+    let wanted = problem.classes.iter().filter(|c| c.count > 0);
+    let disliked = wanted.flat_map(|c| &c.dislikes);
+    let disliked = disliked.filter_map(|d| u64::try_from(d.cost.0).ok());
+    let step = prices.chain(disliked).fold(0, gcd);
     MicroUsdPerHour(i64::try_from(step.max(1)).unwrap_or(1))
 }
 

@@ -477,6 +477,7 @@ impl Bundler {
     fn search(&self, search: &Search, bundles: &[Bundle]) -> Search {
         let dims = search.dims;
         let mut inner = Search {
+            ty: search.ty,
             stop: search.stop.clone(),
             shapes: Vec::new(),
             dims: dims + 1,
@@ -587,6 +588,7 @@ pub(super) mod tests {
                 types: Mask::All,
                 nodes: Mask::All,
                 zones: Mask::All,
+                dislikes: Vec::new(),
             });
         }
         let problem = Problem {

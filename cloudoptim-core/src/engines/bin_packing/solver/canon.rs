@@ -3,10 +3,11 @@
 use super::grid::gcd;
 use super::limited;
 use super::problem::{
-    Affinity, Class, CountLimit, DeviceRequest, ExistingNode, Mask, NodeType, Problem,
+    Affinity, Class, CountLimit, DeviceRequest, Dislike, ExistingNode, Mask, NodeType, Problem,
     PurchaseLimit, Rule, Take, ZoneSpread,
 };
 use super::solution::{NewNode, Note, Placed, Solution, SplitOn};
+use crate::model::MicroUsdPerHour;
 
 /// A problem with every list sorted by id, and the way back.
 #[derive(Debug, Clone)]
@@ -60,6 +61,21 @@ fn mask(mask: &Mask, order: &[usize]) -> Mask {
                 .map(|(new, _)| new),
         ),
     }
+}
+
+/// Those that cost something, in an order of their own.
+fn dislikes(list: &[Dislike], types: &[usize], zones: &[usize], nodes: &[usize]) -> Vec<Dislike> {
+    let some = list.iter().filter(|d| d.cost > MicroUsdPerHour::ZERO);
+    let mut out: Vec<Dislike> = some
+        .map(|d| Dislike {
+            types: mask(&d.types, types),
+            zones: mask(&d.zones, zones),
+            nodes: mask(&d.nodes, nodes),
+            cost: d.cost,
+        })
+        .collect();
+    out.sort_unstable();
+    out
 }
 
 fn set(classes: &[usize], new_of: &[usize]) -> Vec<usize> {
@@ -238,6 +254,7 @@ impl Canonical {
                     types: mask(&c.types, &types),
                     nodes: mask(&c.nodes, &nodes),
                     zones: mask(&c.zones, &zones),
+                    dislikes: dislikes(&c.dislikes, &types, &zones, &nodes),
                 }
             })
             .collect();

@@ -10,8 +10,8 @@ use crate::model::MicroUsdPerHour;
 /// The largest number of items [`optimum`] accepts.
 pub const MAX_ITEMS: usize = 10;
 
-/// The least cost of placing **every** item, or `None` when that is
-/// impossible.
+/// The least cost of placing **every** item, what items dislike included, or `None`
+/// when that is impossible.
 ///
 /// Also `None` above [`MAX_ITEMS`] items. The time grows faster than
 /// exponentially: about a millisecond for 5 items, a second for 8.
@@ -72,7 +72,12 @@ impl Search<'_> {
     fn place(&mut self, item: usize) {
         let Some(class) = self.items.get(item).copied() else {
             let mut chosen = Vec::new();
-            self.buy(&mut chosen, 0);
+            let on_nodes = self.on_node.iter().enumerate().flat_map(|(node, items)| {
+                let classes = items.iter().map(|c| &self.problem.classes[*c]);
+                classes.map(move |c| c.extra_on(node))
+            });
+            let beside = on_nodes.sum();
+            self.buy(&mut chosen, beside);
             return;
         };
         for node in 0..self.on_node.len() {
@@ -156,8 +161,12 @@ impl Search<'_> {
                     let mut classes = group.iter().map(|c| &self.problem.classes[*c]);
                     classes.all(|c| c.zones.contains(z))
                 });
+                let beside = group.iter().map(|c| {
+                    let class = &self.problem.classes[*c];
+                    class.extra(t, offering.zone)
+                });
                 if left && zone_ok {
-                    options.push((price.0, t, o));
+                    options.push((price.0 + beside.sum::<i64>(), t, o));
                 }
             }
         }

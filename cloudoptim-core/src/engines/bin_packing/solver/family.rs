@@ -15,6 +15,7 @@ use super::grid::gcd;
 use super::labels::Priced;
 use super::model::Model;
 use super::pricing::Search;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most entries of a table on the grid of all requests.
@@ -30,6 +31,9 @@ const CELLS_PER_LABEL: u64 = 512;
 
 /// How many fillings of a type are told beside the best.
 const OTHERS: usize = 16;
+
+/// Ways in which types are disliked that get tables of their own.
+const MAX_WAYS: usize = 8;
 
 /// Single precision may be wrong by less than this, relative.
 const SLACK: f64 = 1e-5;
@@ -52,6 +56,9 @@ pub(super) struct Family {
     single: Vec<Item>,
     /// Most entries of a table.
     most: usize,
+    /// What an item of each shape costs beside on these types; empty where nothing
+    /// does.
+    extra: Vec<i64>,
 }
 
 /// What a node of any size holds at most.
@@ -71,15 +78,33 @@ impl Family {
     /// serves larger types and may promise a little too much. None when no table
     /// is small enough, or several limits bind. `searches` are those of all types.
     pub(super) fn all(model: &Model, searches: &[&Search]) -> Vec<Self> {
-        let Some(exact) = Self::new(model, searches, None) else {
-            return Vec::new();
-        };
-        let coarse = Self::new(model, searches, Some(&exact));
-        std::iter::once(exact).chain(coarse).collect()
+        // A table for each way in which types are disliked.
+        let mut ways: Vec<&[i64]> = Vec::new();
+        for search in searches {
+            let extra = model.types[search.ty].extra.as_slice();
+            if !ways.contains(&extra) && ways.len() < MAX_WAYS {
+                ways.push(extra);
+            }
+        }
+        let mut all = Vec::new();
+        for extra in ways {
+            let Some(exact) = Self::new(model, searches, extra, None) else {
+                continue;
+            };
+            let coarse = Self::new(model, searches, extra, Some(&exact));
+            all.push(exact);
+            all.extend(coarse);
+        }
+        all
     }
 
     /// One of them, for types that `finer` does not serve.
-    fn new(model: &Model, searches: &[&Search], finer: Option<&Self>) -> Option<Self> {
+    fn new(
+        model: &Model,
+        searches: &[&Search],
+        extra: &[i64],
+        finer: Option<&Self>,
+    ) -> Option<Self> {
         let plain = |s: &&&Search| s.devices.is_empty();
         let shapes: BTreeSet<usize> = searches
             .iter()
@@ -153,7 +178,9 @@ impl Family {
                     demand.zip(&search.capacity).all(|(d, c)| d <= c)
                 };
                 let all = shapes.iter().filter(|s| fits(s)).eq(search.shapes.iter());
-                (search.devices.is_empty() && all && cells <= most).then_some((rows, columns))
+                let alike = model.types[search.ty].extra == extra;
+                let plain = search.devices.is_empty() && alike;
+                (plain && all && cells <= most).then_some((rows, columns))
             })
             .collect();
         sizes.iter().any(Option::is_some).then_some(Self {
@@ -161,7 +188,18 @@ impl Family {
             free,
             single,
             most,
+            extra: extra.to_vec(),
         })
+    }
+
+    /// Values by shape without what items cost beside on these types.
+    fn own<'v>(&self, values: &'v [f64]) -> Cow<'v, [f64]> {
+        if self.extra.iter().all(|extra| *extra == 0) {
+            return Cow::Borrowed(values);
+        }
+        let own = values.iter().zip(&self.extra);
+        let own = own.map(|(value, extra)| (value - *extra as f64).max(0.0));
+        Cow::Owned(own.collect())
     }
 
     pub(super) fn serves(&self, ty: usize) -> bool {
@@ -189,8 +227,9 @@ impl Family {
         if height == 0 {
             return None;
         }
-        let free = undominated(&self.free, values);
-        let single = undominated(&self.single, values);
+        let values = self.own(values);
+        let free = undominated(&self.free, &values);
+        let single = undominated(&self.single, &values);
         let mut best = vec![0.0f32; height * width];
         let mut work = 0;
         for row in 0..height {
@@ -225,6 +264,7 @@ impl Family {
         target: f64,
     ) -> Option<Priced> {
         let (rows, columns) = self.sizes.get(ty).copied().flatten()?;
+        let values = self.own(values);
         if columns >= table.width || (rows + 1) * table.width > table.best.len() {
             return None;
         }
@@ -470,7 +510,8 @@ mod tests {
             let (problem, by_class) = problem(seed);
             let model = Model::new(&problem);
             let (searches, values) = searches_of(&model, &by_class);
-            let family = Family::new(&model, &searches.iter().collect::<Vec<_>>(), None).unwrap();
+            let family =
+                Family::new(&model, &searches.iter().collect::<Vec<_>>(), &[], None).unwrap();
             let all: Vec<usize> = (0..searches.len()).collect();
             let table = family.table(&values, &all).unwrap();
             for (t, search) in searches.iter().enumerate() {
@@ -513,9 +554,10 @@ mod tests {
                 free: Vec::new(),
                 single: Vec::new(),
                 most: 0,
+                extra: Vec::new(),
             };
             let each: Vec<&Search> = searches.iter().collect();
-            let family = Family::new(&model, &each, Some(&none)).unwrap();
+            let family = Family::new(&model, &each, &[], Some(&none)).unwrap();
             let types: Vec<usize> = (0..searches.len()).collect();
             let table = family.table(&values, &types).unwrap();
             for (t, search) in searches.iter().enumerate() {
@@ -538,7 +580,7 @@ mod tests {
             let idle = Model::new(&problem);
             let (without, _) = searches_of(&idle, &by_class);
             let without: Vec<&Search> = without.iter().collect();
-            assert!(Family::new(&idle, &without, Some(&none)).is_none());
+            assert!(Family::new(&idle, &without, &[], Some(&none)).is_none());
             // The finer one serves them all already.
             assert_eq!(Family::all(&model, &each).len(), 1);
         }

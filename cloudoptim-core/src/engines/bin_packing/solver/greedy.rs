@@ -3,7 +3,7 @@
 use super::bin::Bin;
 use super::model::Model;
 use super::pack::{
-    Lens, Pack, Pick, Scope, add_shape, admitted, fill, fill_in, insert, roofs as roofs_of,
+    Lens, Pack, Pick, Scope, add_shape, admitted, extra, fill, fill_in, insert, roofs as roofs_of,
 };
 use std::cmp::Reverse;
 
@@ -56,6 +56,7 @@ pub(super) fn by_ratio(scope: Scope<'_>, pack: &mut Pack, pick: Pick, values: &[
                 .iter()
                 .map(|(k, n)| values[model.kinds[*k].shape] * f64::from(*n))
                 .sum();
+            let value = value - extra(model, &bin) as f64;
             let price = model.types[t].offers[offer].raised as f64;
             // An item without value still wants a place: count it a little.
             let items = f64::from(bin.len());

@@ -195,7 +195,8 @@ impl<'a> Programme<'a> {
             .map(|(s, row)| {
                 let alone = types.iter().filter_map(|t| {
                     let fit = model.types[t.ty].fits[*s];
-                    (fit > 0).then(|| (t.price / f64::from(fit), t.price, fit))
+                    let price = t.price + model.types[t.ty].extra(*s) as f64 * f64::from(fit);
+                    (fit > 0).then(|| (price / f64::from(fit), price, fit))
                 });
                 let (_, price, fit) = alone.min_by(|a, b| a.0.total_cmp(&b.0))?;
                 Some(Some(Column {
@@ -241,7 +242,7 @@ impl<'a> Programme<'a> {
         let Some(t) = self.types.iter().find(|t| t.ty == config.ty) else {
             return false;
         };
-        let cost = t.price;
+        let cost = t.price + t.beside(&config.counts);
         let entries: Vec<(u32, f64)> = config
             .counts
             .iter()
@@ -521,7 +522,7 @@ impl<'a> Programme<'a> {
                 .map(|(c, z)| (t.pricer.groups[*c] as u32, *z))
                 .collect();
             let worth: f64 = entries.iter().map(|(r, z)| at.duals[*r as usize] * z).sum();
-            let cost = t.price;
+            let cost = t.price + t.pricer.beside(amounts);
             let good = worth > cost * (1.0 + 1e-7);
             return Sight::Fluid(good.then_some(Column { cost, entries }));
         }
@@ -548,7 +549,7 @@ impl<'a> Programme<'a> {
                 let row = self.row_of[*s]?;
                 Some(at.duals[row as usize] * f64::from(*n))
             });
-            rows.sum::<f64>() > t.price * (1.0 + 1e-7)
+            rows.sum::<f64>() > (t.price + t.beside(counts)) * (1.0 + 1e-7)
         });
         let fresh = good.cloned().map(|counts| Config { ty: t.ty, counts });
         Sight::Whole {

@@ -3,7 +3,7 @@
 
 use super::bin::{Bin, On};
 use super::model::Model;
-use super::pack::{Pack, Scope, insert, price, roofs as roofs_of};
+use super::pack::{Pack, Scope, insert, price, roofs as roofs_of, spent};
 use super::roofs::Roofs;
 use std::cmp::Reverse;
 
@@ -104,7 +104,7 @@ fn right_size(scope: Scope<'_>, pack: &mut Pack) -> u64 {
         if model.stop.is_due() {
             break;
         }
-        let now = price(model, &pack.bins[i]);
+        let now = spent(model, &pack.bins[i]);
         let On::New { ty, offer } = pack.bins[i].on else {
             continue;
         };
@@ -113,7 +113,8 @@ fn right_size(scope: Scope<'_>, pack: &mut Pack) -> u64 {
                 break;
             }
             pack.work += 1;
-            if let Some(bin) = moved(model, &pack.bins[i], *t, *new_offer) {
+            let bin = moved(model, &pack.bins[i], *t, *new_offer);
+            if let Some(bin) = bin.filter(|bin| spent(model, bin) < now) {
                 pack.bins[i] = bin;
                 pack.stock.take(model, *t, *new_offer, 1);
                 pack.stock.give(model, ty as usize, offer as usize, 1);
@@ -174,6 +175,7 @@ fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
             continue;
         };
         let before = pack.bins[i].clone();
+        let all = model.prefers.then(|| pack.cost(model));
         let cost = price(model, &before);
         let contents = before.contents();
         // An empty bin takes nothing back while its items look for a place.
@@ -203,6 +205,12 @@ fn empty_nodes(scope: Scope<'_>, pack: &mut Pack, budget: u64) -> u64 {
                     fill_new(model, t, o, &stay).map(|bin| Some((t, o, bin)))
                 })
         };
+        // Where items dislike some places, a node less may cost more.
+        let spent_then = |new: &Option<(usize, usize, Bin)>| {
+            let new = new.as_ref().map_or(0, |(_, _, bin)| spent(model, bin));
+            pack.cost(model).saturating_add(new) - price(model, &pack.bins[i])
+        };
+        let replaced = replaced.filter(|new| all.is_none_or(|all| spent_then(new) < all));
         match replaced {
             Some(new) => {
                 pack.stock.give(model, ty as usize, offer as usize, 1);
@@ -263,7 +271,7 @@ fn merge(scope: Scope<'_>, pack: &mut Pack) -> u64 {
             if gone[j] {
                 continue;
             }
-            let both = price(model, &pack.bins[i]) + price(model, &pack.bins[j]);
+            let both = spent(model, &pack.bins[i]) + spent(model, &pack.bins[j]);
             let mut items = pack.bins[i].contents();
             for (kind, count) in pack.bins[j].contents() {
                 match items.iter_mut().find(|(k, _)| *k == kind) {
@@ -287,7 +295,9 @@ fn merge(scope: Scope<'_>, pack: &mut Pack) -> u64 {
                 })
                 .find_map(|(_, t, o)| {
                     pack.work += 1;
-                    fill_new(model, *t, *o, &items).map(|bin| (*t, *o, bin))
+                    let bin = fill_new(model, *t, *o, &items);
+                    let bin = bin.filter(|bin| spent(model, bin) < both);
+                    bin.map(|bin| (*t, *o, bin))
                 });
             let Some((t, o, bin)) = found else { continue };
             let mut ends = pack.stock.ends(model, t, o);

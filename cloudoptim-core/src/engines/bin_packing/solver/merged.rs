@@ -51,6 +51,7 @@ impl Merged {
                 shape.types.clone(),
                 shape.nodes.clone(),
                 shape.zones.clone(),
+                shape.dislikes.clone(),
                 limits.clone(),
             );
             let value = bound.values[s];
@@ -107,7 +108,14 @@ impl Merged {
                             empty_fit(shape, t.source, &t.capacity, &t.devices, &self_limits);
                     }
                 }
-                Type { fits, ..t.clone() }
+                let mut extra = vec![0; if model.prefers { shapes.len() } else { 0 }];
+                for (s, merged) in of_shape.iter().enumerate() {
+                    if let Some(extra) = extra.get_mut(*merged) {
+                        *extra = t.extra(s);
+                    }
+                }
+                let t = t.clone();
+                Type { fits, extra, ..t }
             })
             .collect();
         let mut wanted = vec![false; shapes.len()];
@@ -129,6 +137,7 @@ impl Merged {
                 affinity_present: Vec::new(),
                 zoned: model.zoned,
                 unpriced: model.unpriced,
+                prefers: model.prefers,
                 limited: model.limited.clone(),
                 barred: Vec::new(),
                 stop: model.stop.clone(),

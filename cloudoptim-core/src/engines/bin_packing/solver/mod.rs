@@ -18,6 +18,8 @@
 //!   to its end; the same problem gives the same bytes either way.
 //! - A plan never breaks a capacity, a rule or a [`PurchaseLimit`]. What cannot be
 //!   placed is in [`Solution::unplaced`] with its reason.
+//! - What an item [dislikes](Class::dislikes) of a place is part of what a plan costs,
+//!   and of the bound.
 //! - A node type without a price is never opened; the proof counts such types.
 
 mod answer;
@@ -51,6 +53,7 @@ mod model;
 mod pack;
 mod parallel;
 mod parts;
+mod preferences;
 mod pricing;
 mod problem;
 mod proportional;
@@ -71,8 +74,8 @@ pub(super) use grid::gcd;
 
 pub use existing::{Existing, Misfit, Move};
 pub use problem::{
-    Affinity, Class, CountLimit, Device, DeviceRequest, ExistingNode, Mask, NodeType, Offering,
-    Per, Problem, ProblemError, PurchaseLimit, Rule, Take, ZoneSpread,
+    Affinity, Class, CountLimit, Device, DeviceRequest, Dislike, ExistingNode, Mask, NodeType,
+    Offering, Per, Problem, ProblemError, PurchaseLimit, Rule, Take, ZoneSpread,
 };
 pub use repack::{
     Fleet, Frontier, Holding, LevelProof, Place, Point, PrefixEnd, Relocation, RepackEffort,
@@ -183,5 +186,6 @@ pub fn solve_until(
     let canonical = canon::Canonical::new(problem).on_grid();
     let stop = Stop::at(deadline);
     let solution = search::run(&canonical.problem, effort, &stop, observe);
+    let solution = preferences::better(&canonical.problem, effort, &stop, observe, solution);
     Ok(canonical.back(solution))
 }

@@ -2,7 +2,7 @@
 //! never pay off removed, rules as tables.
 
 use super::limited::{Limited, Tables};
-use super::problem::{Affinity, DeviceRequest, Mask, Per, Problem, Rule};
+use super::problem::{Affinity, DeviceRequest, Dislike, Mask, Per, Problem, Rule, extra, extra_on};
 use super::stop::Stop;
 use crate::model::MicroUsdPerHour;
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub(super) struct Shape {
     pub(super) types: Mask,
     pub(super) nodes: Mask,
     pub(super) zones: Mask,
+    pub(super) dislikes: Vec<Dislike>,
     /// Self-limits (index into [`Model::self_limits`]) that the bound knows.
     pub(super) limits: Vec<usize>,
     /// Kinds of this shape, those under most rules first.
@@ -57,6 +58,28 @@ pub(super) struct Type {
     pub(super) offers: Vec<Offer>,
     /// How many items of each shape an empty node holds; 0 = not accepted.
     pub(super) fits: Vec<u32>,
+    /// What one item of each shape costs beside, in the zone where that is least;
+    /// empty where no shape of the model dislikes anything.
+    pub(super) extra: Vec<i64>,
+}
+
+impl Shape {
+    /// What one item costs beside on a new node of a type of the problem.
+    pub(super) fn extra(&self, source: usize, zone: Option<usize>) -> i64 {
+        extra(&self.dislikes, source, zone)
+    }
+
+    /// The same on a node that exists.
+    pub(super) fn extra_on(&self, node: usize) -> i64 {
+        extra_on(&self.dislikes, node)
+    }
+}
+
+impl Type {
+    /// What one item of a shape costs beside, at the least.
+    pub(super) fn extra(&self, shape: usize) -> i64 {
+        self.extra.get(shape).copied().unwrap_or(0)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +129,8 @@ pub(super) struct Model {
     pub(super) zoned: bool,
     /// Types that fit some item and have no price anywhere.
     pub(super) unpriced: u32,
+    /// Whether some item dislikes some place.
+    pub(super) prefers: bool,
     /// What all new nodes together may take.
     pub(super) limited: Limited,
     /// Whether a shape fits some offering of which not one node may be bought, by
@@ -142,6 +167,7 @@ impl Model {
                 class.types.clone(),
                 class.nodes.clone(),
                 class.zones.clone(),
+                class.dislikes.clone(),
                 class_limits[i].clone(),
             );
             let shape = *shape_index.entry(shape_key).or_insert_with(|| {
@@ -151,6 +177,7 @@ impl Model {
                     types: class.types.clone(),
                     nodes: class.nodes.clone(),
                     zones: class.zones.clone(),
+                    dislikes: class.dislikes.clone(),
                     limits: class_limits[i].clone(),
                     kinds: Vec::new(),
                 });
@@ -191,6 +218,7 @@ impl Model {
             .iter()
             .map(|s| s.kinds.iter().any(|k| kinds[*k].count > 0))
             .collect();
+        let prefers = shapes.iter().any(|s| !s.dislikes.is_empty());
         let mut unpriced = 0;
         let mut taken = Tables::new(problem);
         let mut barred = vec![false; shapes.len()];
@@ -253,22 +281,30 @@ impl Model {
                 }
             }
             offers.sort_by_key(|o| (o.price, o.zone, o.offering));
+            let dislikes = shapes.iter().filter(|_| prefers);
+            let extra = dislikes.map(|s| least_extra(s, source, &offers));
             types.push(Type {
                 source,
                 capacity: t.capacity.clone(),
                 devices,
+                extra: extra.collect(),
                 offers,
                 fits,
             });
         }
         let limited = taken.compiled();
-        let dominated = prune_dominated(&mut types, &wanted, &limited);
+        let disliked = |a: &Type, b: &Type, zone: Option<usize>| {
+            let mut some = shapes.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+            some.any(|(s, _)| s.extra(a.source, zone) > s.extra(b.source, zone))
+        };
+        let disliked: Option<&Disliked<'_>> = if prefers { Some(&disliked) } else { None };
+        let dominated = prune_dominated(&mut types, &wanted, &limited, disliked);
 
         let zoned = !tables.zone_rules.iter().all(Vec::is_empty)
             || problem
                 .classes
                 .iter()
-                .any(|c| c.zones != Mask::All && c.count > 0);
+                .any(|c| c.count > 0 && (c.zones != Mask::All || tells_zones_apart(&c.dislikes)));
         let affinity_present = tables
             .affinities
             .iter()
@@ -291,6 +327,7 @@ impl Model {
             self_limits,
             zoned,
             unpriced,
+            prefers,
             limited,
             barred,
             stop: Stop::default(),
@@ -480,9 +517,32 @@ fn spread_over(slots: &[u64], count: u64) -> u64 {
     low
 }
 
+/// Whether some place is disliked in one zone and not in another.
+fn tells_zones_apart(dislikes: &[Dislike]) -> bool {
+    dislikes.iter().any(|d| d.zones != Mask::All)
+}
+
+/// What one item of a shape costs beside on a type, in the zone where it may be and
+/// that is least.
+fn least_extra(shape: &Shape, source: usize, offers: &[Offer]) -> i64 {
+    let here = offers
+        .iter()
+        .filter(|o| o.zone.is_none_or(|z| shape.zones.contains(z)));
+    let extra = here.map(|o| shape.extra(source, o.zone));
+    extra.min().unwrap_or(0)
+}
+
+/// Whether some item dislikes the first of two types more in a zone.
+type Disliked<'d> = dyn Fn(&Type, &Type, Option<usize>) -> bool + 'd;
+
 /// Removes, and returns, types that another one replaces everywhere at no
 /// higher price, taking no more of what is limited.
-fn prune_dominated(types: &mut Vec<Type>, wanted: &[bool], limited: &Limited) -> Vec<Type> {
+fn prune_dominated(
+    types: &mut Vec<Type>,
+    wanted: &[bool],
+    limited: &Limited,
+    disliked: Option<&Disliked<'_>>,
+) -> Vec<Type> {
     let covers = |a: &Type, b: &Type| {
         // Cheap tests first: most pairs fail on the price of the first zone.
         b.offers.iter().all(|theirs| {
@@ -491,6 +551,7 @@ fn prune_dominated(types: &mut Vec<Type>, wanted: &[bool], limited: &Limited) ->
                     && ours.available.is_none()
                     && ours.price <= theirs.price
                     && limited.no_more(ours.takes, theirs.takes)
+                    && disliked.is_none_or(|more| !more(a, b, ours.zone))
             })
         }) && a.capacity.iter().zip(&b.capacity).all(|(x, y)| x >= y)
             && covers_devices(&a.devices, &b.devices)

@@ -243,9 +243,9 @@ impl Pack {
         }
     }
 
-    /// Price of all new bins, in micro-dollars per hour.
+    /// What all new bins cost and what items dislike, in micro-dollars per hour.
     pub(super) fn cost(&self, model: &Model) -> i64 {
-        self.bins.iter().map(|b| price(model, b)).sum()
+        self.bins.iter().map(|b| spent(model, b)).sum()
     }
 
     /// Counts anew what is left of `counts` (by kind) beside what was there before.
@@ -271,6 +271,27 @@ pub(super) fn price(model: &Model, bin: &Bin) -> i64 {
         On::Node(_) => 0,
         On::New { ty, offer } => model.types[ty as usize].offers[offer as usize].price.0,
     }
+}
+
+/// What the items of a bin cost beside, by what they dislike.
+pub(super) fn extra(model: &Model, bin: &Bin) -> i64 {
+    if !model.prefers {
+        return 0;
+    }
+    let items = bin.items.iter().map(|item| {
+        let shape = &model.shapes[model.kinds[item.kind as usize].shape];
+        let each = match bin.on {
+            On::Node(node) => shape.extra_on(node as usize),
+            On::New { ty, .. } => shape.extra(model.types[ty as usize].source, bin.zone),
+        };
+        each.saturating_mul(i64::from(item.count))
+    });
+    items.fold(0, i64::saturating_add)
+}
+
+/// A bin's price, and what its items cost beside.
+pub(super) fn spent(model: &Model, bin: &Bin) -> i64 {
+    price(model, bin).saturating_add(extra(model, bin))
 }
 
 /// How the next item for a bin is chosen.

@@ -9,6 +9,7 @@ use std::ops::Range;
 /// Fillings of one type by shapes.
 #[derive(Debug, Clone)]
 pub(super) struct Search {
+    pub(super) ty: usize,
     /// Shapes that may be chosen.
     pub(super) shapes: Vec<usize>,
     pub(super) dims: usize,
@@ -43,6 +44,7 @@ impl Search {
     pub(super) fn new(model: &Model, ty: usize, shapes: Vec<usize>, parts: Vec<Vec<f64>>) -> Self {
         let t = &model.types[ty];
         Self {
+            ty,
             dims: model.dims,
             capacity: t.capacity.clone(),
             demand: shapes

@@ -118,7 +118,101 @@ pub struct Class {
     pub nodes: Mask,
     /// The zones that accept it, by index in [`Problem::zones`].
     pub zones: Mask,
+    /// Places that accept it where it would rather not be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dislikes: Vec<Dislike>,
 }
+
+impl Class {
+    /// What one item costs beside on a new node, in micro-dollars per hour.
+    pub fn extra(&self, node_type: usize, zone: Option<usize>) -> i64 {
+        extra(&self.dislikes, node_type, zone)
+    }
+
+    /// What one item costs beside on a node that exists.
+    pub fn extra_on(&self, node: usize) -> i64 {
+        extra_on(&self.dislikes, node)
+    }
+}
+
+impl Class {
+    fn disliked(&self) -> Result<(), ProblemError> {
+        let below = self
+            .dislikes
+            .iter()
+            .find(|d| d.cost < MicroUsdPerHour::ZERO);
+        if let Some(Dislike { cost, .. }) = below {
+            return Err(ProblemError::Dislike {
+                class: self.id.clone(),
+                cost: *cost,
+            });
+        }
+        let all = self.dislikes.iter().map(|d| d.cost.0);
+        if all.fold(0, i64::saturating_add) >= MAX_DISLIKES {
+            return Err(ProblemError::TooLarge {
+                what: format!("what class {:?} dislikes", self.id),
+            });
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn extra(dislikes: &[Dislike], node_type: usize, zone: Option<usize>) -> i64 {
+    let there = |d: &&Dislike| {
+        d.types.contains(node_type) && zone.is_none_or(|zone| d.zones.contains(zone))
+    };
+    dislikes.iter().filter(there).map(|d| d.cost.0).sum()
+}
+
+pub(super) fn extra_on(dislikes: &[Dislike], node: usize) -> i64 {
+    let there = dislikes.iter().filter(|d| d.nodes.contains(node));
+    there.map(|d| d.cost.0).sum()
+}
+
+/// Places where an item costs something beside its node: a soft preference that is
+/// broken there. What several say of one place adds up.
+///
+/// ```
+/// use cloudoptim_core::engines::bin_packing::solver::{Class, Dislike, Mask};
+/// use cloudoptim_core::model::MicroUsdPerHour;
+///
+/// let class = Class {
+///     // Rather not on type 1 in zone 0, nor on any node that exists.
+///     dislikes: vec![Dislike {
+///         types: Mask::only([1]),
+///         zones: Mask::only([0]),
+///         nodes: Mask::All,
+///         cost: MicroUsdPerHour(500),
+///     }],
+///     ..Class::default()
+/// };
+/// assert_eq!((class.extra(1, Some(0)), class.extra(1, Some(2))), (500, 0));
+/// assert_eq!(class.extra_on(7), 500);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dislike {
+    /// Node types, by index in [`Problem::types`]: a new node is such a place if its
+    /// zone is one of `zones`, too.
+    #[serde(default = "nowhere")]
+    pub types: Mask,
+    /// Zones of new nodes, by index in [`Problem::zones`].
+    #[serde(default)]
+    pub zones: Mask,
+    /// Nodes that exist, by index in [`Problem::nodes`].
+    #[serde(default = "nowhere")]
+    pub nodes: Mask,
+    /// What one item there costs, from 0 to 2^40 micro-dollars per hour over all
+    /// dislikes of a class.
+    pub cost: MicroUsdPerHour,
+}
+
+const fn nowhere() -> Mask {
+    Mask::NONE
+}
+
+/// Least sum of what a class dislikes that is too much to add up.
+const MAX_DISLIKES: i64 = 1 << 40;
 
 /// `count` different devices, of each of which an item takes `milli`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -381,6 +475,14 @@ pub enum ProblemError {
         /// The price.
         price: MicroUsdPerHour,
     },
+    /// What an item costs in some place is below zero.
+    #[error("class {class:?} dislikes a place at {cost}")]
+    Dislike {
+        /// The class.
+        class: String,
+        /// The cost.
+        cost: MicroUsdPerHour,
+    },
     /// A spread without room.
     #[error("max_skew must be at least 1, got 0")]
     Skew,
@@ -465,6 +567,7 @@ impl Problem {
                     milli: request.milli,
                 });
             }
+            c.disliked()?;
         }
         let items: u64 = self.classes.iter().map(|c| u64::from(c.count)).sum();
         if items > u64::from(u32::MAX) {

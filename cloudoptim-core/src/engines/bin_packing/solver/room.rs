@@ -3,7 +3,7 @@
 
 use super::knapsack::Knapsack;
 use super::model::{Model, Shape, Type};
-use super::problem::Problem;
+use super::problem::{ExistingNode, Problem};
 use super::solution::{ShareOf, SplitOn};
 
 /// Dual feasible functions to try beside the plain share, for amounts; and for
@@ -23,6 +23,9 @@ pub(super) struct Room {
     device_milli: u64,
     whole_devices: Option<u64>,
     pub(super) accepts: Vec<bool>,
+    /// What an item of each shape costs here beside, at the least, in micro-dollars;
+    /// empty where nothing does.
+    extra: Vec<i64>,
 }
 
 impl Room {
@@ -39,6 +42,7 @@ impl Room {
                 .all(|(_, milli)| *milli == 1000)
                 .then_some(t.devices.len() as u64),
             accepts: t.fits.iter().map(|f| *f > 0).collect(),
+            extra: t.extra.clone(),
         }
     }
 
@@ -52,6 +56,7 @@ impl Room {
             device_milli,
             whole_devices: None,
             accepts,
+            extra: Vec::new(),
         }
     }
 
@@ -65,7 +70,18 @@ impl Room {
             device_milli,
             whole_devices: None,
             accepts,
+            extra: Vec::new(),
         }
+    }
+
+    /// The same where items cost so much beside.
+    pub(super) fn disliked(self, extra: Vec<i64>) -> Self {
+        Self { extra, ..self }
+    }
+
+    /// What an item of a shape costs beside.
+    pub(super) fn extra(&self, shape: usize) -> i64 {
+        self.extra.get(shape).copied().unwrap_or(0)
     }
 
     /// The lowest price of a new node.
@@ -100,18 +116,20 @@ impl Room {
             }
             device_milli += node.devices.iter().map(|d| u64::from(d.milli)).sum::<u64>();
         }
-        let accepts = model
-            .shapes
-            .iter()
-            .map(|s| {
-                open.iter().any(|(i, n)| {
-                    s.nodes.contains(*i)
-                        && n.zone.is_none_or(|z| s.zones.contains(z))
-                        && s.demand.iter().zip(&n.free).all(|(d, f)| d <= f)
-                })
-            })
-            .collect();
-        Some(Self::pooled(capacity, device_milli, accepts))
+        let takes = |s: &Shape, (i, n): &(usize, &ExistingNode)| {
+            s.nodes.contains(*i)
+                && n.zone.is_none_or(|z| s.zones.contains(z))
+                && s.demand.iter().zip(&n.free).all(|(d, f)| d <= f)
+        };
+        let shapes = model.shapes.iter();
+        let accepts = shapes.map(|s| open.iter().any(|node| takes(s, node)));
+        let room = Self::pooled(capacity, device_milli, accepts.collect());
+        let shapes = model.shapes.iter().filter(|_| model.prefers);
+        let extra = shapes.map(|s| {
+            let taken = open.iter().filter(|node| takes(s, node));
+            taken.map(|(i, _)| s.extra_on(*i)).min().unwrap_or(0)
+        });
+        Some(room.disliked(extra.collect()))
     }
 
     /// How much of a resource an item takes, as a fraction.
@@ -206,6 +224,8 @@ pub(super) struct Pricer {
     /// Groups by column of the knapsack.
     pub(super) groups: Vec<usize>,
     pub(super) knapsack: Knapsack,
+    /// What one item of each column costs here beside; empty where nothing does.
+    extra: Vec<f64>,
 }
 
 impl Pricer {
@@ -262,7 +282,16 @@ impl Pricer {
                     .collect()
             })
             .collect();
+        let least = |g: &usize| {
+            let shapes = groups[*g].shapes.iter().filter(|s| room.accepts(**s));
+            shapes.map(|s| room.extra(*s)).min().unwrap_or(0) as f64
+        };
+        let mut extra: Vec<f64> = columns.iter().map(least).collect();
+        if extra.iter().all(|extra| *extra == 0.0) {
+            extra.clear();
+        }
         Self {
+            extra,
             knapsack: Knapsack::new(keys.len(), parts),
             room,
             rows: keys,
@@ -270,8 +299,26 @@ impl Pricer {
         }
     }
 
-    /// Values of the groups it accepts, in its own order.
+    /// Values of the groups it accepts, in its own order, without what their items
+    /// cost here beside.
     pub(super) fn own(&self, values: &[f64]) -> Vec<f64> {
-        self.groups.iter().map(|g| values[*g]).collect()
+        let mut own: Vec<f64> = self.groups.iter().map(|g| values[*g]).collect();
+        for (value, extra) in own.iter_mut().zip(&self.extra) {
+            *value = (*value - extra).max(0.0);
+        }
+        own
+    }
+
+    /// What one item of a column costs here beside.
+    pub(super) fn extra(&self, column: usize) -> f64 {
+        self.extra.get(column).copied().unwrap_or(0.0)
+    }
+
+    /// What a filling, by columns, costs here beside.
+    pub(super) fn beside(&self, amounts: &[(usize, f64)]) -> f64 {
+        if self.extra.is_empty() {
+            return 0.0;
+        }
+        amounts.iter().map(|(c, z)| self.extra(*c) * z).sum()
     }
 }

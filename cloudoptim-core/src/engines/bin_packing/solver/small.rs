@@ -11,7 +11,7 @@
 use super::bin::Bin;
 use super::improve::fill_new;
 use super::model::Model;
-use super::pack::Pack;
+use super::pack::{Pack, spent};
 use super::problem::Problem;
 use super::zones::{Arrival, ZoneRules};
 
@@ -277,15 +277,26 @@ fn node(model: &Model, offers: &[Node], items: &[(usize, u32)]) -> Option<Node> 
             *sum = sum.saturating_add(d.saturating_mul(u64::from(*count)));
         }
     }
+    let mut best: Option<Node> = None;
     for offer in offers {
+        if best.is_some_and(|best| best.price <= offer.price) {
+            break;
+        }
         let t = &model.types[offer.ty];
         let takes = |(kind, _): &(usize, u32)| t.fits[model.kinds[*kind].shape] > 0;
         let room = sums.iter().zip(&t.capacity).all(|(sum, has)| sum <= has);
         if !room || !items.iter().all(takes) {
             continue;
         }
-        if fill_new(model, offer.ty, offer.offer, items).is_some() {
-            return Some(*offer);
+        if let Some(bin) = fill_new(model, offer.ty, offer.offer, items) {
+            if !model.prefers {
+                return Some(*offer);
+            }
+            let price = spent(model, &bin);
+            if best.is_none_or(|best| price < best.price) {
+                best = Some(Node { price, ..*offer });
+            }
+            continue;
         }
         if t.devices.is_empty() {
             return None; // rules forbid it, and they do on every type

@@ -88,7 +88,7 @@ impl Effort {
 /// A better packing was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress<'a> {
-    /// What its new nodes cost.
+    /// What its new nodes cost, and its items [dislike](super::Class::dislikes).
     pub cost: MicroUsdPerHour,
     /// Items it leaves out, those that fit nothing not counted.
     pub unplaced: u64,
@@ -110,8 +110,11 @@ pub struct Solution {
     pub unplaced: Vec<Unplaced>,
     /// Sum of the prices of `nodes`.
     pub cost: MicroUsdPerHour,
-    /// No packing of all items that fit somewhere costs less. Zero when
-    /// nothing could be proven.
+    /// What items [dislike](super::Class::dislikes) of the places they are put to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preferences: MicroUsdPerHour,
+    /// No packing of all items that fit somewhere costs less, `preferences`
+    /// included. Zero when nothing could be proven.
     pub lower_bound: MicroUsdPerHour,
     /// How the bound was found and why the search stopped.
     pub proof: Proof,
@@ -161,8 +164,8 @@ impl LimitUse {
 }
 
 impl Solution {
-    /// `cost / lower_bound − 1`. `None` when the bound is zero and the cost is
-    /// not, or when something that fits somewhere was left out, since the two
+    /// `(cost + preferences) / lower_bound − 1`. `None` when the bound is zero and the
+    /// cost is not, or when something that fits somewhere was left out, since the two
     /// numbers are then about different things.
     pub fn gap(&self) -> Option<f64> {
         let left_out = self
@@ -172,12 +175,17 @@ impl Solution {
         if left_out {
             return None;
         }
-        if self.cost <= self.lower_bound {
+        let cost = self.cost + self.preferences;
+        if cost <= self.lower_bound {
             return Some(0.0);
         }
         (self.lower_bound > MicroUsdPerHour::ZERO)
-            .then(|| self.cost.0 as f64 / self.lower_bound.0 as f64 - 1.0)
+            .then(|| cost.0 as f64 / self.lower_bound.0 as f64 - 1.0)
     }
+}
+
+fn is_zero(cost: &MicroUsdPerHour) -> bool {
+    *cost == MicroUsdPerHour::ZERO
 }
 
 /// A node to buy.
@@ -402,15 +410,18 @@ impl fmt::Display for Note {
 /// Amounts are in micro-dollars per hour × 2^[`Certificate::SCALE_BITS`].
 /// Each type's price is split into [`Share`]s of what a node of it has. An item
 /// is worth `Σ ⌊amount × part⌋` on that type, `part` being how much of the
-/// share's resource it takes; `class_values` is never above that on any type or
-/// existing node that takes the class. What stands on a node never takes more
+/// share's resource it takes, and what it
+/// [dislikes](super::Class::dislikes) of the type in the zone where that is least;
+/// `class_values` is never above that on any type or existing node that takes the
+/// class. What stands on a node never takes more
 /// than all of a resource, so no node holds more value than its shares add up
 /// to, and those are at most its price. All items together therefore cost at
 /// least the sum of their values, less what existing nodes hold for free.
 ///
 /// Of [`BoundMethod::Configurations`] there are no splits: there the claim is
 /// that no filling of a type that respects its amounts, its devices and the
-/// limits that bind a class by itself is worth more than the type's lowest price.
+/// limits that bind a class by itself is worth more than the type's lowest price, an
+/// item being worth its class value less what it dislikes of the type.
 /// Who checks it prices every type with `class_values` in their own way.
 ///
 /// Where purchase limits have values, every node first pays for what it takes of
@@ -426,7 +437,8 @@ pub struct Certificate {
     /// The split of every priced type that some item fits, and of all open
     /// existing nodes taken together; empty for [`BoundMethod::Configurations`].
     pub splits: Vec<Split>,
-    /// Every price on sale is a multiple of this, so every cost is, and the
+    /// Every price on sale and every cost of a dislike is a multiple of this, so every
+    /// cost is, and the
     /// bound is rounded up to one. Zero, as in older certificates, says nothing.
     #[serde(default)]
     pub price_step: MicroUsdPerHour,

@@ -1,8 +1,8 @@
 //! Small fleets made up at random.
 
 use cloudoptim_core::engines::bin_packing::solver::{
-    Class, CountLimit, ExistingNode, Fleet, Holding, Mask, NodeType, Offering, Per, Problem,
-    PurchaseLimit, Rule, Take,
+    Class, CountLimit, Dislike, ExistingNode, Fleet, Holding, Mask, NodeType, Offering, Per,
+    Problem, PurchaseLimit, Rule, Take,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use proptest::prelude::*;
@@ -111,6 +111,32 @@ pub(super) fn fleet(
         problem,
         holdings,
     }
+}
+
+/// The fleet with places that some classes dislike: for each, its class, a bit for
+/// each node and one for what is bought, and what it costs.
+pub(super) fn disliking(mut fleet: Fleet, dislikes: &[(usize, u32, i64)]) -> Fleet {
+    for (class, bits, cost) in dislikes {
+        let class = class % fleet.problem.classes.len();
+        let some = |n: usize| (0..n).filter(|i| (bits >> i) & 1 == 1);
+        let nodes = fleet.problem.nodes.len();
+        fleet.problem.classes[class].dislikes.push(Dislike {
+            types: if (bits >> nodes) & 1 == 1 {
+                Mask::All
+            } else {
+                Mask::NONE
+            },
+            zones: Mask::All,
+            nodes: Mask::only(some(nodes)),
+            cost: MicroUsdPerHour(*cost),
+        });
+    }
+    fleet
+}
+
+pub(super) fn dislikes() -> impl Strategy<Value = Vec<(usize, u32, i64)>> {
+    let one = (0usize..4, any::<u32>(), prop_oneof![0i64..12, 0i64..120]);
+    prop::collection::vec(one, 1..4)
 }
 
 pub(in super::super) fn fleets() -> impl Strategy<Value = Fleet> {

@@ -2,6 +2,7 @@
 
 mod drawn;
 mod naive;
+mod preferring;
 
 use cloudoptim_core::engines::bin_packing::solver::{
     Class, ExistingNode, Fleet, Holding, Mask, Place, Point, Problem, PurchaseLimit, RepackEffort,

@@ -55,6 +55,21 @@ pub(super) fn short(fleet: &Fleet, kept: &[usize], bought: &[(usize, usize)]) ->
     None
 }
 
+/// What an item costs beside on a node; those after the last one there is are new,
+/// of the only type.
+fn beside(fleet: &Fleet, class: usize, node: usize) -> i64 {
+    let mut sum = 0;
+    for dislike in &fleet.problem.classes[class].dislikes {
+        let there = if node < fleet.problem.nodes.len() {
+            dislike.nodes.contains(node)
+        } else {
+            dislike.types.contains(0)
+        };
+        sum += if there { dislike.cost.0 } else { 0 };
+    }
+    sum
+}
+
 /// What holds items: room, content, price.
 struct Bin {
     free: Vec<i64>,
@@ -144,9 +159,15 @@ fn assign(
             let enough = short(fleet, &kept, &bought).is_none();
             let rules = !fleet.narrow_rules.is_empty() || bins.iter().all(holds);
             if within && enough && rules {
-                let cost = all.iter().map(|i| bins[*i].price).sum();
+                let cost: i64 = all.iter().map(|i| bins[*i].price).sum();
+                let content = bins.iter().enumerate().map(|(i, bin)| {
+                    let items = bin.content.iter();
+                    items
+                        .map(|(class, n)| beside(fleet, *class, i) * i64::from(*n))
+                        .sum::<i64>()
+                });
                 let entry = best.entry(moved).or_insert(i64::MAX);
-                *entry = (*entry).min(cost);
+                *entry = (*entry).min(cost + content.sum::<i64>());
             }
         }
         return;
@@ -203,6 +224,12 @@ pub(in super::super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
         free.push(capacity.iter().map(|c| *c as i64).collect());
         held.push(BTreeMap::new());
     }
+    let mut may_move: BTreeMap<(usize, usize), i64> = BTreeMap::new();
+    for (node, holding) in fleet.holdings.iter().enumerate() {
+        for (class, n) in &holding.movable {
+            *may_move.entry((node, *class)).or_default() += i64::from(*n);
+        }
+    }
     let mut moved = 0;
     let mut came: BTreeMap<usize, i64> = BTreeMap::new();
     for relocation in &point.moves {
@@ -226,6 +253,7 @@ pub(in super::super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
             *came.entry(to).or_default() += n;
         }
         for (node, sign) in [(relocation.from, 1), (to, -1)] {
+            *may_move.entry((node, relocation.class)).or_default() -= sign * n;
             let demand = &problem.classes[relocation.class].demand;
             for (f, d) in free[node].iter_mut().zip(demand) {
                 *f += sign * n * (*d as i64);
@@ -251,6 +279,14 @@ pub(in super::super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
         if !fleet.holdings[*node].removable {
             wrong.push(format!("node {node} may not go"));
         }
+    }
+    let all = may_move.iter();
+    let disliked: i64 = all
+        .map(|((node, class), n)| beside(fleet, *class, *node) * n)
+        .sum();
+    if disliked != point.preferences.0 {
+        let stated = point.preferences;
+        wrong.push(format!("dislikes of {disliked} are stated as {stated}"));
     }
     let kept = (0..problem.nodes.len()).filter(|n| !point.removed.contains(n));
     let prices = kept.map(|n| fleet.holdings[n].price.unwrap().0);
@@ -278,6 +314,10 @@ pub(in super::super) fn bound(fleet: &Fleet, frontier: &Frontier, moved: u64) ->
         .chain(offered.filter_map(|o| o.price))
         .map(|p| p.0)
         .collect();
+    let movable = fleet.holdings.iter().flat_map(|h| &h.movable);
+    let disliked = movable.flat_map(|(class, _)| &fleet.problem.classes[*class].dislikes);
+    let costs = disliked.map(|d| d.cost.0).filter(|cost| *cost > 0);
+    let prices: Vec<i64> = prices.into_iter().chain(costs).collect();
     let dearest = prices.iter().copied().max().unwrap_or(0);
     let divides = |step: &i64| prices.iter().all(|p| p % step == 0);
     let step = (1..=dearest).rev().find(divides).unwrap_or(1);

@@ -85,6 +85,17 @@ struct TypePricer {
     vain: f64,
 }
 
+impl TypePricer {
+    /// What a filling, by shapes, costs beside.
+    fn beside(&self, counts: &[(usize, u32)]) -> f64 {
+        let room = &self.pricer.room;
+        let items = counts.iter();
+        items
+            .map(|(s, n)| room.extra(*s) as f64 * f64::from(*n))
+            .sum()
+    }
+}
+
 /// What a packing that costs less than a given one can be made of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Near {
@@ -266,6 +277,9 @@ impl<'a> Programme<'a> {
                 }
                 let (offer, available) = pack.stock.cheapest(self.scope, config.ty)?;
                 let price = self.scope.model.types[config.ty].offers[offer].price.0;
+                let pricer = self.pricers.iter().find(|p| p.ty == config.ty);
+                let beside = pricer.map_or(0.0, |p| p.beside(&config.counts)) as i64;
+                let price = price.saturating_add(beside);
                 Some((config.clone(), u64::try_from(price).ok()?, available))
             });
         Some(Near {
@@ -455,6 +469,12 @@ impl<'a> Programme<'a> {
         left: &[u32],
         (values, duals): (&[f64], &[f64]),
     ) -> (Vec<Config>, u64) {
+        let own;
+        let mut values = values;
+        if self.scope.model.prefers {
+            own = self.own(index, values);
+            values = &own;
+        }
         let (mut found, mut work) = self.guess(index, filling, left, values, duals);
         if found.is_empty() {
             let (config, cost) = self.search(index, filling, left, values, duals);
@@ -464,11 +484,21 @@ impl<'a> Programme<'a> {
         (found, work)
     }
 
-    fn worth(&self, counts: &[(usize, u32)], duals: &[f64]) -> f64 {
+    /// Values by shape without what items cost beside on a type.
+    fn own(&self, index: usize, values: &[f64]) -> Vec<f64> {
+        let room = &self.pricers[index].pricer.room;
+        let own = values.iter().enumerate();
+        own.map(|(s, value)| (value - room.extra(s) as f64).max(0.0))
+            .collect()
+    }
+
+    /// What a filling of a type is worth at `duals`, without what items cost beside.
+    fn worth(&self, index: usize, counts: &[(usize, u32)], duals: &[f64]) -> f64 {
+        let beside = self.pricers[index].beside(counts);
         let rows = counts
             .iter()
             .filter_map(|(s, n)| Some((self.row_of[*s]?, *n)));
-        rows.map(|(row, n)| duals[row] * f64::from(n)).sum()
+        rows.map(|(row, n)| duals[row] * f64::from(n)).sum::<f64>() - beside
     }
 
     /// Fillings by simple rules that are worth more than the price at `duals`,
@@ -505,7 +535,7 @@ impl<'a> Programme<'a> {
                 ty: p.ty,
                 counts: bin.contents(),
             };
-            let good = self.worth(&config.counts, duals) > p.raised * (1.0 + 1e-7);
+            let good = self.worth(index, &config.counts, duals) > p.raised * (1.0 + 1e-7);
             if good && !self.known.contains(&config) && !out.contains(&config) {
                 out.push(config);
             }
@@ -537,7 +567,7 @@ impl<'a> Programme<'a> {
         let work = 10 * found.nodes;
         let mut counts = found.counts;
         counts.sort_unstable();
-        let good = self.worth(&counts, duals) > price * (1.0 + 1e-7);
+        let good = self.worth(index, &counts, duals) > price * (1.0 + 1e-7);
         (good.then_some(Config { ty: *ty, counts }), work)
     }
 

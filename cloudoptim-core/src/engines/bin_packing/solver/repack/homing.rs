@@ -56,8 +56,8 @@ impl Sweep<'_> {
         let near = |a: u64, b: u64| a.abs_diff(b).saturating_mul(APART) < a.max(b);
         let new = |p: &&Point| !tried.iter().any(|t| near(*t, p.moved));
         let far = self.points.iter().filter(new).filter_map(|p| {
-            let open = i128::from(p.cost.0) - self.proven(p.moved)?.0;
-            let far = open * FAR > i128::from(p.cost.0);
+            let open = i128::from(p.total().0) - self.proven(p.moved)?.0;
+            let far = open * FAR > i128::from(p.total().0);
             (far && open >= i128::from(self.base.least)).then_some((open, p))
         });
         let most = far.max_by_key(|(open, p)| (*open, p.moved));
@@ -152,7 +152,7 @@ impl Sweep<'_> {
                 bad = middle;
             }
         }
-        if let Some(mut best) = best.filter(|b| self.open(level, b.total(level.per_move))) {
+        if let Some(mut best) = best.filter(|b| self.open(level, b.total(base, level.per_move))) {
             self.regroup(level, &mut best);
         }
         if level.bought <= 1e-6 {

@@ -21,6 +21,7 @@ mod floors;
 mod homes;
 mod homing;
 mod planes;
+mod preferences;
 mod prefix;
 mod refine;
 mod relax;
@@ -108,13 +109,14 @@ impl Default for RepackEffort {
 pub struct Frontier {
     /// What the nodes cost now, those without a price left out.
     pub cost_before: MicroUsdPerHour,
-    /// No repacking costs less, however many items move. Rules that are broken
+    /// No repacking costs less, however many items move, what they dislike included.
+    /// Rules that are broken
     /// now, rules about zones, and [`Fleet::narrow_rules`] are left out of every
     /// bound, which can only lower it. What fleets cost are whole steps of the
     /// greatest amount that divides all prices, and so is this.
     pub lower_bound: MicroUsdPerHour,
-    /// From fewest moves and dearest to most moves and cheapest; none is as
-    /// good as another in both. The first moves nothing.
+    /// From fewest moves and dearest to most moves and cheapest, by
+    /// [what each costs in all](Point::total); none is as good as another in both. The first moves nothing.
     pub points: Vec<Point>,
     /// Where the search over prefixes and single nodes came to rest.
     pub prefix: Option<PrefixEnd>,
@@ -143,9 +145,13 @@ pub struct PrefixEnd {
 pub struct Point {
     /// What the fleet costs then.
     pub cost: MicroUsdPerHour,
+    /// What items that may move [dislike](super::Class::dislikes) of the places where
+    /// they stand then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preferences: MicroUsdPerHour,
     /// Items that end elsewhere.
     pub moved: u64,
-    /// No repacking with at most so many moves costs less.
+    /// No repacking with at most so many moves costs less, `preferences` included.
     pub lower_bound: MicroUsdPerHour,
     /// Nodes that go, in the order in which they can once items of nodes that stay
     /// have moved.
@@ -156,6 +162,17 @@ pub struct Point {
     pub moves: Vec<Relocation>,
     /// How it was found.
     pub found_by: String,
+}
+
+fn is_zero(cost: &MicroUsdPerHour) -> bool {
+    *cost == MicroUsdPerHour::ZERO
+}
+
+impl Point {
+    /// What the fleet costs then, and what its items dislike.
+    pub fn total(&self) -> MicroUsdPerHour {
+        self.cost + self.preferences
+    }
 }
 
 /// Items that leave a node for another.
@@ -186,14 +203,16 @@ pub enum Place {
 pub struct LevelProof {
     /// The price of one move.
     pub per_move: MicroUsdPerHour,
-    /// Cost plus price of the moves is never below this.
+    /// Cost plus price of the moves is never below this, nor is what items dislike
+    /// beside.
     pub lower_bound: MicroUsdPerHour,
     /// What one item of each class is worth, in micro-dollars per hour ×
     /// 2^[`SCALE_BITS`](super::Certificate::SCALE_BITS): no new node holds more
     /// than its price, and what a node that stays holds above its price is
     /// taken off. An item that stays at home on such a node is worth its move
     /// beside that, at the most. A node's price is here less what it is paid for
-    /// [minima](super::PurchaseLimit::min).
+    /// [minima](super::PurchaseLimit::min), and in a place that an item dislikes it is
+    /// worth so much less.
     pub class_values: Vec<u64>,
 }
 
@@ -237,7 +256,7 @@ impl Frontier {
     pub fn chosen(&self, per_move: MicroUsdPerHour) -> Option<&Point> {
         let total = |p: &&Point| {
             let moves = i128::from(p.moved) * i128::from(per_move.0);
-            (i128::from(p.cost.0) + moves, p.moved)
+            (i128::from(p.total().0) + moves, p.moved)
         };
         self.points.iter().min_by_key(total)
     }
@@ -269,7 +288,7 @@ pub fn repack_until(
     deadline: Option<&Deadline>,
 ) -> Result<Frontier, ProblemError> {
     fleet.validate()?;
-    Ok(sweep::run(fleet, effort, &Stop::at(deadline)))
+    Ok(preferences::run(fleet, effort, &Stop::at(deadline)))
 }
 
 impl Fleet {

@@ -52,8 +52,8 @@ const INSTEAD: usize = 3;
 
 impl Trial {
     /// What it costs with its moves.
-    pub(super) fn total(&self, per_move: i64) -> i128 {
-        total(self.cost, self.moved, per_move)
+    pub(super) fn total(&self, base: &Base<'_>, per_move: i64) -> i128 {
+        total(self.spent(base), self.moved, per_move)
     }
 }
 
@@ -65,7 +65,8 @@ fn total(cost: i64, moved: u64, per_move: i64) -> i128 {
 impl Sweep<'_> {
     /// Refines the best trials of one price per move.
     pub(super) fn refine(&mut self, level: &Level, mut found: Vec<Trial>) {
-        let rank = |t: &Trial| (total(t.cost, t.moved, level.per_move), t.moved);
+        let base = self.base;
+        let rank = |t: &Trial| (t.total(base, level.per_move), t.moved);
         found.sort_by_key(rank);
         found.dedup_by_key(|t| rank(t));
         for (at, trial) in found.into_iter().take(SEVERAL).enumerate() {
@@ -73,7 +74,7 @@ impl Sweep<'_> {
             if self.over() || (at > 0 && late) {
                 return;
             }
-            if self.open(level, total(trial.cost, trial.moved, level.per_move)) {
+            if self.open(level, trial.total(base, level.per_move)) {
                 self.refine_one(level, trial);
             }
         }
@@ -112,7 +113,7 @@ impl Sweep<'_> {
         }
         // Another point may be as good as can be by now.
         let points = self.points.iter();
-        let best = points.map(|p| total(p.cost.0, p.moved, price)).min();
+        let best = points.map(|p| total(p.total().0, p.moved, price)).min();
         let done = best.is_some_and(|best| !self.open(level, best));
         if done || !self.effort.from_kept {
             return;
@@ -151,7 +152,7 @@ impl Sweep<'_> {
                 next.return_home(base);
             }
             self.keep(&next, &found_by);
-            let rank = |t: &Trial| total(t.cost, t.moved, level.per_move);
+            let rank = |t: &Trial| t.total(base, level.per_move);
             let went = next.removed.len() > trial.removed.len();
             if loose == Loose::Arrived || rank(&next) < rank(trial) {
                 *trial = next;

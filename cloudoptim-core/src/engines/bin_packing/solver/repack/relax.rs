@@ -2,8 +2,8 @@
 //!
 //! Nodes that may go stand in looks: same capacity once their items are gone,
 //! same classes accepted. Items may be cut and may stand on any node that takes
-//! them; a node that is kept costs its price, one that goes costs the price of
-//! its items' moves. Items that move between kept nodes are free here, so the
+//! them, at what they dislike of it; a node that is kept costs its price, one that
+//! goes costs the price of its items' moves. Items that move between kept nodes are free here, so the
 //! optimum is never above what a repacking costs.
 
 use super::super::bound::{IDLE, SCALE, amounts};
@@ -56,6 +56,33 @@ pub(super) struct Relaxation<'a> {
     pub(super) compact: bool,
 }
 
+/// What a node offers once its items are gone.
+struct Standing {
+    node: usize,
+    capacity: Vec<u64>,
+    devices: u64,
+    /// By shape; what an item costs there beside, too.
+    accepts: Vec<bool>,
+    extra: Vec<i64>,
+}
+
+impl Standing {
+    /// Accepts what another does, where that costs least beside.
+    fn accept(&mut self, other: &Self) {
+        let extra = self.extra.iter_mut().zip(&other.extra).enumerate();
+        for (s, (extra, theirs)) in extra {
+            *extra = match (self.accepts[s], other.accepts[s]) {
+                (true, true) => (*extra).min(*theirs),
+                (false, true) => *theirs,
+                _ => *extra,
+            };
+        }
+        for (any, theirs) in self.accepts.iter_mut().zip(&other.accepts) {
+            *any |= theirs;
+        }
+    }
+}
+
 /// What a column of the programme is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -97,11 +124,11 @@ impl<'a> Relaxation<'a> {
             let shape = &model.shapes[*s];
             shape.devices.is_none() && shape.limits.is_empty()
         });
-        let compact = plain && model.types.len() <= 4;
+        let compact = plain && model.types.len() <= 4 && !model.prefers;
         let most = if compact { shapes.len() } else { MAX_GROUPS };
         let groups = groups(model, &shapes, most);
-        let mut standing: Vec<(usize, Vec<u64>, u64, Vec<bool>)> = Vec::new();
-        let mut staying: Vec<(Vec<u64>, u64, Vec<bool>)> = Vec::new();
+        let mut standing: Vec<Standing> = Vec::new();
+        let mut staying: Vec<Standing> = Vec::new();
         let mut fixed = 0;
         for (i, node) in problem.nodes.iter().enumerate() {
             let (capacity, devices) = emptied(fleet, problem, i);
@@ -119,28 +146,35 @@ impl<'a> Relaxation<'a> {
             for (class, _) in &fleet.holdings[i].movable {
                 accepts[model.kinds[model.kind_of_class[*class]].shape] = true;
             }
+            let extra = model.shapes.iter().filter(|_| model.prefers);
+            let standing_there = Standing {
+                node: i,
+                capacity,
+                devices,
+                accepts,
+                extra: extra.map(|s| s.extra_on(i)).collect(),
+            };
             if removable[i] {
-                standing.push((i, capacity, devices, accepts));
+                standing.push(standing_there);
             } else {
                 fixed += fleet.holdings[i].price.map_or(0, |p| p.0);
-                staying.push((capacity, devices, accepts));
+                staying.push(standing_there);
             }
         }
         let looks = looks(model, &groups, standing);
         let pool = staying
             .into_iter()
             .reduce(|mut a, b| {
-                for (sum, c) in a.0.iter_mut().zip(&b.0) {
+                a.accept(&b);
+                for (sum, c) in a.capacity.iter_mut().zip(&b.capacity) {
                     *sum = sum.saturating_add(*c);
                 }
-                a.1 += b.1;
-                for (any, c) in a.2.iter_mut().zip(b.2) {
-                    *any |= c;
-                }
+                a.devices += b.devices;
                 a
             })
-            .map(|(capacity, devices, accepts)| {
-                Pricer::new(model, &groups, Room::pooled(capacity, devices, accepts))
+            .map(|all| {
+                let room = Room::pooled(all.capacity, all.devices, all.accepts);
+                Pricer::new(model, &groups, room.disliked(all.extra))
             });
         let types = |list: &[super::super::model::Type]| {
             list.iter()
@@ -188,6 +222,27 @@ impl<'a> Relaxation<'a> {
     fn rooms(&mut self) -> Vec<&mut Pricer> {
         let looks = self.looks.iter_mut().map(|look| &mut look.pricer);
         looks.chain(&mut self.types).chain(&mut self.pool).collect()
+    }
+
+    /// What the items of a filling, by groups, cost in a room beside.
+    fn beside(&self, room: usize, entries: &[(usize, f64)]) -> f64 {
+        if !self.model.prefers {
+            return 0.0;
+        }
+        let (looks, types) = (self.looks.len(), self.types.len());
+        let pricer = if room < looks {
+            Some(&self.looks[room].pricer)
+        } else if room < looks + types {
+            Some(&self.types[room - looks])
+        } else {
+            self.pool.as_ref()
+        };
+        let Some(pricer) = pricer else { return 0.0 };
+        let items = entries.iter().filter_map(|(group, z)| {
+            let column = pricer.groups.iter().position(|g| g == group)?;
+            Some(pricer.extra(column) * z)
+        });
+        items.sum()
     }
 
     pub(super) fn pricer(&mut self, room: usize) -> Option<&mut Pricer> {
@@ -264,11 +319,11 @@ impl<'a> Relaxation<'a> {
         }
         let column = |rooms: &Self, room: usize, entries: &[(usize, f64)]| -> Column {
             let mut list: Vec<(u32, f64)> = entries.iter().map(|(g, z)| (*g as u32, *z)).collect();
-            let mut cost = 0.0;
+            let mut cost = rooms.beside(room, entries);
             if room < l {
                 list.push(((g + room) as u32, -1.0));
             } else if room < l + t {
-                cost = (rooms.types[room - l].room.price() as f64).max(1e-3);
+                cost += (rooms.types[room - l].room.price() as f64).max(1e-3);
             } else {
                 list.push((pool_row as u32, -1.0));
             }
@@ -319,6 +374,7 @@ impl<'a> Relaxation<'a> {
                 });
                 for (room, (value, entries)) in fillings.into_iter().enumerate() {
                     let worth: f64 = entries.iter().map(|(g, z)| duals[*g] * z).sum();
+                    let worth = worth - self.beside(room, &entries);
                     let price = if room < l {
                         held[room] = value;
                         duals[g + room]
@@ -408,7 +464,7 @@ impl<'a> Relaxation<'a> {
             let shares = amounts(&filling, Some(pricer.room.price()));
             for (s, value) in certified.iter_mut().enumerate() {
                 if pricer.room.accepts(s) && model.wanted[s] {
-                    let worth = worth(model, pricer, s, &shares);
+                    let worth = worth(model, pricer, s, &shares) + beside(pricer, s);
                     *value = (*value).min(u64::try_from(worth).unwrap_or(u64::MAX));
                 }
             }
@@ -468,6 +524,11 @@ fn worth(model: &Model, pricer: &Pricer, shape: usize, shares: &[u64]) -> u128 {
         .sum()
 }
 
+/// What an item of a shape costs in a room beside, as certified values are.
+fn beside(pricer: &Pricer, shape: usize) -> u128 {
+    u128::from(pricer.room.extra(shape).unsigned_abs()) << Certificate::SCALE_BITS
+}
+
 /// No filling of the room holds more than this: the sum of integer shares that
 /// are enough for every item.
 pub(super) fn held(
@@ -492,11 +553,12 @@ pub(super) fn held(
                 continue;
             }
             let worth = worth(model, pricer, s, &shares);
-            if worth < u128::from(*value) {
+            let value = u128::from(*value).saturating_sub(beside(pricer, s));
+            if worth < value {
                 if worth == 0 {
                     lacking = Some(s);
                 } else {
-                    factor = factor.max(*value as f64 / worth as f64);
+                    factor = factor.max(value as f64 / worth as f64);
                 }
             }
         }
@@ -541,30 +603,27 @@ pub(super) fn emptied(fleet: &Fleet, problem: &Problem, node: usize) -> (Vec<u64
     (capacity, devices)
 }
 
-fn looks(
-    model: &Model,
-    groups: &[Group],
-    standing: Vec<(usize, Vec<u64>, u64, Vec<bool>)>,
-) -> Vec<Look> {
+fn looks(model: &Model, groups: &[Group], standing: Vec<Standing>) -> Vec<Look> {
     // Exactly alike; else by what they accept and about how large they are;
     // else by what they accept; else all in one.
     for level in 0..4 {
         let mut index: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for (i, (_, capacity, devices, accepts)) in standing.iter().enumerate() {
+        for (i, of) in standing.iter().enumerate() {
             let rough = |c: &u64| match level {
                 0 => *c,
                 1 => (((*c as f64) + 1.0).log2() * 8.0) as u64,
                 _ => 0,
             };
-            let accepts = if level < 3 {
-                accepts.clone()
+            let (accepts, extra) = if level < 3 {
+                (of.accepts.clone(), of.extra.clone())
             } else {
-                Vec::new()
+                (Vec::new(), Vec::new())
             };
-            let key: (Vec<u64>, u64, Vec<bool>) = (
-                capacity.iter().map(rough).collect(),
-                rough(devices),
+            let key: (Vec<u64>, u64, Vec<bool>, Vec<i64>) = (
+                of.capacity.iter().map(rough).collect(),
+                rough(&of.devices),
                 accepts,
+                extra,
             );
             index.entry(key).or_default().push(i);
         }
@@ -574,21 +633,23 @@ fn looks(
         return index
             .into_values()
             .map(|members| {
-                let mut capacity = vec![0; model.dims];
-                let mut devices = 0;
-                let mut accepts = vec![false; model.shapes.len()];
-                for i in &members {
-                    let (_, own, own_devices, own_accepts) = &standing[*i];
-                    for (most, c) in capacity.iter_mut().zip(own) {
+                let mut all = Standing {
+                    node: 0,
+                    capacity: vec![0; model.dims],
+                    devices: 0,
+                    accepts: vec![false; model.shapes.len()],
+                    extra: vec![0; if model.prefers { model.shapes.len() } else { 0 }],
+                };
+                for own in members.iter().map(|i| &standing[*i]) {
+                    for (most, c) in all.capacity.iter_mut().zip(&own.capacity) {
                         *most = (*most).max(*c);
                     }
-                    devices = devices.max(*own_devices);
-                    for (any, a) in accepts.iter_mut().zip(own_accepts) {
-                        *any |= a;
-                    }
+                    all.devices = all.devices.max(own.devices);
+                    all.accept(own);
                 }
-                let nodes: Vec<usize> = members.iter().map(|i| standing[*i].0).collect();
-                let room = Room::standing(capacity, devices, accepts);
+                let nodes: Vec<usize> = members.iter().map(|i| standing[*i].node).collect();
+                let room = Room::standing(all.capacity, all.devices, all.accepts);
+                let room = room.disliked(all.extra);
                 Look {
                     pricer: Pricer::new(model, groups, room),
                     nodes,

@@ -240,11 +240,11 @@ impl Sweep<'_> {
                 let moved = u64::try_from(meet).unwrap_or(0);
                 let cheapest = |found: &dyn Fn(&Point) -> bool| {
                     let points = self.points.iter().filter(|p| found(p));
-                    points.min_by_key(|p| (p.cost, p.moved))
+                    points.min_by_key(|p| (p.total(), p.moved))
                 };
                 let at = cheapest(&|p| p.moved <= moved)?;
-                let open = i128::from(at.cost.0) - proven;
-                if open * 1_000 <= i128::from(at.cost.0) || open < i128::from(base.least) {
+                let open = i128::from(at.total().0) - proven;
+                if open * 1_000 <= i128::from(at.total().0) || open < i128::from(base.least) {
                     return None;
                 }
                 // Where the frontier is steeper than this, it pays to move on.
@@ -253,7 +253,7 @@ impl Sweep<'_> {
                     .min_by_key(|p| p.moved)
                     .and_then(|p| {
                         let moves = i64::try_from(p.moved - at.moved).ok()?;
-                        (at.cost.0 - p.cost.0).checked_div(moves)
+                        (at.total().0 - p.total().0).checked_div(moves)
                     })
                     .filter(|s| low.per_move < *s && *s < high.per_move);
                 let price = slope.unwrap_or(low.per_move + apart / 2);
@@ -310,7 +310,7 @@ impl Sweep<'_> {
             if quota.is_none() && !self.seen.insert((trial.cost, trial.moved, fit)) {
                 continue;
             }
-            if self.open(level, trial.total(level.per_move)) {
+            if self.open(level, trial.total(base, level.per_move)) {
                 let rest = trial.by_room(base, level.per_move);
                 self.singles(level, &rest, &mut trial, fit, IN_VAIN);
             }
@@ -441,8 +441,9 @@ impl Sweep<'_> {
     ) -> Option<Trial> {
         let base = self.base;
         let quick = Effort::quick();
-        let total =
-            |t: &Trial| i128::from(t.cost) + i128::from(t.moved) * i128::from(level.per_move);
+        let total = |t: &Trial| {
+            i128::from(t.spent(base)) + i128::from(t.moved) * i128::from(level.per_move)
+        };
         let mut best: Option<(usize, Trial)> = None;
         let mut tried: Vec<usize> = Vec::new();
         let try_one = |this: &mut Self, k: usize, effort: &Effort| -> Option<Trial> {
@@ -538,7 +539,8 @@ impl Sweep<'_> {
     }
 
     pub(super) fn keep(&mut self, trial: &Trial, found_by: &str) {
-        let beaten = |p: &Point| p.cost.0 < trial.cost && p.moved <= trial.moved;
+        let cost = trial.spent(self.base);
+        let beaten = |p: &Point| p.total().0 < cost && p.moved <= trial.moved;
         if !self.points.iter().any(beaten) {
             self.offer(trial.point(self.base, found_by));
         }
@@ -548,9 +550,9 @@ impl Sweep<'_> {
     /// same, the one with fewer new nodes.
     fn offer(&mut self, point: Point) {
         let beats = |a: &Point, b: &Point| {
-            let same = a.cost == b.cost && a.moved == b.moved;
+            let same = a.total() == b.total() && a.moved == b.moved;
             let fewer = !same || a.bought.len() <= b.bought.len();
-            a.cost <= b.cost && a.moved <= b.moved && fewer
+            a.total() <= b.total() && a.moved <= b.moved && fewer
         };
         if self.points.iter().any(|p| beats(p, &point)) {
             return;
@@ -561,7 +563,7 @@ impl Sweep<'_> {
     }
 
     fn finish(mut self, prefix: PrefixEnd) -> Frontier {
-        self.points.sort_by_key(|p| (p.moved, p.cost));
+        self.points.sort_by_key(|p| (p.moved, p.total()));
         let lower = |moved: u64| -> MicroUsdPerHour {
             let levels = self.levels.iter().map(|l| {
                 let moves = i128::from(moved) * i128::from(l.per_move);

@@ -138,13 +138,14 @@ pub(super) struct Climb {
 }
 
 impl Homes {
-    /// The programme, unless it has too many groups.
+    /// The programme, unless it has too many groups, or items dislike some places.
     pub(super) fn new(base: &Base<'_>, relaxation: &mut Relaxation<'_>) -> Option<Self> {
         let groups = &relaxation.groups;
-        if groups.len() > MAX_GROUPS || relaxation.looks.is_empty() {
+        let model = relaxation.model;
+        // Its tables know what an item is worth anywhere, not what it dislikes.
+        if groups.len() > MAX_GROUPS || relaxation.looks.is_empty() || model.prefers {
             return None;
         }
-        let model = relaxation.model;
         let mut group_of: Vec<Option<usize>> = vec![None; model.shapes.len()];
         for (g, group) in groups.iter().enumerate() {
             for s in &group.shapes {

@@ -222,11 +222,13 @@ impl<'a> Base<'a> {
         }
         let offered = problem.types.iter().flat_map(|t| &t.offerings);
         let offered = offered.filter_map(|o| o.price.map(|p| p.0));
-        let prices = price.iter().copied().chain(offered);
+        let counted = problem.classes.iter().filter(|c| c.count > 0);
+        let disliked = counted.flat_map(|c| &c.dislikes).map(|d| d.cost.0);
+        let prices = price.iter().copied().chain(offered).chain(disliked);
         let step = prices.fold(0, |step, p| gcd(step, p.unsigned_abs()));
         let step = i64::try_from(step).unwrap_or(1);
         let may_go = price.iter().zip(&removable).filter(|(p, r)| **r && **p > 0);
-        let least = match problem.types.is_empty() {
+        let least = match problem.types.is_empty() && !model.prefers {
             true => may_go.map(|(p, _)| *p).min().unwrap_or(0),
             false => step,
         };
@@ -312,6 +314,46 @@ impl<'a> Base<'a> {
 impl Trial {
     fn new_node(&self, base: &Base<'_>, node: usize) -> Option<&Bought> {
         self.bought.get(node.checked_sub(base.price.len())?)
+    }
+
+    /// What items that may move cost beside, by what they dislike of where they stand.
+    fn beside(&self, base: &Base<'_>) -> i64 {
+        let model = base.model;
+        if !model.prefers {
+            return 0;
+        }
+        let shape = |kind: usize| &model.shapes[model.kinds[kind].shape];
+        let own = base.price.len();
+        let mut sum: i64 = 0;
+        for node in (0..own).filter(|n| !self.gone[*n]) {
+            let on = |(kind, n): &(usize, u32)| shape(*kind).extra_on(node) * i64::from(*n);
+            sum += base.movable[node].iter().map(on).sum::<i64>();
+            sum += self.arrived[node].iter().map(on).sum::<i64>();
+            sum -= self.departed[node].iter().map(on).sum::<i64>();
+        }
+        for (new, node) in self.bought.iter().zip(own..) {
+            if self.gone[node] {
+                continue;
+            }
+            let zone = new.node.zone;
+            let on =
+                |kind: usize, n: u32| shape(kind).extra(new.node.node_type, zone) * i64::from(n);
+            sum += if new.open {
+                let items = self.bins[node].items.iter();
+                items.map(|i| on(i.kind as usize, i.count)).sum::<i64>()
+            } else {
+                let items = new.node.items.iter();
+                items
+                    .map(|i| on(model.kind_of_class[i.class], i.count))
+                    .sum()
+            };
+        }
+        sum
+    }
+
+    /// What the fleet costs, and its items cost beside.
+    pub(super) fn spent(&self, base: &Base<'_>) -> i64 {
+        self.cost + self.beside(base)
     }
 
     /// What a node costs.
@@ -703,6 +745,7 @@ impl Trial {
             .collect();
         Point {
             cost: MicroUsdPerHour(self.cost),
+            preferences: MicroUsdPerHour(self.beside(base)),
             moved: self.moved,
             lower_bound: MicroUsdPerHour::ZERO,
             removed: self.removed.iter().copied().filter(|n| *n < own).collect(),
