@@ -9,9 +9,11 @@
 //!   and nodes removed in thought.
 //! - [`budgets`]: what the disruption budgets allow.
 //!
-//! Only hard rules are here. Soft ones (`ScheduleAnyway`, preferences,
-//! `PreferNoSchedule`) never refuse a node. What is not known refuses: a claim
-//! that was not collected is not a claim without rules.
+//! Hard rules refuse a node. What is not known refuses: a claim that was not
+//! collected is not a claim without rules. Soft ones (`ScheduleAnyway`,
+//! preferred affinities, `PreferNoSchedule`) never refuse; which of them a pod
+//! would break on a node is asked apart, with [`World::broken_preferences`],
+//! and breaking one is known of what is known only.
 
 mod asking;
 pub mod budgets;
@@ -21,6 +23,7 @@ pub(crate) mod crowd;
 mod labelled;
 pub mod movability;
 mod pods;
+mod preferences;
 mod refusal;
 pub mod request;
 mod terms;
@@ -31,6 +34,7 @@ mod world;
 pub use budgets::{Budgets, EvictionRefusal, TakenOff};
 pub use capacity::NotTarget;
 pub use movability::{Movability, Pin};
+pub use preferences::{BrokenPreference, PreferencePrices};
 pub use refusal::{ClaimProblem, Refusal, Refusals};
 pub use request::{InfeasibleResize, device_request, effective_request, template_request};
 pub use world::{Feasibility, NodeId, PodId, World};
