@@ -26,6 +26,7 @@ mod pods;
 mod preferences;
 mod refusal;
 pub mod request;
+mod soft;
 mod terms;
 pub(crate) mod traits;
 mod volumes;

@@ -4,6 +4,8 @@
 //! get what it asked for if it could; the prices say what that counts for.
 
 use super::capacity::terms_match;
+use super::check::spread_over;
+use super::soft::{soft_spreads, wishes};
 use super::world::{NodeId, PodEntry, PodId, World};
 use crate::model::{
     MicroUsdPerHour, Node, NodeSelectorTerm, PodAffinityTerm, PreferredNodeTerm, PreferredPodTerm,
@@ -161,7 +163,6 @@ impl fmt::Display for BrokenPreference {
 
 /// A [`BrokenPreference`] where it is written.
 #[derive(Debug, Clone, Copy)]
-#[expect(dead_code, reason = "pod terms and spreads are indexed next")]
 enum Broken<'w> {
     Node(&'w PreferredNodeTerm),
     Taint(&'w Taint),
@@ -214,7 +215,10 @@ impl<'a> World<'a> {
     /// terms)` once, and each move what the pod's own preferences and those
     /// that select it cost.
     #[must_use]
-    pub fn with_preferences(self) -> Self {
+    pub fn with_preferences(mut self) -> Self {
+        if self.soft.is_none() {
+            self.soft = Some(Box::new(self.read_preferences()));
+        }
         self
     }
 
@@ -286,6 +290,43 @@ impl<'a> World<'a> {
             return;
         };
         about_node(p, &n.node, hear);
+        let Some(soft) = &self.soft else { return };
+        let Some(own) = soft.pods.get(pod.0) else {
+            return;
+        };
+        let spec = &p.pod.spec;
+        // Pods of a term beside this one; `None` where the node has no domain.
+        let others = |(term, selects_itself): &(usize, bool)| {
+            let term = soft.terms.get(*term)?;
+            let domain = self.topologies.get(term.topology)?.domain(node.0)?;
+            let mine = *selects_itself && self.stands_in(p, term.topology, domain);
+            Some(term.selected.get(domain).saturating_sub(u32::from(mine)))
+        };
+        for (wish, term) in wishes(&spec.preferred_pod_affinity).zip(&own.near) {
+            if others(term).is_none_or(|pods| pods == 0) {
+                hear(Broken::Near(wish));
+            }
+        }
+        for (wish, term) in wishes(&spec.preferred_pod_anti_affinity).zip(&own.away) {
+            if others(term).is_some_and(|pods| pods > 0) {
+                hear(Broken::Away(wish));
+            }
+        }
+        for (spread, (group, selects_itself)) in soft_spreads(p.pod).zip(&own.spreads) {
+            let Some(group) = soft.spreads.get(*group) else {
+                continue;
+            };
+            let Some(topology) = self.topologies.get(group.key.topology) else {
+                continue;
+            };
+            let skew = topology.domain(node.0).map(|domain| {
+                let (count, least) = spread_over(p, group, topology, domain, *selects_itself);
+                count.saturating_sub(least)
+            });
+            if skew.is_none_or(|skew| skew > spread.max_skew) {
+                hear(Broken::Spread(spread, skew));
+            }
+        }
     }
 }
 
