@@ -207,3 +207,97 @@ impl World<'_> {
         soft
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::knowledge::{Knowledge, Provenance};
+    use crate::model::{Cluster, LabelSelector, Node, NodeName, PodAffinityTerm};
+    use crate::scheduling::{BrokenPreference, NodeId, PodId};
+
+    fn complete<T>(items: Vec<T>) -> Knowledge<Vec<T>> {
+        Knowledge::complete(items, Provenance::new("test", "all"))
+    }
+
+    /// Two zones with a pod each; everybody would rather stand near, apart and
+    /// spread.
+    fn two_zones() -> Cluster {
+        let nodes = ["a", "b"].map(|name| {
+            let mut node = Node::default();
+            node.meta.name = name.to_owned();
+            node.meta.labels.insert("zone".to_owned(), name.to_owned());
+            node
+        });
+        let pods = ["a", "b"].map(|name| {
+            let mut pod = Pod::default();
+            pod.meta.name = name.to_owned();
+            pod.meta.uid = name.into();
+            pod.spec.node_name = Some(NodeName::new(name));
+            let wish = PreferredPodTerm {
+                weight: 1,
+                term: PodAffinityTerm {
+                    selector: Some(LabelSelector::default()),
+                    topology_key: "zone".to_owned(),
+                    ..Default::default()
+                },
+            };
+            pod.spec.preferred_pod_affinity.push(wish.clone());
+            pod.spec.preferred_pod_anti_affinity.push(wish);
+            pod.spec.topology_spread.push(TopologySpread {
+                max_skew: 1,
+                topology_key: "zone".to_owned(),
+                when_unsatisfiable: WhenUnsatisfiable::ScheduleAnyway,
+                selector: Some(LabelSelector::default()),
+                honour_node_taints: Some(true),
+                ..Default::default()
+            });
+            pod
+        });
+        Cluster {
+            nodes: complete(nodes.to_vec()),
+            pods: complete(pods.to_vec()),
+            namespaces: complete(Vec::new()),
+            ..Default::default()
+        }
+    }
+
+    fn all(world: &World<'_>) -> Vec<Vec<BrokenPreference>> {
+        let pairs = world.pods().flat_map(|pod| {
+            let nodes: Vec<NodeId> = world.nodes().collect();
+            nodes.into_iter().map(move |node| (pod, node))
+        });
+        pairs.map(|(p, n)| world.broken_preferences(p, n)).collect()
+    }
+
+    #[test]
+    fn a_node_that_is_brought_back_counts_as_before() {
+        let cluster = two_zones();
+        let mut world = World::new(&cluster, &[]).with_preferences();
+        let before = all(&world);
+        assert_eq!(before.iter().map(Vec::len).sum::<usize>(), 6);
+        let (pod, node) = (PodId(1), NodeId(1));
+        world.cordon_node(node);
+        assert!(world.remove_node(node));
+        // Alone in the only zone.
+        let told = world.broken_preferences(PodId(0), NodeId(0));
+        assert_eq!(told.len(), 1, "{told:?}");
+        world.bring_back(node, &[pod]);
+        assert_eq!(all(&world), before);
+        // As if it had been read only now.
+        world.soft = None;
+        assert_eq!(all(&world.with_preferences()), before);
+    }
+
+    #[test]
+    fn equal_terms_are_counted_once_and_none_without_being_asked_to() {
+        let cluster = two_zones();
+        let world = World::new(&cluster, &[]);
+        assert!(world.soft.is_none());
+        assert!(world.topologies.is_empty());
+        let world = world.with_preferences();
+        let soft = world.soft.as_deref();
+        // One for company and one to avoid, of two pods.
+        assert_eq!(soft.map(|s| (s.terms.len(), s.spreads.len())), Some((2, 1)));
+        assert_eq!(world.topologies.len(), 1);
+    }
+}
