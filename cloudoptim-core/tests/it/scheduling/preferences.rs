@@ -587,8 +587,10 @@ fn prices_are_per_point_and_weights_are_held_to_their_range() {
     };
     assert_eq!(of(dear, 2), MicroUsdPerHour(i64::MAX));
     assert!(PreferencePrices::default().are_zero());
-    let mut one = PreferencePrices::default();
-    one.per_spread = MicroUsdPerHour(1);
+    let one = PreferencePrices {
+        per_spread: MicroUsdPerHour(1),
+        ..Default::default()
+    };
     assert!(!one.are_zero());
     let read: PreferencePrices = serde_json::from_str("{\"per_taint\":3}").unwrap();
     assert_eq!(read.per_taint, MicroUsdPerHour(3));
