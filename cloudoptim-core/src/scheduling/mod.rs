@@ -7,13 +7,15 @@
 //! - [`World`]: an index of one cluster that answers "could this pod run on
 //!   that node" with **every** rule that fails, and in which pods can be moved
 //!   and nodes removed in thought.
+//! - [`BrokenPreference`]: a soft preference that a pod would break on a node;
+//!   [`PreferencePrices`] say what that counts for.
 //! - [`budgets`]: what the disruption budgets allow.
 //!
 //! Hard rules refuse a node. What is not known refuses: a claim that was not
 //! collected is not a claim without rules. Soft ones (`ScheduleAnyway`,
-//! preferred affinities, `PreferNoSchedule`) never refuse; which of them a pod
-//! would break on a node is asked apart, with [`World::broken_preferences`],
-//! and breaking one is known of what is known only.
+//! preferred affinities, `PreferNoSchedule`) never refuse: which of them a pod
+//! would break on a node is another question, [`World::broken_preferences`].
+//! What is not known breaks none of them.
 
 mod asking;
 pub mod budgets;

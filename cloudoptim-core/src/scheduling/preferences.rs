@@ -207,13 +207,13 @@ impl Broken<'_> {
     }
 }
 
-impl<'a> World<'a> {
+impl World<'_> {
     /// Indexes what the pods prefer about other pods, and their
     /// `ScheduleAnyway` spreads: from here on the counts follow every move.
     ///
     /// Answers about hard rules stay the same. Costs `O(pods × terms + nodes ×
-    /// terms)` once, and each move what the pod's own preferences and those
-    /// that select it cost.
+    /// terms)` once; from then on a move costs the preferences that select the
+    /// pod, beside what it costs anyway.
     #[must_use]
     pub fn with_preferences(mut self) -> Self {
         if self.soft.is_none() {
@@ -230,7 +230,8 @@ impl<'a> World<'a> {
     /// and node terms that ask for nothing cannot be broken. A pod that only
     /// might be meant, because the labels of its namespace are not known,
     /// breaks nothing: it is company to those who want to be near it, and no
-    /// neighbour to those who avoid it. Of an id of another world, none.
+    /// neighbour to those who avoid it. A node that was taken away is judged by
+    /// its labels still. Of an id that the world does not know, none.
     ///
     /// Only node affinity and taints are told without
     /// [`World::with_preferences`].

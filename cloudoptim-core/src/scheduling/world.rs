@@ -37,6 +37,9 @@ pub struct Feasibility<'w, 'a> {
 /// [`World::place_pod`] cost the terms that the pod carries or that select it;
 /// [`World::fits`] costs the pod's own rules, whatever the size of the cluster.
 ///
+/// What pods would rather have is indexed only on demand: see
+/// [`World::with_preferences`].
+///
 /// Finished pods are not in it. A pod that waits for a node by preemption
 /// stands on that node. Nodes are in the order of their names, pods in that of
 /// namespace and name.
