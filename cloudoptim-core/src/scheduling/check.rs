@@ -2,6 +2,7 @@
 
 use super::capacity::{terms_match, untolerated};
 use super::refusal::{Refusal, Refusals};
+use super::terms::{SpreadGroup, Topology};
 use super::world::{Feasibility, NodeEntry, NodeId, PodEntry, PodId, World};
 use crate::model::{Device, DeviceRequest, NodeSelectorTerm};
 
@@ -341,11 +342,6 @@ impl World<'_> {
     }
 
     fn anti_rules(&self, p: &PodEntry<'_>, node: usize, sink: &mut impl Sink) -> bool {
-        let same = |topology: usize, domain: usize| {
-            p.place
-                .and_then(|place| self.topologies.get(topology)?.domain(place))
-                .is_some_and(|d| d == domain)
-        };
         for (index, own) in &p.antis {
             let Some(term) = self.antis.get(*index) else {
                 continue;
@@ -357,7 +353,7 @@ impl World<'_> {
             let Some(domain) = t.domain(node) else {
                 continue;
             };
-            let mine = u32::from(*own && same(term.topology, domain));
+            let mine = u32::from(*own && self.stands_in(p, term.topology, domain));
             let pods = term.selected.get(domain).saturating_sub(mine);
             if pods > 0
                 && sink.refuse(|| Refusal::PodAntiAffinity {
@@ -380,7 +376,7 @@ impl World<'_> {
                 continue;
             };
             let carries = p.antis.iter().any(|(i, _)| i == index);
-            let mine = u32::from(carries && same(term.topology, domain));
+            let mine = u32::from(carries && self.stands_in(p, term.topology, domain));
             let pods = term.carriers.get(domain).saturating_sub(mine);
             if pods > 0
                 && sink.refuse(|| Refusal::AvoidedByOthers {
@@ -393,6 +389,13 @@ impl World<'_> {
             }
         }
         false
+    }
+
+    /// Whether a pod stands in a domain.
+    pub(super) fn stands_in(&self, p: &PodEntry<'_>, topology: usize, domain: usize) -> bool {
+        p.place
+            .and_then(|place| self.topologies.get(topology)?.domain(place))
+            .is_some_and(|d| d == domain)
     }
 
     fn spread_rules(&self, p: &PodEntry<'_>, node: usize, sink: &mut impl Sink) -> bool {
@@ -409,25 +412,10 @@ impl World<'_> {
                 }
                 continue;
             };
-            // Where the pod itself is counted now.
-            let mine = p
-                .place
-                .filter(|place| {
-                    spread.selects_itself && !p.pod.is_terminating() && group.is_eligible(*place)
-                })
-                .and_then(|place| t.domain(place));
-            let mut count = group.counts.get(domain);
-            let mut least = group.least();
-            if let Some(mine) = mine {
-                least = least.min(group.counts.get(mine).saturating_sub(1));
-                if mine == domain {
-                    count = count.saturating_sub(1);
-                }
-            }
+            let (count, mut least) = spread_over(p, group, t, domain, spread.selects_itself);
             if group.domains < spread.min_domains {
                 least = 0;
             }
-            let count = count.saturating_add(u32::from(spread.selects_itself));
             if count.saturating_sub(least) > spread.max_skew
                 && sink.refuse(|| Refusal::TopologySpread {
                     key: t.key.clone(),
@@ -475,6 +463,31 @@ impl World<'_> {
         }
         false
     }
+}
+
+/// Pods that a spread counts in a domain if a pod stood there, and in the
+/// emptiest domain without that pod.
+pub(super) fn spread_over(
+    p: &PodEntry<'_>,
+    group: &SpreadGroup,
+    topology: &Topology,
+    domain: usize,
+    selects_itself: bool,
+) -> (u32, u32) {
+    // Where the pod itself is counted now.
+    let counted = p
+        .place
+        .filter(|place| selects_itself && !p.pod.is_terminating() && group.is_eligible(*place));
+    let mine = counted.and_then(|place| topology.domain(place));
+    let mut count = group.counts.get(domain);
+    let mut least = group.least();
+    if let Some(mine) = mine {
+        least = least.min(group.counts.get(mine).saturating_sub(1));
+        if mine == domain {
+            count = count.saturating_sub(1);
+        }
+    }
+    (count.saturating_add(u32::from(selects_itself)), least)
 }
 
 fn resources(p: &PodEntry<'_>, n: &NodeEntry<'_>, here: bool, sink: &mut impl Sink) -> bool {

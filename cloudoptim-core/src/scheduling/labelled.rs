@@ -52,6 +52,14 @@ impl ByLabel {
         out.sort_unstable();
         out
     }
+
+    /// Numbers of those that select it, the lowest first: the candidates of which
+    /// `by` says so.
+    pub(super) fn selecting(&self, labels: &Labels, by: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mut candidates = self.candidates(labels);
+        candidates.retain(|i| by(*i));
+        candidates
+    }
 }
 
 /// Labels that it asks for by their values.

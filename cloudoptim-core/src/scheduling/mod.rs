@@ -7,11 +7,15 @@
 //! - [`World`]: an index of one cluster that answers "could this pod run on
 //!   that node" with **every** rule that fails, and in which pods can be moved
 //!   and nodes removed in thought.
+//! - [`BrokenPreference`]: a soft preference that a pod would break on a node;
+//!   [`PreferencePrices`] say what that counts for.
 //! - [`budgets`]: what the disruption budgets allow.
 //!
-//! Only hard rules are here. Soft ones (`ScheduleAnyway`, preferences,
-//! `PreferNoSchedule`) never refuse a node. What is not known refuses: a claim
-//! that was not collected is not a claim without rules.
+//! Hard rules refuse a node. What is not known refuses: a claim that was not
+//! collected is not a claim without rules. Soft ones (`ScheduleAnyway`,
+//! preferred affinities, `PreferNoSchedule`) never refuse: which of them a pod
+//! would break on a node is another question, [`World::broken_preferences`].
+//! What is not known breaks none of them.
 
 mod asking;
 pub mod budgets;
@@ -21,8 +25,10 @@ pub(crate) mod crowd;
 mod labelled;
 pub mod movability;
 mod pods;
+mod preferences;
 mod refusal;
 pub mod request;
+mod soft;
 mod terms;
 pub(crate) mod traits;
 mod volumes;
@@ -31,6 +37,7 @@ mod world;
 pub use budgets::{Budgets, EvictionRefusal, TakenOff};
 pub use capacity::NotTarget;
 pub use movability::{Movability, Pin};
+pub use preferences::{BrokenPreference, PreferencePrices};
 pub use refusal::{ClaimProblem, Refusal, Refusals};
 pub use request::{InfeasibleResize, device_request, effective_request, template_request};
 pub use world::{Feasibility, NodeId, PodId, World};

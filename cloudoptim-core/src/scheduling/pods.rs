@@ -7,7 +7,7 @@ use super::terms::{
 };
 use super::volumes::Storage;
 use super::world::{PodEntry, SelectedBy, Spread, World};
-use crate::model::{Cluster, Labels, OwnerIndex, Pod, WhenUnsatisfiable};
+use crate::model::{Cluster, Labels, OwnerIndex, Pod, TopologySpread, WhenUnsatisfiable};
 use crate::overlay::CountLimit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -89,36 +89,11 @@ impl<'a> World<'a> {
             let all_keys: BTreeSet<String> = hard().map(|s| s.topology_key.clone()).collect();
             let mut spreads = Vec::new();
             for spread in hard() {
-                let matcher = Matcher::of_spread(spread, &pod.meta);
-                let selects_itself = matcher.matches(&namespaces, &pod.meta, false);
-                let affinity = spread.honour_node_affinity.unwrap_or(true).then(|| {
-                    (
-                        spec.node_selector.clone(),
-                        spec.required_node_affinity.clone(),
-                    )
-                });
-                let tolerations = spread
-                    .honour_node_taints
-                    .unwrap_or(false)
-                    .then(|| spec.tolerations.clone());
-                let key = SpreadKey {
-                    matcher,
-                    topology: interned.topology(&mut self.topologies, &spread.topology_key),
-                    all_keys: all_keys.clone(),
-                    affinity,
-                    tolerations,
-                };
-                let group = match interned.spreads.get(&key) {
-                    Some(group) => *group,
-                    None => {
-                        let group = self.spreads.len();
-                        self.spreads.push(SpreadGroup::new(key.clone()));
-                        interned.spreads.insert(key, group);
-                        group
-                    }
-                };
+                let topology = interned.topology(&mut self.topologies, &spread.topology_key);
+                let key = spread_key(spread, pod, &all_keys, topology);
+                let selects_itself = key.matcher.matches(&namespaces, &pod.meta, false);
                 spreads.push(Spread {
-                    group,
+                    group: interned.spread(&mut self.spreads, key),
                     max_skew: spread.max_skew,
                     min_domains: spread.min_domains.unwrap_or(1),
                     selects_itself,
@@ -164,26 +139,21 @@ impl<'a> World<'a> {
             let meta = &entry.pod.meta;
             let key = (meta.namespace.as_str(), &meta.labels);
             let selected = known.entry(key).or_insert_with(|| {
-                let matching = |index: &ByLabel, by: &dyn Fn(usize) -> bool| {
-                    let mut candidates = index.candidates(&meta.labels);
-                    candidates.retain(|i| by(*i));
-                    candidates
-                };
                 Arc::new(SelectedBy {
-                    affinities: matching(&affinities, &|i| {
+                    affinities: affinities.selecting(&meta.labels, |i| {
                         self.affinities.get(i).is_some_and(|g| {
                             g.matchers
                                 .iter()
                                 .all(|m| m.matches(&namespaces, meta, false))
                         })
                     }),
-                    antis: matching(&antis, &|i| {
+                    antis: antis.selecting(&meta.labels, |i| {
                         // What may be avoided is avoided.
                         self.antis
                             .get(i)
                             .is_some_and(|t| t.matcher.matches(&namespaces, meta, true))
                     }),
-                    spreads: matching(&spreads, &|i| {
+                    spreads: spreads.selecting(&meta.labels, |i| {
                         self.spreads
                             .get(i)
                             .is_some_and(|g| g.key.matcher.matches(&namespaces, meta, false))
@@ -195,8 +165,36 @@ impl<'a> World<'a> {
     }
 }
 
+/// What a spread of a pod counts, and where.
+pub(super) fn spread_key(
+    spread: &TopologySpread,
+    pod: &Pod,
+    all_keys: &BTreeSet<String>,
+    topology: usize,
+) -> SpreadKey {
+    let spec = &pod.spec;
+    let affinity = spread.honour_node_affinity.unwrap_or(true).then(|| {
+        (
+            spec.node_selector.clone(),
+            spec.required_node_affinity.clone(),
+        )
+    });
+    let tolerations = spread
+        .honour_node_taints
+        .unwrap_or(false)
+        .then(|| spec.tolerations.clone());
+    SpreadKey {
+        matcher: Matcher::of_spread(spread, &pod.meta),
+        topology,
+        all_keys: all_keys.clone(),
+        affinity,
+        tolerations,
+    }
+}
+
+/// Numbers of what has been seen before.
 #[derive(Default)]
-struct Interned {
+pub(super) struct Interned {
     topologies: BTreeMap<String, usize>,
     affinities: BTreeMap<(Vec<Matcher>, Vec<usize>), usize>,
     antis: BTreeMap<(Matcher, usize), usize>,
@@ -204,7 +202,26 @@ struct Interned {
 }
 
 impl Interned {
-    fn topology(&mut self, all: &mut Vec<Topology>, key: &str) -> usize {
+    /// Goes on from topologies that have their numbers.
+    pub(super) fn of(topologies: &[Topology]) -> Self {
+        let keys = topologies.iter().enumerate();
+        Self {
+            topologies: keys.map(|(index, t)| (t.key.clone(), index)).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn spread(&mut self, all: &mut Vec<SpreadGroup>, key: SpreadKey) -> usize {
+        if let Some(group) = self.spreads.get(&key) {
+            return *group;
+        }
+        let group = all.len();
+        all.push(SpreadGroup::new(key.clone()));
+        self.spreads.insert(key, group);
+        group
+    }
+
+    pub(super) fn topology(&mut self, all: &mut Vec<Topology>, key: &str) -> usize {
         if let Some(index) = self.topologies.get(key) {
             return *index;
         }

@@ -225,7 +225,8 @@ pub(super) struct AntiTerm {
 pub(super) struct SpreadKey {
     pub(super) matcher: Matcher,
     pub(super) topology: usize,
-    /// Every hard key of the pod: a node without one of them does not count.
+    /// Every key of the pod's spreads that are hard (or soft) as this one is: a
+    /// node without one of them does not count.
     pub(super) all_keys: BTreeSet<String>,
     /// Node selector and node affinity, where they narrow the nodes.
     pub(super) affinity: Option<(Labels, Option<Vec<NodeSelectorTerm>>)>,
@@ -262,6 +263,18 @@ impl SpreadGroup {
 
     pub(super) fn is_eligible(&self, node: usize) -> bool {
         self.eligible.get(node).copied().unwrap_or(false)
+    }
+
+    /// Takes up the next node of the world.
+    pub(super) fn push_node(&mut self, eligible: bool, topologies: &[Topology]) {
+        let node = self.eligible.len();
+        self.eligible.push(eligible);
+        let topology = topologies.get(self.key.topology);
+        if let Some(domain) = topology.and_then(|t| t.domain(node))
+            && eligible
+        {
+            self.add_node(domain);
+        }
     }
 
     pub(super) fn add_node(&mut self, domain: usize) {

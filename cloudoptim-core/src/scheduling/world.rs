@@ -3,10 +3,12 @@
 use super::asking::Asking;
 use super::capacity::{EBS_DRIVER, NotTarget, not_target, selects, untolerated};
 use super::request::InfeasibleResize;
+use super::soft::{self, Soft};
 use super::terms::{AffinityGroup, AntiTerm, SpreadGroup, SpreadKey, Tally, Topology};
 use super::volumes::{Needs, Storage};
+use crate::knowledge::Knowledge;
 use crate::model::{
-    Cluster, Labels, Node, NodeName, Pod, Resources, Taint, TaintEffect, Toleration, Uid,
+    Cluster, Labels, Namespace, Node, NodeName, Pod, Resources, Taint, TaintEffect, Toleration, Uid,
 };
 use crate::overlay::CountLimit;
 use std::borrow::Cow;
@@ -35,6 +37,9 @@ pub struct Feasibility<'w, 'a> {
 /// [`World::place_pod`] cost the terms that the pod carries or that select it;
 /// [`World::fits`] costs the pod's own rules, whatever the size of the cluster.
 ///
+/// What pods would rather have is indexed only on demand: see
+/// [`World::with_preferences`].
+///
 /// Finished pods are not in it. A pod that waits for a node by preemption
 /// stands on that node. Nodes are in the order of their names, pods in that of
 /// namespace and name.
@@ -57,6 +62,9 @@ pub struct World<'a> {
     pub(super) pod_index: BTreeMap<(&'a str, &'a str), usize>,
     pub(super) uid_index: BTreeMap<&'a Uid, usize>,
     pub(super) asking: Arc<Asking>,
+    pub(super) namespaces: &'a Knowledge<Vec<Namespace>>,
+    /// Soft preferences, once they are indexed.
+    pub(super) soft: Option<Box<Soft>>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +72,8 @@ pub(super) struct NodeEntry<'a> {
     pub(super) node: Cow<'a, Node>,
     pub(super) gone: bool,
     pub(super) closed: bool,
+    /// Cordoned in thought: spreads that heed taints do not count it.
+    pub(super) cordoned: bool,
     pub(super) not_target: Vec<NotTarget>,
     pub(super) used: Resources,
     pub(super) pods: BTreeSet<usize>,
@@ -170,6 +180,8 @@ impl<'a> World<'a> {
             pod_index: BTreeMap::new(),
             uid_index: BTreeMap::new(),
             asking: Arc::default(),
+            namespaces: &cluster.namespaces,
+            soft: None,
         };
         let storage = Storage::new(cluster);
         world.read_pods(cluster, &pods, &storage, infeasible);
@@ -363,32 +375,25 @@ impl<'a> World<'a> {
     }
 
     fn heed_cordon(&mut self, place: usize, counts: bool) {
-        let Some(entry) = self.nodes.get(place).filter(|n| !n.gone) else {
+        let Some(entry) = self.nodes.get_mut(place).filter(|n| !n.gone) else {
             return;
         };
+        entry.cordoned = !counts;
+        let (node, topologies) = (entry.node.as_ref(), &self.topologies);
+        let staying = entry.pods.iter().filter_map(|pod| {
+            let entry = self.pods.get(*pod)?;
+            (!entry.pod.is_terminating()).then_some((*pod, entry))
+        });
         for (index, group) in self.spreads.iter_mut().enumerate() {
-            let key = &group.key;
-            let heeds = key.tolerations.as_ref();
-            let heeds = heeds.is_some_and(|tolerations| !tolerates_cordon(tolerations));
-            if !heeds || group.is_eligible(place) == counts || !is_eligible(key, &entry.node) {
-                continue;
-            }
-            let topology = self.topologies.get(key.topology);
-            let domain = topology.and_then(|t| t.domain(place));
-            let (Some(domain), Some(eligible)) = (domain, group.eligible.get_mut(place)) else {
-                continue;
-            };
-            *eligible = counts;
-            let counted = entry.pods.iter().filter_map(|pod| self.pods.get(*pod));
-            let counted = counted
-                .filter(|p| !p.pod.is_terminating() && p.selected_by.spreads.contains(&index))
-                .count();
-            if counts {
-                group.add_node(domain);
-                (0..counted).for_each(|_| group.add_pod(domain));
-            } else {
-                (0..counted).for_each(|_| group.remove_pod(domain));
-                group.remove_node(domain);
+            let by_it = |(_, p): &(usize, &PodEntry<'_>)| p.selected_by.spreads.contains(&index);
+            let counted = || staying.clone().filter(by_it).count();
+            group_heeds_cordon(group, topologies, node, place, counts, counted);
+        }
+        if let Some(Soft { spreads, pods, .. }) = self.soft.as_deref_mut() {
+            for (index, group) in spreads.iter_mut().enumerate() {
+                let by_it = |(pod, _): &(usize, _)| Soft::spread_counts(pods, index, *pod);
+                let counted = || staying.clone().filter(by_it).count();
+                group_heeds_cordon(group, topologies, node, place, counts, counted);
             }
         }
     }
@@ -406,7 +411,8 @@ impl<'a> World<'a> {
             return false;
         };
         entry.gone = true;
-        for spread in &mut self.spreads {
+        let soft = soft::groups(&mut self.soft);
+        for spread in self.spreads.iter_mut().chain(soft) {
             if let Some(eligible) = spread.eligible.get_mut(node.0)
                 && std::mem::take(eligible)
                 && let Some(domain) = self
@@ -426,7 +432,9 @@ impl<'a> World<'a> {
             return;
         };
         entry.gone = false;
-        for spread in &mut self.spreads {
+        entry.cordoned = false;
+        let soft = soft::groups(&mut self.soft);
+        for spread in self.spreads.iter_mut().chain(soft) {
             let eligible = is_eligible(&spread.key, &entry.node);
             let topology = self.topologies.get(spread.key.topology);
             if let Some(counts) = spread.eligible.get_mut(node.0)
@@ -476,15 +484,9 @@ impl<'a> World<'a> {
         for topology in &mut self.topologies {
             topology.add_node(node.meta.label(&topology.key));
         }
-        for spread in &mut self.spreads {
-            let eligible = is_eligible(&spread.key, &node);
-            spread.eligible.push(eligible);
-            let topology = self.topologies.get(spread.key.topology);
-            if let Some(domain) = topology.and_then(|t| t.domain(index))
-                && eligible
-            {
-                spread.add_node(domain);
-            }
+        let soft = soft::groups(&mut self.soft);
+        for spread in self.spreads.iter_mut().chain(soft) {
+            spread.push_node(is_eligible(&spread.key, &node), &self.topologies);
         }
         self.node_index.insert(node.meta.name.clone(), index);
         self.nodes.push(NodeEntry {
@@ -492,6 +494,7 @@ impl<'a> World<'a> {
             node,
             gone: false,
             closed: false,
+            cordoned: false,
             not_target,
             used: Resources::default(),
             pods: BTreeSet::new(),
@@ -632,6 +635,41 @@ impl<'a> World<'a> {
                 }
             }
         }
+        if let Some(soft) = &mut self.soft {
+            soft.count(pod, entry, place, domain, tally, spread);
+        }
+    }
+}
+
+/// A spread counts a node again, or no longer, for a cordon. `counted`: the
+/// pods on the node that it counts.
+fn group_heeds_cordon(
+    group: &mut SpreadGroup,
+    topologies: &[Topology],
+    node: &Node,
+    place: usize,
+    counts: bool,
+    counted: impl FnOnce() -> usize,
+) {
+    let key = &group.key;
+    let heeds = key.tolerations.as_ref();
+    let heeds = heeds.is_some_and(|tolerations| !tolerates_cordon(tolerations));
+    if !heeds || group.is_eligible(place) == counts || !is_eligible(key, node) {
+        return;
+    }
+    let topology = topologies.get(key.topology);
+    let domain = topology.and_then(|t| t.domain(place));
+    let (Some(domain), Some(eligible)) = (domain, group.eligible.get_mut(place)) else {
+        return;
+    };
+    *eligible = counts;
+    let counted = counted();
+    if counts {
+        group.add_node(domain);
+        (0..counted).for_each(|_| group.add_pod(domain));
+    } else {
+        (0..counted).for_each(|_| group.remove_pod(domain));
+        group.remove_node(domain);
     }
 }
 
@@ -648,7 +686,7 @@ fn release<K: Ord, V: Ord>(of: &mut BTreeMap<K, BTreeMap<V, u32>>, key: &K, valu
     }
 }
 
-fn is_eligible(key: &SpreadKey, node: &Node) -> bool {
+pub(super) fn is_eligible(key: &SpreadKey, node: &Node) -> bool {
     let by_affinity = |(selector, terms): &(Labels, _)| {
         let spec = crate::model::PodSpec {
             node_selector: selector.clone(),
@@ -671,7 +709,7 @@ fn tolerates(tolerations: &[Toleration], node: &Node) -> bool {
         && (!node.unschedulable || tolerates_cordon(tolerations))
 }
 
-fn tolerates_cordon(tolerations: &[Toleration]) -> bool {
+pub(super) fn tolerates_cordon(tolerations: &[Toleration]) -> bool {
     let cordon = Taint {
         key: "node.kubernetes.io/unschedulable".to_owned(),
         value: String::new(),

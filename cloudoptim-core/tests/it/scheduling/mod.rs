@@ -8,6 +8,8 @@ mod capacity;
 mod index;
 mod movability;
 mod nodes;
+mod preferences;
+mod preferences_naive;
 mod requests;
 mod spread;
 mod volumes;
