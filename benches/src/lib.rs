@@ -35,3 +35,4 @@ pub mod sample;
 pub mod scene;
 pub mod seeded;
 pub mod tables;
+pub mod wishes;

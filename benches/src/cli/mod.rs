@@ -54,6 +54,11 @@ options of packing:
   --limit OF:PREFIX=N all machines whose names begin with PREFIX have at most N
                       together of OF: nodes, or a resource such as cpu_milli;
                       may be given several times
+  --prefer PREFIX=USD[:PERCENT]
+                      so many percent of the classes of pods (default all) would
+                      rather be on machines whose names begin with PREFIX: each
+                      pod elsewhere costs USD an hour beside; with --baselines,
+                      lines for that as a rule and ignored, too
   --pods N            draws N pods with replacement, rules in proportion
   --seed N            seed of the draw (default 1)
   --seeds N           draws with N seeds, from --seed on, and gives the medians

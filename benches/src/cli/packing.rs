@@ -9,7 +9,8 @@ use crate::load::{self, LoadError};
 use crate::machine_limits::MachineLimit;
 use crate::process::{Watch, deadline_in, load_average, peak_rss_mb, reset_peak};
 use crate::{sample, seeded};
-use cloudoptim_core::engines::bin_packing::solver::{Effort, solve_until, threads};
+use crate::wishes::Wish;
+use cloudoptim_core::engines::bin_packing::solver::{Effort, solve, solve_until, threads};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -32,6 +33,7 @@ struct Options {
     json: bool,
     deadline_ms: Option<u32>,
     limits: Vec<MachineLimit>,
+    wish: Option<Wish>,
 }
 
 /// Pods that are generated when nobody says how many.
@@ -91,6 +93,10 @@ impl Options {
                 }
                 "--deadline-ms" => options.deadline_ms = Some(number(&arg, &mut args)?),
                 "--json" => options.json = true,
+                "--prefer" => {
+                    let wish = value(&arg, &mut args)?.parse();
+                    options.wish = Some(wish.map_err(Usage)?);
+                }
                 "--limit" => {
                     let limit = value(&arg, &mut args)?.parse();
                     options.limits.push(limit.map_err(Usage)?);
@@ -119,10 +125,13 @@ struct Line {
     types: usize,
     nodes: usize,
     cost: f64,
+    /// What pods cost beside where they would rather not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferences: Option<f64>,
     lower_bound: f64,
     /// What the certificate proves by the harness's own pricing.
     certified_bound: f64,
-    /// Of `cost` over `certified_bound`.
+    /// Of `cost` and `preferences` over `certified_bound`.
     gap: Option<f64>,
     violations: usize,
     unplaced: usize,
@@ -159,6 +168,8 @@ struct Baseline {
     pods: usize,
     nodes: usize,
     cost: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferences: Option<f64>,
     /// Over the certified bound; `None` when pods are left out.
     gap: Option<f64>,
     violations: usize,
@@ -369,7 +380,7 @@ impl Report {
             }
             instance.machine_limits.push(limit.clone());
         }
-        let (line, assignment) = match measure(&instance, options.quick, options.deadline_ms) {
+        let (line, assignment) = match measure(&instance, options) {
             Ok(measured) => measured,
             Err(err) => {
                 self.ok = complain(&format!("{}: {err}", instance.name));
@@ -391,7 +402,10 @@ impl Report {
             json(&line)?;
         }
         if options.baselines {
-            for baseline in baselines(&instance, line.certified_bound) {
+            let bound = line.certified_bound;
+            let mut others = baselines(&instance, options.wish.as_ref(), bound);
+            others.extend(options.wish.iter().flat_map(|w| unweighed(&instance, w, bound)));
+            for baseline in others {
                 if self.table {
                     print_baseline(&baseline)?;
                 } else {
@@ -407,21 +421,20 @@ impl Report {
 }
 
 /// Solves one instance and judges the answer.
-fn measure(
-    instance: &Instance,
-    quick: bool,
-    deadline_ms: Option<u32>,
-) -> Result<(Line, Assignment), String> {
+fn measure(instance: &Instance, options: &Options) -> Result<(Line, Assignment), String> {
     reset_peak();
-    let (problem, groups) = instance.problem();
-    let effort = if quick {
+    let (mut problem, groups) = instance.problem();
+    if let Some(wish) = &options.wish {
+        wish.put_into(instance, &mut problem);
+    }
+    let effort = if options.quick {
         Effort::quick()
     } else {
         Effort::default()
     };
     let watch = Watch::start();
     let mut first_feasible = None;
-    let deadline = deadline_ms.map(deadline_in);
+    let deadline = options.deadline_ms.map(deadline_in);
     let solution = solve_until(&problem, &effort, deadline.as_ref(), &mut |progress| {
         if progress.unplaced == 0 && first_feasible.is_none() {
             first_feasible = Some(watch.seconds());
@@ -432,7 +445,13 @@ fn measure(
     let seconds = watch.seconds();
     let peak_rss_mb = peak_rss_mb();
     let assignment = instance.assignment(&solution, &groups);
-    let violations = check::violations(instance, &assignment, solution.cost.0);
+    let mut violations = check::violations(instance, &assignment, solution.cost.0);
+    let wish = options.wish.as_ref();
+    let broken = wish.map_or(0, |wish| wish.broken(instance, &assignment, &groups));
+    if broken != solution.preferences.0 {
+        let stated = solution.preferences;
+        violations.push(format!("broken preferences of {broken} are stated as {stated}"));
+    }
     for violation in violations.iter().take(5) {
         let _ = writeln!(io::stderr(), "violation: {}: {violation}", instance.name);
     }
@@ -444,11 +463,12 @@ fn measure(
         types: instance.machines.len(),
         nodes: assignment.nodes.len(),
         cost: solution.cost.usd(),
+        preferences: wish.map(|_| solution.preferences.usd()),
         lower_bound: solution.lower_bound.usd(),
         certified_bound,
         gap: solution
             .gap()
-            .and_then(|_| gap(solution.cost.usd(), certified_bound)),
+            .and_then(|_| gap((solution.cost + solution.preferences).usd(), certified_bound)),
         violations: violations.len(),
         unplaced: assignment.unplaced.len(),
         first_feasible_seconds: first_feasible,
@@ -481,7 +501,7 @@ fn gap(cost: f64, bound: f64) -> Option<f64> {
 }
 
 /// The same pods by the rules of others.
-fn baselines(instance: &Instance, bound: f64) -> Vec<Baseline> {
+fn baselines(instance: &Instance, wish: Option<&Wish>, bound: f64) -> Vec<Baseline> {
     type Rule = fn(&Instance) -> Assignment;
     let rules: [(&str, Rule); 2] = [
         ("karpenter-provisioning", provision::provision),
@@ -496,13 +516,19 @@ fn baselines(instance: &Instance, bound: f64) -> Vec<Baseline> {
             let cost = provision::cost(instance, &assignment);
             let violations = check::violations(instance, &assignment, cost);
             let cost = cost as f64 / 1e6;
+            let broken = wish.map(|wish| {
+                let (_, groups) = instance.problem();
+                wish.broken(instance, &assignment, &groups) as f64 / 1e6
+            });
             Baseline {
+                preferences: broken,
                 instance: instance.name.clone(),
                 baseline,
                 pods: instance.pods.len(),
                 nodes: assignment.nodes.len(),
                 cost,
-                gap: gap(cost, bound).filter(|_| assignment.unplaced.is_empty()),
+                gap: gap(cost + broken.unwrap_or(0.0), bound)
+                    .filter(|_| assignment.unplaced.is_empty()),
                 violations: violations.len(),
                 unplaced: assignment.unplaced.len(),
                 pods_per_second: instance.pods.len() as f64 / seconds.max(1e-9),
@@ -514,13 +540,48 @@ fn baselines(instance: &Instance, bound: f64) -> Vec<Baseline> {
         .collect()
 }
 
+/// Our own packing with the wish as a rule, and without it: what who weighs nothing
+/// gets.
+fn unweighed(instance: &Instance, wish: &Wish, bound: f64) -> Vec<Baseline> {
+    let both = [("preferences as rules", true), ("preferences ignored", false)];
+    let lines = both.into_iter().filter_map(|(baseline, rule)| {
+        let (mut problem, groups) = instance.problem();
+        if rule {
+            wish.as_rule(instance, &mut problem);
+        }
+        let watch = Watch::start();
+        let solution = solve(&problem, &Effort::default()).ok()?;
+        let seconds = watch.seconds();
+        let assignment = instance.assignment(&solution, &groups);
+        let violations = check::violations(instance, &assignment, solution.cost.0);
+        let broken = wish.broken(instance, &assignment, &groups) as f64 / 1e6;
+        let cost = solution.cost.usd();
+        Some(Baseline {
+            instance: instance.name.clone(),
+            baseline,
+            pods: instance.pods.len(),
+            nodes: assignment.nodes.len(),
+            cost,
+            preferences: Some(broken),
+            gap: gap(cost + broken, bound).filter(|_| assignment.unplaced.is_empty()),
+            violations: violations.len(),
+            unplaced: assignment.unplaced.len(),
+            pods_per_second: instance.pods.len() as f64 / seconds.max(1e-9),
+            seconds,
+            load_average: load_average(),
+            version: env!("CARGO_PKG_VERSION"),
+        })
+    });
+    lines.collect()
+}
+
 fn print_baseline(line: &Baseline) -> io::Result<()> {
     let gap = line
         .gap
         .map_or_else(|| "-".to_owned(), |g| format!("{:.3}", g * 100.0));
     writeln!(
         io::stdout(),
-        "  {:<26} {:>7} {:>6} {:>6} {:>11.3} {:>23} {:>8} {:>5} {:>8} {:>7} {:>7.2}  {:.0} pods/s",
+        "  {:<26} {:>7} {:>6} {:>6} {:>11.3} {:>23} {:>8} {:>5} {:>8} {:>7} {:>7.2}  {:.0} pods/s{}",
         line.baseline,
         line.pods,
         "",
@@ -532,8 +593,14 @@ fn print_baseline(line: &Baseline) -> io::Result<()> {
         line.unplaced,
         "",
         line.seconds,
-        line.pods_per_second
+        line.pods_per_second,
+        beside(line.preferences)
     )
+}
+
+/// What is told of broken preferences, at the end of a line.
+fn beside(preferences: Option<f64>) -> String {
+    preferences.map_or_else(String::new, |usd| format!(", preferences {usd:.3}"))
 }
 
 fn print_summary(line: &Summary) -> io::Result<()> {
@@ -583,7 +650,7 @@ fn print_row(line: &Line, header: bool) -> io::Result<()> {
     };
     writeln!(
         out,
-        "{:<28} {:>7} {:>6} {:>6} {:>11.3} {:>11.3} {:>11.3} {:>8} {:>5} {:>8} {:>7} {:>7.2} {:>7}",
+        "{:<28} {:>7} {:>6} {:>6} {:>11.3} {:>11.3} {:>11.3} {:>8} {:>5} {:>8} {:>7} {:>7.2} {:>7}{}",
         line.instance,
         line.pods,
         line.types,
@@ -597,6 +664,7 @@ fn print_row(line: &Line, header: bool) -> io::Result<()> {
         optional(line.first_feasible_seconds, 3),
         line.seconds,
         optional(line.peak_rss_mb, 0),
+        beside(line.preferences),
     )
 }
 

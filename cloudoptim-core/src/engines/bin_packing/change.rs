@@ -23,7 +23,7 @@ use crate::scheduling::movability::{
     DO_NOT_DISRUPT, Movers, PREFER_NO_EVICTION, REMOVAL_DISABLED, SAFE_TO_EVICT,
     SCALE_DOWN_DISABLED,
 };
-use crate::scheduling::{Movability, Pin};
+use crate::scheduling::{Movability, Pin, PreferencePrices};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -132,6 +132,8 @@ pub enum Change {
     LiftNodeShare,
     /// Any part of a workload may come to one zone.
     LiftZoneShare,
+    /// Where pods would rather stand counts for nothing.
+    IgnorePreferences,
     /// No room need stay for pods that are not there yet.
     LiftHeadroom {
         /// Of which the room is.
@@ -210,6 +212,7 @@ impl Change {
             Self::LiftMinNodes => "the fewest nodes after launches".to_owned(),
             Self::LiftNodeShare => "the most of a workload on one node".to_owned(),
             Self::LiftZoneShare => "the most of a workload in one zone".to_owned(),
+            Self::IgnorePreferences => "what pods prefer".to_owned(),
             Self::LiftHeadroom { headroom } => headroom.to_string(),
             Self::Overlay { .. } => "an overlay".to_owned(),
         }
@@ -409,6 +412,10 @@ impl Question {
             }
             Change::LiftZoneShare => {
                 self.config.max_workload_zone_share_percent = 100;
+                true
+            }
+            Change::IgnorePreferences => {
+                self.config.preferences = PreferencePrices::default();
                 true
             }
             Change::LiftHeadroom { headroom } => {

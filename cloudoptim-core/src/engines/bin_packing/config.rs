@@ -6,6 +6,7 @@ use super::on_spot::{MAX_SPOT_PRICE_AGE_HOURS, Spot, SpotPercent};
 use crate::decision::LaunchThrough;
 use crate::engines::{EngineError, EngineId};
 use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, OfferingPrice, WorkloadRef};
+use crate::scheduling::PreferencePrices;
 use crate::scheduling::movability::MovePolicy;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -118,9 +119,18 @@ pub struct Config {
     /// Hours that they may be old, at least 1; older ones are not used, and asked
     /// for anew. Default 24, what the spot engine asks of a price.
     pub max_spot_price_age_hours: u32,
+    /// What it costs that a pod stands where it would rather not: preferred
+    /// affinities, `PreferNoSchedule` taints and `ScheduleAnyway` spreads. None of
+    /// them forbids a place; of two plans the one goes ahead that saves more above
+    /// this, and a node that saves less than its pods' moves add to it stays.
+    /// Default 0: they are ignored. 0 to 10 dollars an hour each.
+    pub preferences: PreferencePrices,
     /// What a move may lose.
     pub moves: MovePolicy,
 }
+
+/// The most that one broken preference, or a point of its weight, may cost.
+const MOST_PER_PREFERENCE: MicroUsdPerHour = MicroUsdPerHour(10_000_000);
 
 impl Default for Config {
     fn default() -> Self {
@@ -151,6 +161,7 @@ impl Default for Config {
             spot_prices: Vec::new(),
             spot_prices_as_of: None,
             max_spot_price_age_hours: MAX_SPOT_PRICE_AGE_HOURS,
+            preferences: PreferencePrices::default(),
             moves: MovePolicy::default(),
         }
     }
@@ -269,6 +280,13 @@ impl Config {
     pub const fn with_concentration(mut self, max_node_vcpus: u32, min_nodes: u32) -> Self {
         self.max_node_vcpus = max_node_vcpus;
         self.min_nodes = min_nodes;
+        self
+    }
+
+    /// Sets what broken soft preferences cost.
+    #[must_use]
+    pub const fn with_preferences(mut self, preferences: PreferencePrices) -> Self {
+        self.preferences = preferences;
         self
     }
 
@@ -402,6 +420,24 @@ impl Config {
             return Err(bad(format!(
                 "price_per_move must not be negative, got {got}"
             )));
+        }
+        let PreferencePrices {
+            per_weight,
+            per_taint,
+            per_spread,
+        } = self.preferences;
+        let prices = [
+            ("per_weight", per_weight),
+            ("per_taint", per_taint),
+            ("per_spread", per_spread),
+        ];
+        let most = MOST_PER_PREFERENCE;
+        for (name, got) in prices {
+            if !(MicroUsdPerHour::ZERO..=most).contains(&got) {
+                return Err(bad(format!(
+                    "preferences.{name} must be from 0 to {most}, got {got}"
+                )));
+            }
         }
         self.spot().validate()
     }

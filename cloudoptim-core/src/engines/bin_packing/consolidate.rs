@@ -141,7 +141,11 @@ pub(super) fn consolidate(
     }
     let nodes = candidates.iter().map(|c| (c.node, c.owner.as_ref()));
     let minima = Minima::new(&groups, nodes, &Stated::new());
-    let waiting = place_waiting(&mut world, cluster, &movers);
+    let prefer = &config.preferences;
+    if !prefer.are_zero() {
+        world = world.with_preferences();
+    }
+    let waiting = place_waiting(&mut world, cluster, &movers, prefer);
     let young: BTreeSet<NodeName> = candidates
         .iter()
         .filter(|c| c.stays.iter().any(|r| matches!(r, Reason::Young { .. })))
@@ -155,6 +159,7 @@ pub(super) fn consolidate(
         .at_the_end(going.map(|c| (c.node, c.owner.as_ref())));
     let mut shop = Shop::new(config, inputs, cluster, cloud, &at_the_end);
     let start = Start {
+        preferences: world.preferences_cost(prefer),
         config,
         inputs,
         cluster,
@@ -177,6 +182,7 @@ pub(super) fn consolidate(
         let shares = Shares {
             share: &start.share,
             owners: &owners,
+            preferences: config.preferences,
         };
         let (world, waiting) = (&start.world, &start.waiting);
         let target = Target::new(
@@ -252,6 +258,8 @@ struct Start<'s, 'a> {
     owners: &'s OwnerIndex,
     candidates: &'s [Candidate<'a>],
     world: World<'a>,
+    /// What its pods break of what they prefer.
+    preferences: MicroUsdPerHour,
     groups: Groups<'a>,
     waiting: Waiting,
     young: BTreeSet<NodeName>,
@@ -264,6 +272,8 @@ struct Attempt {
     answer: Answer,
     /// Launches paid.
     saved: MicroUsdPerHour,
+    /// What pods break of what they prefer beyond what they did before.
+    broken: MicroUsdPerHour,
     /// Nodes launched.
     bought: usize,
     /// Nodes of the target that no pod came to.
@@ -282,10 +292,11 @@ impl Attempt {
         more > 0 && more >= least.saturating_mul(launched)
     }
 
-    /// What it saves, less what its moves cost, in micro-dollars per hour.
+    /// What it saves, less what its moves and the preferences that they break cost, in
+    /// micro-dollars per hour.
     fn worth(&self, config: &Config) -> i128 {
         let moves = i128::from(self.answer.moves) * i128::from(config.price_per_move.0);
-        i128::from(self.saved.0) - moves
+        i128::from(self.saved.0) - moves - i128::from(self.broken.0)
     }
 }
 
@@ -537,16 +548,50 @@ impl Start<'_, '_> {
         let shifts = acts.iter().any(|going| !going.made.is_empty());
         answer.decisions = acts
             .into_iter()
-            .map(|going| act(cluster, &world, going, &mut launches))
+            .map(|going| {
+                let broken = self.broken_by(&world, &going);
+                act(cluster, &world, going, &mut launches, broken)
+            })
             .collect();
         answer.decisions.extend(keeps);
         Attempt {
             answer,
             saved,
+            broken: world.preferences_cost(&config.preferences) - self.preferences,
             bought: used.len(),
             unused,
             shifts,
         }
+    }
+}
+
+impl Start<'_, '_> {
+    /// Pods of a node that goes which break more of what they prefer than before.
+    fn broken_by(&self, world: &World<'_>, going: &Going<'_, '_>) -> Option<Reason> {
+        let prices = &self.config.preferences;
+        if prices.are_zero() {
+            return None;
+        }
+        let cost = |world: &World<'_>, pod| {
+            let place = world.place(pod)?;
+            Some(world.preference_cost(prices, pod, place))
+        };
+        let (mut pods, mut costs) = (0, MicroUsdPerHour::ZERO);
+        for moved in &going.moves {
+            let Some(pod) = world.pod_by_uid(&moved.uid) else {
+                continue;
+            };
+            let before = cost(&self.world, pod).unwrap_or_default();
+            let more = cost(world, pod).unwrap_or_default() - before;
+            if more > MicroUsdPerHour::ZERO {
+                pods += 1;
+                costs += more;
+            }
+        }
+        (pods > 0).then(|| Reason::BreaksPreferences {
+            pods,
+            preferences: costs.per_month(),
+        })
     }
 }
 

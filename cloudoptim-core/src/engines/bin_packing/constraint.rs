@@ -180,6 +180,7 @@ enum Key {
     MinNodes,
     NodeShare,
     ZoneShare,
+    Preferences,
     Headroom(Headroom),
 }
 
@@ -201,6 +202,7 @@ impl Key {
             Self::MinNodes => Change::LiftMinNodes,
             Self::NodeShare => Change::LiftNodeShare,
             Self::ZoneShare => Change::LiftZoneShare,
+            Self::Preferences => Change::IgnorePreferences,
             Self::Headroom(headroom) => Change::LiftHeadroom { headroom },
         }
     }
@@ -385,7 +387,11 @@ fn of_operator(config: &Config, inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<(
     let owners = OwnerIndex::new(cluster);
     let (on_nodes, in_zones) = Share::new(cluster, &owners, config, inputs).limits();
     let rooms: BTreeSet<&Headroom> = config.headroom.iter().collect();
-    let shares = [(on_nodes, Key::NodeShare), (in_zones, Key::ZoneShare)];
+    let shares = [
+        (on_nodes, Key::NodeShare),
+        (in_zones, Key::ZoneShare),
+        (!config.preferences.are_zero(), Key::Preferences),
+    ];
     let shares = shares.into_iter().filter(|(limits, _)| *limits);
     let keys = shares
         .map(|(_, key)| key)
@@ -403,8 +409,8 @@ fn of_operator(config: &Config, inputs: &Inputs<'_>, cluster: &Cluster) -> Vec<(
 /// pods and nodes, local data, keeping bare pods, minima of groups, known or not, and
 /// each workload's hard
 /// spreads, pod affinities and node rules; and the operator's own: the most of a
-/// workload on one node and in one zone, and room for pods that are not there
-/// yet. A rule that keeps a node without a
+/// workload on one node and in one zone, room for pods that are not there yet, and
+/// what pods prefer, where that has a price. A rule that keeps a node without a
 /// price has no known price. At most [`Pricing::most`] are tried, those that
 /// alone keep the dearest nodes first; the others are named.
 ///

@@ -7,7 +7,7 @@ use crate::guard::Placement;
 use crate::model::{Cluster, NodeName, Uid};
 use crate::overlay::CountLimit;
 use crate::scheduling::movability::Movers;
-use crate::scheduling::{Budgets, Movability, PodId, World};
+use crate::scheduling::{Budgets, Movability, PodId, PreferencePrices, World};
 use chrono::{DateTime, Utc};
 
 /// Tells by the scheduler's rules, on the cluster as it was read last, whether
@@ -90,7 +90,8 @@ impl Placement for Elsewhere {
             return Ok(());
         };
         world.remove_pod(id);
-        match fullest(&world, cluster, id, from, |_| None) {
+        let ignored = PreferencePrices::default();
+        match fullest(&world, cluster, &ignored, id, from, |_| None) {
             Err(nowhere) => Err(nowhere.reason(named(pod)).to_string()),
             Ok(_) => Err(format!(
                 "pod {} could find no place, as the scheduler may choose for others",

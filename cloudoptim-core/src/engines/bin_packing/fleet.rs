@@ -7,14 +7,15 @@ mod shares;
 
 pub(super) use shares::Shares;
 
-use super::solver::{ExistingNode, Fleet, Holding, Mask, Problem};
+use super::solver::{Dislike, ExistingNode, Fleet, Holding, Mask, Problem};
 use super::trial::leaves_again;
 use crate::model::{CapacityType, MicroUsdPerHour, Node, Resources};
 use crate::scheduling::traits::{Domain, Traits};
-use crate::scheduling::{NodeId, PodId, World};
+use crate::scheduling::{NodeId, PodId, PreferencePrices, World};
 use dims::Dims;
 use rules::rules;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 /// A kind of node that could be launched.
 #[derive(Debug, Clone)]
@@ -90,6 +91,7 @@ pub(super) fn translate(
     let limited = shares.limited(world, nodes, standing, launchables);
     let mut classes = Classes {
         shared: world.shared_volumes(),
+        preferences: shares.preferences,
         ..Classes::default()
     };
     // The search takes classes in this order where they are equal: those with
@@ -208,6 +210,7 @@ pub(super) fn fresh(
     let limited = shares.limited(world, std::iter::empty(), all, launchables);
     let mut classes = Classes {
         shared: world.shared_volumes(),
+        preferences: shares.preferences,
         ..Classes::default()
     };
     let mut pods: BTreeMap<usize, Vec<PodId>> = BTreeMap::new();
@@ -272,6 +275,8 @@ struct Kind {
 struct Classes {
     /// Volumes of more than one pod: attached once, whoever comes.
     shared: BTreeSet<(String, String)>,
+    /// What it costs that they stand where they would rather not.
+    preferences: PreferencePrices,
     list: Vec<Kind>,
     index: BTreeMap<String, usize>,
 }
@@ -286,7 +291,11 @@ impl Classes {
     ) -> Option<usize> {
         let traits = world.traits(pod, &self.shared)?;
         let standing = world.standing(pod)?;
-        let key = format!("{traits:?} {standing:?} {group:?} {buys:?}");
+        let mut key = format!("{traits:?} {standing:?} {group:?} {buys:?}");
+        if self.preferences.per_weight > MicroUsdPerHour::ZERO {
+            let wishes = world.pod(pod).map(|p| &p.spec.preferred_node_affinity);
+            let _ = write!(key, " {wishes:?}");
+        }
         if let Some(class) = self.index.get(&key) {
             return Some(*class);
         }
@@ -325,6 +334,8 @@ struct Accepted {
     nodes: Mask,
     types: Mask,
     zones: Mask,
+    /// What it costs that they stand where they would rather not.
+    dislikes: Vec<Dislike>,
 }
 
 /// Where the pods of each class may stand, whatever else stands there.
@@ -359,6 +370,7 @@ fn accepted(
                     nodes: Mask::NONE,
                     types: Mask::NONE,
                     zones: Mask::NONE,
+                    dislikes: Vec::new(),
                 };
             }
             let key = format!("{:?} {:?}", class.buys, world.standing(class.sample));
@@ -398,11 +410,68 @@ fn accepted(
                     )
                 })
                 .clone();
+            let dislikes = if classes.preferences.are_zero() {
+                Vec::new()
+            } else {
+                let cost = |node| {
+                    let broken = wide.node_preferences(class.sample, node);
+                    let costs = broken.iter().map(|b| classes.preferences.of(b).0);
+                    costs.fold(0, i64::saturating_add).min(MOST_DISLIKED)
+                };
+                let nodes = stands.iter().map(|stand| cost(stand.node));
+                let new = new
+                    .iter()
+                    .map(|(kind, zone, node)| (*kind, *zone, cost(*node)));
+                disliked(nodes, new)
+            };
             Accepted {
                 nodes,
                 types,
                 zones,
+                dislikes,
             }
         })
         .collect()
+}
+
+/// More than any place costs a pod, and little enough to add up.
+const MOST_DISLIKED: i64 = 1 << 38;
+
+/// Places that cost something, by what they cost: nodes that are there, then kinds of
+/// new nodes by zone.
+fn disliked(
+    nodes: impl Iterator<Item = i64>,
+    new: impl Iterator<Item = (usize, usize, i64)>,
+) -> Vec<Dislike> {
+    let mut by_cost: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+    for (node, cost) in nodes.enumerate().filter(|(_, cost)| *cost > 0) {
+        by_cost.entry(cost).or_default().push(node);
+    }
+    let here = by_cost.into_iter().map(|(cost, nodes)| Dislike {
+        types: Mask::NONE,
+        zones: Mask::All,
+        nodes: Mask::only(nodes),
+        cost: MicroUsdPerHour(cost),
+    });
+    // Zones of each kind by cost, then kinds that have the same.
+    let mut zones_of: BTreeMap<usize, BTreeMap<i64, Vec<usize>>> = BTreeMap::new();
+    for (kind, zone, cost) in new {
+        let costs = zones_of.entry(kind).or_default();
+        costs.entry(cost).or_default().push(zone);
+    }
+    let mut kinds: BTreeMap<(i64, Option<Vec<usize>>), Vec<usize>> = BTreeMap::new();
+    for (kind, costs) in zones_of {
+        let alike = costs.len() == 1;
+        for (cost, zones) in costs.into_iter().filter(|(cost, _)| *cost > 0) {
+            let zones = (!alike).then_some(zones);
+            kinds.entry((cost, zones)).or_default().push(kind);
+        }
+    }
+    let there = kinds.into_iter().map(|((cost, zones), kinds)| Dislike {
+        types: Mask::only(kinds),
+        zones: zones.map_or(Mask::All, Mask::only),
+        nodes: Mask::NONE,
+        cost: MicroUsdPerHour(cost),
+    });
+    here.chain(there).collect()
 }

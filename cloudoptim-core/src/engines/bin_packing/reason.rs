@@ -3,7 +3,7 @@
 use super::headroom::Headroom;
 use crate::decision::{Offering, Owner};
 use crate::model::{MicroUsdPerHour, MicroUsdPerMonth, NamespacedName, NodeName};
-use crate::scheduling::{EvictionRefusal, NotTarget, Pin, Refusals};
+use crate::scheduling::{BrokenPreference, EvictionRefusal, NotTarget, Pin, Refusals};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -41,6 +41,13 @@ pub enum Reason {
         pods: u64,
         /// The nodes. Each is closed while they leave, and opened again.
         nodes: Vec<NodeName>,
+    },
+    /// It goes, and saves more than what its pods would rather have is worth.
+    BreaksPreferences {
+        /// Pods that break more of what they prefer than before.
+        pods: u64,
+        /// What that costs at the [prices](super::Config::preferences) that are set.
+        preferences: MicroUsdPerMonth,
     },
     /// It stays, and pods leave it to make room for those of nodes that go.
     MakesRoom {
@@ -125,6 +132,20 @@ pub enum Reason {
         saving: MicroUsdPerMonth,
         /// What it must save.
         least: MicroUsdPerMonth,
+    },
+    /// It saves too little above what its pods would break of what they prefer.
+    PreferencesCostMore {
+        /// What it would save.
+        saving: MicroUsdPerMonth,
+        /// What broken preferences would cost more than now, at the
+        /// [prices](super::Config::preferences) that are set.
+        preferences: MicroUsdPerMonth,
+        /// What it must save above that.
+        least: MicroUsdPerMonth,
+        /// The pod with the dearest of them.
+        pod: NamespacedName,
+        /// That preference.
+        broken: BrokenPreference,
     },
     /// A commitment pays for it, or for another node in its place: it saves too
     /// little until the commitment is used elsewhere.
@@ -227,6 +248,7 @@ impl Reason {
         "pods_fit_elsewhere",
         "pods_fit_with_launches",
         "room_is_made",
+        "breaks_preferences",
         "makes_room",
         "launches",
         "part_missing",
@@ -238,6 +260,7 @@ impl Reason {
         "unsettles",
         "unpriced",
         "saves_too_little",
+        "preferences_cost_more",
         "covered_by_commitment",
         "commitments_unknown",
         "owner_unknown",
@@ -286,6 +309,10 @@ impl fmt::Display for Reason {
                 let nodes = names(nodes);
                 write!(f, "before, {pods} pods leave {nodes} to make room there")
             }
+            Self::BreaksPreferences { pods, preferences } => write!(
+                f,
+                "{pods} of its pods stand where they would rather not then, which counts as {preferences}"
+            ),
             Self::MakesRoom { pods, nodes } => {
                 let nodes = names(nodes);
                 write!(f, "{pods} of its pods leave, so that {nodes} can go")
@@ -336,6 +363,16 @@ impl fmt::Display for Reason {
             Self::SavesTooLittle { saving, least } => {
                 write!(f, "it would save {saving}, and {least} is the least")
             }
+            Self::PreferencesCostMore {
+                saving,
+                preferences,
+                least,
+                pod,
+                broken,
+            } => write!(
+                f,
+                "it would save {saving}, and its pods would break preferences worth {preferences}, as {pod}: {broken}; {least} above that is the least"
+            ),
             Self::CoveredByCommitment {
                 commitment,
                 saving,

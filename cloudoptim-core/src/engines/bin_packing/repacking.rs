@@ -52,9 +52,11 @@ pub struct Repacking {
     pub missing: Option<MissingEvidence>,
     /// Groups whose minimum is not known: their nodes stay.
     pub unknown_minima: Vec<String>,
-    /// No repacking of these pods costs less, however many move.
+    /// No repacking of these pods costs less, however many move, preferences that it
+    /// breaks included.
     pub lower_bound: MicroUsdPerHour,
-    /// From fewest moves and dearest to most moves and cheapest.
+    /// From fewest moves and dearest to most moves and cheapest, by
+    /// [what each costs in all](RepackingPoint::total).
     pub points: Vec<RepackingPoint>,
     /// Where a search over prefixes and single nodes, as Karpenter's, came to
     /// rest, in numbers only.
@@ -86,9 +88,13 @@ pub struct RepackingProof {
 pub struct RepackingPoint {
     /// What the priced nodes cost then.
     pub cost: MicroUsdPerHour,
+    /// What it costs that pods stand where they would rather not then, at the
+    /// [prices](Config::preferences) that are set.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preferences: MicroUsdPerHour,
     /// Pods that move.
     pub moved: u64,
-    /// No repacking with at most so many moves costs less.
+    /// No repacking with at most so many moves costs less, `preferences` included.
     pub lower_bound: MicroUsdPerHour,
     /// Nodes that go, in this order.
     pub removed: Vec<NodeName>,
@@ -98,6 +104,17 @@ pub struct RepackingPoint {
     pub moves: Vec<Moved>,
     /// How it was found.
     pub found_by: String,
+}
+
+fn is_zero(cost: &MicroUsdPerHour) -> bool {
+    *cost == MicroUsdPerHour::ZERO
+}
+
+impl RepackingPoint {
+    /// What the priced nodes cost then, and broken preferences.
+    pub fn total(&self) -> MicroUsdPerHour {
+        self.cost + self.preferences
+    }
 }
 
 /// A node to be launched.
@@ -131,7 +148,7 @@ impl Repacking {
     pub fn chosen(&self, per_move: MicroUsdPerHour) -> Option<&RepackingPoint> {
         self.points.iter().min_by_key(|p| {
             let moves = i128::from(p.moved) * i128::from(per_move.0);
-            (i128::from(p.cost.0) + moves, p.moved)
+            (i128::from(p.total().0) + moves, p.moved)
         })
     }
 }
@@ -251,11 +268,15 @@ pub(super) fn solve(
     let laid = lay(&config.headroom, cluster);
     let cluster = laid.as_ref();
     let mut world = World::new(cluster, &inputs.overlay.count_limits);
+    if !config.preferences.are_zero() {
+        world = world.with_preferences();
+    }
     let owners = OwnerIndex::new(cluster);
     let share = Share::new(cluster, &owners, config, inputs);
     let shares = Shares {
         share: &share,
         owners: &owners,
+        preferences: config.preferences,
     };
     let shut = shut(&mut world, leave);
     let mut stands = stands(config, inputs, cluster, &mut world);
@@ -307,13 +328,14 @@ pub(super) fn solve(
         if !rows.allow(&real.removed, bought) || !minima.keep(&real, launchables) {
             continue;
         }
-        let beats = |a: &RepackingPoint, b: &RepackingPoint| a.cost <= b.cost && a.moved <= b.moved;
+        let beats =
+            |a: &RepackingPoint, b: &RepackingPoint| a.total() <= b.total() && a.moved <= b.moved;
         if !points.iter().any(|p| beats(p, &real)) {
             points.retain(|p| !beats(&real, p));
             points.push(real);
         }
     }
-    points.sort_by_key(|p| (p.moved, p.cost));
+    points.sort_by_key(|p| (p.moved, p.total()));
     // A pod that waits moves in the numbers and is no move here.
     let movers = stands.iter().flat_map(|s| &s.movers);
     let waits = movers.filter(|pod| world.pod(**pod).is_some_and(|p| p.node().is_none()));
@@ -464,7 +486,8 @@ fn stands(
                 Movability::Leaving { .. } | Movability::Stays { .. }
             )
         });
-        if !leaving && let Some(node) = tightest(world, pod, |_| false) {
+        let prices = &config.preferences;
+        if !leaving && let Some(node) = tightest(world, prices, pod, |_| false) {
             world.place_pod(pod, node);
         }
     }

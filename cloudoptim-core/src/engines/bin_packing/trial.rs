@@ -9,11 +9,14 @@ use super::target::Target;
 use super::{Config, Reason};
 use crate::decision::{Owner, PodMove};
 use crate::model::{
-    Bytes, Cluster, MilliCpu, NamespacedName, NodeName, OwnerIndex, Pod, Resources, Taint,
-    WorkloadRef,
+    Bytes, Cluster, MicroUsdPerHour, MilliCpu, NamespacedName, NodeName, OwnerIndex, Pod,
+    Resources, Taint, WorkloadRef,
 };
 use crate::scheduling::movability::Movers;
-use crate::scheduling::{Movability, NodeId, NotTarget, PodId, Refusal, Refusals, World, capacity};
+use crate::scheduling::{
+    BrokenPreference, Movability, NodeId, NotTarget, PodId, PreferencePrices, Refusal, Refusals,
+    World, capacity,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pods without a node that have found room in thought, by the node.
@@ -25,6 +28,7 @@ pub(super) fn place_waiting(
     world: &mut World<'_>,
     cluster: &Cluster,
     movers: &Movers<'_>,
+    prices: &PreferencePrices,
 ) -> Waiting {
     let pending: Vec<PodId> = world.pending().collect();
     let mut waiting = Waiting::new();
@@ -34,7 +38,7 @@ pub(super) fn place_waiting(
         if matches!(movability, Movability::Leaving { .. }) {
             continue;
         }
-        if let Ok((node, _)) = fullest(world, cluster, id, None, |_| None) {
+        if let Ok((node, _)) = fullest(world, cluster, prices, id, None, |_| None) {
             world.place_pod(id, node);
             // A DaemonSet's pod goes with the node that it is for.
             if !matches!(movability, Movability::Stays { .. }) {
@@ -188,6 +192,8 @@ impl Trial<'_, '_> {
         let all: Vec<PodId> = movers
             .filter_map(|pod| world.pod_by_uid(&pod.meta.uid))
             .collect();
+        let prices = &self.config.preferences;
+        let before = broken(world, prices, &all);
         let unsettled = world.unsettled(&all);
         let mut moves: Vec<PodMove> = Vec::new();
         let mut done: Vec<(PodId, WorkloadRef, NodeName)> = Vec::new();
@@ -213,7 +219,7 @@ impl Trial<'_, '_> {
             });
             let found = match wanted {
                 Some(wanted) => Ok(wanted),
-                None => fullest(world, self.cluster, id, from, refuses),
+                None => fullest(world, self.cluster, prices, id, from, refuses),
             };
             match found {
                 Ok((target, to)) => {
@@ -232,12 +238,29 @@ impl Trial<'_, '_> {
                 }
             }
         }
+        // What it saves has to be worth what its pods would rather have.
+        let costs = broken(world, prices, &all) - before;
+        let saves = self.candidate.price.unwrap_or_default();
+        let least = self.config.min_saving_per_month;
+        if costs > MicroUsdPerHour::ZERO && (saves - costs).per_month() < least {
+            let all = done.iter().map(|(id, ..)| *id);
+            if let Some((pod, broken)) = dearest(world, prices, all) {
+                self.undo(world, share, done);
+                return Err(Box::new(Reason::PreferencesCostMore {
+                    saving: saves.per_month(),
+                    preferences: costs.per_month(),
+                    least,
+                    pod,
+                    broken,
+                }));
+            }
+        }
         // Pods that wait for a node and counted on this one.
         let counting = waiting.get(&self.candidate.id).cloned().unwrap_or_default();
         let mut found: Vec<(PodId, NodeId)> = Vec::new();
         for id in counting {
             let from = Some(self.candidate.id);
-            let there = fullest(world, self.cluster, id, from, |_| None);
+            let there = fullest(world, self.cluster, prices, id, from, |_| None);
             match there.map(|(node, _)| node) {
                 Ok(target) => {
                     world.place_pod(id, target);
@@ -334,6 +357,32 @@ impl Trial<'_, '_> {
     }
 }
 
+/// What pods break of what they prefer where they stand, in all.
+fn broken(world: &World<'_>, prices: &PreferencePrices, pods: &[PodId]) -> MicroUsdPerHour {
+    let placed = pods
+        .iter()
+        .filter_map(|pod| Some((*pod, world.place(*pod)?)));
+    placed
+        .map(|(pod, place)| world.preference_cost(prices, pod, place))
+        .sum()
+}
+
+/// The dearest preference that one of these pods breaks where it stands.
+fn dearest(
+    world: &World<'_>,
+    prices: &PreferencePrices,
+    pods: impl Iterator<Item = PodId>,
+) -> Option<(NamespacedName, BrokenPreference)> {
+    let all = pods.filter_map(|pod| {
+        let place = world.place(pod)?;
+        let broken = world.broken_preferences(pod, place).into_iter();
+        let dearest = broken.max_by_key(|b| prices.of(b))?;
+        Some((prices.of(&dearest), named(world.pod(pod)?), dearest))
+    });
+    let first = all.max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(&a.1)));
+    first.map(|(_, pod, broken)| (pod, broken))
+}
+
 pub(super) fn named(pod: &Pod) -> NamespacedName {
     NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone())
 }
@@ -362,16 +411,18 @@ pub(super) fn leaves_again(world: &World<'_>, pod: PodId, node: NodeId) -> Optio
     capacity::tolerated_for_a_time(tolerations, world.node(node)?).cloned()
 }
 
-/// The fullest node, other than `from`, that takes the pod by every rule and
-/// that `refuses` has nothing against: what is left free stays in large pieces.
+/// The node, other than `from`, that takes the pod by every rule, that `refuses` has
+/// nothing against, and where it breaks least of what it prefers; of those the
+/// fullest: what is left free stays in large pieces.
 pub(super) fn fullest(
     world: &World<'_>,
     cluster: &Cluster,
+    prices: &PreferencePrices,
     pod: PodId,
     from: Option<NodeId>,
     refuses: impl Fn(&NodeName) -> Option<Refusal>,
 ) -> Result<(NodeId, NodeName), Nowhere> {
-    let mut best: Option<((u64, NodeName), NodeId)> = None;
+    let mut best: Option<((MicroUsdPerHour, u64, NodeName), NodeId)> = None;
     let mut nearest: Option<Refusals> = None;
     let mut tried = 0;
     for node in cluster.nodes.items() {
@@ -395,7 +446,7 @@ pub(super) fn fullest(
                     |free: u64, of: u64| free.saturating_mul(1000).checked_div(of).unwrap_or(0);
                 let left = permille(free.cpu.0, node.allocatable.cpu.0)
                     + permille(free.memory.0 >> 20, node.allocatable.memory.0 >> 20);
-                let key = (left, name);
+                let key = (world.preference_cost(prices, pod, id), left, name);
                 if best.as_ref().is_none_or(|(have, _)| key < *have) {
                     best = Some((key, id));
                 }
@@ -409,7 +460,7 @@ pub(super) fn fullest(
         }
     }
     match best {
-        Some(((_, name), id)) => Ok((id, name)),
+        Some(((.., name), id)) => Ok((id, name)),
         None => Err(Nowhere {
             tried,
             nearest: nearest.unwrap_or(Refusals(Vec::new())),

@@ -29,7 +29,11 @@ pub struct Side {
     pub cost_now: MicroUsdPerHour,
     /// What they cost repacked.
     pub cost: MicroUsdPerHour,
-    /// No repacking costs less.
+    /// What it costs that pods stand where they would rather not then, at the
+    /// [prices](Config::preferences) that are set.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preferences: MicroUsdPerHour,
+    /// No repacking costs less, `preferences` included.
     pub lower_bound: MicroUsdPerHour,
     /// Pods that move.
     pub moves: u64,
@@ -49,6 +53,17 @@ pub struct Side {
     pub late: bool,
 }
 
+fn is_zero(cost: &MicroUsdPerHour) -> bool {
+    *cost == MicroUsdPerHour::ZERO
+}
+
+impl Side {
+    /// What the nodes cost repacked, and broken preferences.
+    pub fn total(&self) -> MicroUsdPerHour {
+        self.cost + self.preferences
+    }
+}
+
 /// What changes of the input would save.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -65,7 +80,8 @@ pub struct WhatIf {
     pub before: Side,
     /// The cheapest repacking found with the changes made.
     pub after: Side,
-    /// What the changes save a month between the two; negative when they cost.
+    /// What the changes save a month between the two, preferences included; negative
+    /// when they cost.
     /// `None` when it is not known, see `missing` and `left`.
     pub saves_per_month: Option<MicroUsdPerMonth>,
     /// Between the cheapest repackings that there are, found or not, they save
@@ -87,7 +103,7 @@ impl fmt::Display for WhatIf {
         if self.changes.is_empty() {
             f.write_str("without a change")?;
         }
-        let (before, after) = (self.before.cost, self.after.cost);
+        let (before, after) = (self.before.total(), self.after.total());
         write!(f, ": {after} instead of {before}, ")?;
         let (Some(saves), Some(least), Some(most)) = (
             self.saves_per_month,
@@ -269,14 +285,19 @@ impl<'b> Base<'b> {
         all.sort();
         all.dedup();
         let direction = Change::direction_of(changes);
-        if left.is_empty() {
+        // With a rule less, other nodes may count for where pods would rather stand.
+        let alike = self.config.preferences.per_spread == MicroUsdPerHour::ZERO;
+        if left.is_empty() && alike {
             meet(&mut before, &mut after, direction);
+            if question.config.preferences.are_zero() {
+                after.preferences = MicroUsdPerHour::ZERO;
+            }
         }
         let known = all.is_empty() && left.is_empty();
         let saves =
             |from: MicroUsdPerHour, to: MicroUsdPerHour| known.then(|| (from - to).per_month());
-        let least = saves(before.lower_bound, after.cost);
-        let most = saves(before.cost, after.lower_bound);
+        let least = saves(before.lower_bound, after.total());
+        let most = saves(before.total(), after.lower_bound);
         let zero = MicroUsdPerMonth::ZERO;
         let (at_least_per_month, at_most_per_month) = match direction {
             Direction::Loosens => (least.map(|l| l.max(zero)), most),
@@ -287,7 +308,7 @@ impl<'b> Base<'b> {
             version: Version::KNOWN,
             cluster: self.laid.uid.clone(),
             changes: changes.to_vec(),
-            saves_per_month: saves(before.cost, after.cost),
+            saves_per_month: saves(before.total(), after.total()),
             at_least_per_month,
             at_most_per_month,
             before,
@@ -333,7 +354,7 @@ fn meet(before: &mut Side, after: &mut Side, direction: Direction) {
         Direction::Tightens => (before, after),
         Direction::Either => return,
     };
-    if bound.cost < free.cost {
+    if bound.total() < free.total() {
         *free = Side {
             lower_bound: free.lower_bound,
             cost_now: free.cost_now,
@@ -378,7 +399,9 @@ fn answer(
         let fewer = fewer.map(|fewer| fewer.filter(enough));
         repacking.points = without.points;
         repacking.points.extend(fewer.flatten());
-        repacking.points.sort_by_key(|p| Reverse((p.cost, p.moved)));
+        repacking
+            .points
+            .sort_by_key(|p| Reverse((p.total(), p.moved)));
         left = left_without;
     }
     let mut side = Side {
@@ -393,6 +416,7 @@ fn answer(
     };
     if let Some(point) = repacking.points.last() {
         side.cost = point.cost;
+        side.preferences = point.preferences;
         side.moves = point.moved;
         side.removed = point.removed.clone();
         side.launched = u64::try_from(point.launched.len()).unwrap_or(u64::MAX);

@@ -8,6 +8,7 @@ mod kept;
 mod migration;
 mod naive;
 mod naive_limits;
+mod preferring;
 mod properties;
 mod questions;
 pub(crate) mod settings;
@@ -29,6 +30,7 @@ use cloudoptim_core::model::*;
 use cloudoptim_core::overlay::Overlay;
 use cloudoptim_core::policy::Policy;
 use cloudoptim_core::providers::Deadline;
+use cloudoptim_core::scheduling::PreferencePrices;
 pub(crate) use migration::{FORCED, plan_of_case, plan_of_case_by, with_generated_ways};
 use settings::config;
 
@@ -273,6 +275,13 @@ fn settings_out_of_range_are_refused_with_the_value() {
         (
             Config::default().with_max_disrupted_percent(101),
             "bin_packing: max_disrupted_percent must be from 1 to 100, got 101",
+        ),
+        (
+            Config::default().with_preferences(PreferencePrices {
+                per_taint: MicroUsdPerHour(-1),
+                ..PreferencePrices::default()
+            }),
+            "bin_packing: preferences.per_taint must be from 0 to $10.00/h, got -$0.000001/h",
         ),
         (
             Config::default().with_max_surge_percent(0),

@@ -463,6 +463,9 @@ fn the_generated_clusters_are_worth_looking_at() {
         "launches",
         // Nobody is in a hurry.
         "out_of_time",
+        // Nobody prefers anything.
+        "breaks_preferences",
+        "preferences_cost_more",
     ];
     let missing: Vec<_> = Reason::CODES
         .iter()

@@ -8,8 +8,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use cloudoptim_core::decision::LaunchThrough;
 use cloudoptim_core::engines::bin_packing::{Config, Headroom, StatedRoom};
 use cloudoptim_core::model::*;
-use cloudoptim_core::scheduling::InfeasibleResize;
 use cloudoptim_core::scheduling::movability::LocalData;
+use cloudoptim_core::scheduling::{InfeasibleResize, PreferencePrices};
+
+/// `<per weight>:<per taint>:<per spread>`, in micro-dollars an hour.
+fn preferences(text: &str) -> PreferencePrices {
+    let mut prices = text.split(':').map(|n| MicroUsdPerHour(n.parse().unwrap()));
+    let mut next = || prices.next().unwrap_or_default();
+    PreferencePrices {
+        per_weight: next(),
+        per_taint: next(),
+        per_spread: next(),
+    }
+}
 
 pub(crate) fn config(header: &Line) -> Config {
     let mut config = Config::default();
@@ -31,6 +42,9 @@ pub(crate) fn config(header: &Line) -> Config {
     if let Some(dollars) = number::<f64>(header, "min-saving") {
         let micro = (dollars * 1e6).round() as i64;
         config = config.with_min_saving_per_month(MicroUsdPerMonth(micro));
+    }
+    if let Some(text) = header.get("prefers") {
+        config = config.with_preferences(preferences(text));
     }
     if header.has("launch") {
         use LaunchThrough::{AutoScalingGroups, NodeGroups, NodePools};

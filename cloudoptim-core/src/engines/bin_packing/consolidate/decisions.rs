@@ -95,6 +95,7 @@ pub(super) fn act(
     world: &World<'_>,
     going: Going<'_, '_>,
     launches: &mut Launches<'_>,
+    broken: Option<Reason>,
 ) -> Decision {
     let Going {
         candidate,
@@ -135,6 +136,7 @@ pub(super) fn act(
             nodes: nodes.into_iter().collect(),
         });
     }
+    reasons.extend(broken);
     let mut actions: Vec<Action> = Vec::new();
     for (launch, reason) in launched {
         reasons.extend(reason);

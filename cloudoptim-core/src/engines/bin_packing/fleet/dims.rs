@@ -121,7 +121,7 @@ impl Dims {
             types: mask.types,
             nodes: mask.nodes,
             zones: mask.zones,
-            dislikes: Vec::new(),
+            dislikes: mask.dislikes,
         })
         .collect()
     }

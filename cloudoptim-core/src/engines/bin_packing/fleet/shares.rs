@@ -4,14 +4,16 @@ use super::{Classes, Launchable};
 use crate::engines::bin_packing::share::Share;
 use crate::engines::bin_packing::solver::{CountLimit, Per, Rule};
 use crate::model::{Node, OwnerIndex, Resources, WorkloadRef};
-use crate::scheduling::{PodId, World};
+use crate::scheduling::{PodId, PreferencePrices, World};
 use std::collections::BTreeMap;
 
-/// How much of each workload may stand in one place.
+/// How much of each workload may stand in one place, and what places are worth to pods.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::engines::bin_packing) struct Shares<'s> {
     pub(in crate::engines::bin_packing) share: &'s Share,
     pub(in crate::engines::bin_packing) owners: &'s OwnerIndex,
+    /// What it costs that pods stand where they would rather not.
+    pub(in crate::engines::bin_packing) preferences: PreferencePrices,
 }
 
 /// Workloads of which a node could hold, or a zone has to hold, more than it may.

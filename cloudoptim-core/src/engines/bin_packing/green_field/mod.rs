@@ -50,8 +50,12 @@ pub struct GreenField {
     pub unpriced: u64,
     /// What the new nodes cost.
     pub cost: MicroUsdPerHour,
+    /// What it costs that pods stand on them where they would rather not, at the
+    /// [prices](Config::preferences) that are set.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preferences: MicroUsdPerHour,
     /// No set of nodes of these kinds holds the pods that fit some of them for
-    /// less.
+    /// less, `preferences` included.
     pub lower_bound: MicroUsdPerHour,
     /// Where the bound comes from.
     pub proof: String,
@@ -87,6 +91,10 @@ pub struct GreenField {
     /// capacity reservations then that cost as much now as they would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commitments_not_known: Option<String>,
+}
+
+fn is_zero(cost: &MicroUsdPerHour) -> bool {
+    *cost == MicroUsdPerHour::ZERO
 }
 
 /// What new nodes take of a limit, and what it costs that there is no more.
@@ -300,6 +308,7 @@ fn changed(
     let shares = Shares {
         share: &share,
         owners: &owners,
+        preferences: config.preferences,
     };
     let wanted = wanted(inputs, config, cluster, &world, &owners, purchase);
     let launchables: Vec<Launchable> = kinds.iter().map(|k| k.launchable.clone()).collect();
@@ -333,7 +342,7 @@ fn changed(
     for pod in &fresh.left {
         out.leave(&world, *pod, Unhoused::RuleWithoutNumber);
     }
-    settle(world, &fresh, &found, &kinds, &wanted, &mut out);
+    settle(config, world, &fresh, &found, &kinds, &wanted, &mut out);
     minima.tell(&mut out);
     rooms.tell(solution, &mut out);
     let all_there = out.left.is_empty() && out.keeps_minima();
@@ -343,6 +352,11 @@ fn changed(
 }
 
 impl GreenField {
+    /// What the new nodes cost, and broken preferences.
+    pub fn total(&self) -> MicroUsdPerHour {
+        self.cost + self.preferences
+    }
+
     /// Pods that are on one of the nodes.
     pub fn placed(&self) -> u64 {
         let pods: usize = self.nodes.iter().map(|node| node.pods.len()).sum();
@@ -391,6 +405,9 @@ impl fmt::Display for GreenField {
         }
         let (pods, cost, now) = (self.placed(), self.cost, self.cost_now);
         write!(f, " for {pods} pods: {cost} instead of {now}")?;
+        if self.preferences > MicroUsdPerHour::ZERO {
+            write!(f, ", and {} for preferences broken", self.preferences)?;
+        }
         write!(f, " (proven: at least {})", self.lower_bound)?;
         for (why, pods) in &self.left {
             let first = pods.first().map(ToString::to_string).unwrap_or_default();

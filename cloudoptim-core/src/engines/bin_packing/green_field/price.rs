@@ -125,7 +125,7 @@ pub fn limit_prices(
         let (housed, price) = if tried < most && !inputs.is_late() {
             let then = changed(config, inputs, cluster, purchase, effort, more)?;
             let housed = then.placed().saturating_sub(field.placed());
-            match price(&field, &then, field.cost) {
+            match price(&field, &then, field.total()) {
                 Price::NotTried => (0, Price::NotTried),
                 price => (housed, price),
             }
@@ -149,7 +149,7 @@ pub fn limit_prices(
         let price = if tried < most && !inputs.is_late() {
             let then = changed(config, inputs, cluster, purchase, effort, lifted)?;
             // Those without pods need not be bought then.
-            price(&field, &then, field.cost - of.empty_cost)
+            price(&field, &then, field.total() - of.empty_cost)
         } else {
             Price::NotTried
         };
@@ -190,10 +190,10 @@ fn price(now: &GreenField, then: &GreenField, possible: MicroUsdPerHour) -> Pric
             missing: now.missing.iter().cloned().collect(),
         };
     }
-    let (cost, lower) = (now.cost, now.lower_bound.max(then.lower_bound));
+    let (cost, lower) = (now.total(), now.lower_bound.max(then.lower_bound));
     // A search that leaves pods out of which all had a node found nothing better.
     let then_cost = match now.left == then.left {
-        true => then.cost.min(possible),
+        true => then.total().min(possible),
         false => possible,
     };
     let saves = |from: MicroUsdPerHour, to: MicroUsdPerHour| {

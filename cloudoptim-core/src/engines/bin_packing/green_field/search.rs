@@ -35,8 +35,8 @@ impl Found {
     /// The fewer items are left, and the less it costs, the better.
     fn rank(&self) -> (u64, MicroUsdPerHour) {
         let left = self.solution.unplaced.iter().map(|u| u64::from(u.count));
-        let cost = self.to_buy.iter().map(|new| new.price).sum();
-        (left.sum(), cost)
+        let cost: MicroUsdPerHour = self.to_buy.iter().map(|new| new.price).sum();
+        (left.sum(), cost + self.solution.preferences)
     }
 }
 

@@ -4,6 +4,7 @@ use super::kinds::NewKind;
 use super::search::Found;
 use super::{BoughtFor, GreenField, NewNode, Unhoused};
 use crate::decision::Offering;
+use crate::engines::bin_packing::Config;
 use crate::engines::bin_packing::fleet::{Buys, Fresh};
 use crate::engines::bin_packing::solver::UnplacedReason;
 use crate::engines::bin_packing::trial::{leaves_again, named};
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Puts the pods on the new nodes by the scheduler's rules, one after the other.
 pub(super) fn settle(
+    config: &Config,
     mut world: World<'_>,
     fresh: &Fresh,
     found: &Found,
@@ -98,6 +100,10 @@ pub(super) fn settle(
             };
             out.leave(&world, *pod, why);
         }
+    }
+    if !config.preferences.are_zero() {
+        world = world.with_preferences();
+        out.preferences = world.preferences_cost(&config.preferences);
     }
     for (id, mut new) in bought {
         let here = world.pods_on(id).into_iter();

@@ -8,7 +8,7 @@ use crate::engines::bin_packing::trial::leaves_again;
 use crate::model::{
     HOSTNAME_LABEL, MicroUsdPerHour, NamespacedName, Node, NodeName, Pod, WorkloadRef,
 };
-use crate::scheduling::{NodeId, PodId, World};
+use crate::scheduling::{NodeId, PodId, PreferencePrices, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a point's moves are made in.
@@ -149,6 +149,7 @@ impl Carrier<'_, '_> {
         let before: MicroUsdPerHour = stands.iter().filter_map(|s| s.price).sum();
         let bought: MicroUsdPerHour = out.launched.iter().map(|l| l.price).sum();
         out.cost = before - saved + bought;
+        out.preferences = world.preferences_cost(&self.shares.preferences);
         out.moved = u64::try_from(out.moves.len()).unwrap_or(u64::MAX);
         out
     }
@@ -251,7 +252,9 @@ impl Carrier<'_, '_> {
                 let to = to.filter(|to| {
                     world.fits(pod, *to) && leaves_again(world, pod, *to).is_none() && !refuses(*to)
                 });
-                match to.or_else(|| tightest(world, pod, |to| going.contains(&to) || refuses(to))) {
+                let prices = &self.shares.preferences;
+                let any = || tightest(world, prices, pod, |to| going.contains(&to) || refuses(to));
+                match to.or_else(any) {
                     Some(to) => {
                         let name = world.node(to).map(Node::name).unwrap_or_default();
                         if let Some(of) = &of {
@@ -293,13 +296,15 @@ fn named(pod: &Pod) -> NamespacedName {
     NamespacedName::new(pod.meta.namespace.clone(), pod.meta.name.clone())
 }
 
-/// The node that is fullest with the pod on it, except for some.
+/// The node where the pod breaks least of what it prefers, and of those the one that
+/// is fullest with it, except for some.
 pub(super) fn tightest(
     world: &World<'_>,
+    prices: &PreferencePrices,
     pod: PodId,
     except: impl Fn(NodeId) -> bool,
 ) -> Option<NodeId> {
-    let mut best: Option<(u64, NodeId)> = None;
+    let mut best: Option<((MicroUsdPerHour, u64), NodeId)> = None;
     for node in world.nodes() {
         let fits = world.fits(pod, node) && leaves_again(world, pod, node).is_none();
         if !fits || except(node) {
@@ -309,8 +314,9 @@ pub(super) fn tightest(
         let permille = |free: u64, of: u64| free.saturating_mul(1_000).checked_div(of).unwrap_or(0);
         let left =
             permille(free.cpu.0, all.cpu.0) + permille(free.memory.0 >> 20, all.memory.0 >> 20);
-        if best.is_none_or(|(have, _)| left < have) {
-            best = Some((left, node));
+        let key = (world.preference_cost(prices, pod, node), left);
+        if best.is_none_or(|(have, _)| key < have) {
+            best = Some((key, node));
         }
     }
     best.map(|(_, node)| node)

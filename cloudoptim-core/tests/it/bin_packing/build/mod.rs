@@ -6,13 +6,14 @@
 //!        [marginal=<type>:<dollars per hour>] [max-vcpus=64] [min-nodes=3]
 //!        [spot=0] [spot-of=<app>:<percent>] [spot-price=40 or ?] [dear-spot=<type>:<percent>]
 //!        [spot-vcpus=1000]
+//!        [prefers=<per weight>:<per taint>:<per spread>]    in micro-dollars an hour
 //!        [zone-share=100] [room=<pods>:<cpu>:<memory>[:<pool>[:<zone>]]]
 //!        [flight=10] [disrupted=<minutes ago>] [empty-dir=keeps] [bare=moves] [refused-resize=drop] [figures] [green] [explain]
 //! node  <name> <cpu> <memory> [type= zone= age= label=k:v taint=key[:effect] ann=k:v pods= ebs=]
 //!       [in=<type>]                       its instance is in the reservation of that type
 //!       [pool= | group= | asg=] [unowned] [spot] [cordoned] [not-ready] [deleting]
 //! pod   <app>-<n> <node or -> <cpu> <memory> [kind= ns= selector=k:v tolerates= for= avoids= near=
-//!       spread= domains= grace= port= claim= held= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] [heeds-taints] …
+//!       rather=k:v rather-near= rather-avoids= weight=100 soft-spread= spread= domains= grace= port= claim= held= ann=k:v label=k:v nominated= gate= priority= volume=] [not-ready] [heeds-taints] …
 //! pods  <app> <node or -> <count> <cpu> <memory> …    <app>-<node>-1, -2, …
 //! pdb   <name> [app=] [min= | max=] [allowed=] [policy=] [replicas=]
 //! pool  <name> [policy= after= budget= schedule= duration= reason= startup= cpu= memory= nodes= types=a,b label=k:v taint=key[:effect]] [spot | spot-only | reserved]

@@ -105,6 +105,28 @@ pub(super) fn add_pod(
     if let Some(app) = line.get("near") {
         spec.required_pod_affinity.push(near(app));
     }
+    let weight = number(line, "weight").unwrap_or(100);
+    if let Some((key, value)) = line.get("rather").and_then(|text| text.split_once(':')) {
+        let requirement = Requirement {
+            key: key.to_owned(),
+            operator: Operator::In,
+            values: vec![value.to_owned()],
+        };
+        spec.preferred_node_affinity.push(PreferredNodeTerm {
+            weight,
+            term: NodeSelectorTerm {
+                match_expressions: vec![requirement],
+                ..Default::default()
+            },
+        });
+    }
+    let rather = |app: &str| PreferredPodTerm {
+        weight,
+        term: near(app),
+    };
+    let (close, apart) = (line.get("rather-near"), line.get("rather-avoids"));
+    spec.preferred_pod_affinity.extend(close.map(rather));
+    spec.preferred_pod_anti_affinity.extend(apart.map(rather));
     for (word, when) in [
         ("spread", WhenUnsatisfiable::DoNotSchedule),
         ("soft-spread", WhenUnsatisfiable::ScheduleAnyway),
