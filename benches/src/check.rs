@@ -84,6 +84,13 @@ pub enum Violation {
         /// Sum over the nodes.
         actual: i64,
     },
+    /// What broken preferences cost is not what the answer states.
+    Preferences {
+        /// Stated, in micro-dollars per hour.
+        stated: i64,
+        /// Sum over the pods.
+        actual: i64,
+    },
 }
 
 impl fmt::Display for Violation {
@@ -111,6 +118,12 @@ impl fmt::Display for Violation {
             }
             Self::Cost { stated, actual } => {
                 write!(f, "the stated cost is {stated}, the nodes cost {actual}")
+            }
+            Self::Preferences { stated, actual } => {
+                write!(
+                    f,
+                    "broken preferences are stated as {stated}, they cost {actual}"
+                )
             }
         }
     }

@@ -484,7 +484,9 @@ fn disliked<'o>(class: &Class, t: usize, offers: impl Iterator<Item = &'o Offeri
         });
     let least = beside.min().unwrap_or(0);
     // What is too much to be scaled is more than any value.
-    least.checked_mul(1 << Certificate::SCALE_BITS).unwrap_or(u64::MAX)
+    least
+        .checked_mul(1 << Certificate::SCALE_BITS)
+        .unwrap_or(u64::MAX)
 }
 
 /// Whether a type's devices, all free, serve one item.
@@ -500,9 +502,7 @@ fn suits(class: &Class, of: &NodeType) -> bool {
 mod tests {
     use super::*;
     use crate::sample::Random;
-    use cloudoptim_core::engines::bin_packing::solver::{
-        CountLimit, Device, DeviceRequest, Mask,
-    };
+    use cloudoptim_core::engines::bin_packing::solver::{CountLimit, Device, DeviceRequest, Mask};
 
     /// A type of three resources and six classes, some of them limited.
     fn drawn(seed: u64) -> (Problem, Vec<u64>) {

@@ -3,13 +3,13 @@
 use super::{Usage, complain, json, number, value};
 use crate::baseline::{first_fit, provision};
 use crate::certificate::certify;
-use crate::check;
+use crate::check::{self, Violation};
 use crate::instance::{Assignment, Instance};
 use crate::load::{self, LoadError};
 use crate::machine_limits::MachineLimit;
 use crate::process::{Watch, deadline_in, load_average, peak_rss_mb, reset_peak};
-use crate::{sample, seeded};
 use crate::wishes::Wish;
+use crate::{sample, seeded};
 use cloudoptim_core::engines::bin_packing::solver::{Effort, solve, solve_until, threads};
 use serde::Serialize;
 use std::fs::File;
@@ -404,7 +404,12 @@ impl Report {
         if options.baselines {
             let bound = line.certified_bound;
             let mut others = baselines(&instance, options.wish.as_ref(), bound);
-            others.extend(options.wish.iter().flat_map(|w| unweighed(&instance, w, bound)));
+            others.extend(
+                options
+                    .wish
+                    .iter()
+                    .flat_map(|w| unweighed(&instance, w, bound)),
+            );
             for baseline in others {
                 if self.table {
                     print_baseline(&baseline)?;
@@ -449,8 +454,10 @@ fn measure(instance: &Instance, options: &Options) -> Result<(Line, Assignment),
     let wish = options.wish.as_ref();
     let broken = wish.map_or(0, |wish| wish.broken(instance, &assignment, &groups));
     if broken != solution.preferences.0 {
-        let stated = solution.preferences;
-        violations.push(format!("broken preferences of {broken} are stated as {stated}"));
+        violations.push(Violation::Preferences {
+            stated: solution.preferences.0,
+            actual: broken,
+        });
     }
     for violation in violations.iter().take(5) {
         let _ = writeln!(io::stderr(), "violation: {}: {violation}", instance.name);
@@ -466,9 +473,12 @@ fn measure(instance: &Instance, options: &Options) -> Result<(Line, Assignment),
         preferences: wish.map(|_| solution.preferences.usd()),
         lower_bound: solution.lower_bound.usd(),
         certified_bound,
-        gap: solution
-            .gap()
-            .and_then(|_| gap((solution.cost + solution.preferences).usd(), certified_bound)),
+        gap: solution.gap().and_then(|_| {
+            gap(
+                (solution.cost + solution.preferences).usd(),
+                certified_bound,
+            )
+        }),
         violations: violations.len(),
         unplaced: assignment.unplaced.len(),
         first_feasible_seconds: first_feasible,
@@ -543,7 +553,10 @@ fn baselines(instance: &Instance, wish: Option<&Wish>, bound: f64) -> Vec<Baseli
 /// Our own packing with the wish as a rule, and without it: what who weighs nothing
 /// gets.
 fn unweighed(instance: &Instance, wish: &Wish, bound: f64) -> Vec<Baseline> {
-    let both = [("preferences as rules", true), ("preferences ignored", false)];
+    let both = [
+        ("preferences as rules", true),
+        ("preferences ignored", false),
+    ];
     let lines = both.into_iter().filter_map(|(baseline, rule)| {
         let (mut problem, groups) = instance.problem();
         if rule {

@@ -244,7 +244,10 @@ impl Group {
             return Cow::Borrowed(values);
         }
         let own = values.iter().zip(&self.disliked);
-        Cow::Owned(own.map(|(value, cost)| value.saturating_sub(*cost)).collect())
+        Cow::Owned(
+            own.map(|(value, cost)| value.saturating_sub(*cost))
+                .collect(),
+        )
     }
 
     /// What an item dislikes here.
@@ -333,10 +336,13 @@ type Room = (Vec<usize>, Vec<u128>, Vec<u64>);
 fn disliked(problem: &Problem, items: &[Item], there: impl Fn(&Dislike) -> bool) -> Vec<u64> {
     let costs = items.iter().map(|item| {
         let dislikes = problem.classes[item.class].dislikes.iter();
-        let costs = dislikes.filter(|d| there(d)).map(|d| d.cost.0.unsigned_abs());
+        let costs = dislikes
+            .filter(|d| there(d))
+            .map(|d| d.cost.0.unsigned_abs());
         let cost = costs.fold(0, u64::saturating_add);
         // What is too much to be scaled is more than any value.
-        cost.checked_mul(1 << Certificate::SCALE_BITS).unwrap_or(u64::MAX)
+        cost.checked_mul(1 << Certificate::SCALE_BITS)
+            .unwrap_or(u64::MAX)
     });
     let costs: Vec<u64> = costs.collect();
     if costs.iter().all(|cost| *cost == 0) {

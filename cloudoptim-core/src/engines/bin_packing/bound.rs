@@ -3,7 +3,7 @@
 use super::commitments::Prices;
 use super::shop::Shop;
 use super::solver::{
-    Class, Effort, Mask, NodeType, Offering, Problem, ProblemError, Solution, solve_until,
+    Class, Effort, Mask, NodeType, Offering, Problem, ProblemError, Solution, Stopped, solve_until,
 };
 use crate::catalog::NodeOverheads;
 use crate::engines::{Alternative, Inputs};
@@ -23,6 +23,8 @@ pub(super) struct Bound {
     pub(super) lower_bound: Option<MicroUsdPerHour>,
     pub(super) proof: String,
     pub(super) alternatives: Vec<Alternative>,
+    /// Whether the deadline, or a share of the time until then, ended a search.
+    pub(super) late: bool,
 }
 
 /// Resources of the problem; extended ones follow by name.
@@ -69,6 +71,7 @@ pub(super) fn bound(
     match as_now {
         Some(problem) => match in_time(&problem, &Effort::quick(), inputs) {
             Ok(solution) => {
+                bound.late |= solution.proof.stopped == Stopped::Deadline;
                 let left_out: u64 = solution.unplaced.iter().map(|u| u64::from(u.count)).sum();
                 bound.lower_bound = Some(solution.lower_bound);
                 let launched = match shop.wares.is_empty() {
@@ -90,6 +93,7 @@ pub(super) fn bound(
     if let Some(problem) = problem(inputs, cluster, Kinds::OnDemand)
         && let Ok(solution) = in_time(&problem, &green_field(), inputs)
     {
+        bound.late |= solution.proof.stopped == Stopped::Deadline;
         let now: MicroUsdPerHour = cluster
             .nodes
             .items()

@@ -167,7 +167,7 @@ pub fn decide(config: &Config, inputs: &Inputs<'_>) -> Result<EngineOutput, Engi
             .filter(|n| prices.of(n).is_none())
             .count();
         let mut bound = bound::bound(inputs, cluster, unpriced, &answer.shop, prices);
-        if answer.late || inputs.is_late() {
+        if answer.late || bound.late || inputs.is_late() {
             bound.proof.push_str("; the deadline ended the search");
         }
         let name = if cluster.name.is_empty() {
