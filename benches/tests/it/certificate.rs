@@ -4,7 +4,7 @@ use cloudoptim_benches::certificate::certify;
 use cloudoptim_benches::instance::{Instance, Machine, Pod, PodRule, Topology};
 use cloudoptim_benches::sample::Random;
 use cloudoptim_core::engines::bin_packing::solver::{
-    BoundMethod, Effort, Problem, Solution, solve,
+    BoundMethod, Dislike, Effort, Mask, Problem, Solution, solve,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 
@@ -118,6 +118,69 @@ fn a_raised_value_certifies_no_more_and_is_noticed() {
         }
     }
     assert!(cases >= 40, "{cases}");
+}
+
+/// Each class dislikes one of the types.
+fn disliking(instance: &Instance) -> Problem {
+    let (mut problem, _) = instance.problem();
+    for (at, class) in problem.classes.iter_mut().enumerate() {
+        class.dislikes.push(Dislike {
+            types: Mask::only([at % 3]),
+            zones: Mask::All,
+            nodes: Mask::NONE,
+            cost: MicroUsdPerHour(700 * (1 + at as i64 % 5)),
+        });
+    }
+    problem
+}
+
+#[test]
+fn certificates_with_what_items_dislike_are_confirmed_whole_and_no_more() {
+    let (mut methods, mut paid, mut cases) = (Vec::new(), 0, 0);
+    for seed in 1..=12 {
+        let effort = if seed % 3 == 0 {
+            Effort::quick()
+        } else {
+            Effort::default()
+        };
+        let instance = drawn(40, seed);
+        let problem = disliking(&instance);
+        let solution = solve(&problem, &effort).unwrap();
+        let certified = certify(&problem, &solution);
+        assert_eq!(
+            (certified.bound, certified.lowered),
+            (solution.lower_bound, 0),
+            "seed {seed}: {certified}"
+        );
+        // As if nobody disliked anything the same values are too high.
+        let (plain, free) = solved(&instance, &effort);
+        assert!(solution.lower_bound >= free.lower_bound, "seed {seed}");
+        paid += usize::from(solution.lower_bound > free.lower_bound);
+        if solution.lower_bound > free.lower_bound {
+            let without = certify(&plain, &solution);
+            let lower = without.lowered > 0 && without.bound < certified.bound;
+            assert!(lower, "seed {seed}: {without}");
+        }
+        methods.push(solution.proof.method);
+        for class in 0..problem.classes.len() {
+            let mut forged = solution.clone();
+            let certificate = forged.proof.certificate.as_mut().unwrap();
+            let value = certificate.class_values[class];
+            if value == 0 {
+                continue;
+            }
+            certificate.class_values[class] = value + value / 4;
+            forged.lower_bound = MicroUsdPerHour(i64::MAX);
+            let certified = certify(&problem, &forged);
+            let possible = solution.cost + solution.preferences;
+            assert!(certified.bound <= possible, "seed {seed} class {class}");
+            assert!(certified.lowered > 0, "seed {seed} class {class}");
+            cases += 1;
+        }
+    }
+    assert!(methods.contains(&BoundMethod::Fluid));
+    assert!(methods.contains(&BoundMethod::Configurations));
+    assert!(paid >= 8 && cases >= 40, "{paid} {cases}");
 }
 
 /// The same with so many of the type that is bought the most, in percent of what is

@@ -241,6 +241,51 @@ fn a_limit_of_a_packing_has_a_price_that_the_harness_confirms() {
 }
 
 #[test]
+fn what_pods_prefer_is_weighed_against_what_it_costs() {
+    let folder = folder("prefer");
+    let (pods, types) = (folder.join("pods_x.csv"), folder.join("types.csv"));
+    let header = OPENB.lines().next().unwrap();
+    // Each fills a node.
+    let three = ["a", "b", "c"].map(|name| format!("{name},1500,1024,0,0\n"));
+    fs::write(&pods, format!("{header}\n{}", three.concat())).unwrap();
+    let dear = "dear,2000,4096,10,0.15";
+    fs::write(&types, format!("{TYPES}{dear}\n")).unwrap();
+    let run = |wish: &str| {
+        let options = ["--types", text(&types), "--baselines", "--prefer", wish];
+        let args = [&["packing"], &options[..], &[text(&pods)]].concat();
+        let output = harness(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        lines(&output)
+    };
+    let amounts = |line: &serde_json::Value| {
+        let of = |field: &str| (line[field].as_f64().unwrap() * 100.0).round() as i64;
+        (of("cost"), of("preferences"))
+    };
+    // Five cents more for a node: not for three cents, but for six.
+    for (wish, ours) in [
+        ("dear=0.03", (30, 9)),
+        ("dear=0.06", (45, 0)),
+        ("dear=0", (30, 0)),
+    ] {
+        let all = run(wish);
+        assert_eq!(amounts(&all[0]), ours, "{wish}");
+        assert_eq!(
+            (&all[0]["gap"], &all[0]["violations"]),
+            (&0.0.into(), &0.into())
+        );
+        let of = |name: &str| all.iter().find(|l| l["baseline"] == name).unwrap();
+        assert_eq!(amounts(of("preferences as rules")), (45, 0));
+        let each = all[0]["preferences"].as_f64().unwrap() > 0.0;
+        let ignored = amounts(of("preferences ignored"));
+        assert_eq!(ignored.0, 30);
+        assert_eq!(ignored.1 == ours.1, each || wish == "dear=0");
+    }
+    let refused = harness(&["packing", "--prefer", "dear", text(&pods)]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(errors(&refused).contains("a wish must be PREFIX=USD[:PERCENT], got \"dear\""));
+}
+
+#[test]
 fn an_assignment_names_every_pod_once() {
     let folder = folder("assignment");
     let (pods, out) = (folder.join("pods_x.csv"), folder.join("who.csv"));

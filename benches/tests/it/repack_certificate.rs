@@ -3,8 +3,8 @@
 use cloudoptim_benches::certificate::repack::{Refused, certify};
 use cloudoptim_benches::sample::Random;
 use cloudoptim_core::engines::bin_packing::solver::{
-    Certificate, Class, Device, DeviceRequest, ExistingNode, Fleet, Holding, LevelProof, Mask,
-    NodeType, Offering, Problem, RepackEffort, repack,
+    Certificate, Class, Device, DeviceRequest, Dislike, ExistingNode, Fleet, Holding, LevelProof,
+    Mask, NodeType, Offering, Problem, RepackEffort, repack,
 };
 use cloudoptim_core::model::MicroUsdPerHour;
 use std::collections::BTreeMap;
@@ -260,11 +260,36 @@ fn drawn(seed: u64) -> Fleet {
                 .collect(),
         });
     }
+    // Every third fleet has places that items dislike.
+    if seed % 3 == 0 {
+        for class in &mut problem.classes {
+            let some = |random: &mut Random, n: usize| {
+                let all: Vec<usize> = (0..n).filter(|_| random.below(2) == 0).collect();
+                Mask::only(all)
+            };
+            class.dislikes.push(Dislike {
+                types: some(random, types),
+                zones: if zones > 0 && random.below(2) == 0 {
+                    some(random, zones)
+                } else {
+                    Mask::All
+                },
+                nodes: some(random, nodes),
+                cost: MicroUsdPerHour(below(random, 60) as i64),
+            });
+        }
+    }
     Fleet {
         problem,
         holdings,
         narrow_rules: Vec::new(),
     }
+}
+
+/// What an item dislikes of a place.
+fn disliked(class: &Class, there: impl Fn(&Dislike) -> bool) -> i64 {
+    let all = class.dislikes.iter().filter(|d| there(d));
+    all.map(|d| d.cost.0).sum()
 }
 
 /// Where items stand: on a node that is there, or on a new one.
@@ -334,8 +359,16 @@ impl Search<'_> {
             };
             let offers = problem.types.iter().enumerate();
             let offers = offers.flat_map(|(t, of)| of.offerings.iter().map(move |o| (t, o)));
-            let prices = offers.filter(|(t, o)| takes(*t, o));
-            cost += prices.filter_map(|(_, o)| o.price).min()?.0;
+            let prices = offers.filter(|(t, o)| takes(*t, o)).filter_map(|(t, o)| {
+                let beside = (0..3).map(|c| {
+                    let here = |d: &Dislike| {
+                        d.types.contains(t) && o.zone.is_none_or(|z| d.zones.contains(z))
+                    };
+                    disliked(&problem.classes[c], here) * i64::from(on[c])
+                });
+                Some(o.price?.0 + beside.sum::<i64>())
+            });
+            cost += prices.min()?;
         }
         Some(cost)
     }
@@ -355,6 +388,10 @@ impl Search<'_> {
                 let empty = self.on[n] == [0; 3];
                 if !(holding.removable && empty) {
                     cost += holding.price.map_or(0, |p| p.0);
+                }
+                for (c, count) in self.on[n].iter().enumerate() {
+                    let class = &self.fleet.problem.classes[c];
+                    cost += disliked(class, |d| d.nodes.contains(n)) * i64::from(*count);
                 }
             }
             let known = &mut self.best[moved as usize];

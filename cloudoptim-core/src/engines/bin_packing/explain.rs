@@ -11,7 +11,9 @@ use crate::model::{
     Cluster, ClusterUid, MicroUsdPerMonth, NamespacedName, Node, NodeName, Taint, Uid,
 };
 use crate::scheduling::movability::Movers;
-use crate::scheduling::{Budgets, EvictionRefusal, Movability, PodId, Refusal, World};
+use crate::scheduling::{
+    BrokenPreference, Budgets, EvictionRefusal, Movability, PodId, Refusal, World,
+};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -38,6 +40,10 @@ pub struct PodExplanation {
     /// A taint that it tolerates for a time only: it fits, and would be driven
     /// away again.
     pub leaves_again: Option<Taint>,
+    /// Soft preferences that it breaks there, whatever [that costs](Config::preferences),
+    /// sorted. None of them is a rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preferences: Vec<BrokenPreference>,
     /// Whether it may be moved at all, with every reason against it.
     pub movability: Movability,
     /// Why the eviction API would not let it go now.
@@ -62,6 +68,10 @@ impl fmt::Display for PodExplanation {
         }
         if let Some(taint) = &self.leaves_again {
             write!(f, "; it tolerates the taint {} for a time only", taint.key)?;
+        }
+        if !self.preferences.is_empty() {
+            f.write_str("; it would rather be elsewhere: ")?;
+            list(f, &self.preferences)?;
         }
         against(f, &self.movability, self.eviction.as_ref())
     }
@@ -97,7 +107,7 @@ fn against(
 }
 
 /// Says what stands between a pod and a node: every hard rule that fails, with
-/// its facts, what keeps the pod where it is, and what its budgets say.
+/// its facts, soft preferences that it would break, what keeps the pod where it is, and what its budgets say.
 ///
 /// `pod` is `namespace/name`, or a uid. The pod is judged with every other one
 /// where it is; on its own node the answer says whether it would come back.
@@ -162,7 +172,7 @@ pub fn explain_pod(
     config.validate()?;
     let laid = inputs.laid();
     let cluster = cluster_of(&laid, cluster)?;
-    let world = world(config, inputs, cluster);
+    let world = world(config, inputs, cluster).with_preferences();
     let id = match pod.split_once('/') {
         Some((namespace, name)) => world.pod_id(namespace, name),
         None => world.pod_by_uid(&Uid::from(pod)),
@@ -184,6 +194,7 @@ pub fn explain_pod(
         stands_on: pod.node().cloned(),
         refusals,
         leaves_again: leaves_again(&world, id, target),
+        preferences: world.broken_preferences(id, target),
         movability: movers.judge(pod),
         eviction: budgets.can_evict(pod).err(),
     })

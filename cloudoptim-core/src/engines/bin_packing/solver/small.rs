@@ -299,10 +299,10 @@ fn node(model: &Model, offers: &[Node], items: &[(usize, u32)]) -> Option<Node> 
             continue;
         }
         if t.devices.is_empty() {
-            return None; // rules forbid it, and they do on every type
+            return best; // rules forbid it, and they do on every type
         }
     }
-    None
+    best
 }
 
 impl Tries<'_> {
