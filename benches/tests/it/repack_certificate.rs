@@ -499,7 +499,10 @@ fn what_the_solver_proves_is_confirmed_and_forgeries_prove_nothing() {
         let certified = certify(&fleet, &frontier.proofs);
         for point in &frontier.points {
             let bound = certified.within(point.moved);
-            assert!(bound <= point.cost, "seed {seed}: {bound} for {point:#?}");
+            assert!(
+                bound <= point.total(),
+                "seed {seed}: {bound} for {point:#?}"
+            );
             short += usize::from(bound < point.lower_bound);
         }
         met += within(&fleet, &frontier.proofs, &best, seed);

@@ -29,11 +29,12 @@ use super::{Config, missing};
 use crate::decision::MissingEvidence;
 use crate::engines::{EngineError, EngineId, Inputs};
 use crate::model::{
-    Cluster, MicroUsdPerHour, NamespacedName, Node, NodeName, OwnerIndex, Pod, Uid,
+    Cluster, MicroUsdPerHour, NamespacedName, Node, NodeName, OwnerIndex, Pod, TaintEffect, Uid,
 };
 use crate::scheduling::movability::{Movers, node_protections};
 use crate::scheduling::{
-    Budgets, InfeasibleResize, Movability, NodeId, PodId, World, effective_request,
+    Budgets, InfeasibleResize, Movability, NodeId, PodId, PreferencePrices, World,
+    effective_request,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -280,7 +281,8 @@ pub(super) fn solve(
     };
     let shut = shut(&mut world, leave);
     let mut stands = stands(config, inputs, cluster, &mut world);
-    let fine = leaving_fine(&mut stands, &shut, launchables);
+    let most_broken = most_broken(&world, &config.preferences, launchables);
+    let fine = leaving_fine(&mut stands, &shut, launchables, most_broken);
     let missing = missing(cluster);
     if missing.is_some() {
         // What is not known keeps every node.
@@ -405,12 +407,42 @@ fn shut(world: &mut World<'_>, leave: &BTreeSet<String>) -> BTreeSet<NodeId> {
     shut
 }
 
+/// Preferences about nodes cost no more than this, wherever pods stand.
+fn most_broken(
+    world: &World<'_>,
+    prices: &PreferencePrices,
+    launchables: &[Launchable],
+) -> MicroUsdPerHour {
+    if prices.are_zero() {
+        return MicroUsdPerHour::ZERO;
+    }
+    let new = launchables.iter().flat_map(|l| l.zones.values());
+    let nodes = world.nodes().filter_map(|id| world.node(id));
+    let soft = |node: &Node| {
+        let taints = node.taints.iter();
+        let soft = taints.filter(|t| t.effect == TaintEffect::PreferNoSchedule);
+        i64::try_from(soft.count()).unwrap_or(i64::MAX)
+    };
+    let taints = nodes.chain(new.map(|(node, _)| node)).map(soft).max();
+    let taints = prices.per_taint.0.saturating_mul(taints.unwrap_or(0));
+    let pods = world.pods().filter_map(|pod| world.pod(pod));
+    let each = pods.map(|pod| {
+        let wishes = pod.spec.preferred_node_affinity.iter();
+        let weights = wishes.map(|w| i64::from(w.weight.clamp(0, 100)));
+        let weights: i64 = weights.sum();
+        taints.saturating_add(prices.per_weight.0.saturating_mul(weights))
+    });
+    // Little enough to be a price.
+    MicroUsdPerHour(each.fold(0, i64::saturating_add).min(1 << 42))
+}
+
 /// What a node in a zone that is to be left costs beside its price: so much
 /// that any nodes that could be launched in its place are cheaper.
 fn leaving_fine(
     stands: &mut [Stand],
     shut: &BTreeSet<NodeId>,
     launchables: &[Launchable],
+    most_broken: MicroUsdPerHour,
 ) -> MicroUsdPerHour {
     let prices = stands.iter().filter_map(|s| s.price);
     let all: MicroUsdPerHour = prices.sum();
@@ -419,7 +451,7 @@ fn leaving_fine(
     // A pod on a node of its own, for each pod of the node.
     let pods = stands.iter().map(|s| s.movers.len()).max().unwrap_or(0);
     let pods = i64::try_from(pods).unwrap_or(i64::MAX);
-    let fine = all + MicroUsdPerHour(dearest.0.saturating_mul(pods));
+    let fine = all + most_broken + MicroUsdPerHour(dearest.0.saturating_mul(pods));
     for stand in stands.iter_mut().filter(|s| shut.contains(&s.node)) {
         stand.open = false;
         stand.price = stand.price.map(|price| price + fine);

@@ -164,7 +164,9 @@ impl<'a> Board<'a> {
             says(!ports(pod).is_disjoint(&ports(other)), "host port");
             says(avoids(pod, other) || avoids(other, pod), "anti-affinity");
         }
-        for spread in &pod.spec.topology_spread {
+        let hard = WhenUnsatisfiable::DoNotSchedule;
+        let spreads = pod.spec.topology_spread.iter();
+        for spread in spreads.filter(|s| s.when_unsatisfiable == hard) {
             assert_eq!(spread.topology_key, "topology.kubernetes.io/zone");
             let selects = |p: &Pod| {
                 let selector = spread.selector.as_ref().unwrap();
