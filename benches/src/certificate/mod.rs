@@ -484,9 +484,7 @@ fn disliked<'o>(class: &Class, t: usize, offers: impl Iterator<Item = &'o Offeri
         });
     let least = beside.min().unwrap_or(0);
     // What is too much to be scaled is more than any value.
-    least
-        .checked_mul(1 << Certificate::SCALE_BITS)
-        .unwrap_or(u64::MAX)
+    least.saturating_mul(1 << Certificate::SCALE_BITS)
 }
 
 /// Whether a type's devices, all free, serve one item.

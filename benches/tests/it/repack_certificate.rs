@@ -261,7 +261,7 @@ fn drawn(seed: u64) -> Fleet {
         });
     }
     // Every third fleet has places that items dislike.
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         for class in &mut problem.classes {
             let some = |random: &mut Random, n: usize| {
                 let all: Vec<usize> = (0..n).filter(|_| random.below(2) == 0).collect();

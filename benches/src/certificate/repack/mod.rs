@@ -341,8 +341,7 @@ fn disliked(problem: &Problem, items: &[Item], there: impl Fn(&Dislike) -> bool)
             .map(|d| d.cost.0.unsigned_abs());
         let cost = costs.fold(0, u64::saturating_add);
         // What is too much to be scaled is more than any value.
-        cost.checked_mul(1 << Certificate::SCALE_BITS)
-            .unwrap_or(u64::MAX)
+        cost.saturating_mul(1 << Certificate::SCALE_BITS)
     });
     let costs: Vec<u64> = costs.collect();
     if costs.iter().all(|cost| *cost == 0) {
@@ -705,6 +704,10 @@ impl Sale {
     }
 }
 
+/// What rooms of a group have in common: what they accept, about how large they are,
+/// and what items dislike of them.
+type Alike<'r> = (&'r [usize], Vec<u32>, &'r [u64]);
+
 /// Groups of rooms, and the one of each room: those that accept the same and are
 /// of about the same size, to so many binary digits; where that makes too many,
 /// larger steps of size, or what any of them accepts.
@@ -712,7 +715,7 @@ fn grouped(rooms: &[Room], finest: u32) -> (Vec<Group>, Vec<usize>) {
     let coarser = [(true, 3), (true, 0), (false, 2), (false, 0)];
     for (same, step) in [(true, finest)].into_iter().chain(coarser) {
         // What is disliked is never taken together.
-        let mut index: BTreeMap<(&[usize], Vec<u32>, &[u64]), Vec<usize>> = BTreeMap::new();
+        let mut index: BTreeMap<Alike<'_>, Vec<usize>> = BTreeMap::new();
         for (i, (accepts, capacity, disliked)) in rooms.iter().enumerate() {
             let size = |has: &u128| (u128::BITS - has.leading_zeros()).checked_div(step);
             // What accepts nothing needs no table.
