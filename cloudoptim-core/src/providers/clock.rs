@@ -102,3 +102,30 @@ impl KillSwitch for NoKillSwitch {
         Ok(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::ManualClock;
+
+    #[test]
+    fn shares_of_what_is_long_past_or_far_away_are_so_too() {
+        let clock = Arc::new(ManualClock::at(DateTime::UNIX_EPOCH));
+        let after = |span| Deadline::after(clock.clone(), span);
+        clock.advance(TimeDelta::days(30_000));
+        for (span, passed) in [
+            (TimeDelta::MIN, true),
+            (TimeDelta::seconds(-1), true),
+            (TimeDelta::zero(), true),
+            (TimeDelta::seconds(9), false),
+            (TimeDelta::MAX, false),
+        ] {
+            let whole = after(span);
+            assert_eq!(whole.has_passed(), passed, "{span}");
+            for (some, parts) in [(1, 2), (3, 4), (1, 1), (1, 1_000)] {
+                let share = whole.share(some, parts);
+                assert_eq!(share.has_passed(), passed, "{span} {some}/{parts}");
+            }
+        }
+    }
+}

@@ -134,6 +134,17 @@ proptest! {
             prop_assert!(prices.minima.iter().all(|of| of.price == Price::NotTried));
             Ok(())
         })?;
+        // What is compared with a search that was cut has no price.
+        let cut = passed_at(1 + all * part / 100).1;
+        let prices = alone(|| {
+            scenario.ask_until(&policy, Some(&cut), |inputs, uid| {
+                constraint_prices(&config, inputs, uid, &Pricing::default()).unwrap()
+            })
+        });
+        if prices.before.late {
+            prop_assert!(prices.prices.iter().all(|p| p.per_month().is_none()), "{:?}", prices);
+            prop_assert_eq!(prices.together_per_month, None);
+        }
         // A first packing is there even so; more time makes it no dearer.
         let in_time = scenario.ask(|inputs, uid| {
             green_field(&config, inputs, uid, &purchase, &effort).unwrap()

@@ -31,21 +31,27 @@ pub(super) fn better(
         return first;
     }
     let quick = effort.strategies == 1;
-    // The bound is known.
-    let effort = effort.clone().with_bound_labels(0);
     let model = Model::new(problem).until(stop);
     let mut best = first;
     let mut seen: Vec<Problem> = Vec::new();
-    for (name, parts) in [
-        ("preferences kept", Parts::kept(problem)),
+    // The bound is known; but what is made on the way to one of its own makes the
+    // first never dearer than a search to which preferences are rules.
+    for (name, parts, labels) in [
+        (
+            "preferences kept",
+            Parts::kept(problem),
+            effort.bound_labels,
+        ),
         (
             "preferences as the bound keeps them",
             Parts::flowing(problem, &model, effort.bound_pivots),
+            0,
         ),
     ] {
         if stop.is_due() || seen.contains(&parts.problem) {
             continue;
         }
+        let effort = effort.clone().with_bound_labels(labels);
         let found = search::run(&parts.problem, &effort, stop, &mut |_| {
             ControlFlow::Continue(())
         });
