@@ -1,13 +1,17 @@
 //! The eight engines' settings, and the joint run.
 
+use crate::clock::Watch;
 use crate::errors::{ConfigError, chain};
 use crate::plan::{Made, Plan, catalog, from_dict};
 use crate::settings::{SettingsClass, install, settings};
 use crate::snapshot::Snapshot;
-use cloudoptim_core::engines::{self, EngineId};
+use chrono::TimeDelta;
+use cloudoptim_core::engines::{self, EngineId, Inputs};
 use cloudoptim_core::policy::Policy;
+use cloudoptim_core::providers::Deadline;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use std::sync::Arc;
 
 /// Makes one class of settings per engine, and the two functions that must know
 /// them all.
@@ -65,12 +69,17 @@ engines! {
 
 /// Asks the engines and makes one plan of their answers.
 ///
-/// Pure: the same arguments give the same plan, and nothing is changed.
+/// Pure, but for a `deadline`: the same arguments give the same plan, and nothing is
+/// changed.
 ///
 /// `engines` names those that run, as settings such as `Oom(...)` or by name;
 /// by default all eight with their default settings. `policy`, `ledgers` and
 /// `overlay` are dicts of their JSON: what is wanted and forbidden, what earlier
 /// runs saw, and changes laid over the snapshot, that is, a what-if.
+///
+/// With a `deadline` the packing ends its search so long after the call, with the
+/// best that it has; nodes that were not tried say `out_of_time`. What it has by then
+/// depends on the machine. Without one the same arguments give the same bytes.
 ///
 /// >>> import cloudoptim as co
 /// >>> snapshot = co.Snapshot.from_json('{"version": 1, "taken_at": "2026-11-22T02:30:00Z"}')
@@ -86,7 +95,8 @@ engines! {
     engines: "collections.abc.Iterable[Spot | BinPacking | Rightsizing | OfficeHours | GhostProbe | ZombieVolumes | Network | Oom | str] | None" = None,
     policy: "dict[str, typing.Any] | None" = None,
     ledgers: "dict[str, typing.Any] | None" = None,
-    overlay: "dict[str, typing.Any] | None" = None
+    overlay: "dict[str, typing.Any] | None" = None,
+    deadline: "datetime.timedelta | None" = None
 ) -> "Plan")]
 pub(crate) fn optimize(
     snapshot: &Bound<'_, Snapshot>,
@@ -94,7 +104,9 @@ pub(crate) fn optimize(
     policy: Option<&Bound<'_, PyDict>>,
     ledgers: Option<&Bound<'_, PyDict>>,
     overlay: Option<&Bound<'_, PyDict>>,
+    deadline: Option<TimeDelta>,
 ) -> PyResult<Plan> {
+    let deadline = deadline.map(|span| Deadline::after(Arc::new(Watch::start()), span));
     let mut policy: Policy = from_dict("policy", policy)?;
     if let Some(engines) = engines {
         if engines.is_instance_of::<PyString>() {
@@ -123,9 +135,13 @@ pub(crate) fn optimize(
         overlay: from_dict("overlay", overlay)?,
     };
     let catalog = catalog()?;
+    let inputs = Inputs {
+        deadline: deadline.as_ref(),
+        ..made.inputs(catalog)
+    };
     let plan = snapshot
         .py()
-        .detach(|| cloudoptim_core::optimize::optimize(&made.inputs(catalog)))
+        .detach(|| cloudoptim_core::optimize::optimize(&inputs))
         .map_err(|err| ConfigError::new_err(chain(&err)))?;
     Ok(Plan::new(plan, made))
 }

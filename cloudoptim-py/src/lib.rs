@@ -16,6 +16,7 @@
 //! | `annotation` | the Python types of a JSON Schema, for the stubs |
 
 mod annotation;
+mod clock;
 mod convert;
 mod engines;
 mod errors;

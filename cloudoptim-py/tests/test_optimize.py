@@ -237,6 +237,27 @@ def test_an_overlay_is_a_what_if(shop: co.Snapshot, plan: co.Plan) -> None:
     assert co.optimize(shop, overlay=without).fingerprint != plan.fingerprint
 
 
+def test_a_deadline_ends_the_search_of_the_packing(shop: co.Snapshot) -> None:
+    def codes(**keywords: dt.timedelta) -> set[str]:
+        plan = co.optimize(shop, engines=[co.BinPacking()], **keywords)
+        return {reason.code for declined in plan.declined for reason in declined.reasons}
+
+    passed, long = dt.timedelta(0), dt.timedelta(days=300)
+    assert any("out_of_time" in code for code in codes(deadline=passed))
+    assert codes(deadline=long) == codes()
+    assert not any("out_of_time" in code for code in codes())
+    whole = co.optimize(shop, engines=["bin_packing"])
+    assert co.optimize(shop, engines=["bin_packing"], deadline=long).to_json() == whole.to_json()
+
+
+def test_what_pods_prefer_has_a_price_that_is_set() -> None:
+    prices = {"per_weight": 0, "per_taint": 0, "per_spread": 10_000_000}
+    dear = co.BinPacking(preferences=prices)
+    assert dear.preferences == prices
+    with pytest.raises(co.ConfigError, match="preferences.per_spread must be from 0"):
+        co.BinPacking(preferences={"per_spread": -1})
+
+
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
