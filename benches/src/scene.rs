@@ -453,6 +453,20 @@ impl Scene {
                 faults += usize::from(most - least > allowed);
             }
         }
+        // What pods dislike, read off where they are.
+        let mut broken = 0;
+        for (node, held) in held.iter().enumerate().filter(|(n, _)| !gone(*n)) {
+            for (class, n) in held {
+                for dislike in &problem.classes[*class].dislikes {
+                    let there = match node.checked_sub(problem.nodes.len()) {
+                        Some(new) => dislike.types.contains(point.bought[new].node_type),
+                        None => dislike.nodes.contains(node),
+                    };
+                    broken += if there { dislike.cost.0 * n } else { 0 };
+                }
+            }
+        }
+        faults += usize::from(point.preferences.0 != broken);
         let kept = (0..problem.nodes.len()).filter(|n| !gone(*n));
         let prices = kept.filter_map(|n| fleet.holdings[n].price);
         let cost = prices.chain(point.bought.iter().map(|n| n.price)).sum();

@@ -1,7 +1,9 @@
 //! What some pods would rather have, as `--prefer` states it.
 
 use crate::instance::{Assignment, Instance};
-use cloudoptim_core::engines::bin_packing::solver::{Dislike, Mask, Problem};
+use crate::load::TypeRow;
+use crate::scene::Scene;
+use cloudoptim_core::engines::bin_packing::solver::{Dislike, Fleet, Mask, Problem};
 use cloudoptim_core::model::MicroUsdPerHour;
 use std::str::FromStr;
 
@@ -60,6 +62,45 @@ impl Wish {
                 });
             }
         }
+    }
+
+    /// Puts it into the numbers of a scene, in which these types may be bought.
+    pub(crate) fn put_into_fleet(&self, scene: &Scene, buy: &[TypeRow], fleet: &mut Fleet) {
+        let (nodes, types) = self.elsewhere(scene, buy);
+        for (number, class) in fleet.problem.classes.iter_mut().enumerate() {
+            if self.is_of(number) {
+                class.dislikes.push(Dislike {
+                    types: types.clone(),
+                    zones: Mask::All,
+                    nodes: nodes.clone(),
+                    cost: self.cost,
+                });
+            }
+        }
+    }
+
+    /// The fleet in which those that have it come to nothing else.
+    pub(crate) fn as_rule_of_fleet(&self, scene: &Scene, buy: &[TypeRow], fleet: &mut Fleet) {
+        let (nodes, types) = self.elsewhere(scene, buy);
+        let all = scene.nodes.len();
+        for (number, class) in fleet.problem.classes.iter_mut().enumerate() {
+            if self.is_of(number) {
+                class.nodes = Mask::only((0..all).filter(|n| !nodes.contains(*n)));
+                class.types = Mask::only((0..buy.len()).filter(|t| !types.contains(*t)));
+            }
+        }
+    }
+
+    /// Nodes and types that are not what is asked for.
+    fn elsewhere(&self, scene: &Scene, buy: &[TypeRow]) -> (Mask, Mask) {
+        let other = |of: &TypeRow| !of.name.starts_with(&self.prefix);
+        let nodes = scene.nodes.iter().enumerate();
+        let nodes = nodes.filter(|(_, (t, _))| other(&scene.types[*t]));
+        let types = buy.iter().enumerate().filter(|(_, of)| other(of));
+        (
+            Mask::only(nodes.map(|(at, _)| at)),
+            Mask::only(types.map(|(at, _)| at)),
+        )
     }
 
     /// The problem with the wish as a rule, where a pod fits on what it asks for.

@@ -5,11 +5,13 @@ mod anew;
 mod baselines;
 mod decided;
 mod options;
+mod unweighed;
 
 use self::anew::{Anew, anew};
 use self::baselines::{Baseline, Of};
 use self::decided::{Plan, plan};
 use self::options::{Launch, Options};
+use self::unweighed::{Unweighed, beside, unweighed};
 use super::{Usage, complain, json};
 use crate::baseline::yard::{ClusterYard, Habit, SceneYard};
 use crate::certificate::repack::{Certified, certify};
@@ -58,6 +60,9 @@ struct Point {
     claimed_bound: f64,
     /// Over `lower_bound`.
     gap: Option<f64>,
+    /// What pods cost beside where they would rather not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferences: Option<f64>,
     nodes: usize,
     removed: usize,
     launched: usize,
@@ -116,6 +121,13 @@ struct Line {
     nodes_before: usize,
     cost_before: f64,
     cost: f64,
+    /// What pods cost beside where they would rather not be, now and then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferences_before: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferences: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unweighed: Vec<Unweighed>,
     /// However many move; by the harness's own pricing of the proofs.
     lower_bound: f64,
     /// What the engine says.
@@ -319,6 +331,9 @@ fn measure(
         nodes_before: nodes,
         cost_before: answer.cost_before.usd(),
         cost: chosen.cost.usd(),
+        preferences_before: None,
+        preferences: None,
+        unweighed: Vec::new(),
         lower_bound: bound.usd(),
         claimed_bound: answer.lower_bound.usd(),
         gap: gap(chosen.cost, bound),
@@ -433,7 +448,11 @@ fn scene(
         Some(Launch::Copies) => &scene.types,
         Some(Launch::Types) => &small,
     };
-    let fleet = scene.fleet(buy);
+    let mut fleet = scene.fleet(buy);
+    let wish = options.wish.as_ref();
+    if let Some(wish) = wish {
+        wish.put_into_fleet(&scene, buy, &mut fleet);
+    }
     reset_peak();
     let watch = Watch::start();
     let deadline = options.deadline();
@@ -462,9 +481,14 @@ fn scene(
         nodes_before: nodes,
         cost_before: answer.cost_before.usd(),
         cost: chosen.cost.usd(),
+        preferences_before: wish.map(|_| beside(&fleet, None).usd()),
+        preferences: wish.map(|_| chosen.preferences.usd()),
+        unweighed: wish.map_or(Ok(Vec::new()), |wish| {
+            unweighed(&scene, buy, wish, (&fleet, price, bound))
+        })?,
         lower_bound: bound.usd(),
         claimed_bound: answer.lower_bound.usd(),
-        gap: gap(chosen.cost, bound),
+        gap: gap(chosen.total(), bound),
         nodes: count(chosen),
         moves: chosen.moved,
         violations: judged.iter().sum(),
@@ -477,7 +501,7 @@ fn scene(
         unknown_minima: Vec::new(),
         launchable: buy.len(),
         prefix_search: answer.prefix.map(|end| {
-            let points: Vec<_> = answer.points.iter().map(|p| (p.moved, p.cost)).collect();
+            let points: Vec<_> = answer.points.iter().map(|p| (p.moved, p.total())).collect();
             Prefix::new(end, &points, &|moved| certified.within(moved))
         }),
         frontier: answer
@@ -489,7 +513,8 @@ fn scene(
                 cost: p.cost.usd(),
                 lower_bound: certified.within(p.moved).usd(),
                 claimed_bound: p.lower_bound.usd(),
-                gap: gap(p.cost, certified.within(p.moved)),
+                gap: gap(p.total(), certified.within(p.moved)),
+                preferences: wish.map(|_| p.preferences.usd()),
                 nodes: count(p),
                 removed: p.removed.len(),
                 launched: p.bought.len(),
@@ -540,6 +565,7 @@ fn points(
             lower_bound: within(p.moved).usd(),
             claimed_bound: p.lower_bound.usd(),
             gap: gap(p.cost, within(p.moved)),
+            preferences: None,
             nodes: nodes - p.removed.len() + p.launched.len(),
             removed: p.removed.len(),
             launched: p.launched.len(),

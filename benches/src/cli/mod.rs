@@ -94,6 +94,10 @@ options of consolidate:
   --keep-others       no plan moves pods off nodes that stay
   --anew              what the pods would need were there no node yet, bought on
                       demand; judged, too
+  --prefer PREFIX=USD[:PERCENT]
+                      of a scene: so many percent of the classes of pods would
+                      rather be on nodes whose type begins with PREFIX, as in
+                      packing; searches that weigh no preferences come beside
   --deadline-ms N     ends each search N milliseconds after its start, with what
                       it has by then (default: when its work is done)
   --baselines         a line after ours for Karpenter's consolidation, with its

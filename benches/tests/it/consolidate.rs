@@ -53,6 +53,49 @@ fn number(value: &Value, field: &str) -> f64 {
 }
 
 #[test]
+fn a_scene_in_which_pods_prefer_some_nodes_is_weighed_and_certified() {
+    for (price, keep) in [("0.001", ".7"), ("0.01", ".5")] {
+        let wish = format!("m7i={price}:50");
+        let scene = [
+            "consolidate",
+            "--scene",
+            "mixed",
+            "--nodes",
+            "60",
+            "--keep",
+            keep,
+        ];
+        let lines = harness(&[&scene[..], &["--prefer", &wish, "--json"]].concat());
+        let line = &lines[0];
+        assert_eq!(line["violations"], 0);
+        assert_eq!(line["claimed_bound"], line["lower_bound"]);
+        let (before, after) = (
+            number(line, "preferences_before"),
+            number(line, "preferences"),
+        );
+        assert!(before > 0.0 && after >= 0.0);
+        let all = number(line, "cost") + after;
+        assert!(number(line, "lower_bound") <= all);
+        let frontier = line["frontier"].as_array().unwrap();
+        for point in frontier {
+            assert_eq!(point["violations"], 0);
+            let cost = number(point, "cost") + number(point, "preferences");
+            assert!(number(point, "lower_bound") <= cost + 1e-9, "{point}");
+        }
+        let names = line["unweighed"].as_array().unwrap().iter();
+        let names: Vec<&str> = names.map(|of| of["search"].as_str().unwrap()).collect();
+        assert_eq!(names, ["preferences as rules", "preferences ignored"]);
+        let worth = |of: &Value| {
+            let moves = of["moves"].as_f64().unwrap();
+            number(of, "cost") + number(of, "preferences") + moves * 119e-6
+        };
+        for other in line["unweighed"].as_array().unwrap() {
+            assert!(worth(line) <= worth(other) + 1e-9, "{other}");
+        }
+    }
+}
+
+#[test]
 fn the_sample_cluster_has_a_frontier_without_violations() {
     let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/shop");
     let lines = harness(&["consolidate", "--launch", "nothing", "--json", shop]);

@@ -2,6 +2,7 @@
 
 use crate::cli::{Usage, number, value};
 use crate::process::deadline_in;
+use crate::wishes::Wish;
 use cloudoptim_core::input::InputOptions;
 use cloudoptim_core::model::MicroUsdPerHour;
 use cloudoptim_core::providers::Deadline;
@@ -38,6 +39,7 @@ pub(super) struct Options {
     pub(super) keep_unknown_minima: bool,
     pub(super) anew: bool,
     pub(super) baselines: bool,
+    pub(super) wish: Option<Wish>,
     deadline_ms: Option<u32>,
     pub(super) json: bool,
 }
@@ -96,6 +98,10 @@ impl Options {
                 "--keep-unknown-minima" => options.keep_unknown_minima = true,
                 "--anew" => options.anew = true,
                 "--baselines" => options.baselines = true,
+                "--prefer" => {
+                    let wish = value(&arg, &mut args)?.parse();
+                    options.wish = Some(wish.map_err(Usage)?);
+                }
                 "--deadline-ms" => options.deadline_ms = Some(number(&arg, &mut args)?),
                 "--json" => options.json = true,
                 _ if arg.starts_with("--") => {
@@ -113,6 +119,9 @@ impl Options {
             return Err(Usage(format!(
                 "--scene must be uniform, mixed, rightsized or scaled-down, got {scene:?}"
             )));
+        }
+        if options.wish.is_some() && options.scene.is_none() {
+            return Err(Usage("--prefer needs --scene".to_owned()));
         }
         Ok(options)
     }
