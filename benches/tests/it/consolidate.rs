@@ -68,7 +68,8 @@ fn a_scene_in_which_pods_prefer_some_nodes_is_weighed_and_certified() {
         let lines = harness(&[&scene[..], &["--prefer", &wish, "--json"]].concat());
         let line = &lines[0];
         assert_eq!(line["violations"], 0);
-        assert_eq!(line["claimed_bound"], line["lower_bound"]);
+        // Our own pricing knows whole items, and may prove more.
+        assert!(number(line, "claimed_bound") <= number(line, "lower_bound"));
         let (before, after) = (
             number(line, "preferences_before"),
             number(line, "preferences"),
