@@ -238,8 +238,8 @@ def test_an_overlay_is_a_what_if(shop: co.Snapshot, plan: co.Plan) -> None:
 
 
 def test_a_deadline_ends_the_search_of_the_packing(shop: co.Snapshot) -> None:
-    def codes(**keywords: dt.timedelta) -> set[str]:
-        plan = co.optimize(shop, engines=[co.BinPacking()], **keywords)
+    def codes(deadline: dt.timedelta | None = None) -> set[str]:
+        plan = co.optimize(shop, engines=[co.BinPacking()], deadline=deadline)
         return {reason.code for declined in plan.declined for reason in declined.reasons}
 
     passed, long = dt.timedelta(0), dt.timedelta(days=300)

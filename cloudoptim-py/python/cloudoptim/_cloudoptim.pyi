@@ -189,6 +189,15 @@ class BinPacking:
         """
 
     @property
+    def preferences(self) -> dict[str, typing.Any]:
+        """What it costs that a pod stands where it would rather not: preferred
+        affinities, `PreferNoSchedule` taints and `ScheduleAnyway` spreads. None of
+        them forbids a place; of two plans the one goes ahead that saves more above
+        this, and a node that saves less than its pods' moves add to it stays.
+        Default 0: they are ignored. 0 to 10 dollars an hour each.
+        """
+
+    @property
     def moves(self) -> dict[str, typing.Any]:
         """What a move may lose."""
 
@@ -201,13 +210,13 @@ class BinPacking:
     def __hash__(self, /) -> int:
         ...
 
-    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_workload_zone_share_percent: int=100, headroom: list[dict[str, typing.Any]]=..., max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, moves_from_kept: bool=True, launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=10, stated_room: dict[str, typing.Any]=..., extra_per_node: int=0, marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=False, max_node_vcpus: int=64, min_nodes: int=3, spot_percent: int=0, spot_percent_of: list[dict[str, typing.Any]]=..., spot_prices: list[dict[str, typing.Any]]=..., spot_prices_as_of: datetime.datetime | None=None, max_spot_price_age_hours: int=24, moves: dict[str, typing.Any]=...) -> BinPacking:
+    def __new__(cls, *, min_node_age_minutes: int=30, cooldown_minutes: int=30, min_saving_per_month: int=5000000, headroom_percent: int=5, max_workload_share_percent: int=50, max_workload_zone_share_percent: int=100, headroom: list[dict[str, typing.Any]]=..., max_nodes: int=100, price_per_move: int=119, max_evictions_in_flight: int=10, max_disrupted_percent: int=10, max_temporary_cordons: int=20, moves_from_kept: bool=True, launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=10, stated_room: dict[str, typing.Any]=..., extra_per_node: int=0, marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=False, max_node_vcpus: int=64, min_nodes: int=3, spot_percent: int=0, spot_percent_of: list[dict[str, typing.Any]]=..., spot_prices: list[dict[str, typing.Any]]=..., spot_prices_as_of: datetime.datetime | None=None, max_spot_price_age_hours: int=24, preferences: dict[str, typing.Any]=..., moves: dict[str, typing.Any]=...) -> BinPacking:
         ...
 
     def __repr__(self, /) -> str:
         ...
 
-    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_workload_zone_share_percent: int=..., headroom: list[dict[str, typing.Any]]=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., moves_from_kept: bool=..., launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=..., stated_room: dict[str, typing.Any]=..., extra_per_node: int=..., marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=..., max_node_vcpus: int=..., min_nodes: int=..., spot_percent: int=..., spot_percent_of: list[dict[str, typing.Any]]=..., spot_prices: list[dict[str, typing.Any]]=..., spot_prices_as_of: datetime.datetime | None=..., max_spot_price_age_hours: int=..., moves: dict[str, typing.Any]=...) -> BinPacking:
+    def replace(self, *, min_node_age_minutes: int=..., cooldown_minutes: int=..., min_saving_per_month: int=..., headroom_percent: int=..., max_workload_share_percent: int=..., max_workload_zone_share_percent: int=..., headroom: list[dict[str, typing.Any]]=..., max_nodes: int=..., price_per_move: int=..., max_evictions_in_flight: int=..., max_disrupted_percent: int=..., max_temporary_cordons: int=..., moves_from_kept: bool=..., launch_through: list[typing.Literal['node_pools', 'node_groups', 'auto_scaling_groups', 'launch_templates']]=..., max_surge_percent: int=..., stated_room: dict[str, typing.Any]=..., extra_per_node: int=..., marginal_prices: list[dict[str, typing.Any]]=..., assume_no_commitments: bool=..., max_node_vcpus: int=..., min_nodes: int=..., spot_percent: int=..., spot_percent_of: list[dict[str, typing.Any]]=..., spot_prices: list[dict[str, typing.Any]]=..., spot_prices_as_of: datetime.datetime | None=..., max_spot_price_age_hours: int=..., preferences: dict[str, typing.Any]=..., moves: dict[str, typing.Any]=...) -> BinPacking:
         """These settings with some of them changed."""
 
     def to_dict(self, /) -> dict[str, typing.Any]:
@@ -1236,15 +1245,20 @@ class ZombieVolumes:
     def to_dict(self, /) -> dict[str, typing.Any]:
         """All settings as plain JSON: `Class(**x.to_dict()) == x`."""
 
-def optimize(snapshot: Snapshot, /, *, engines: collections.abc.Iterable[Spot | BinPacking | Rightsizing | OfficeHours | GhostProbe | ZombieVolumes | Network | Oom | str] | None=None, policy: dict[str, typing.Any] | None=None, ledgers: dict[str, typing.Any] | None=None, overlay: dict[str, typing.Any] | None=None) -> Plan:
+def optimize(snapshot: Snapshot, /, *, engines: collections.abc.Iterable[Spot | BinPacking | Rightsizing | OfficeHours | GhostProbe | ZombieVolumes | Network | Oom | str] | None=None, policy: dict[str, typing.Any] | None=None, ledgers: dict[str, typing.Any] | None=None, overlay: dict[str, typing.Any] | None=None, deadline: datetime.timedelta | None=None) -> Plan:
     """Asks the engines and makes one plan of their answers.
 
-    Pure: the same arguments give the same plan, and nothing is changed.
+    Pure, but for a `deadline`: the same arguments give the same plan, and nothing is
+    changed.
 
     `engines` names those that run, as settings such as `Oom(...)` or by name;
     by default all eight with their default settings. `policy`, `ledgers` and
     `overlay` are dicts of their JSON: what is wanted and forbidden, what earlier
     runs saw, and changes laid over the snapshot, that is, a what-if.
+
+    With a `deadline` the packing ends its search so long after the call, with the
+    best that it has; nodes that were not tried say `out_of_time`. What it has by then
+    depends on the machine. Without one the same arguments give the same bytes.
 
     >>> import cloudoptim as co
     >>> snapshot = co.Snapshot.from_json('{"version": 1, "taken_at": "2026-11-22T02:30:00Z"}')
