@@ -34,12 +34,18 @@ pub(super) fn better(
     let model = Model::new(problem).until(stop);
     let mut best = first;
     let mut seen: Vec<Problem> = Vec::new();
-    // The bound is known; but what is made on the way to one of its own makes the
-    // first never dearer than a search to which preferences are rules.
+    // The bound is known; but with what is made on the way to one of their own the
+    // first two are never dearer than searches to which preferences are rules, or
+    // nothing.
     for (name, parts, labels) in [
         (
             "preferences kept",
             Parts::kept(problem),
+            effort.bound_labels,
+        ),
+        (
+            "preferences ignored",
+            Parts::without(problem),
             effort.bound_labels,
         ),
         (
@@ -56,7 +62,7 @@ pub(super) fn better(
             ControlFlow::Continue(())
         });
         seen.push(parts.problem.clone());
-        let found = parts.back(found);
+        let found = parts.back(problem, found);
         best.work.strategies += found.work.strategies;
         best.work.placements += found.work.placements;
         best.work.pivots += found.work.pivots;
@@ -187,8 +193,20 @@ impl Parts {
         }
     }
 
-    /// A solution in the classes of the whole.
-    fn back(&self, mut solution: Solution) -> Solution {
+    /// As if nobody disliked anything.
+    fn without(problem: &Problem) -> Self {
+        let mut free = problem.clone();
+        for class in &mut free.classes {
+            class.dislikes.clear();
+        }
+        Self {
+            of: (0..free.classes.len()).collect(),
+            problem: free,
+        }
+    }
+
+    /// A solution in the classes of the whole, with what items dislike there.
+    fn back(&self, whole: &Problem, mut solution: Solution) -> Solution {
         let merged = |items: &mut Vec<Placed>| {
             let mut counts: BTreeMap<(usize, Vec<usize>), u32> = BTreeMap::new();
             for item in items.drain(..) {
@@ -212,6 +230,18 @@ impl Parts {
             unplaced.class = self.of[unplaced.class];
         }
         solution.nodes.sort();
+        let new = solution.nodes.iter().flat_map(|node| {
+            let items = node.items.iter();
+            items.map(|item| {
+                let class = &whole.classes[item.class];
+                class.extra(node.node_type, node.zone) * i64::from(item.count)
+            })
+        });
+        let old = solution.reused.iter().flat_map(|node| {
+            let items = node.items.iter();
+            items.map(|item| whole.classes[item.class].extra_on(node.node) * i64::from(item.count))
+        });
+        solution.preferences = MicroUsdPerHour(new.chain(old).sum());
         solution
     }
 }

@@ -4,7 +4,8 @@
 //! where they come to is counted for each point, and guides it where points are
 //! compared. Here the same is done with fleets whose items may come only to places
 //! that cost them no more beside than the one where they stand, or than a part of
-//! what they are worth; the frontier keeps the best of all.
+//! what they are worth, and with the fleet as if nobody disliked anything, of which
+//! more can be proven; the frontier keeps the best of all.
 
 use super::super::grid::gcd;
 use super::super::preferences::{Places, in_parts};
@@ -27,7 +28,7 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort, stop: &Stop) -> Frontier
     if !movable.any(|(class, n)| *n > 0 && classes.get(*class).is_some_and(costs)) {
         return sweep::run(fleet, effort, stop);
     }
-    let mut frontier = sweep::run(fleet, effort, &stop.share(2));
+    let mut frontier = sweep::run(fleet, effort, &stop.share(3));
     let worth = |class: usize| -> i64 {
         let values = frontier
             .proofs
@@ -40,15 +41,22 @@ pub(super) fn run(fleet: &Fleet, effort: &RepackEffort, stop: &Stop) -> Frontier
     let kept = Cut::new(fleet, |_, home| home);
     let dear = Cut::new(fleet, |class, home| worth[class].max(home));
     let again = dear.fleet != kept.fleet;
-    for (cut, share) in [(kept, 2), (dear, 1)] {
-        if stop.is_due() || (share == 1 && !again) {
+    let free = Cut::without(fleet);
+    for (at, (cut, share)) in [(&free, 3), (&kept, 2), (&dear, 1)].into_iter().enumerate() {
+        if stop.is_due() || (at == 2 && !again) {
             continue;
         }
         let found = sweep::run(&cut.fleet, effort, &stop.share(share));
         frontier.work_limit |= found.work_limit;
         frontier.late |= found.late;
+        if at == 0 {
+            // What costs no less without what items dislike costs no less with it.
+            frontier.lower_bound = frontier.lower_bound.max(found.lower_bound);
+            frontier.proofs.extend(found.proofs);
+            frontier.proofs.sort_by_key(|proof| proof.per_move);
+        }
         for point in found.points {
-            let point = cut.back(point);
+            let point = cut.back(fleet, point);
             let beats = |a: &Point, b: &Point| a.total() <= b.total() && a.moved <= b.moved;
             if !frontier.points.iter().any(|p| beats(p, &point)) {
                 frontier.points.retain(|p| !beats(&point, p));
@@ -97,6 +105,8 @@ struct Cut {
     fleet: Fleet,
     /// Class of each part.
     of: Vec<usize>,
+    /// What is told of its points.
+    name: &'static str,
 }
 
 impl Cut {
@@ -157,11 +167,28 @@ impl Cut {
             present.retain(|_, n| *n > 0);
             node.present = present.into_iter().collect();
         }
-        Self { fleet: cut, of }
+        Self {
+            fleet: cut,
+            of,
+            name: "preferences kept",
+        }
     }
 
-    /// A point in the classes of the whole.
-    fn back(&self, mut point: Point) -> Point {
+    /// The fleet as if nobody disliked anything.
+    fn without(fleet: &Fleet) -> Self {
+        let mut free = fleet.clone();
+        for class in &mut free.problem.classes {
+            class.dislikes.clear();
+        }
+        Self {
+            of: (0..free.problem.classes.len()).collect(),
+            fleet: free,
+            name: "preferences ignored",
+        }
+    }
+
+    /// A point in the classes of the whole, with what items dislike there.
+    fn back(&self, whole: &Fleet, mut point: Point) -> Point {
         let mut moves: BTreeMap<(usize, usize, Place), u32> = BTreeMap::new();
         for m in &point.moves {
             *moves.entry((m.from, self.of[m.class], m.to)).or_default() += m.count;
@@ -190,9 +217,33 @@ impl Cut {
                 })
                 .collect();
         }
-        point.found_by = format!("preferences kept: {}", point.found_by);
+        point.found_by = format!("{}: {}", self.name, point.found_by);
+        point.preferences = MicroUsdPerHour(beside(whole, &point));
         point
     }
+}
+
+/// What items that may move dislike of where a point puts them.
+fn beside(fleet: &Fleet, point: &Point) -> i64 {
+    let classes = &fleet.problem.classes;
+    let mut sum: i64 = 0;
+    for (node, holding) in fleet.holdings.iter().enumerate() {
+        for (class, n) in &holding.movable {
+            sum += classes[*class].extra_on(node) * i64::from(*n);
+        }
+    }
+    for moved in &point.moves {
+        let class = &classes[moved.class];
+        let there = match moved.to {
+            Place::Node(node) => class.extra_on(node),
+            Place::Bought(at) => point
+                .bought
+                .get(at)
+                .map_or(0, |new| class.extra(new.node_type, new.zone)),
+        };
+        sum += (there - class.extra_on(moved.from)) * i64::from(moved.count);
+    }
+    sum
 }
 
 /// The class, only where a place costs it no more beside.
