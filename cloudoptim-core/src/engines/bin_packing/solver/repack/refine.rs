@@ -30,8 +30,11 @@ const REMEMBERED: usize = 6;
 /// What it may take for each node to bring room together once.
 const GATHERING: u64 = 1_200;
 
-/// Work for each node is reckoned for as many as this at the least.
+/// Work for each node is reckoned for as many as this at the least, and of small
+/// clusters for so many times their nodes, but no fewer than a few.
 const NODES: usize = 1_400;
+const TIMES: usize = 7;
+const SOME: usize = 600;
 
 /// Nodes tried one after the other in vain, once room was brought together.
 pub(super) const IN_VAIN: usize = 24;
@@ -93,7 +96,9 @@ impl Sweep<'_> {
 
     /// So much work for each node, and never more than a part of all that is left.
     fn share(&self, each: u64) -> u64 {
-        let nodes = self.base.price.len().max(NODES) as u64;
+        let nodes = self.base.price.len();
+        let least = nodes.saturating_mul(TIMES).clamp(SOME, NODES);
+        let nodes = nodes.max(least) as u64;
         let all = self.effort.placements / 16;
         all.min(each.saturating_mul(nodes))
     }
