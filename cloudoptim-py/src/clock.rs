@@ -11,7 +11,7 @@ pub(crate) struct Watch(Instant);
 
 impl Watch {
     /// Starts now.
-    #[allow(clippy::disallowed_methods)] // somebody has to look
+    #[allow(clippy::disallowed_methods)] // the core reads no clock: this one is what a deadline is told by
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }

@@ -272,6 +272,9 @@ impl World<'_> {
     /// Pods that belong to their node (of a DaemonSet, or static) have no
     /// choice, and those that are being deleted are going: neither is counted.
     pub fn preferences_cost(&self, prices: &PreferencePrices) -> MicroUsdPerHour {
+        if prices.are_zero() {
+            return MicroUsdPerHour::ZERO;
+        }
         let pods = self.pods.iter().enumerate();
         let choosing = pods.filter(|(_, p)| {
             let controller = p.pod.meta.controller();

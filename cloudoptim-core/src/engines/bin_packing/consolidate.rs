@@ -566,7 +566,7 @@ impl Start<'_, '_> {
 }
 
 impl Start<'_, '_> {
-    /// Pods of a node that goes which break more of what they prefer than before.
+    /// Pods that move for a node to go, and break more of what they prefer than before.
     fn broken_by(&self, world: &World<'_>, going: &Going<'_, '_>) -> Option<Reason> {
         let prices = &self.config.preferences;
         if prices.are_zero() {
@@ -577,10 +577,9 @@ impl Start<'_, '_> {
             Some(world.preference_cost(prices, pod, place))
         };
         let (mut pods, mut costs) = (0, MicroUsdPerHour::ZERO);
-        for moved in &going.moves {
-            let Some(pod) = world.pod_by_uid(&moved.uid) else {
-                continue;
-            };
+        let own = going.moves.iter();
+        let own = own.filter_map(|moved| world.pod_by_uid(&moved.uid));
+        for pod in own.chain(going.made.iter().map(|shift| shift.pod)) {
             let before = cost(&self.world, pod).unwrap_or_default();
             let more = cost(world, pod).unwrap_or_default() - before;
             if more > MicroUsdPerHour::ZERO {

@@ -107,7 +107,8 @@ fn against(
 }
 
 /// Says what stands between a pod and a node: every hard rule that fails, with
-/// its facts, soft preferences that it would break, what keeps the pod where it is, and what its budgets say.
+/// its facts, soft preferences that it would break, what keeps the pod where it is,
+/// and what its budgets say.
 ///
 /// `pod` is `namespace/name`, or a uid. The pod is judged with every other one
 /// where it is; on its own node the answer says whether it would come back.

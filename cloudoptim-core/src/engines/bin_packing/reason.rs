@@ -42,7 +42,8 @@ pub enum Reason {
         /// The nodes. Each is closed while they leave, and opened again.
         nodes: Vec<NodeName>,
     },
-    /// It goes, and saves more than what its pods would rather have is worth.
+    /// It goes, and saves more than what pods that move for it would rather have is
+    /// worth.
     BreaksPreferences {
         /// Pods that break more of what they prefer than before.
         pods: u64,
@@ -311,7 +312,7 @@ impl fmt::Display for Reason {
             }
             Self::BreaksPreferences { pods, preferences } => write!(
                 f,
-                "{pods} of its pods stand where they would rather not then, which counts as {preferences}"
+                "{pods} pods stand where they would rather not then, which counts as {preferences}"
             ),
             Self::MakesRoom { pods, nodes } => {
                 let nodes = names(nodes);

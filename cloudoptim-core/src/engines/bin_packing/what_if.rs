@@ -284,10 +284,8 @@ impl<'b> Base<'b> {
         all.extend(self.freed_unpriced(&question));
         all.sort();
         all.dedup();
-        let direction = Change::direction_of(changes);
-        // With a rule less, other nodes may count for where pods would rather stand.
-        let alike = self.config.preferences.per_spread == MicroUsdPerHour::ZERO;
-        if left.is_empty() && alike {
+        let direction = self.direction_of(changes);
+        if left.is_empty() {
             meet(&mut before, &mut after, direction);
             if question.config.preferences.are_zero() {
                 after.preferences = MicroUsdPerHour::ZERO;
@@ -316,6 +314,17 @@ impl<'b> Base<'b> {
             left,
             missing: all,
         })
+    }
+
+    /// What changes can do to the cheapest repacking. Without node rules of pods other
+    /// nodes count for their soft spreads, which may then be broken where they were not.
+    fn direction_of(&self, changes: &[Change]) -> Direction {
+        let frees = |change: &Change| matches!(change, Change::DropNodeRules { .. });
+        let counts = self.config.preferences.per_spread > MicroUsdPerHour::ZERO;
+        if counts && changes.iter().any(frees) {
+            return Direction::Either;
+        }
+        Change::direction_of(changes)
     }
 
     /// Nodes without a price that could go, or would have to, only with the

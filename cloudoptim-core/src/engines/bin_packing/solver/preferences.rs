@@ -14,7 +14,7 @@ use super::search;
 use super::solution::{Effort, Placed, Progress, Solution, Stopped};
 use super::stop::Stop;
 use crate::model::MicroUsdPerHour;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 /// The same packing, or one that costs less with what items dislike.
@@ -118,7 +118,7 @@ struct Parts {
 impl Parts {
     /// Every class where that costs it least, as far as sizes tell.
     fn kept(problem: &Problem) -> Self {
-        Self::new(problem, |class| {
+        Self::new(problem, |_, class| {
             let least = Places::new(problem, class).least();
             vec![(class.count, least)]
         })
@@ -132,12 +132,9 @@ impl Parts {
             let extra = model.types[*ty].extra(*shape);
             *flow[*shape].entry(extra).or_default() += amount;
         }
-        let shape_of = |class: &Class| {
-            let index = problem.classes.iter().position(|c| c.id == class.id)?;
-            Some(model.kinds[*model.kind_of_class.get(index)?].shape)
-        };
-        Self::new(problem, |class| {
-            let flow = shape_of(class).map(|shape| &flow[shape]);
+        let shape_of = |class: usize| Some(model.kinds[*model.kind_of_class.get(class)?].shape);
+        Self::new(problem, |index, class| {
+            let flow = shape_of(index).map(|shape| &flow[shape]);
             let flow: Vec<(i64, f64)> = flow.into_iter().flatten().map(|(e, f)| (*e, *f)).collect();
             let all: f64 = flow.iter().map(|(_, f)| f).sum();
             if all <= 0.0 {
@@ -162,7 +159,8 @@ impl Parts {
 
     /// `cut` gives the parts of a class: how many, and what a place may cost them
     /// beside.
-    fn new(problem: &Problem, cut: impl Fn(&Class) -> Vec<(u32, i64)>) -> Self {
+    fn new(problem: &Problem, cut: impl Fn(usize, &Class) -> Vec<(u32, i64)>) -> Self {
+        let ids: BTreeSet<&str> = problem.classes.iter().map(|c| c.id.as_str()).collect();
         let mut classes: Vec<Class> = problem.classes.clone();
         let mut of: Vec<usize> = (0..classes.len()).collect();
         for (index, class) in problem.classes.iter().enumerate() {
@@ -170,7 +168,7 @@ impl Parts {
                 continue;
             }
             let places = Places::new(problem, class);
-            for (at, (count, most)) in cut(class).into_iter().enumerate() {
+            for (at, (count, most)) in cut(index, class).into_iter().enumerate() {
                 let part = Class {
                     count,
                     ..places.within(problem, class, most)
@@ -180,7 +178,7 @@ impl Parts {
                     continue;
                 }
                 let mut id = format!("{}/{at}", class.id);
-                while problem.classes.iter().any(|c| c.id == id) {
+                while ids.contains(id.as_str()) {
                     id.push('\'');
                 }
                 of.push(index);

@@ -15,7 +15,7 @@ use super::super::stop::Stop;
 use super::sweep;
 use super::{Fleet, Frontier, Place, Point, Relocation, RepackEffort};
 use crate::model::MicroUsdPerHour;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A place that costs an item more beside than this part of what it is worth is
 /// hardly ever worth it.
@@ -124,6 +124,7 @@ impl Cut {
                 }
             }
         }
+        let ids: BTreeSet<&str> = problem.classes.iter().map(|c| c.id.as_str()).collect();
         let mut classes = problem.classes.clone();
         let mut of: Vec<usize> = (0..classes.len()).collect();
         for (index, class) in problem.classes.iter().enumerate() {
@@ -134,7 +135,7 @@ impl Cut {
                     continue;
                 }
                 let mut id = format!("{}/{at}", class.id);
-                while classes.iter().any(|c| c.id == id) {
+                while ids.contains(id.as_str()) {
                     id.push('\'');
                 }
                 *part = classes.len();
