@@ -510,6 +510,36 @@ fn gap(cost: f64, bound: f64) -> Option<f64> {
     (bound > 0.0).then(|| cost / bound - 1.0)
 }
 
+/// The line of one packing by other rules.
+fn baseline(
+    baseline: &'static str,
+    instance: &Instance,
+    assignment: &Assignment,
+    cost: i64,
+    broken: Option<i64>,
+    bound: f64,
+    seconds: f64,
+) -> Baseline {
+    let violations = check::violations(instance, assignment, cost);
+    let (cost, broken) = (cost as f64 / 1e6, broken.map(|b| b as f64 / 1e6));
+    let gap = gap(cost + broken.unwrap_or(0.0), bound);
+    Baseline {
+        instance: instance.name.clone(),
+        baseline,
+        pods: instance.pods.len(),
+        nodes: assignment.nodes.len(),
+        cost,
+        preferences: broken,
+        gap: gap.filter(|_| assignment.unplaced.is_empty()),
+        violations: violations.len(),
+        unplaced: assignment.unplaced.len(),
+        pods_per_second: instance.pods.len() as f64 / seconds.max(1e-9),
+        seconds,
+        load_average: load_average(),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
 /// The same pods by the rules of others.
 fn baselines(instance: &Instance, wish: Option<&Wish>, bound: f64) -> Vec<Baseline> {
     type Rule = fn(&Instance) -> Assignment;
@@ -519,33 +549,16 @@ fn baselines(instance: &Instance, wish: Option<&Wish>, bound: f64) -> Vec<Baseli
     ];
     rules
         .into_iter()
-        .map(|(baseline, rule)| {
+        .map(|(name, rule)| {
             let watch = Watch::start();
             let assignment = rule(instance);
             let seconds = watch.seconds();
             let cost = provision::cost(instance, &assignment);
-            let violations = check::violations(instance, &assignment, cost);
-            let cost = cost as f64 / 1e6;
             let broken = wish.map(|wish| {
                 let (_, groups) = instance.problem();
-                wish.broken(instance, &assignment, &groups) as f64 / 1e6
+                wish.broken(instance, &assignment, &groups)
             });
-            Baseline {
-                preferences: broken,
-                instance: instance.name.clone(),
-                baseline,
-                pods: instance.pods.len(),
-                nodes: assignment.nodes.len(),
-                cost,
-                gap: gap(cost + broken.unwrap_or(0.0), bound)
-                    .filter(|_| assignment.unplaced.is_empty()),
-                violations: violations.len(),
-                unplaced: assignment.unplaced.len(),
-                pods_per_second: instance.pods.len() as f64 / seconds.max(1e-9),
-                seconds,
-                load_average: load_average(),
-                version: env!("CARGO_PKG_VERSION"),
-            }
+            baseline(name, instance, &assignment, cost, broken, bound, seconds)
         })
         .collect()
 }
@@ -557,7 +570,7 @@ fn unweighed(instance: &Instance, wish: &Wish, bound: f64) -> Vec<Baseline> {
         ("preferences as rules", true),
         ("preferences ignored", false),
     ];
-    let lines = both.into_iter().filter_map(|(baseline, rule)| {
+    let lines = both.into_iter().filter_map(|(name, rule)| {
         let (mut problem, groups) = instance.problem();
         if rule {
             wish.as_rule(instance, &mut problem);
@@ -566,24 +579,16 @@ fn unweighed(instance: &Instance, wish: &Wish, bound: f64) -> Vec<Baseline> {
         let solution = solve(&problem, &Effort::default()).ok()?;
         let seconds = watch.seconds();
         let assignment = instance.assignment(&solution, &groups);
-        let violations = check::violations(instance, &assignment, solution.cost.0);
-        let broken = wish.broken(instance, &assignment, &groups) as f64 / 1e6;
-        let cost = solution.cost.usd();
-        Some(Baseline {
-            instance: instance.name.clone(),
-            baseline,
-            pods: instance.pods.len(),
-            nodes: assignment.nodes.len(),
-            cost,
-            preferences: Some(broken),
-            gap: gap(cost + broken, bound).filter(|_| assignment.unplaced.is_empty()),
-            violations: violations.len(),
-            unplaced: assignment.unplaced.len(),
-            pods_per_second: instance.pods.len() as f64 / seconds.max(1e-9),
+        let broken = wish.broken(instance, &assignment, &groups);
+        Some(baseline(
+            name,
+            instance,
+            &assignment,
+            solution.cost.0,
+            Some(broken),
+            bound,
             seconds,
-            load_average: load_average(),
-            version: env!("CARGO_PKG_VERSION"),
-        })
+        ))
     });
     lines.collect()
 }

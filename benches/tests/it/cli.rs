@@ -4,7 +4,7 @@ use crate::{folder, gzip};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const OPENB: &str = "name,cpu_milli,memory_mib,gpu,gpu_milli\n\
@@ -208,16 +208,21 @@ fn a_packing_line_has_every_field() {
     assert!(fields.contains_key("peak_rss_mb"));
 }
 
-#[test]
-fn a_limit_of_a_packing_has_a_price_that_the_harness_confirms() {
-    let folder = folder("limit");
+/// Files of three pods, each of which fills a node, and of a cheap type and a dear one.
+fn three_that_fill_a_node(folder: &Path) -> (PathBuf, PathBuf) {
     let (pods, types) = (folder.join("pods_x.csv"), folder.join("types.csv"));
-    // Each fills a node.
     let header = OPENB.lines().next().unwrap();
     let three = ["a", "b", "c"].map(|name| format!("{name},1500,1024,0,0\n"));
     fs::write(&pods, format!("{header}\n{}", three.concat())).unwrap();
     let dear = "dear,2000,4096,10,0.15";
     fs::write(&types, format!("{TYPES}{dear}\n")).unwrap();
+    (pods, types)
+}
+
+#[test]
+fn a_limit_of_a_packing_has_a_price_that_the_harness_confirms() {
+    let folder = folder("limit");
+    let (pods, types) = three_that_fill_a_node(&folder);
     let run = |more: &[&str]| {
         let args = ["packing", "--types", text(&types), text(&pods)];
         let output = harness(&[&args[..], more].concat());
@@ -243,13 +248,7 @@ fn a_limit_of_a_packing_has_a_price_that_the_harness_confirms() {
 #[test]
 fn what_pods_prefer_is_weighed_against_what_it_costs() {
     let folder = folder("prefer");
-    let (pods, types) = (folder.join("pods_x.csv"), folder.join("types.csv"));
-    let header = OPENB.lines().next().unwrap();
-    // Each fills a node.
-    let three = ["a", "b", "c"].map(|name| format!("{name},1500,1024,0,0\n"));
-    fs::write(&pods, format!("{header}\n{}", three.concat())).unwrap();
-    let dear = "dear,2000,4096,10,0.15";
-    fs::write(&types, format!("{TYPES}{dear}\n")).unwrap();
+    let (pods, types) = three_that_fill_a_node(&folder);
     let run = |wish: &str| {
         let options = ["--types", text(&types), "--baselines", "--prefer", wish];
         let args = [&["packing"], &options[..], &[text(&pods)]].concat();

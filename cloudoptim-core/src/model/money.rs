@@ -20,6 +20,12 @@ macro_rules! money {
             /// Nothing to pay. Never a stand-in for an unknown price.
             pub const ZERO: Self = Self(0);
 
+            /// Whether it is nothing.
+            #[must_use]
+            pub const fn is_zero(&self) -> bool {
+                self.0 == 0
+            }
+
             /// Rounds dollars to the nearest micro-dollar; `None` unless finite and in range.
             pub fn from_usd(usd: f64) -> Option<Self> {
                 let micro = (usd * 1e6).round();

@@ -91,7 +91,7 @@ pub struct RepackingPoint {
     pub cost: MicroUsdPerHour,
     /// What it costs that pods stand where they would rather not then, at the
     /// [prices](Config::preferences) that are set.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "MicroUsdPerHour::is_zero")]
     pub preferences: MicroUsdPerHour,
     /// Pods that move.
     pub moved: u64,
@@ -105,10 +105,6 @@ pub struct RepackingPoint {
     pub moves: Vec<Moved>,
     /// How it was found.
     pub found_by: String,
-}
-
-fn is_zero(cost: &MicroUsdPerHour) -> bool {
-    *cost == MicroUsdPerHour::ZERO
 }
 
 impl RepackingPoint {

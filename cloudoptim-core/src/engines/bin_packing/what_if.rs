@@ -31,7 +31,7 @@ pub struct Side {
     pub cost: MicroUsdPerHour,
     /// What it costs that pods stand where they would rather not then, at the
     /// [prices](Config::preferences) that are set.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "MicroUsdPerHour::is_zero")]
     pub preferences: MicroUsdPerHour,
     /// No repacking costs less, `preferences` included.
     pub lower_bound: MicroUsdPerHour,
@@ -51,10 +51,6 @@ pub struct Side {
     /// Whether the [deadline](Inputs::deadline) did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
-}
-
-fn is_zero(cost: &MicroUsdPerHour) -> bool {
-    *cost == MicroUsdPerHour::ZERO
 }
 
 impl Side {

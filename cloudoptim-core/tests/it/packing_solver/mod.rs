@@ -6,6 +6,7 @@ mod deadline;
 mod free;
 mod limits;
 mod naive;
+mod preferring;
 mod properties;
 mod repack;
 #[cfg(feature = "parallel")]

@@ -114,22 +114,7 @@ pub(crate) fn faults(problem: &Problem, solution: &Solution) -> Vec<String> {
             faults.push(format!("the use of {} is stated as {stated:?}", limit.id));
         }
     }
-    let mut beside = 0;
-    for reused in &solution.reused {
-        for item in &reused.items {
-            for dislike in &problem.classes[item.class].dislikes {
-                if dislike.nodes.contains(reused.node) {
-                    beside += dislike.cost.0 * i64::from(item.count);
-                }
-            }
-        }
-    }
-    for node in &solution.nodes {
-        for item in &node.items {
-            beside += disliked(&problem.classes[item.class], node.node_type, node.zone)
-                * i64::from(item.count);
-        }
-    }
+    let beside = disliked_by(problem, solution);
     if beside != solution.preferences.0 {
         let stated = solution.preferences.0;
         faults.push(format!("dislikes of {beside} are stated as {stated}"));
@@ -147,6 +132,27 @@ pub(crate) fn faults(problem: &Problem, solution: &Solution) -> Vec<String> {
     }
     rules(problem, &nodes, &mut faults);
     faults
+}
+
+/// What all items of a solution dislike of where they are.
+pub(super) fn disliked_by(problem: &Problem, solution: &Solution) -> i64 {
+    let mut beside = 0;
+    for reused in &solution.reused {
+        for item in &reused.items {
+            for dislike in &problem.classes[item.class].dislikes {
+                if dislike.nodes.contains(reused.node) {
+                    beside += dislike.cost.0 * i64::from(item.count);
+                }
+            }
+        }
+    }
+    for node in &solution.nodes {
+        for item in &node.items {
+            beside += disliked(&problem.classes[item.class], node.node_type, node.zone)
+                * i64::from(item.count);
+        }
+    }
+    beside
 }
 
 /// What one item costs beside on a new node.

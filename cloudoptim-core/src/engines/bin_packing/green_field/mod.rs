@@ -52,7 +52,7 @@ pub struct GreenField {
     pub cost: MicroUsdPerHour,
     /// What it costs that pods stand on them where they would rather not, at the
     /// [prices](Config::preferences) that are set.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "MicroUsdPerHour::is_zero")]
     pub preferences: MicroUsdPerHour,
     /// No set of nodes of these kinds holds the pods that fit some of them for
     /// less, `preferences` included.
@@ -91,10 +91,6 @@ pub struct GreenField {
     /// capacity reservations then that cost as much now as they would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commitments_not_known: Option<String>,
-}
-
-fn is_zero(cost: &MicroUsdPerHour) -> bool {
-    *cost == MicroUsdPerHour::ZERO
 }
 
 /// What new nodes take of a limit, and what it costs that there is no more.

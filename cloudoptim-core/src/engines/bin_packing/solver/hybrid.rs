@@ -242,7 +242,7 @@ impl<'a> Programme<'a> {
         let Some(t) = self.types.iter().find(|t| t.ty == config.ty) else {
             return false;
         };
-        let cost = t.price + t.beside(&config.counts);
+        let cost = t.price + t.pricer.beside_of(&config.counts);
         let entries: Vec<(u32, f64)> = config
             .counts
             .iter()
@@ -549,7 +549,7 @@ impl<'a> Programme<'a> {
                 let row = self.row_of[*s]?;
                 Some(at.duals[row as usize] * f64::from(*n))
             });
-            rows.sum::<f64>() > (t.price + t.beside(counts)) * (1.0 + 1e-7)
+            rows.sum::<f64>() > (t.price + t.pricer.beside_of(counts)) * (1.0 + 1e-7)
         });
         let fresh = good.cloned().map(|counts| Config { ty: t.ty, counts });
         Sight::Whole {

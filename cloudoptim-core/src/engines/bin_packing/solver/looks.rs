@@ -68,15 +68,6 @@ pub(super) struct Type {
 }
 
 impl Type {
-    /// What a filling, by shapes, costs beside.
-    pub(super) fn beside(&self, counts: &[(usize, u32)]) -> f64 {
-        let room = &self.pricer.room;
-        let items = counts.iter();
-        items
-            .map(|(s, n)| room.extra(*s) as f64 * f64::from(*n))
-            .sum()
-    }
-
     /// What the fractional filling at `values` is worth by the price, and what it
     /// is; where that is more than the price, what equal devices say of it.
     pub(super) fn relaxed(&mut self, values: &[f64]) -> (f64, Filling, Option<Bundled>) {

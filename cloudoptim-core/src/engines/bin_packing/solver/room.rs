@@ -321,4 +321,12 @@ impl Pricer {
         }
         amounts.iter().map(|(c, z)| self.extra(*c) * z).sum()
     }
+
+    /// What a filling, by shapes, costs here beside.
+    pub(super) fn beside_of(&self, counts: &[(usize, u32)]) -> f64 {
+        let items = counts.iter();
+        items
+            .map(|(s, n)| self.room.extra(*s) as f64 * f64::from(*n))
+            .sum()
+    }
 }

@@ -111,7 +111,7 @@ pub struct Solution {
     /// Sum of the prices of `nodes`.
     pub cost: MicroUsdPerHour,
     /// What items [dislike](super::Class::dislikes) of the places they are put to.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "MicroUsdPerHour::is_zero")]
     pub preferences: MicroUsdPerHour,
     /// No packing of all items that fit somewhere costs less, `preferences`
     /// included. Zero when nothing could be proven.
@@ -182,10 +182,6 @@ impl Solution {
         (self.lower_bound > MicroUsdPerHour::ZERO)
             .then(|| cost.0 as f64 / self.lower_bound.0 as f64 - 1.0)
     }
-}
-
-fn is_zero(cost: &MicroUsdPerHour) -> bool {
-    *cost == MicroUsdPerHour::ZERO
 }
 
 /// A node to buy.

@@ -249,11 +249,17 @@ pub(in super::super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
         if matches!(relocation.to, Place::Node(node) if !enters(node)) {
             wrong.push(format!("{relocation:?} goes where it is not let in"));
         }
+        let here = may_move
+            .entry((relocation.from, relocation.class))
+            .or_default();
+        *here -= n;
+        if *here < 0 {
+            wrong.push(format!("{relocation:?} takes more than may move"));
+        }
         if relocation.class == 0 {
             *came.entry(to).or_default() += n;
         }
         for (node, sign) in [(relocation.from, 1), (to, -1)] {
-            *may_move.entry((node, relocation.class)).or_default() -= sign * n;
             let demand = &problem.classes[relocation.class].demand;
             for (f, d) in free[node].iter_mut().zip(demand) {
                 *f += sign * n * (*d as i64);
@@ -280,10 +286,7 @@ pub(in super::super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
             wrong.push(format!("node {node} may not go"));
         }
     }
-    let all = may_move.iter();
-    let disliked: i64 = all
-        .map(|((node, class), n)| beside(fleet, *class, *node) * n)
-        .sum();
+    let disliked = disliked_by(fleet, point);
     if disliked != point.preferences.0 {
         let stated = point.preferences;
         wrong.push(format!("dislikes of {disliked} are stated as {stated}"));
@@ -299,6 +302,30 @@ pub(in super::super) fn faults(fleet: &Fleet, point: &Point) -> Vec<String> {
         ));
     }
     wrong
+}
+
+/// What all items that may move dislike of where a point puts them.
+pub(super) fn disliked_by(fleet: &Fleet, point: &Point) -> i64 {
+    let mut there: BTreeMap<(usize, usize), i64> = BTreeMap::new();
+    for (node, holding) in fleet.holdings.iter().enumerate() {
+        for (class, n) in &holding.movable {
+            *there.entry((node, *class)).or_default() += i64::from(*n);
+        }
+    }
+    for relocation in &point.moves {
+        let n = i64::from(relocation.count);
+        let to = match relocation.to {
+            Place::Node(node) => node,
+            Place::Bought(index) => fleet.problem.nodes.len() + index,
+        };
+        *there
+            .entry((relocation.from, relocation.class))
+            .or_default() -= n;
+        *there.entry((to, relocation.class)).or_default() += n;
+    }
+    let all = there.iter();
+    all.map(|((node, class), n)| beside(fleet, *class, *node) * n)
+        .sum()
 }
 
 /// What the proofs say, up to the next whole step of all prices.

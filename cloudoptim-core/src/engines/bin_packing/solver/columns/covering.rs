@@ -49,7 +49,7 @@ impl Programme<'_> {
             }));
         }
         Some(Column {
-            cost: pricer.price.max(1e-3) + pricer.beside(&config.counts),
+            cost: pricer.price.max(1e-3) + pricer.pricer.beside_of(&config.counts),
             entries,
         })
     }
@@ -91,7 +91,7 @@ impl Programme<'_> {
                 .filter(|p| self.scope.model.types[p.ty].fits[*s] > 0)
                 .map(|p| {
                     let fit = self.scope.model.types[p.ty].fits[*s];
-                    let price = p.price + p.beside(&[(*s, fit)]);
+                    let price = p.price + p.pricer.beside_of(&[(*s, fit)]);
                     (price / f64::from(fit), price, fit)
                 })
                 .min_by(|a, b| a.0.total_cmp(&b.0))?;

@@ -50,7 +50,7 @@ impl Programme<'_> {
 
     /// What a filling of a type is worth at `duals`, without what items cost beside.
     fn worth(&self, index: usize, counts: &[(usize, u32)], duals: &[f64]) -> f64 {
-        let beside = self.pricers[index].beside(counts);
+        let beside = self.pricers[index].pricer.beside_of(counts);
         let rows = counts
             .iter()
             .filter_map(|(s, n)| Some((self.row_of[*s]?, *n)));

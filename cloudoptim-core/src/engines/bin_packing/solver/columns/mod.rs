@@ -77,17 +77,6 @@ struct TypePricer {
     vain: f64,
 }
 
-impl TypePricer {
-    /// What a filling, by shapes, costs beside.
-    fn beside(&self, counts: &[(usize, u32)]) -> f64 {
-        let room = &self.pricer.room;
-        let items = counts.iter();
-        items
-            .map(|(s, n)| room.extra(*s) as f64 * f64::from(*n))
-            .sum()
-    }
-}
-
 /// What a packing that costs less than a given one can be made of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Near {
@@ -270,7 +259,7 @@ impl<'a> Programme<'a> {
                 let (offer, available) = pack.stock.cheapest(self.scope, config.ty)?;
                 let price = self.scope.model.types[config.ty].offers[offer].price.0;
                 let pricer = self.pricers.iter().find(|p| p.ty == config.ty);
-                let beside = pricer.map_or(0.0, |p| p.beside(&config.counts)) as i64;
+                let beside = pricer.map_or(0.0, |p| p.pricer.beside_of(&config.counts)) as i64;
                 let price = price.saturating_add(beside);
                 Some((config.clone(), u64::try_from(price).ok()?, available))
             });

@@ -147,7 +147,7 @@ pub struct Point {
     pub cost: MicroUsdPerHour,
     /// What items that may move [dislike](super::Class::dislikes) of the places where
     /// they stand then.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "MicroUsdPerHour::is_zero")]
     pub preferences: MicroUsdPerHour,
     /// Items that end elsewhere.
     pub moved: u64,
@@ -162,10 +162,6 @@ pub struct Point {
     pub moves: Vec<Relocation>,
     /// How it was found.
     pub found_by: String,
-}
-
-fn is_zero(cost: &MicroUsdPerHour) -> bool {
-    *cost == MicroUsdPerHour::ZERO
 }
 
 impl Point {
