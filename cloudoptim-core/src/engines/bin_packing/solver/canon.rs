@@ -63,9 +63,11 @@ fn mask(mask: &Mask, order: &[usize]) -> Mask {
     }
 }
 
-/// Those that cost something, in an order of their own.
-fn dislikes(list: &[Dislike], types: &[usize], zones: &[usize], nodes: &[usize]) -> Vec<Dislike> {
-    let some = list.iter().filter(|d| d.cost > MicroUsdPerHour::ZERO);
+/// Those that cost something, in an order of their own; where there is nothing to
+/// place, none.
+fn dislikes(class: &Class, types: &[usize], zones: &[usize], nodes: &[usize]) -> Vec<Dislike> {
+    let all = class.dislikes.iter().filter(|_| class.count > 0);
+    let some = all.filter(|d| d.cost > MicroUsdPerHour::ZERO);
     let mut out: Vec<Dislike> = some
         .map(|d| Dislike {
             types: mask(&d.types, types),
@@ -254,7 +256,7 @@ impl Canonical {
                     types: mask(&c.types, &types),
                     nodes: mask(&c.nodes, &nodes),
                     zones: mask(&c.zones, &zones),
-                    dislikes: dislikes(&c.dislikes, &types, &zones, &nodes),
+                    dislikes: dislikes(c, &types, &zones, &nodes),
                 }
             })
             .collect();
