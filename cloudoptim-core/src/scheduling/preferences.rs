@@ -289,6 +289,19 @@ impl World<'_> {
             .sum()
     }
 
+    /// Pods with a preferred term of which it is not known whether it means some
+    /// pod, because the labels of that one's namespace are not known: what they break
+    /// by it is not counted, as [`World::broken_preferences`] says.
+    ///
+    /// None without [`World::with_preferences`].
+    pub fn pods_with_unclear_preferences(&self) -> usize {
+        let Some(soft) = &self.soft else { return 0 };
+        let unclear = |(term, _): &(usize, bool)| soft.terms.get(*term).is_some_and(|t| t.unclear);
+        let pods = soft.pods.iter();
+        pods.filter(|p| p.near.iter().chain(&p.away).any(unclear))
+            .count()
+    }
+
     fn walk_preferences(&self, pod: PodId, node: NodeId, hear: &mut dyn FnMut(Broken<'_>)) {
         let (Some(p), Some(n)) = (self.pods.get(pod.0), self.nodes.get(node.0)) else {
             return;

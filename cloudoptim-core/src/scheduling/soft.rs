@@ -6,6 +6,7 @@ use super::pods::{Interned, spread_key};
 use super::terms::{Matcher, Namespaces, SpreadGroup, Tally};
 use super::world::{PodEntry, World, is_eligible, tolerates_cordon};
 use crate::model::{Labels, Pod, PreferredPodTerm, TopologySpread, WhenUnsatisfiable};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(super) struct SoftTerm {
     pub(super) topology: usize,
     /// Pods that it selects.
     pub(super) selected: Tally,
+    /// Of some pod it is not known whether it selects that.
+    pub(super) unclear: bool,
 }
 
 /// What one pod prefers, and which preferences mean it. Of each: its number,
@@ -171,6 +174,7 @@ impl World<'_> {
         // Pods of equal namespace and labels are selected by the same terms.
         let mut known: BTreeMap<(&str, &Labels), Arc<SelectedBy>> = BTreeMap::new();
         let by_terms = ByLabel::new(keys.iter().map(|(matcher, ..)| matcher.selector()));
+        let unclear: Vec<Cell<bool>> = keys.iter().map(|_| Cell::default()).collect();
         let by_spreads = ByLabel::new(spreads.iter().map(|g| g.key.matcher.selector()));
         for (soft, PodEntry { pod, .. }) in pods.iter_mut().zip(&self.pods) {
             let meta = &pod.meta;
@@ -178,7 +182,12 @@ impl World<'_> {
             let selected = known.entry(key).or_insert_with(|| {
                 Arc::new(SelectedBy {
                     terms: by_terms.selecting(&meta.labels, |i| {
-                        keys.get(i).is_some_and(|k| selects(k, &namespaces, pod))
+                        let (Some(key), Some(unclear)) = (keys.get(i), unclear.get(i)) else {
+                            return false;
+                        };
+                        let known = |yes: bool| key.0.matches(&namespaces, meta, yes);
+                        unclear.set(unclear.get() || known(true) != known(false));
+                        selects(key, &namespaces, pod)
                     }),
                     spreads: by_spreads.selecting(&meta.labels, |i| {
                         let matcher = spreads.get(i).map(|g| &g.key.matcher);
@@ -188,9 +197,11 @@ impl World<'_> {
             });
             soft.selected_by = Arc::clone(selected);
         }
-        let terms = keys.iter().map(|(_, topology, _)| SoftTerm {
+        let terms = keys.iter().zip(unclear);
+        let terms = terms.map(|((_, topology, _), unclear)| SoftTerm {
             topology: *topology,
             selected: Tally::default(),
+            unclear: unclear.get(),
         });
         let mut soft = Soft {
             terms: terms.collect(),

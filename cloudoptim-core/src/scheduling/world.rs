@@ -241,6 +241,11 @@ impl<'a> World<'a> {
         there.map(|(index, _)| NodeId(index))
     }
 
+    /// Namespaces, as far as they are known.
+    pub const fn namespaces(&self) -> &Knowledge<Vec<Namespace>> {
+        self.namespaces
+    }
+
     /// Every pod that counts, in the order of namespace and name.
     pub fn pods(&self) -> impl Iterator<Item = PodId> + '_ {
         (0..self.pods.len()).map(PodId)

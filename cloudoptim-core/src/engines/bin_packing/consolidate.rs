@@ -45,6 +45,20 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Preferences for and against pods that nobody can tell are not counted.
+    fn say_preferences_unclear(&mut self, cluster: &Cluster, world: &World<'_>) {
+        let count = world.pods_with_unclear_preferences();
+        if count > 0 {
+            self.not_judged.push(NotJudged {
+                subject: Some(Subject::Cluster {
+                    cluster: cluster.uid.clone(),
+                }),
+                count: count as u64,
+                missing: labels_of_namespaces(world),
+            });
+        }
+    }
+
     /// What goes on demand saves its price only if no commitment pays for it.
     fn say_commitments_unknown(&mut self, cluster: &Cluster, state: &str) {
         let on_demand: BTreeSet<NodeName> = cluster
@@ -240,9 +254,20 @@ pub(super) fn consolidate(
     if let Some(state) = &prices.unknown {
         best.answer.say_commitments_unknown(cluster, state);
     }
+    if prefer.per_weight > MicroUsdPerHour::ZERO {
+        best.answer.say_preferences_unclear(cluster, &start.world);
+    }
     best.answer.prices = prices;
     best.answer.late = late.get() || inputs.is_late();
     Ok(best.answer)
+}
+
+/// What it takes to tell whom terms mean that ask for labels of namespaces.
+pub(super) fn labels_of_namespaces(world: &World<'_>) -> MissingEvidence {
+    MissingEvidence::Part {
+        part: "namespaces".to_owned(),
+        state: world.namespaces().to_string(),
+    }
 }
 
 /// Rounds in which kinds of nodes are cut of which more are bought than limits have

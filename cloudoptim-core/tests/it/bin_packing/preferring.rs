@@ -312,3 +312,42 @@ fn each_price_counts_for_its_own_kind() {
         }
     }
 }
+
+/// What nobody can tell of preferences is named where they count, and only there.
+#[test]
+fn whom_preferences_mean_that_nobody_can_tell_is_said() {
+    let said = |prices: PreferencePrices, partial: bool| {
+        let mut lines = vec![
+            "pool main".to_owned(),
+            "node n1 4 16Gi".to_owned(),
+            "node n2 4 16Gi".to_owned(),
+            "pod web-1 n1 1 1Gi rather-avoids=pin rather-in=shop".to_owned(),
+            "pod pin-1 n2 3 1Gi kind=Bare".to_owned(),
+        ];
+        lines.extend(partial.then(|| "partial namespaces".to_owned()));
+        let scenario = scenario(&Case(lines));
+        let config = open().with_preferences(prices);
+        let output = run(&config, &scenario);
+        let judged = output.not_judged.iter().map(|n| n.missing.to_string());
+        let judged = judged.filter(|m| m.starts_with("namespaces")).count();
+        let (purchase, effort) = (Purchase::default(), Effort::quick());
+        let anew = scenario
+            .ask(|inputs, uid| green_field(&config, inputs, uid, &purchase, &effort).unwrap());
+        let missing = anew.missing.iter().map(ToString::to_string);
+        let missing = missing.filter(|m| m.starts_with("namespaces")).count();
+        [judged, missing]
+    };
+    let dear = MicroUsdPerHour(1_000);
+    let by_weight = PreferencePrices {
+        per_weight: dear,
+        ..PreferencePrices::default()
+    };
+    let by_spread = PreferencePrices {
+        per_spread: dear,
+        ..PreferencePrices::default()
+    };
+    assert_eq!(said(by_weight, true), [1, 1]);
+    assert_eq!(said(by_weight, false), [0, 0]);
+    assert_eq!(said(by_spread, true), [0, 0]);
+    assert_eq!(said(PreferencePrices::default(), true), [0, 0]);
+}

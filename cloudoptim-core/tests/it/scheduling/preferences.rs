@@ -307,6 +307,11 @@ fn preferred_terms_mean_pods_as_required_ones_do() {
     assert_eq!(both(&c), ["", ""]);
 }
 
+fn unclear(cluster: &Cluster) -> usize {
+    let world = World::new(cluster, &[]).with_preferences();
+    world.pods_with_unclear_preferences()
+}
+
 #[test]
 fn where_labels_of_a_namespace_are_not_known_nothing_is_known_to_be_broken() {
     let mut by_team = term("b", ZONE_LABEL);
@@ -321,9 +326,17 @@ fn where_labels_of_a_namespace_are_not_known_nothing_is_known_to_be_broken() {
     ] {
         let mut c = two_zones(vec![there.clone(), p.clone()]);
         assert_eq!(both(&c), known);
+        assert_eq!(unclear(&c), 0);
         c.namespaces = std::mem::take(&mut c.namespaces).demoted(Gap::CompletenessNotStated);
         // Nobody of that app is in zone b, whatever the labels.
         assert_eq!(both(&c), ["", known[1]]);
+        assert_eq!(unclear(&c), 1);
+        // Of nobody is that doubtful whom the labels leave out anyway.
+        c.pods
+            .value_mut()
+            .unwrap()
+            .retain(|pod| pod.meta.namespace != "other");
+        assert_eq!(unclear(&c), 0);
     }
     // The same words for both: what may be meant is company, and is not avoided.
     let mut p = likes(by_team.clone());

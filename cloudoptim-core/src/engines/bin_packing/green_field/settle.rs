@@ -5,10 +5,11 @@ use super::search::Found;
 use super::{BoughtFor, GreenField, NewNode, Unhoused};
 use crate::decision::Offering;
 use crate::engines::bin_packing::Config;
+use crate::engines::bin_packing::consolidate::labels_of_namespaces;
 use crate::engines::bin_packing::fleet::{Buys, Fresh};
 use crate::engines::bin_packing::solver::UnplacedReason;
 use crate::engines::bin_packing::trial::{leaves_again, named};
-use crate::model::{CapacityType, HOSTNAME_LABEL};
+use crate::model::{CapacityType, HOSTNAME_LABEL, MicroUsdPerHour};
 use crate::scheduling::{NodeId, PodId, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,6 +105,10 @@ pub(super) fn settle(
     if !config.preferences.are_zero() {
         world = world.with_preferences();
         out.preferences = world.preferences_cost(&config.preferences);
+        let weighs = config.preferences.per_weight > MicroUsdPerHour::ZERO;
+        if weighs && world.pods_with_unclear_preferences() > 0 {
+            out.missing.insert(labels_of_namespaces(&world));
+        }
     }
     for (id, mut new) in bought {
         let here = world.pods_on(id).into_iter();

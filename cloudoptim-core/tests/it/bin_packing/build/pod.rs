@@ -120,9 +120,13 @@ pub(super) fn add_pod(
             },
         });
     }
-    let rather = |app: &str| PreferredPodTerm {
-        weight,
-        term: near(app),
+    let rather = |app: &str| {
+        let mut term = near(app);
+        term.namespace_selector = line.get("rather-in").map(|team| LabelSelector {
+            match_labels: Labels::from([("team".to_owned(), team.to_owned())]),
+            ..Default::default()
+        });
+        PreferredPodTerm { weight, term }
     };
     let (close, apart) = (line.get("rather-near"), line.get("rather-avoids"));
     spec.preferred_pod_affinity.extend(close.map(rather));
