@@ -4,7 +4,8 @@
 //! an [`Instance`](instance::Instance): pods with their own rules, node types
 //! with prices. [`instance`] turns one into the numeric problem that the core
 //! solves and turns the answer back into "who goes where". [`check`] judges
-//! that answer pod by pod; it knows nothing of the solver. [`placement`] judges moves
+//! that answer pod by pod; it knows nothing of the solver. [`stock`] asks for as much
+//! as goes on nodes that are there. [`placement`] judges moves
 //! between the nodes of a cluster, [`launches`] nodes that come and go, [`anew`]
 //! nodes that are all new.
 //!
@@ -34,5 +35,6 @@ pub mod process;
 pub mod sample;
 pub mod scene;
 pub mod seeded;
+pub mod stock;
 pub mod tables;
 pub mod wishes;

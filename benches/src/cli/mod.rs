@@ -8,6 +8,7 @@ mod dump;
 mod interruptions;
 mod load;
 mod packing;
+mod stock;
 
 use serde::Serialize;
 use std::fmt;
@@ -50,6 +51,10 @@ what:
 options of packing:
   --types FILE        node types from a CSV file instead of the catalogue
                       (type,alloc_cpu_milli,alloc_memory_mib,alloc_pods,od_usd_per_h)
+  --nodes FILE        puts the pods of openb files on these nodes alone
+                      (name,cpu_milli,memory_mib,gpu,gpu_model,pods): as many
+                      GPUs as go on, against the most that could, and who is left
+                      out for what
   --plain             drops the placement rules
   --limit OF:PREFIX=N all machines whose names begin with PREFIX have at most N
                       together of OF: nodes, or a resource such as cpu_milli;

@@ -1,6 +1,6 @@
 //! `packing`: what a packing costs, how far from the bound, how fast.
 
-use super::{Usage, complain, json, number, value};
+use super::{Usage, complain, json, number, stock, value};
 use crate::baseline::{first_fit, provision};
 use crate::certificate::certify;
 use crate::check::{self, Violation};
@@ -15,12 +15,13 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Default)]
 struct Options {
     paths: Vec<PathBuf>,
     types: Option<PathBuf>,
+    nodes: Option<PathBuf>,
     plain: bool,
     pods: Option<usize>,
     seed: u64,
@@ -53,6 +54,7 @@ impl Options {
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--types" => options.types = Some(value(&arg, &mut args)?.into()),
+                "--nodes" => options.nodes = Some(value(&arg, &mut args)?.into()),
                 "--plain" => options.plain = true,
                 "--pods" => {
                     let pods = number(&arg, &mut args)?;
@@ -113,7 +115,29 @@ impl Options {
         if options.seeds.is_some() && options.pods.is_none() && !options.generate {
             return Err(Usage("--seeds needs --pods or --generate".to_owned()));
         }
+        let buys = [
+            (options.types.is_some(), "--types"),
+            (options.generate, "--generate"),
+            (options.baselines, "--baselines"),
+            (options.wish.is_some(), "--prefer"),
+            (!options.limits.is_empty(), "--limit"),
+            (options.seeds.is_some(), "--seeds"),
+            (options.deadline_ms.is_some(), "--deadline-ms"),
+        ];
+        if options.nodes.is_some()
+            && let Some((_, other)) = buys.iter().find(|(given, _)| *given)
+        {
+            return Err(Usage(format!("--nodes and {other} do not go together")));
+        }
         Ok(options)
+    }
+
+    fn effort(&self) -> Effort {
+        if self.quick {
+            Effort::quick()
+        } else {
+            Effort::default()
+        }
     }
 }
 
@@ -286,6 +310,12 @@ pub(super) fn run(args: Vec<String>) -> Result<bool, Usage> {
             return Ok(complain(&err));
         }
     }
+    if let Some(file) = &options.nodes {
+        if let Err(err) = report.on_nodes(file, &options) {
+            return Ok(complain(&err));
+        }
+        return Ok(report.ok);
+    }
     for path in &options.paths {
         let instances = match load::packing(path, types.as_deref()) {
             Ok(instances) => instances,
@@ -331,6 +361,44 @@ fn generated_types(types: Option<&[load::TypeRow]>) -> Result<Vec<load::TypeRow>
 }
 
 impl Report {
+    /// The pods of each path on these nodes.
+    fn on_nodes(&mut self, file: &Path, options: &Options) -> Result<(), LoadError> {
+        let nodes = load::nodes(file)?;
+        let io = |err| LoadError::Io(PathBuf::from("the output"), err);
+        for path in &options.paths {
+            let mut instance = match load::openb_alone(path) {
+                Ok(instance) => instance,
+                Err(err) => {
+                    self.ok = complain(&err);
+                    continue;
+                }
+            };
+            if let Some(pods) = options.pods {
+                instance = sample::draw(instance, pods, options.seed);
+            }
+            let measured = stock::measure(&instance, &nodes, &options.effort());
+            let (line, placement) = match measured {
+                Ok(measured) => measured,
+                Err(err) => {
+                    self.ok = complain(&format!("{}: {err}", instance.name));
+                    continue;
+                }
+            };
+            self.ok &= line.violations == 0;
+            let shown = if self.table {
+                stock::print(&line)
+            } else {
+                json(&line)
+            };
+            shown.map_err(io)?;
+            if let Some(out) = &mut self.assignments {
+                save(out, &placement.stocked.instance, &placement.assignment).map_err(io)?;
+                out.flush().map_err(io)?;
+            }
+        }
+        Ok(())
+    }
+
     /// One input, with each of its seeds.
     fn series(
         &mut self,
@@ -432,11 +500,7 @@ fn measure(instance: &Instance, options: &Options) -> Result<(Line, Assignment),
     if let Some(wish) = &options.wish {
         wish.put_into(instance, &mut problem);
     }
-    let effort = if options.quick {
-        Effort::quick()
-    } else {
-        Effort::default()
-    };
+    let effort = options.effort();
     let watch = Watch::start();
     let mut first_feasible = None;
     let deadline = options.deadline_ms.map(deadline_in);

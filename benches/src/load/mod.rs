@@ -14,8 +14,9 @@ mod vbp;
 pub use csv::{Row, Table};
 pub use types::{TypeRow, catalogue, read_types};
 
-use crate::instance::Instance;
+use crate::instance::{Instance, Machine};
 use cloudoptim_core::catalog::CatalogError;
+use openb::Models;
 use std::fmt;
 use std::fs;
 use std::io::Read;
@@ -126,6 +127,27 @@ fn form(text: &str) -> Option<Form> {
     }
 }
 
+/// The nodes of a list such as openb's `nodes.csv`
+/// (`name,cpu_milli,memory_mib,gpu,gpu_model,pods`).
+///
+/// # Errors
+/// [`LoadError`] for another kind of file, or a broken one.
+pub fn nodes(path: &Path) -> Result<Vec<Machine>, LoadError> {
+    openb::nodes(path, &text(path)?)
+}
+
+/// The pods of one openb file, with GPU models as the file names them, and nothing to
+/// buy.
+///
+/// # Errors
+/// [`LoadError`] for another kind of file, or a broken one.
+pub fn openb_alone(path: &Path) -> Result<Instance, LoadError> {
+    let text = openb_text(path)?;
+    let name = stem(path);
+    let name = format!("openb_{}", name.trim_start_matches("pods_"));
+    openb::load(path, &text, name, &[], Models::Own)
+}
+
 /// Loads every packing instance of a folder or a file.
 ///
 /// `types` replaces the catalogue of node types; instances that bring their
@@ -165,7 +187,7 @@ pub fn packing(path: &Path, types: Option<&[TypeRow]>) -> Result<Vec<Instance>, 
         match form(&text) {
             Some(Form::Openb) => {
                 let name = format!("openb_{}", name.trim_start_matches("pods_"));
-                out.push(openb::load(file, &text, name, &needed()?)?);
+                out.push(openb::load(file, &text, name, &needed()?, Models::Aws)?);
             }
             Some(Form::Tclab) => out.push(tclab::load(file, &text, types)?),
             Some(Form::Dlrm) => {
@@ -190,6 +212,16 @@ pub fn packing(path: &Path, types: Option<&[TypeRow]>) -> Result<Vec<Instance>, 
 /// # Errors
 /// [`LoadError`] for another kind of file, or a broken one.
 pub fn openb_pods(path: &Path) -> Result<Vec<(u64, u64)>, LoadError> {
+    let text = openb_text(path)?;
+    let table = Table::parse(path, &text)?;
+    table
+        .rows()
+        .map(|row| Ok((row.need("cpu_milli")?, row.need("memory_mib")?)))
+        .collect()
+}
+
+/// The text of an openb file.
+fn openb_text(path: &Path) -> Result<String, LoadError> {
     let text = text(path)?;
     if form(&text) != Some(Form::Openb) {
         return Err(LoadError::Form {
@@ -199,11 +231,7 @@ pub fn openb_pods(path: &Path) -> Result<Vec<(u64, u64)>, LoadError> {
                 .to_owned(),
         });
     }
-    let table = Table::parse(path, &text)?;
-    table
-        .rows()
-        .map(|row| Ok((row.need("cpu_milli")?, row.need("memory_mib")?)))
-        .collect()
+    Ok(text)
 }
 
 /// The file's name without its extensions.

@@ -5,6 +5,15 @@ use super::{LoadError, TypeRow};
 use crate::instance::{Instance, Machine, Pod};
 use std::path::Path;
 
+/// How a pod's models are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Models {
+    /// As in the files.
+    Own,
+    /// As in AWS's catalogue.
+    Aws,
+}
+
 /// The models of a pod in the names of AWS's catalogue. A list with a model
 /// that AWS does not have (G2, G3, P100) accepts any GPU.
 fn models(spec: &str) -> Vec<String> {
@@ -20,6 +29,50 @@ fn models(spec: &str) -> Vec<String> {
     out.sort();
     out.dedup();
     out
+}
+
+/// The models of a pod as the files name them.
+fn own(spec: &str) -> Vec<String> {
+    let mut out: Vec<String> = spec.split('|').map(str::to_owned).collect();
+    out.retain(|model| !model.is_empty());
+    out.sort();
+    out.dedup();
+    out
+}
+
+/// The nodes of a list in the form of `nodes.csv`
+/// (`name,cpu_milli,memory_mib,gpu,gpu_model,pods`).
+pub(super) fn nodes(file: &Path, text: &str) -> Result<Vec<Machine>, LoadError> {
+    let table = Table::parse(file, text)?;
+    let needed = [
+        "name",
+        "cpu_milli",
+        "memory_mib",
+        "gpu",
+        "gpu_model",
+        "pods",
+    ];
+    if let Some(missing) = needed.iter().find(|column| !table.has(column)) {
+        return Err(LoadError::Form {
+            file: file.to_owned(),
+            line: 1,
+            problem: format!("is not a list of nodes: it has no column {missing}"),
+        });
+    }
+    let node = |row: super::Row<'_>| {
+        let gpus: u32 = row.need("gpu")?;
+        Ok(Machine {
+            name: row.text("name").to_owned(),
+            amounts: vec![
+                row.need("cpu_milli")?,
+                row.need("memory_mib")?,
+                row.need("pods")?,
+            ],
+            gpus: vec![(row.text("gpu_model").to_owned(), 1000); gpus as usize],
+            ..Machine::default()
+        })
+    };
+    table.rows().map(node).collect()
 }
 
 pub(super) fn machine(t: &TypeRow) -> Machine {
@@ -43,6 +96,7 @@ pub(super) fn load(
     text: &str,
     name: String,
     types: &[TypeRow],
+    named: Models,
 ) -> Result<Instance, LoadError> {
     let table = Table::parse(file, text)?;
     let mut pods = Vec::new();
@@ -57,10 +111,10 @@ pub(super) fn load(
             amounts: vec![row.need("cpu_milli")?, row.need("memory_mib")?, 1],
             gpus,
             gpu_milli: if gpus > 0 { gpu_milli } else { 0 },
-            gpu_models: if gpus > 0 {
-                models(row.text("gpu_spec"))
-            } else {
-                Vec::new()
+            gpu_models: match named {
+                _ if gpus == 0 => Vec::new(),
+                Models::Own => own(row.text("gpu_spec")),
+                Models::Aws => models(row.text("gpu_spec")),
             },
             ..Pod::default()
         });

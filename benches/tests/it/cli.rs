@@ -81,6 +81,10 @@ fn bad_usage_ends_with_2_and_the_help() {
             &["packing", "--generate", "noise"],
             "--generate must be rightsized, got \"noise\"",
         ),
+        (
+            &["packing", "--nodes", "n", "--types", "t", "x"],
+            "--nodes and --types do not go together",
+        ),
         (&["consolidate"], "consolidate needs a path"),
         (
             &["consolidate", "--launch", "all", "x"],
@@ -243,6 +247,44 @@ fn a_limit_of_a_packing_has_a_price_that_the_harness_confirms() {
     assert_eq!((&of["limit"], &of["used"]), (&limit.into(), &1.into()));
     let each = of["usd_per_hour_per_unit"].as_f64().unwrap();
     assert!((each - 0.05).abs() < 1e-6, "{each}");
+}
+
+#[test]
+fn on_nodes_that_are_there_who_is_left_out_is_named() {
+    let folder = folder("stock");
+    let (pods, nodes) = (folder.join("pods_x.csv"), folder.join("nodes.csv"));
+    let header = "name,cpu_milli,memory_mib,gpu,gpu_milli,gpu_spec";
+    // The two whole ones fill the GPUs, and the share then has no place.
+    let rows = "a,1000,1024,1,1000,T4\nb,1000,1024,1,1000,\nc,500,512,1,500,\nd,500,512,0,0,\n";
+    fs::write(&pods, format!("{header}\n{rows}")).unwrap();
+    let list = "name,cpu_milli,memory_mib,gpu,gpu_model,pods\nn1,4000,8192,2,T4,110\n";
+    fs::write(&nodes, list).unwrap();
+    let out = folder.join("who.csv");
+    let args = [
+        "packing",
+        "--nodes",
+        text(&nodes),
+        "--assignment",
+        text(&out),
+    ];
+    let output = harness(&[&args[..], &[text(&pods)]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let line = &lines(&output)[0];
+    assert_eq!(line["gpus_placed"], 2.0);
+    assert_eq!(line["gpus_bound"], 2.0);
+    assert_eq!(line["gpus_asked"], 2.5);
+    assert_eq!(line["violations"], 0);
+    assert_eq!(
+        line["left_out"],
+        json!([{
+            "reason": {"code": "gpus", "asked": 1, "milli": 500, "most_free": 0},
+            "gpu_milli": 500,
+            "pods": ["c"]
+        }])
+    );
+    let who = fs::read_to_string(&out).unwrap();
+    assert!(who.ends_with("openb_x,c,,,\n"), "{who}");
+    assert_eq!(who.lines().count(), 5);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod launches_on_spot;
 mod oracle;
 mod readers;
 mod repack_certificate;
+mod stock;
 mod zone_oracle;
 
 use std::fs;
