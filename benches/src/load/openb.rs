@@ -3,6 +3,7 @@
 use super::csv::Table;
 use super::{LoadError, TypeRow};
 use crate::instance::{Instance, Machine, Pod};
+use crate::stock::MOST_GPUS;
 use std::path::Path;
 
 /// How a pod's models are named.
@@ -61,6 +62,9 @@ pub(super) fn nodes(file: &Path, text: &str) -> Result<Vec<Machine>, LoadError> 
     }
     let node = |row: super::Row<'_>| {
         let gpus: u32 = row.need("gpu")?;
+        if gpus > MOST_GPUS {
+            return Err(row.wrong(format!("gpu must be at most {MOST_GPUS}, got {gpus}")));
+        }
         Ok(Machine {
             name: row.text("name").to_owned(),
             amounts: vec![

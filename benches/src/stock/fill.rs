@@ -9,7 +9,7 @@ use crate::instance::{Assignment, Machine, Node, Pod};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// Looks at nodes in a row, at the most, of which each may change one.
+/// How often all nodes are looked at, at the most.
 const ROUNDS: usize = 60;
 
 /// One node with what is free on it.
@@ -82,7 +82,7 @@ struct Sizes<'a> {
     sample: Vec<usize>,
     /// Sizes in the orders in which nodes are filled.
     orders: Vec<Vec<usize>>,
-    /// How many machines of one node each amount is of, in all.
+    /// What all nodes with GPUs have of each amount, and 1.
     whole: Vec<f64>,
 }
 
@@ -264,9 +264,7 @@ fn step(sizes: &Sizes<'_>, held: &mut Held, out: &mut Out) -> bool {
             let (mut tried, mut rest) = (bare.clone(), left.clone());
             sizes.fill(&mut tried, &mut rest, order);
             let worth = sizes.worth(&tried);
-            let (than, _, _) = best
-                .as_ref()
-                .map_or((now, held.clone(), Out::new()), Clone::clone);
+            let than = best.as_ref().map_or(now, |(worth, ..)| *worth);
             if worth.0 > than.0 || (worth.0 == than.0 && worth.1 < than.1 - 1e-12) {
                 best = Some((worth, tried, rest));
             }

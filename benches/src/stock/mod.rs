@@ -47,6 +47,9 @@ const DEAR: [i64; 3] = [11, 13, 20];
 /// Steps of the linear programme: limits on many shapes take many.
 const BOUND_PIVOTS: u64 = 200_000;
 
+/// The most GPUs of a node, or of a pod: each is counted by itself.
+pub const MOST_GPUS: u32 = 1_000;
+
 /// An answer, judged.
 #[derive(Debug)]
 pub struct Placement {
@@ -69,8 +72,15 @@ pub struct Placement {
 /// As many GPUs as go on the nodes.
 ///
 /// # Errors
-/// When the solver refuses the problem, in words.
+/// When a pod asks for more than [`MOST_GPUS`], or the solver refuses the problem, in
+/// words.
 pub fn place(instance: &Instance, nodes: &[Machine], effort: &Effort) -> Result<Placement, String> {
+    if let Some(pod) = instance.pods.iter().find(|p| p.gpus > MOST_GPUS) {
+        let (name, gpus) = (&pod.name, pod.gpus);
+        return Err(format!(
+            "{name}: gpu must be at most {MOST_GPUS}, got {gpus}"
+        ));
+    }
     let watch = Watch::start();
     let effort = effort.clone().with_bound_pivots(BOUND_PIVOTS);
     let mut best: Option<(u64, Stocked, Assignment, String)> = None;
@@ -131,7 +141,7 @@ pub struct LeftOut {
 pub enum Reason {
     /// No node would hold it were it empty.
     FitsNoNode,
-    /// No node that would hold it has enough free GPUs.
+    /// No node has enough free GPUs.
     Gpus {
         /// How many it asks for.
         asked: u32,
@@ -187,7 +197,7 @@ impl Stocked {
         instance.machine_limits.clear();
         for (number, ((amounts, gpus), count)) in shapes.into_iter().enumerate() {
             // No name begins with another one.
-            let name = format!("shape-{number:04}");
+            let name = format!("shape-{number:020}");
             instance.machine_limits.push(MachineLimit {
                 of: "nodes".to_owned(),
                 prefix: name.clone(),
@@ -393,7 +403,7 @@ fn alone(pods: &[Pod], models: &BTreeSet<String>, dear: i64) -> Vec<Machine> {
     let machines = asked.into_iter().enumerate();
     let machines = machines.map(|(number, ((gpus, milli, accepted), amounts))| {
         let model = accepted.first().or_else(|| models.first()).cloned();
-        let cost = gpus as i64 * i64::from(milli) * MILLI * dear / 10;
+        let cost = i64::from(gpus) * i64::from(milli) * MILLI * dear / 10;
         Machine {
             name: format!("left-out-{number:04}"),
             amounts,

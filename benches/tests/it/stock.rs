@@ -155,10 +155,31 @@ fn nodes_are_read_with_their_gpus_and_other_lists_are_refused() {
         err.ends_with("is not a list of nodes: it has no column memory_mib"),
         "{err}"
     );
+    fs::write(&file, text.replace("1024,2", "1024,4000000000")).unwrap();
+    let err = load::nodes(&file).unwrap_err().to_string();
+    assert!(
+        err.ends_with(":2: gpu must be at most 1000, got 4000000000"),
+        "{err}"
+    );
     fs::write(&file, text.replace("8000", "many")).unwrap();
     let err = load::nodes(&file).unwrap_err().to_string();
     assert!(
         err.ends_with(":2: cpu_milli must be a number, got \"many\""),
         "{err}"
     );
+}
+
+#[test]
+fn a_pod_that_asks_for_more_gpus_than_are_counted_is_refused_by_name() {
+    let (mut instance, nodes) = drawn(1);
+    instance.pods[1].gpus = 4_000_000_000;
+    let err = place(&instance, &nodes, &Effort::quick()).unwrap_err();
+    assert_eq!(err, "p1: gpu must be at most 1000, got 4000000000");
+    instance.pods.clear();
+    let nobody = place(&instance, &nodes, &Effort::quick()).unwrap();
+    assert_eq!((nobody.most_milli, nobody.violations.len()), (0, 0));
+    let (instance, _) = drawn(1);
+    let nowhere = place(&instance, &[], &Effort::quick()).unwrap();
+    assert_eq!((nowhere.most_milli, nowhere.violations.len()), (0, 0));
+    assert_eq!(nowhere.assignment.unplaced.len(), instance.pods.len());
 }
